@@ -1,0 +1,51 @@
+# Everything a newcomer needs is one of these; each sets up what it needs first.
+#   make demo     the product at work, within a minute     (ARGS="--seconds 75 --json")
+#   make test     all tests, on real servers where they are to be had
+#   make check    format, lint, types, layers
+#   make bench    the benchmarks
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: demo test soak check format bench lock servers clean
+
+demo: $(READY)
+	@$(RUN)/megawatch demo $(ARGS)
+
+test: $(READY) servers
+	@$(RUN)/python -m pytest $(ARGS)
+
+soak: $(READY) servers
+	@$(RUN)/python -m pytest -m soak $(ARGS)
+
+check: $(READY)
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+
+format: $(READY)
+	@$(RUN)/ruff format .
+	@$(RUN)/ruff check --fix .
+
+bench: $(READY) servers
+	@$(RUN)/python -m bench $(ARGS)
+
+servers:
+	@./.ci/servers
+
+# The environment is made anew whenever what it is made of changes.
+$(READY): requirements.lock pyproject.toml .ci/venv
+	@PYTHON=$(PYTHON) ./.ci/venv $(VENV)
+	@touch $@
+
+lock: $(READY)
+	@$(RUN)/python -m pip install --quiet uv
+	@$(RUN)/uv pip compile pyproject.toml --group dev --extra nats --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

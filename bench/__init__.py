@@ -1,0 +1,1 @@
+"""Benchmarks: each beside the competing way, in the same run."""

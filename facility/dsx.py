@@ -1,0 +1,197 @@
+"""NVIDIA's DSX BMS event bus 1.0: its topics, object types and point types, as data.
+
+Source: the AsyncAPI contract of NVIDIA/dsx-exchange, `schemas/asyncapi/bms/bms.yaml`, commit c24771c
+(August 2026). The collector decodes by this table and the simulator encodes by it.
+
+    BMS/v1/{publisher}/Value/{objectType}/{pointType}/{tagPath}      not retained, on change and every 100 s
+    BMS/v1/{publisher}/Metadata/{objectType}/{pointType}/{tagPath}   retained, every 100 s
+
+The building system publishes as `PUB`, an integration under its own name. A tag path means nothing by
+itself: place, unit and graph come from the metadata only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from facility.points import Medium
+from facility.quantities import QUANTITIES, Quantity, quantity_for
+from facility.units import Dimension, find_unit
+
+PREFIX: Final = "BMS/v1/"
+BUILDING_SYSTEM: Final = "PUB"
+VALUES: Final = "BMS/v1/+/Value/#"
+METADATA: Final = "BMS/v1/+/Metadata/#"
+
+REPEAT_S: Final = 100
+"""A value is published again after this long without a change [s]."""
+HEARTBEAT_S: Final = 10
+"""Each publisher's heartbeat comes this often [s]."""
+GOOD: Final = 1
+"""The only quality to be trusted."""
+
+TopicType = Literal["Value", "Metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of the bus, taken apart.
+
+    Attributes:
+        publisher: `PUB` or an integration's name.
+        type: Value or metadata.
+        object_type: What kind of thing.
+        point_type: What about it.
+        tag_path: The publisher's own path.
+    """
+
+    publisher: str
+    type: TopicType
+    object_type: str
+    point_type: str
+    tag_path: str
+
+    @property
+    def key(self) -> str:
+        """The identity of the point, whoever of the two publishes about it."""
+        return f"{self.object_type}/{self.point_type}/{self.tag_path}"
+
+
+def parse_topic(text: str) -> Topic | None:
+    """Take a topic of the bus apart; None where it is not one."""
+    parts = text.split("/", 6)
+    match parts:
+        case [
+            "BMS",
+            "v1",
+            publisher,
+            ("Value" | "Metadata") as kind,
+            object_type,
+            point_type,
+            path,
+        ]:
+            return Topic(publisher, kind, object_type, point_type, path)
+        case _:
+            return None
+
+
+def value_topic(publisher: str, key: str) -> str:
+    """Return the topic on which `publisher` publishes the values of the point `key`."""
+    return f"{PREFIX}{publisher}/Value/{key}"
+
+
+def metadata_topic(key: str, publisher: str = BUILDING_SYSTEM) -> str:
+    """Return the topic of the metadata of the point `key`."""
+    return f"{PREFIX}{publisher}/Metadata/{key}"
+
+
+ELECTRICAL: Final = frozenset({"PowerMeter", "BESS", "UPS", "ATS", "Generator", "Shunt", "Breaker"})
+MECHANICAL: Final = frozenset(
+    {
+        "CDU", "CoolingTower", "HX", "CRAH", "CRAC", "AHU", "Chiller",
+        "Valve", "Pump", "Fan", "Damper", "Sensor", "Tank",
+    }
+)  # fmt: skip
+OBJECT_TYPES: Final = ELECTRICAL | MECHANICAL | {"Rack", "System", "GenericObject"}
+
+
+def medium_of(object_type: str) -> Medium:
+    """Return what an edge from an object of this type carries."""
+    return Medium.POWER if object_type in ELECTRICAL else Medium.COOLING
+
+
+# The quantities that each point type may be, most usual first: the unit or the state texts decide.
+_POINT_TYPES: Final = {
+    "RackLiquidSupplyTemperature": ("coolant.supply",),
+    "RackLiquidReturnTemperature": ("coolant.return",),
+    "RackLiquidFlow": ("rack.coolant.flow",),
+    "RackLiquidDifferentialPressure": ("coolant.pressure.differential",),
+    "RackLiquidDifferentialPressureSp": ("coolant.pressure.differential",),
+    "RackControlValvePosition": ("valve.position",),
+    "RackPower": ("rack.power.active",),
+    "RackLeakDetect": ("leak",),
+    "RackLeakSensorFault": ("leak.fault",),
+    "RackLeakDetectTray": ("leak",),
+    "RackLiquidIsolationStatus": ("isolation",),
+    "RackElectricalIsolationStatus": ("isolation",),
+    "RackLiquidIsolationRequest": ("isolation",),
+    "RackElectricalIsolationRequest": ("isolation",),
+    "Voltage": ("voltage.ll",),
+    "PowerFactor": ("power.factor",),
+    "Frequency": ("frequency",),
+    "ApparentPower": ("meter.power.apparent",),
+    "ActivePower": ("meter.power.active",),
+    "Current": ("current",),
+    "CurrentLimit": ("current.limit",),
+    "PhaseCurrent": ("current.phase",),
+    "Status": ("state",),
+    "Available": ("state",),
+    "LiquidTemperature": ("coolant.temperature",),
+    "LiquidTemperatureSpRequest": ("coolant.temperature",),
+    "LiquidDifferentialPressure": ("coolant.pressure.differential",),
+    "LiquidFlow": ("coolant.flow",),
+    "LiquidPressure": ("coolant.pressure",),
+    "ValvePosition": ("valve.position", "state"),
+    "PumpSpeed": ("pump.speed", "rotation", "state"),
+    "FanSpeed": ("fan.speed", "rotation", "state"),
+    "DamperPosition": ("damper.position", "state"),
+    "AirTemperature": ("air.temperature",),
+    "AirDifferentialPressure": ("air.pressure.differential",),
+    "AirRelativeHumidity": ("humidity",),
+    "AirFlow": ("air.flow",),
+    "AirPressure": ("air.pressure",),
+    "LeakDetect": ("leak",),
+    "Sound": ("sound",),
+    "HeartbeatTimestampBms": ("heartbeat",),
+    "HeartbeatTimestampIntegration": ("heartbeat",),
+}
+POINT_TYPES: Final = MappingProxyType(_POINT_TYPES)
+"""The quantities that each point type may be. An echo of a heartbeat proves nothing of its publisher
+beyond what the heartbeat does, and is kept as a plain value like any point type not listed here."""
+
+UNITLESS: Final = frozenset({"power.factor", "heartbeat"})
+"""Quantities whose metadata needs neither a unit nor state texts."""
+
+
+class UnitContradiction(ValueError):  # noqa: N818 - says what is wrong with the metadata
+    """The unit of a point's metadata can not be a unit of its point type."""
+
+
+def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple[Quantity, str]:
+    """Find out what a point measures.
+
+    Args:
+        point_type: The point type.
+        unit: The engineering unit of the metadata, None where there is none.
+        has_states: Whether the metadata has state texts instead.
+
+    Returns:
+        The quantity, and the symbol of the unit that its values come in.
+
+    Raises:
+        UnitContradiction: Where the unit is of another dimension than the point type, or missing.
+        LookupError: Where nobody knows the unit.
+    """
+    candidates = [QUANTITIES[name] for name in POINT_TYPES.get(point_type, ())]
+    expected = " or ".join(quantity.unit for quantity in candidates)
+    if has_states:
+        states = [quantity for quantity in candidates if quantity.dimension is Dimension.STATE]
+        if candidates and not states:
+            raise UnitContradiction(f"{point_type} is measured in {expected}, found state texts")
+        return (states[0] if states else QUANTITIES["state"]), Dimension.STATE
+    if unit is None:
+        unitless = [quantity for quantity in candidates if quantity.name in UNITLESS]
+        if not unitless:
+            raise UnitContradiction(f"{point_type} needs engUnit or stateText, found neither")
+        return unitless[0], unitless[0].unit
+    known = find_unit(unit)
+    if known is None and candidates:
+        raise LookupError(f"{point_type} is measured in {expected}, found unit {unit[:40]!r}")
+    if known is None:
+        return QUANTITIES["other"], unit
+    fitting = [quantity for quantity in candidates if quantity.dimension is known.dimension]
+    if candidates and not fitting:
+        raise UnitContradiction(f"{point_type} is measured in {expected}, found {unit[:40]!r}")
+    return (fitting[0] if fitting else quantity_for(known.dimension)), known.symbol

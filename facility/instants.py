@@ -1,0 +1,162 @@
+"""Instants: milliseconds since 1970-01-01 UTC, as integers, and the ways in and out of them.
+
+Milliseconds are what the DSX bus carries and what every series is stored in. Zones matter only where
+people meet the time: the borders of a contract, of a demand block, of a day.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as wall_time
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+# What a telemetry time stamp can honestly be: after the first MQTT broker, before signed seconds end.
+EARLIEST_MS: Final = 946_684_800_000  # 2000-01-01
+LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
+
+_ISO: Final = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?"
+    r"(Z|z|[+-]\d{2}:?\d{2})?",
+    re.ASCII,
+)
+
+
+class Epoch(StrEnum):
+    """Units of a numeric time stamp. Which one a source uses is configured, never guessed."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
+
+
+_PER_MS: Final = {
+    Epoch.SECONDS: (1000, 1),
+    Epoch.MILLISECONDS: (1, 1),
+    Epoch.MICROSECONDS: (1, 1_000),
+    Epoch.NANOSECONDS: (1, 1_000_000),
+}
+
+
+def from_epoch(value: float, epoch: Epoch) -> int:
+    """Return a numeric time stamp as milliseconds, rounded down.
+
+    Args:
+        value: Time since 1970-01-01 UTC in units of `epoch`, finite.
+        epoch: The unit.
+    """
+    multiplier, divisor = _PER_MS[epoch]
+    if isinstance(value, int):
+        return value * multiplier // divisor
+    return int(value * multiplier // divisor)
+
+
+def from_iso(text: str, zone: ZoneInfo | None = None) -> int:
+    """Return an ISO 8601 time as milliseconds since 1970-01-01 UTC.
+
+    A second of 60 (a leap second) and an hour of 24 are read as the instant that follows them.
+
+    Args:
+        text: Date and time with seconds, with or without a fraction and an offset.
+        zone: What a time without an offset is in. None refuses such a time.
+
+    Raises:
+        ValueError: Where the text is not such a time.
+    """
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"expected an ISO 8601 date and time, found {text[:40]!r}")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    carry = timedelta()
+    if second == 60:  # noqa: PLR2004 - the leap second of ISO 8601
+        second, carry = 59, timedelta(seconds=1)
+    if (hour, minute, second) == (24, 0, 0):
+        hour, carry = 0, timedelta(days=1)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC) + carry
+    fraction_ms = int((match[7] or "").ljust(3, "0")[:3])
+    offset = match[8]
+    if offset is None:
+        if zone is None:
+            raise ValueError(f"expected an offset such as Z or +02:00, found none in {text[:40]!r}")
+        moment = moment.replace(tzinfo=zone)
+    elif offset not in "Zz":
+        sign = -1 if offset[0] == "-" else 1
+        hours, minutes = int(offset[1:3]), int(offset[-2:])
+        moment -= sign * timedelta(hours=hours, minutes=minutes)
+    return to_ms(moment) + fraction_ms
+
+
+def to_ms(moment: datetime) -> int:
+    """Return an aware datetime as milliseconds since 1970-01-01 UTC.
+
+    Raises:
+        ValueError: For a datetime without a zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with a zone, found {moment.isoformat()}")
+    return (moment.astimezone(UTC) - _EPOCH) // _MILLISECOND
+
+
+def to_datetime(instant_ms: int, zone: ZoneInfo | None = None) -> datetime:
+    """Return an instant as an aware datetime, in UTC or in `zone`."""
+    moment = _EPOCH + instant_ms * _MILLISECOND
+    return moment if zone is None else moment.astimezone(zone)
+
+
+def to_iso(instant_ms: int) -> str:
+    """Return an instant as ISO 8601 text in UTC with milliseconds and a Z."""
+    return to_datetime(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def midnight_ms(day: date, zone: ZoneInfo) -> int:
+    """Return the instant at which `day` begins in `zone`."""
+    return to_ms(datetime.combine(day, wall_time(), tzinfo=zone))
+
+
+def block_start_ms(instant_ms: int, block_ms: int, zone: ZoneInfo) -> int:
+    """Return the start of the clock-aligned block that holds an instant.
+
+    Blocks are aligned to local wall time, as demand blocks are billed. Where the wall clock is moved
+    inside a block, the block begins at that moment: no block then spans a change of the clock.
+
+    Args:
+        instant_ms: The instant [ms].
+        block_ms: Length of a block [ms]; it divides a day.
+        zone: Whose wall clock.
+    """
+    offset_ms = utc_offset_ms(instant_ms, zone)
+    start_ms = (instant_ms + offset_ms) // block_ms * block_ms - offset_ms
+    if utc_offset_ms(start_ms, zone) == offset_ms:
+        return start_ms
+    before, after = start_ms, instant_ms
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (before, middle) if utc_offset_ms(middle, zone) == offset_ms else (middle, after)
+    return after
+
+
+def block_end_ms(instant_ms: int, block_ms: int, zone: ZoneInfo) -> int:
+    """Return the end of the clock-aligned block that holds an instant; it is the next one's start."""
+    start_ms = block_start_ms(instant_ms, block_ms, zone)
+    offset_ms = utc_offset_ms(instant_ms, zone)
+    end_ms = ((start_ms + offset_ms) // block_ms + 1) * block_ms - offset_ms
+    if utc_offset_ms(end_ms - 1, zone) == offset_ms:
+        return end_ms
+    return block_start_ms(end_ms - 1, block_ms, zone)
+
+
+def utc_offset_ms(instant_ms: int, zone: ZoneInfo) -> int:
+    """Return how far the wall clock of `zone` is ahead of UTC at an instant [ms]."""
+    offset = to_datetime(instant_ms, zone).utcoffset()
+    return 0 if offset is None else offset // _MILLISECOND

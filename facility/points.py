@@ -1,0 +1,100 @@
+"""Points and assets: what a reading is a reading of.
+
+A point is one quantity of one asset, as one publisher measures it. An asset is a node of the power and
+cooling graph. Both become known from the bus (retained metadata), from rack documents, or from the
+site file; none is ever read out of a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from facility.names import AssetId
+from facility.quantities import QUANTITIES, Quantity
+
+
+class Cadence(StrEnum):
+    """When a source publishes, which decides how long a value stays fresh."""
+
+    ON_CHANGE = "on-change"  # when it changes, and every 100 s when it does not (DSX)
+    PERIODIC = "periodic"  # every period, changed or not (rack documents)
+
+
+class Medium(StrEnum):
+    """What an edge of the graph carries."""
+
+    POWER = "power"
+    COOLING = "cooling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A node of the power and cooling graph.
+
+    Attributes:
+        id: The identity, which both the building system and the site file use.
+        kind: What it is: `Rack`, `PowerMeter`, `CDU`, ... (object types of the DSX bus).
+        name: What people call it.
+        serves: The assets that it feeds or cools directly.
+    """
+
+    id: AssetId
+    kind: str
+    name: str = ""
+    serves: tuple[AssetId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One quantity of one asset, as one publisher measures it.
+
+    Attributes:
+        key: The identity, unique over the site.
+        asset: The asset that it is measured at.
+        quantity: Name of a quantity of `facility.quantities`.
+        unit: Symbol of the unit that values come in.
+        stream: Whose silence is this point's silence: broker and publisher, or a heartbeat's scope.
+        cadence: When its source publishes.
+        point_type: What the publisher calls the measurement (`RackPower`).
+        object_type: What the publisher says it is measured at (`Rack`).
+        feed: Which of an asset's power feeds, "" where it is not of one feed.
+        phase: Which phase of three, "" where it is not of one phase.
+        area: Where within the asset (`Secondary`, `Supply`).
+        is_setpoint: Whether it is a target instead of a measurement.
+        states: What its numbers mean, for a state.
+        is_boundary: Whether its value is the power of the asset as a whole: what a draw is summed of.
+    """
+
+    key: str
+    asset: AssetId
+    quantity: str
+    unit: str
+    stream: str
+    cadence: Cadence
+    point_type: str = ""
+    object_type: str = ""
+    feed: str = ""
+    phase: str = ""
+    area: tuple[str, ...] = ()
+    is_setpoint: bool = False
+    states: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def measures(self) -> Quantity:
+        """The quantity itself."""
+        return QUANTITIES[self.quantity]
+
+    @property
+    def is_boundary(self) -> bool:
+        """Whether this is active power of its whole asset, which a tenant's draw may be summed of."""
+        return (
+            self.quantity in ("rack.power.active", "meter.power.active")
+            and not self.is_setpoint
+            and not self.phase
+        )
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it proves that its publisher lives."""
+        return self.quantity == "heartbeat"

@@ -1,0 +1,118 @@
+"""The site: its racks, its tenants and what each holds when.
+
+This is what a site file says once it has been read (`facility.sitefile`), together with what follows
+from it at an instant: who holds a rack, which version of a contract is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from facility.contracts import Contract
+from facility.names import AssetId, TenantId
+from facility.points import Asset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rack:
+    """A rack as the site file declares it.
+
+    Attributes:
+        id: The identity.
+        rating_milliwatts: The most that it can draw [mW]; None where nobody knows, and then its silence
+            leaves its tenant's draw without an upper bound.
+        floor_milliwatts: The least that it draws while it is energised [mW]; 0 where that is not proved.
+        feeds: How many power feeds it has.
+    """
+
+    id: AssetId
+    rating_milliwatts: int | None = None
+    floor_milliwatts: int = 0
+    feeds: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Racks that a tenant holds for a time.
+
+    Attributes:
+        racks: Which.
+        from_ms: From when [ms].
+        to_ms: Until when, exclusive [ms]; None where no end is known.
+    """
+
+    racks: tuple[AssetId, ...]
+    from_ms: int
+    to_ms: int | None = None
+
+    def holds_at(self, instant_ms: int) -> bool:
+        """Tell whether the holding is in force at an instant."""
+        return self.from_ms <= instant_ms and (self.to_ms is None or instant_ms < self.to_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Who is sold power.
+
+    Attributes:
+        id: The identity.
+        name: What people call it.
+        holdings: What it holds and when.
+        contract: What it may draw, None where it has no contract.
+    """
+
+    id: TenantId
+    name: str
+    holdings: tuple[Holding, ...]
+    contract: Contract | None = None
+
+    def racks_at(self, instant_ms: int) -> list[AssetId]:
+        """Return the racks that it holds at an instant, each once, in the order of the file."""
+        racks = (r for h in self.holdings if h.holds_at(instant_ms) for r in h.racks)
+        return list(dict.fromkeys(racks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Everything that a site file says about the site itself.
+
+    Attributes:
+        name: The site's name.
+        zone: The zone in which contracts and demand blocks begin and end.
+        racks: Every declared rack, by its id.
+        any_rack: What is taken of a rack that is heard and not declared.
+        tenants: Every tenant, in the order of the file.
+        assets: What the site file adds to the graph that the bus gives.
+        firm_capacity_milliwatts: What the plant can deliver with one unit lost [mW], None if not said.
+        meter_tolerance_percent: How far a parent meter and the sum beneath it may differ by meter error [%].
+        path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
+    """
+
+    name: str
+    zone: ZoneInfo
+    racks: Mapping[AssetId, Rack] = field(default_factory=lambda: MappingProxyType({}))
+    any_rack: Rack = field(default_factory=lambda: Rack(id=AssetId("")))
+    tenants: tuple[Tenant, ...] = ()
+    assets: tuple[Asset, ...] = ()
+    firm_capacity_milliwatts: int | None = None
+    meter_tolerance_percent: float = 1.0
+    path_loss_percent: float = 1.5
+
+    def rack(self, rack: AssetId) -> Rack:
+        """Return a rack, whether it is declared or only heard."""
+        return self.racks.get(rack, self.any_rack)
+
+    def changes_ms(self) -> list[int]:
+        """Return every instant at which a holding or a contract version begins or ends [ms]."""
+        instants: set[int] = set()
+        for tenant in self.tenants:
+            for holding in tenant.holdings:
+                instants.add(holding.from_ms)
+                if holding.to_ms is not None:
+                    instants.add(holding.to_ms)
+            if tenant.contract is not None:
+                instants.update(tenant.contract.changes_ms())
+        return sorted(instants)

@@ -1,0 +1,286 @@
+"""From verdicts to alarms: one machine for each subject of a rule, all of a rule's stepped at once.
+
+States and words are those of ISA-18.2 and OPC UA Part 9: normal, pending (the on-delay runs), active. What
+people do to an alarm (acknowledge, shelve) lives in the ledger and never changes when it opens or returns.
+
+    normal   --breach-->               pending since now
+    pending  --clear-->                normal
+    pending  --on-delay over-->        active: the alarm opens
+    active   --returned for off-delay--> normal: the alarm returns
+
+UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
+a breach; a running off-delay begins anew after it, for nobody knows that it was clear meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, FloatArray, IntArray
+from rules.base import CodeArray, Findings, Severity, Verdict
+
+NORMAL: Final = 0
+PENDING: Final = 1
+ACTIVE: Final = 2
+NEVER: Final = -1
+
+
+class Change(StrEnum):
+    """What happens to an alarm."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of one alarm.
+
+    Attributes:
+        is_told: Whether people are told, now or when the alarm opened: not while another alarm says more.
+        alarm_id: The alarm's identity, the same whenever this is computed.
+        rule: The rule's name.
+        subject: Whom it is about.
+        change: What happened.
+        at_ms: When, in event time [ms].
+        since_ms: Since when the limit is broken [ms].
+        opened_ms: When the alarm opened [ms].
+        severity: How bad it is.
+        value: What was judged, in the rule's unit; NaN where there is none.
+        limit: What it was held against; NaN where there is none.
+        peak: The worst value so far; NaN where there is none.
+    """
+
+    alarm_id: str
+    rule: str
+    subject: str
+    change: Change
+    at_ms: int
+    since_ms: int
+    opened_ms: int
+    severity: Severity
+    value: float
+    limit: float
+    peak: float
+    is_told: bool = False
+
+
+def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
+    """Return the identity of an alarm: a hash of rule, subject and the event time at which it opened."""
+    text = f"{rule}\n{subject}\n{opened_ms}".encode()
+    return hashlib.blake2b(text, digest_size=10).hexdigest()
+
+
+@dataclass(slots=True)
+class _Columns:
+    """One place for each subject."""
+
+    state: CodeArray
+    since_ms: IntArray
+    opened_ms: IntArray
+    returning_ms: IntArray
+    severity: CodeArray
+    peak: FloatArray
+    told: BoolArray
+
+
+_FILL: Final = {
+    "state": (np.int8, NORMAL),
+    "since_ms": (np.int64, NEVER),
+    "opened_ms": (np.int64, NEVER),
+    "returning_ms": (np.int64, NEVER),
+    "severity": (np.int8, 0),
+    "peak": (np.float64, np.nan),
+    "told": (np.bool_, False),
+}
+
+
+class Bank:
+    """The machines of one rule.
+
+    Args:
+        rule: The rule's name, part of each alarm's identity.
+        severity: The severity where findings carry none.
+        on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
+        off_delay_ms: How long it must be over [ms].
+    """
+
+    def __init__(self, rule: str, severity: Severity, on_delay_ms: int, off_delay_ms: int) -> None:
+        self.rule = rule
+        self._severity = severity
+        self._on_delay_ms = on_delay_ms
+        self._off_delay_ms = off_delay_ms
+        self._columns = self._empty(0)
+        self.subjects: tuple[str, ...] = ()
+
+    @property
+    def is_active(self) -> BoolArray:
+        """Which subjects have an alarm, shape (subjects,)."""
+        active: BoolArray = self._columns.state == ACTIVE
+        return active
+
+    @property
+    def is_pending(self) -> BoolArray:
+        """Which subjects may have one soon, shape (subjects,)."""
+        pending: BoolArray = self._columns.state == PENDING
+        return pending
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether an alarm is active that nobody was told of."""
+        return bool(((self._columns.state == ACTIVE) & ~self._columns.told).any())
+
+    def opened_ms(self, place: int) -> int:
+        """Return when the alarm of a subject opened [ms]."""
+        return int(self._columns.opened_ms[place])
+
+    def step(self, subjects: tuple[str, ...], found: Findings, at_ms: int) -> list[Transition]:
+        """Judge every machine by what was found at a moment.
+
+        Args:
+            subjects: Whom each place of the findings is about.
+            found: What the rule found.
+            at_ms: The moment, after that of the step before [ms].
+
+        Returns:
+            What changed, in the order of the subjects.
+        """
+        gone = self._align(subjects, at_ms)
+        columns, verdict = self._columns, found.verdict
+        severity = (
+            np.full(len(subjects), self._severity, np.int8) if found.severity is None else found.severity
+        )
+        breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
+        starts = (columns.state == NORMAL) & breach
+        columns.state[starts] = PENDING
+        columns.since_ms[starts] = at_ms
+        columns.state[(columns.state == PENDING) & clear] = NORMAL
+        delay = self._on_delay_ms if found.on_delay_ms is None else found.on_delay_ms
+        opens = (columns.state == PENDING) & (at_ms - columns.since_ms >= delay)
+        columns.state[opens] = ACTIVE
+        columns.opened_ms[opens] = at_ms
+        columns.severity[opens] = severity[opens]
+        columns.peak[opens] = found.value[opens]
+        active = columns.state == ACTIVE
+        columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
+        begins = active & clear & found.returned & (columns.returning_ms == NEVER)
+        columns.returning_ms[begins] = at_ms
+        returns = (
+            active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= self._off_delay_ms)
+        )
+        worsens = active & ~opens & breach & (severity > columns.severity)
+        columns.severity[worsens] = severity[worsens]
+        rising = active & breach & ~(found.value <= columns.peak)
+        columns.peak[rising] = found.value[rising]
+        changes = self._report(opens, worsens, returns, found, at_ms)
+        columns.state[returns] = NORMAL
+        return gone + changes
+
+    def _report(
+        self, opens: BoolArray, worsens: BoolArray, returns: BoolArray, found: Findings, at_ms: int
+    ) -> list[Transition]:
+        transitions = []
+        for place in np.flatnonzero(opens | worsens | returns).tolist():
+            for happens, change in (
+                (opens[place], Change.OPENED),
+                (worsens[place], Change.WORSENED),
+                (returns[place], Change.RETURNED),
+            ):
+                if happens:
+                    value, limit = float(found.value[place]), float(found.limit[place])
+                    transitions.append(self._transition(place, change, at_ms, value, limit))
+        return transitions
+
+    def _transition(self, place: int, change: Change, at_ms: int, value: float, limit: float) -> Transition:
+        columns, subject = self._columns, self.subjects[place]
+        opened_ms = int(columns.opened_ms[place])
+        return Transition(
+            alarm_id=alarm_id(self.rule, subject, opened_ms),
+            rule=self.rule,
+            subject=subject,
+            change=change,
+            at_ms=at_ms,
+            since_ms=int(columns.since_ms[place]),
+            opened_ms=opened_ms,
+            severity=Severity(int(columns.severity[place])),
+            value=value,
+            limit=limit,
+            peak=float(columns.peak[place]),
+        )
+
+    def _align(self, subjects: tuple[str, ...], at_ms: int) -> list[Transition]:
+        """Give every subject its place; the alarm of one that is no longer there returns."""
+        if subjects is self.subjects or subjects == self.subjects:
+            return []
+        place = {subject: i for i, subject in enumerate(subjects)}
+        kept = [(i, place[subject]) for i, subject in enumerate(self.subjects) if subject in place]
+        gone = [
+            self._transition(i, Change.RETURNED, at_ms, np.nan, np.nan)
+            for i, subject in enumerate(self.subjects)
+            if subject not in place and self._columns.state[i] == ACTIVE
+        ]
+        old, self._columns, self.subjects = self._columns, self._empty(len(subjects)), subjects
+        sources = np.array([source for source, _ in kept], np.intp)
+        targets = np.array([target for _, target in kept], np.intp)
+        for name in _FILL:
+            getattr(self._columns, name)[targets] = getattr(old, name)[sources]
+        return gone
+
+    @staticmethod
+    def _empty(count: int) -> _Columns:
+        columns: dict[str, NDArray[Any]] = {
+            n: np.full(count, fill, kind) for n, (kind, fill) in _FILL.items()
+        }
+        return _Columns(**columns)
+
+    def tell(
+        self, changes: list[Transition], suppressed: BoolArray | None, found: Findings, at_ms: int
+    ) -> list[Transition]:
+        """Decide what people are told of what changed, and of what is suppressed no longer.
+
+        Args:
+            changes: What `step` returned.
+            suppressed: Whose alarm says nothing new, shape (subjects,); None for nobody.
+            found: What the rule found.
+            at_ms: The moment [ms].
+
+        Returns:
+            The changes, each saying whether it is told, and alarms that opened earlier and are told now.
+        """
+        columns = self._columns
+        before = columns.told.copy()
+        hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed
+        columns.told |= (columns.state == ACTIVE) & ~hidden
+        columns.told &= columns.state == ACTIVE
+        place = {subject: i for i, subject in enumerate(self.subjects)} if changes else {}
+        result = []
+        for change in changes:
+            where = place.get(change.subject)
+            is_told = where is not None and bool(before[where] or columns.told[where])
+            result.append(replace(change, is_told=is_told))
+        opened = {change.subject for change in changes if change.change is Change.OPENED}
+        for where in np.flatnonzero(columns.told & ~before).tolist():
+            if self.subjects[where] not in opened:
+                value, limit = float(found.value[where]), float(found.limit[where])
+                late = self._transition(where, Change.OPENED, at_ms, value, limit)
+                result.append(replace(late, is_told=True))
+        return result
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], Sequence[str]]:
+        """Return everything: the arrays, and whom their places are about."""
+        return {name: getattr(self._columns, name).copy() for name in _FILL}, self.subjects
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], subjects: Sequence[str]) -> None:
+        """Take in what `save` returned."""
+        columns: dict[str, NDArray[Any]] = {name: arrays[name].copy() for name in _FILL}
+        self._columns, self.subjects = _Columns(**columns), tuple(subjects)

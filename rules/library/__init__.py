@@ -1,0 +1,1 @@
+"""One rule a file, named after the catalogue (domain facts, section 9)."""

@@ -1,0 +1,57 @@
+"""C2: the tenant draws more than it contracted, for certain."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.view import KILOWATT, NO_LIMIT, View
+
+
+class Overdraw(Rule):
+    """The lower bound of the draw is above the limit, under a clause that binds at every moment.
+
+    Exactly at the limit is compliant. The clause is that of threshold leases; the on-delay of 5 s is no part
+    of it but keeps single readings from paging (domain facts, sections 1.1 and 9.1). From the contract's
+    critical share on it is critical: NVIDIA's DSX Flex splits at 20 % over target.
+    """
+
+    name: ClassVar[str] = "C2"
+    title: ClassVar[str] = "draw above the contracted limit"
+    unit: ClassVar[str] = "kW"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE, Desk.CONTRACT)
+    look_at: ClassVar[str] = (
+        "Look at the racks that rose most; agree with the tenant what to take off; note when it was told."
+    )
+    needs_acknowledgement: ClassVar[bool] = True
+    unknown_pages: ClassVar[bool] = True
+    unknown_told_by: ClassVar[str] = "C3"
+
+    severity: Severity = Field(Severity.HIGH, description="how bad it is below the critical share")
+    on_delay_s: float = Field(5, ge=0, description="how long it must last, at least as the contract says [s]")
+    off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    deadband_percent: float = Field(
+        1, ge=0, lt=50, description="how far below the limit the draw must fall [%]"
+    )
+
+    def subjects(self, view: View) -> tuple[str, ...]:
+        """Return the tenants."""
+        return view.tenants.ids
+
+    def judge(self, view: View) -> Findings:
+        """Hold the bounds of the draw against the limit in force."""
+        tenants = view.tenants
+        limit = tenants.limit
+        applies = (limit != NO_LIMIT) & tenants.binds_instantly
+        critical = tenants.low > limit * tenants.critical_share
+        return Findings(
+            verdict=codes(tenants.low > limit, tenants.high <= limit, applies),
+            value=tenants.best / KILOWATT,
+            limit=limit / KILOWATT,
+            returned=~applies | (tenants.high <= limit * (1 - self.deadband_percent / 100)),
+            severity=np.where(critical, Severity.CRITICAL, self.severity).astype(np.int8),
+            on_delay_ms=np.maximum(tenants.sustain_ms, round(self.on_delay_s * 1_000)),
+        )

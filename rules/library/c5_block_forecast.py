@@ -1,0 +1,55 @@
+"""C5: the open demand block will close above its limit if nothing changes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rules.base import Desk, Findings, Rule, Severity, Verdict
+from rules.view import View
+
+
+class BlockForecast(Rule):
+    """Energy so far plus the present draw for the rest of the block exceeds what the block may take.
+
+    `(E + P·r) / T > limit`, once a third of the block is over: before that the forecast is mostly the present
+    draw (domain facts, section 9.1).
+    """
+
+    name: ClassVar[str] = "C5"
+    title: ClassVar[str] = "demand block will end above the contracted limit"
+    unit: ClassVar[str] = "kW"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
+    look_at: ClassVar[str] = "There is time until the block closes: agree with the tenant what to hold back."
+
+    severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
+    on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    deadband_percent: float = Field(
+        1, ge=0, lt=50, description="how far below the limit the forecast must fall [%]"
+    )
+    least_elapsed: float = Field(
+        1 / 3, ge=0, lt=1, description="share of the block that must be over before a forecast counts"
+    )
+    urgent_s: float = Field(180, ge=0, description="time left from which on it is of high severity [s]")
+
+    def subjects(self, view: View) -> tuple[str, ...]:
+        """Return the tenants."""
+        return view.tenants.ids
+
+    def judge(self, view: View) -> Findings:
+        """Hold the forecast of the open block against its limit."""
+        demand = view.demand
+        counts = demand.elapsed_share >= self.least_elapsed
+        verdict = np.where(counts, demand.forecast_verdict, Verdict.CLEAR).astype(np.int8)
+        urgent = demand.left_ms < self.urgent_s * 1_000
+        fallen = ~(demand.forecast_kw > demand.limit_kw * (1 - self.deadband_percent / 100))
+        return Findings(
+            verdict=verdict,
+            value=demand.forecast_kw,
+            limit=demand.limit_kw,
+            returned=(verdict == Verdict.CLEAR) & fallen,
+            severity=np.where(urgent, max(Severity.HIGH, self.severity), self.severity).astype(np.int8),
+        )

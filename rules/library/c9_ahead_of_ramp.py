@@ -1,0 +1,49 @@
+"""C9: the tenant draws more than its ramp allows yet."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.view import KILOWATT, NO_LIMIT, View
+
+
+class AheadOfRamp(Rule):
+    """The best estimate is above the limit of this phase, although not above the final one.
+
+    Leases step up by phase, and the phase is what holds (domain facts, sections 1.1 and 9.1).
+    """
+
+    name: ClassVar[str] = "C9"
+    title: ClassVar[str] = "draw ahead of the ramp schedule"
+    unit: ClassVar[str] = "kW"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.CONTRACT, Desk.CHANNEL)
+    look_at: ClassVar[str] = "Compare with the dates of the ramp: the tenant may have started a phase early."
+
+    severity: Severity = Field(Severity.HIGH, description="how bad it is")
+    on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(120, ge=0, description="how long it must be over for the alarm to end [s]")
+    deadband_percent: float = Field(
+        1, ge=0, lt=50, description="how far below the limit the draw must fall [%]"
+    )
+
+    def subjects(self, view: View) -> tuple[str, ...]:
+        """Return the tenants."""
+        return view.tenants.ids
+
+    def judge(self, view: View) -> Findings:
+        """Hold the draw against the phase and against the end of the ramp."""
+        tenants = view.tenants
+        ramping = (tenants.limit != NO_LIMIT) & (tenants.limit < tenants.final)
+        ahead = (tenants.best > tenants.limit) & (tenants.best <= tenants.final)
+        kept = (tenants.high <= tenants.limit) | (tenants.best > tenants.final)
+        return Findings(
+            verdict=codes(ahead, kept, ramping),
+            value=tenants.best / KILOWATT,
+            limit=tenants.limit / KILOWATT,
+            returned=~ramping
+            | (tenants.high <= tenants.limit * (1 - self.deadband_percent / 100))
+            | (tenants.best > tenants.final),
+        )

@@ -1,0 +1,49 @@
+"""Q2: too much of a tenant is silent."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.view import View
+
+
+class CoverageLow(Rule):
+    """The share of a tenant's rating that is covered by fresh readings is low.
+
+    Below 80 % its sum is valid for no decision about the contract: Meta's Dynamo treats a sum as invalid when
+    more than 20 % of its servers give no reading (from memory; domain facts, sections 2.1 and 9.4).
+    """
+
+    name: ClassVar[str] = "Q2"
+    title: ClassVar[str] = "too few readings of a tenant"
+    unit: ClassVar[str] = "%"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
+    look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
+
+    severity: Severity = Field(Severity.MEDIUM, description="how bad it is above the lower level")
+    on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    low_share: float = Field(0.95, ge=0, le=1, description="coverage below which it is an alarm")
+    invalid_share: float = Field(0.80, ge=0, le=1, description="coverage below which it is of high severity")
+    deadband: float = Field(0.01, ge=0, lt=0.5, description="how far above the level coverage must rise")
+
+    def subjects(self, view: View) -> tuple[str, ...]:
+        """Return the tenants."""
+        return view.tenants.ids
+
+    def judge(self, view: View) -> Findings:
+        """Hold the coverage of each tenant against the levels."""
+        coverage, has_racks = view.tenants.coverage, view.tenants.has_racks
+        low = (coverage < self.low_share) & has_racks
+        severe = np.where(coverage < self.invalid_share, max(Severity.HIGH, self.severity), self.severity)
+        return Findings(
+            verdict=codes(low, ~low),
+            value=coverage * 100,
+            limit=np.full(len(coverage), self.low_share * 100),
+            returned=~has_racks | (coverage >= min(1.0, self.low_share + self.deadband)),
+            severity=severe.astype(np.int8),
+        )

@@ -1,0 +1,69 @@
+"""Every tenant at one moment: its draw beside what its contract says then, for the rules and as series."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rules.draw import Draw
+from rules.layout import Layout
+from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
+from store.series import TenantDraw
+
+
+def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
+    """Return every tenant at a moment.
+
+    Args:
+        layout: Who is summed of what.
+        found: What each draws.
+        at_ms: The moment [ms].
+    """
+    versions = layout.versions
+    limits = [version.limit_at(at_ms) if version else NO_LIMIT for version in versions]
+    finals = [
+        version.with_tolerance(version.committed_milliwatts + version.burst_milliwatts)
+        if version
+        else NO_LIMIT
+        for version in versions
+    ]
+    has_units = np.zeros(len(layout.tenants), np.bool_)
+    has_units[layout.tenant_rows] = True
+    return TenantView(
+        ids=layout.tenants,
+        low=found.low,
+        best=found.best,
+        high=found.high,
+        limit=np.array(limits, np.int64),
+        final=np.array(finals, np.int64),
+        warn_share=np.array([v.limit.warn_percent / 100 if v else 1.0 for v in versions]),
+        critical_share=np.array([v.limit.critical_percent / 100 if v else 1.0 for v in versions]),
+        coverage=found.coverage,
+        binds_instantly=np.array([v is not None and v.limit.binds_instantly for v in versions], np.bool_),
+        binds_blocks=np.array([v is not None and v.limit.binds_blocks for v in versions], np.bool_),
+        sustain_ms=np.array([v.limit.sustain_ms if v else 0 for v in versions], np.int64),
+        has_racks=has_units,
+        is_consistent=found.is_consistent,
+    )
+
+
+def tenant_series(view: View) -> tuple[TenantDraw, ...]:
+    """Return what is kept of every tenant at the moment of a view."""
+    tenants, demand = view.tenants, view.demand
+    return tuple(
+        TenantDraw(
+            tenant=tenant,
+            low_milliwatts=int(tenants.low[i]),
+            best_milliwatts=int(tenants.best[i]),
+            high_milliwatts=None if tenants.high[i] == UNBOUNDED else int(tenants.high[i]),
+            limit_milliwatts=None if tenants.limit[i] == NO_LIMIT else int(tenants.limit[i]),
+            coverage=float(tenants.coverage[i]),
+            demand_kw=_figure(demand.demand_kw[i]),
+            forecast_kw=_figure(demand.forecast_kw[i]),
+            block_limit_kw=_figure(demand.limit_kw[i]),
+        )
+        for i, tenant in enumerate(tenants.ids)
+    )
+
+
+def _figure(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,128 @@
+"""The site at one moment of event time, as the rules see it: arrays over tenants and over racks.
+
+All power is in integer milliwatts. An upper bound that does not exist is `UNBOUNDED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, FloatArray, IntArray
+
+UNBOUNDED: Final = np.iinfo(np.int64).max
+"""The upper bound of a draw that has none."""
+NO_LIMIT: Final = -1
+"""The limit of a tenant that has none at the moment."""
+
+KILOWATT: Final = 1e6
+"""Milliwatts in a kilowatt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantView:
+    """Every tenant at one moment; arrays of shape (tenants,), the operator's own load last.
+
+    Attributes:
+        ids: Whom each place is about.
+        low: The draw is at least this [mW], int64.
+        best: The best estimate of it [mW], int64.
+        high: It is at most this [mW], int64; `UNBOUNDED` where nobody can tell.
+        limit: What may be drawn [mW], int64; `NO_LIMIT` without a contract in force.
+        final: What may be drawn once every ramp is over [mW], int64; `NO_LIMIT` without one.
+        warn_share: Share of the limit at which the desk is warned, float64.
+        critical_share: Share of the limit from which an overdraw is critical, float64.
+        coverage: Share of the held rating whose readings are fresh, 0 to 1, float64.
+        binds_instantly: Whether every moment's draw is held against the limit.
+        binds_blocks: Whether the mean over demand blocks is held against the limit.
+        sustain_ms: How long a draw must stay above before it counts [ms], int64.
+        has_racks: Whether it holds anything.
+        is_consistent: Whether parent meters and the readings beneath them agree.
+    """
+
+    ids: tuple[str, ...]
+    low: IntArray
+    best: IntArray
+    high: IntArray
+    limit: IntArray
+    final: IntArray
+    warn_share: FloatArray
+    critical_share: FloatArray
+    coverage: FloatArray
+    binds_instantly: BoolArray
+    binds_blocks: BoolArray
+    sustain_ms: IntArray
+    has_racks: BoolArray
+    is_consistent: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandView:
+    """Demand blocks at one moment; arrays of shape (tenants,).
+
+    A verdict here is 0 where the block keeps its allowance for certain, 1 where it breaks it for certain,
+    2 where that can not be told (`rules.base.Verdict`); it is made of exact integers of energy.
+
+    Attributes:
+        closed_verdict: How the last closed block ended, int8; 0 before the first one.
+        closed_kw: Its demand [kW], best estimate; NaN before the first one.
+        closed_limit_kw: Its mean limit [kW]; NaN before the first one.
+        closed_coverage: Share of it that was covered by readings, 0 to 1; NaN before the first one.
+        forecast_verdict: How the open block will end if nothing changes, int8.
+        demand_kw: Mean of the open block so far [kW], best estimate; NaN where there is none.
+        forecast_kw: Its mean at its end if nothing changes [kW], best estimate; NaN where there is none.
+        limit_kw: Its mean limit [kW]; NaN where there is none.
+        elapsed_share: How much of it is over, 0 to 1.
+        left_ms: How long it still lasts [ms], int64.
+    """
+
+    closed_verdict: NDArray[np.int8]
+    closed_kw: FloatArray
+    closed_limit_kw: FloatArray
+    closed_coverage: FloatArray
+    forecast_verdict: NDArray[np.int8]
+    demand_kw: FloatArray
+    forecast_kw: FloatArray
+    limit_kw: FloatArray
+    elapsed_share: FloatArray
+    left_ms: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RackView:
+    """Every rack at one moment; arrays of shape (racks,).
+
+    Attributes:
+        ids: Which rack each place is about.
+        is_silent: Whether its power is not known: never heard, too old, not to be trusted.
+        silent_ms: For how long [ms], int64; 0 where it is not.
+        draw: Its power, the last that was known [mW], int64.
+        groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
+    """
+
+    ids: tuple[str, ...]
+    is_silent: BoolArray
+    silent_ms: IntArray
+    draw: IntArray
+    groups: Mapping[str, NDArray[np.intp]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The site at one moment.
+
+    Attributes:
+        at_ms: The moment, in event time [ms].
+        tenants: Every tenant.
+        demand: The demand blocks of every tenant.
+        racks: Every rack.
+    """
+
+    at_ms: int
+    tenants: TenantView
+    demand: DemandView
+    racks: RackView

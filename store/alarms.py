@@ -1,0 +1,110 @@
+"""Alarms and notifications as they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alarm as it is kept.
+
+    Attributes:
+        id: Its identity.
+        rule: The rule's name.
+        title: What the rule detects.
+        subject: Whom it is about.
+        severity: How bad it is.
+        unit: The unit of value, limit and peak.
+        since_ms: Since when the limit is broken [ms].
+        opened_ms: When it opened [ms].
+        returned_ms: When it was over [ms]; None while it is not.
+        value: What was judged last; None where there is none.
+        limit: What it was held against; None where there is none.
+        peak: The worst value; None where there is none.
+        is_told: Whether people were told.
+        needs_acknowledgement: Whether it stays on the list until somebody acknowledged it.
+        acknowledged_ms: When somebody did [ms].
+        acknowledged_by: Who.
+    """
+
+    id: str
+    rule: str
+    title: str
+    subject: str
+    severity: str
+    unit: str
+    since_ms: int
+    opened_ms: int
+    returned_ms: int | None = None
+    value: float | None = None
+    limit: float | None = None
+    peak: float | None = None
+    is_told: bool = True
+    needs_acknowledgement: bool = False
+    acknowledged_ms: int | None = None
+    acknowledged_by: str | None = None
+
+    @property
+    def state(self) -> str:
+        """The state in the words of ISA-18.2."""
+        match (self.returned_ms is not None, self.acknowledged_ms is not None):
+            case (False, False):
+                return "active, unacknowledged" if self.is_told else "active, suppressed"
+            case (False, True):
+                return "active, acknowledged"
+            case (True, False) if self.needs_acknowledgement:
+                return "returned, unacknowledged"
+            case _:
+                return "normal"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it belongs on the list of alarms."""
+        return self.state != "normal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmChange:
+    """A change of an alarm.
+
+    Attributes:
+        alarm: The alarm after it.
+        change: What happened: `opened`, `worsened`, `returned`, `acknowledged`.
+        at_ms: When [ms].
+    """
+
+    alarm: Alarm
+    change: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A notification for one route.
+
+    Attributes:
+        key: What makes it the same message whenever it is sent; one for each change of an episode.
+        route: Where it goes.
+        body: What it says, as the receiver's adapter takes it.
+        source_ms: The source time of what it tells: the tick at which the change happened [ms].
+        created_ms: When it was made [ms].
+        due_ms: When it is to be tried next [ms].
+        attempts: How often it was tried.
+        state: `waiting`, `delivered` or `refused`.
+        error: What the receiver said last.
+        delivered_ms: When it was accepted [ms].
+    """
+
+    key: str
+    route: str
+    body: Mapping[str, Any]
+    source_ms: int
+    created_ms: int
+    due_ms: int
+    attempts: int = 0
+    state: str = "waiting"
+    error: str = ""
+    delivered_ms: int | None = None

@@ -1,0 +1,164 @@
+"""What the journal holds, entry by entry: readings, points that became known, and marks.
+
+The order of the entries is the order of events for everybody who reads the journal. Each carries the
+moment at which it was appended (its stamp); a judgement at event time T uses exactly the entries stamped
+up to T plus the allowed lateness, so it comes out the same whenever it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import msgspec
+
+from facility.points import Asset, Point
+from facility.readings import Batch
+from store.columns import decode, encode
+
+
+class EntryKind(IntEnum):
+    """What an entry holds."""
+
+    READINGS = 0
+    POINTS = 1
+    MARK = 2
+
+
+class MarkKind(StrEnum):
+    """What happened to a connection, as far as it changes what is known."""
+
+    STARTED = "started"  # a collector began; what passed at quality of service 0 before is not known
+    CONNECTED = "connected"  # a session was resumed: what is at least once is whole
+    SESSION_LOST = "session-lost"  # the broker forgot us: whatever it held for us is gone
+    LOST = "lost"  # the connection broke
+    OVERLOADED = "overloaded"  # we could not keep up with what comes at most once
+    CAUGHT_UP = "caught-up"  # what the broker had kept for us has been read
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened to a connection.
+
+    Attributes:
+        kind: What.
+        broker: Which connection, by the broker's name in the site file.
+        since_ms: From when on it holds [ms]: for a broken connection, when something was last heard.
+        detail: What was seen, for people.
+    """
+
+    kind: MarkKind
+    broker: str
+    since_ms: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A point that became known, or known better.
+
+    Attributes:
+        id: What batches call it.
+        point: The point.
+        asset: Its asset, with what that serves; None where another point described it.
+    """
+
+    id: int
+    point: Point
+    asset: Asset | None = None
+
+
+Content = Batch | tuple[Known, ...] | Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the journal.
+
+    Attributes:
+        seq: Its number, rising.
+        stamp_ms: When it was appended [ms], never falling.
+        content: What it holds.
+    """
+
+    seq: int
+    stamp_ms: int
+    content: Content
+
+
+class _KnownForm(msgspec.Struct, array_like=True):
+    id: int
+    point: dict[str, object]
+    asset: dict[str, object] | None
+
+
+class _MarkForm(msgspec.Struct, array_like=True):
+    kind: str
+    broker: str
+    since_ms: int
+    detail: str
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_KNOWN: Final = msgspec.msgpack.Decoder(list[_KnownForm])
+_MARK: Final = msgspec.msgpack.Decoder(_MarkForm)
+
+
+def kind_of(content: Content) -> EntryKind:
+    """Return what kind of entry holds this content."""
+    match content:
+        case Batch():
+            return EntryKind.READINGS
+        case Mark():
+            return EntryKind.MARK
+        case _:
+            return EntryKind.POINTS
+
+
+def pack(content: Content) -> bytes:
+    """Return the content of an entry as bytes."""
+    match content:
+        case Batch():
+            return encode(content)
+        case Mark():
+            return _ENCODER.encode(_MarkForm(content.kind, content.broker, content.since_ms, content.detail))
+        case _:
+            return _ENCODER.encode(
+                [
+                    _KnownForm(
+                        known.id, asdict(known.point), None if known.asset is None else asdict(known.asset)
+                    )
+                    for known in content
+                ]
+            )
+
+
+def unpack(kind: int, data: bytes, where: str) -> Content:
+    """Return the content that `pack` made.
+
+    Args:
+        kind: The entry's kind.
+        data: What `pack` made.
+        where: What to call the bytes in an error.
+
+    Raises:
+        StoreCorrupt: Where the bytes are damaged.
+    """
+    if kind == EntryKind.READINGS:
+        return decode(data, where)
+    if kind == EntryKind.MARK:
+        form = _MARK.decode(data)
+        return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail)
+    return tuple(
+        Known(form.id, _point(form.point), None if form.asset is None else _asset(form.asset))
+        for form in _KNOWN.decode(data)
+    )
+
+
+def _point(form: dict[str, object]) -> Point:
+    return msgspec.convert(form, Point)
+
+
+def _asset(form: dict[str, object]) -> Asset:
+    return msgspec.convert(form, Asset)

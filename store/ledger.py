@@ -1,0 +1,320 @@
+"""The ledger: alarms, what people did to them, what is to be told, and how far the engine is.
+
+What a tick brings is saved in one synced transaction: the alarms that changed, the notifications that this
+makes, the engine's series and its cursor. Saving the same tick again changes nothing, so an engine that went
+back to its snapshot walks the same way without a second page.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+import msgspec
+
+from facility.errors import StoreUnavailable
+from store.alarms import Alarm, AlarmChange, Notice
+from store.series import TenantDraw
+from store.sqlite import open_reader, open_writer, transaction
+
+FILE: Final = "ledger.sqlite"
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS alarm (
+    id TEXT PRIMARY KEY,
+    rule TEXT NOT NULL,
+    title TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    opened_ms INTEGER NOT NULL,
+    returned_ms INTEGER,
+    value REAL,
+    "limit" REAL,
+    peak REAL,
+    is_told INTEGER NOT NULL,
+    needs_acknowledgement INTEGER NOT NULL,
+    acknowledged_ms INTEGER,
+    acknowledged_by TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alarm_opened ON alarm (opened_ms);
+CREATE TABLE IF NOT EXISTS change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    alarm_id TEXT NOT NULL,
+    change TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (alarm_id, change, at_ms)
+);
+CREATE TABLE IF NOT EXISTS outbox (
+    key TEXT NOT NULL,
+    route TEXT NOT NULL,
+    body TEXT NOT NULL,
+    source_ms INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    error TEXT NOT NULL DEFAULT '',
+    delivered_ms INTEGER,
+    PRIMARY KEY (key, route)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_ms) WHERE state = 'waiting';
+CREATE TABLE IF NOT EXISTS series (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL UNIQUE, body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS cursor (
+    name TEXT PRIMARY KEY, seq INTEGER NOT NULL, tick_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+VERSION: Final = 1
+ENGINE: Final = "engine"
+
+_ALARM_COLUMNS: Final = (
+    'id, rule, title, subject, severity, unit, since_ms, opened_ms, returned_ms, value, "limit", peak,'
+    " is_told, needs_acknowledgement, acknowledged_ms, acknowledged_by"
+)
+_ALARMS: Final = f"SELECT {_ALARM_COLUMNS} FROM alarm"  # noqa: S608 - our own column names
+_NOTICE_COLUMNS: Final = (
+    "key, route, body, source_ms, created_ms, due_ms, attempts, state, error, delivered_ms"
+)
+_NOTICES: Final = f"SELECT {_NOTICE_COLUMNS} FROM outbox"  # noqa: S608 - our own column names
+_PUT_ALARM: Final = (
+    f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
+    " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
+    " returned_ms = coalesce(excluded.returned_ms, returned_ms),"
+    ' value = excluded.value, "limit" = excluded."limit", peak = excluded.peak,'
+    " is_told = max(is_told, excluded.is_told)"
+)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_SERIES: Final = msgspec.msgpack.Decoder(list[TenantDraw])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is saved at once.
+
+    Attributes:
+        seq: The last entry of the journal that was taken.
+        tick_ms: The last tick that was evaluated [ms].
+        changes: What happened to alarms.
+        notices: What is to be told.
+        series: The engine's series, by tick [ms].
+    """
+
+    seq: int
+    tick_ms: int
+    changes: Sequence[AlarmChange] = ()
+    notices: Sequence[Notice] = ()
+    series: Mapping[int, Sequence[TenantDraw]] = field(default_factory=dict)
+
+
+class LedgerReader:
+    """The ledger, as everybody but the monitor sees it.
+
+    Raises:
+        StoreUnavailable: Where there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._connection = open_reader(self.path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def cursor(self, name: str = ENGINE) -> tuple[int, int]:
+        """Return up to which entry and which tick [ms] a reader is; zeros before it began."""
+        row = self._connection.execute("SELECT seq, tick_ms FROM cursor WHERE name = ?", (name,)).fetchone()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    def alarms(self, *, since_ms: int = 0, only_open: bool = False) -> list[Alarm]:
+        """Return alarms that opened at or after `since_ms`, or are still open, oldest first."""
+        rows = self._connection.execute(
+            _ALARMS + " WHERE opened_ms >= ? OR returned_ms IS NULL"
+            " OR (needs_acknowledgement AND acknowledged_ms IS NULL) ORDER BY opened_ms, id",
+            (since_ms,),
+        )
+        found = [_alarm(row) for row in rows]
+        return [alarm for alarm in found if alarm.is_open] if only_open else found
+
+    def alarm(self, beginning: str) -> list[Alarm]:
+        """Return the alarms whose id begins so."""
+        rows = self._connection.execute(
+            _ALARMS + " WHERE substr(id, 1, ?) = ? ORDER BY opened_ms",
+            (len(beginning), beginning),
+        )
+        return [_alarm(row) for row in rows]
+
+    def changes(self, after_seq: int, most: int = 1_000) -> list[tuple[int, AlarmChange]]:
+        """Return what happened to alarms after a change's number, in order, with the numbers."""
+        rows = self._connection.execute(
+            "SELECT seq, change, at_ms, body FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after_seq, most),
+        )
+        return [
+            (seq, AlarmChange(alarm=Alarm(**json.loads(body)), change=change, at_ms=at_ms))
+            for seq, change, at_ms, body in rows
+        ]
+
+    def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[TenantDraw]]]:
+        """Return the engine's series after a row's number: number, tick [ms] and the tenants."""
+        rows = self._connection.execute(
+            "SELECT seq, at_ms, body FROM series WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
+        )
+        return [(seq, at_ms, _SERIES.decode(body)) for seq, at_ms, body in rows]
+
+    def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
+        """Return notifications, newest first; those of one state, or all."""
+        rows = self._connection.execute(
+            _NOTICES + " WHERE ? IS NULL OR state = ? ORDER BY created_ms DESC, key DESC LIMIT ?",
+            (state, state, most),
+        )
+        return [_notice(row) for row in rows]
+
+
+class Ledger(LedgerReader):
+    """The ledger, as the monitor writes it. Methods may be called from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._lock = RLock()
+        self._connection = open_writer(self.path, SCHEMA, VERSION)
+
+    def save(self, progress: Progress) -> None:
+        """Save what ticks brought: all of it, or nothing.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; the same progress may be saved again.
+        """
+        try:
+            with self._lock, transaction(self._connection) as connection:
+                for change in progress.changes:
+                    _put_change(connection, change)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO outbox (key, route, body, source_ms, created_ms, due_ms)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [
+                        (n.key, n.route, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+                        for n in progress.notices
+                    ],
+                )
+                connection.executemany(
+                    "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
+                    [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
+                )
+                connection.execute(
+                    "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                    " SET seq = excluded.seq, tick_ms = excluded.tick_ms",
+                    (ENGINE, progress.seq, progress.tick_ms),
+                )
+        except sqlite3.Error as error:
+            raise StoreUnavailable(str(self.path), str(error)) from error
+
+    def acknowledge(self, alarm: Alarm, *, by: str, at_ms: int) -> Alarm:
+        """Note that somebody has taken an alarm in hand.
+
+        Args:
+            alarm: The alarm.
+            by: Who.
+            at_ms: When [ms].
+
+        Returns:
+            The alarm afterwards; unchanged where somebody had done so before.
+        """
+        with self._lock, transaction(self._connection) as connection:
+            connection.execute(
+                "UPDATE alarm SET acknowledged_ms = ?, acknowledged_by = ?"
+                " WHERE id = ? AND acknowledged_ms IS NULL",
+                (at_ms, by, alarm.id),
+            )
+            row = connection.execute(_ALARMS + " WHERE id = ?", (alarm.id,)).fetchone()
+            after = _alarm(row)
+            if after.acknowledged_ms == at_ms:
+                _put_event(connection, AlarmChange(alarm=after, change="acknowledged", at_ms=at_ms))
+        return after
+
+    def due(self, now_ms: int, most: int = 100) -> list[Notice]:
+        """Return the notifications that are to be tried now, the oldest first."""
+        with self._lock:
+            rows = self._connection.execute(
+                _NOTICES + " WHERE state = 'waiting' AND due_ms <= ? ORDER BY created_ms, key LIMIT ?",
+                (now_ms, most),
+            )
+            return [_notice(row) for row in rows]
+
+    def settle(self, notice: Notice) -> None:
+        """Save what became of a notification."""
+        with self._lock, transaction(self._connection) as connection:
+            connection.execute(
+                "UPDATE outbox SET attempts = ?, state = ?, error = ?, due_ms = ?, delivered_ms = ?"
+                " WHERE key = ? AND route = ?",
+                (
+                    notice.attempts,
+                    notice.state,
+                    notice.error,
+                    notice.due_ms,
+                    notice.delivered_ms,
+                    notice.key,
+                    notice.route,
+                ),
+            )
+
+    def trim_series(self, upto_seq: int) -> None:
+        """Drop rows of the engine's series that every reader has."""
+        with self._lock, transaction(self._connection) as connection:
+            connection.execute("DELETE FROM series WHERE seq <= ?", (upto_seq,))
+
+
+def _alarm(row: Sequence[Any]) -> Alarm:
+    names = [name.strip(' "') for name in _ALARM_COLUMNS.split(",")]
+    values = dict(zip(names, row, strict=True))
+    values["is_told"] = bool(values["is_told"])
+    values["needs_acknowledgement"] = bool(values["needs_acknowledgement"])
+    return Alarm(**values)
+
+
+def _notice(row: Sequence[Any]) -> Notice:
+    values = dict(zip(_NOTICE_COLUMNS.split(", "), row, strict=True))
+    values["body"] = json.loads(values["body"])
+    return Notice(**values)
+
+
+def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:
+    alarm = change.alarm
+    connection.execute(
+        _PUT_ALARM,
+        (
+            alarm.id,
+            alarm.rule,
+            alarm.title,
+            alarm.subject,
+            alarm.severity,
+            alarm.unit,
+            alarm.since_ms,
+            alarm.opened_ms,
+            alarm.returned_ms,
+            alarm.value,
+            alarm.limit,
+            alarm.peak,
+            alarm.is_told,
+            alarm.needs_acknowledgement,
+        ),
+    )
+    _put_event(connection, change)
+
+
+def _put_event(connection: sqlite3.Connection, change: AlarmChange) -> None:
+    body = json.dumps({name: getattr(change.alarm, name) for name in Alarm.__slots__})
+    connection.execute(
+        "INSERT OR IGNORE INTO change (alarm_id, change, at_ms, body) VALUES (?, ?, ?, ?)",
+        (change.alarm.id, change.change, change.at_ms, body),
+    )

@@ -1,0 +1,31 @@
+"""The engine's own results as series: what Grafana shows beside the readings and statements are made of."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One tenant at one moment.
+
+    Attributes:
+        tenant: Who.
+        low_milliwatts: The draw is at least this [mW].
+        best_milliwatts: The best estimate of it [mW].
+        high_milliwatts: At most this [mW]; None where nobody can tell.
+        limit_milliwatts: What may be drawn [mW]; None without a contract in force.
+        coverage: Share of the held rating that is covered by fresh readings, 0 to 1.
+        demand_kw: Mean of the open demand block so far [kW]; None without blocks.
+        forecast_kw: Its mean at its end if nothing changes [kW]; None without blocks.
+        block_limit_kw: Its mean limit [kW]; None without blocks.
+    """
+
+    tenant: str
+    low_milliwatts: int
+    best_milliwatts: int
+    high_milliwatts: int | None
+    limit_milliwatts: int | None
+    coverage: float
+    demand_kw: float | None
+    forecast_kw: float | None
+    block_limit_kw: float | None

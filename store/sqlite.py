@@ -1,0 +1,87 @@
+"""Opening SQLite so that a commit means what it says.
+
+Write-ahead mode with full sync: a commit returns after the disk has it, and readers in other processes
+are never in the way. SQLite falls back silently where a file system can not do this, so the settings are
+read back and a difference is an error (reliability facts, section 1.3).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facility.errors import StoreUnavailable
+
+BUSY_MS = 10_000
+"""How long a writer waits for another one: longer than any transaction here takes."""
+
+
+def open_writer(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    """Open a database for writing and make its tables where they are missing.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        schema: Statements that make every table, each with `IF NOT EXISTS`.
+        version: The schema's version; a file of a newer one is refused.
+
+    Raises:
+        StoreUnavailable: Where the file can not be opened, or not with full sync.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(str(path), str(error)) from error
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        problem = ""
+        if (mode, synchronous) != ("wal", 2):
+            problem = f"expected write-ahead mode with full sync, found mode {mode}, sync {synchronous}"
+        elif found > version:
+            problem = f"expected schema {version} or older, found {found}"
+        else:
+            connection.executescript(schema)
+            connection.execute(f"PRAGMA user_version = {version}")
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreUnavailable(str(path), str(error)) from error
+    if problem:
+        connection.close()
+        raise StoreUnavailable(str(path), problem)
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a database that somebody else writes, for reading only.
+
+    Raises:
+        StoreUnavailable: Where there is none.
+    """
+    try:
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise StoreUnavailable(str(path), str(error)) from error
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Run statements as one synced transaction: all of them, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
