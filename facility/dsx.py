@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from facility.names import is_name, is_path
 from facility.points import Medium
 from facility.quantities import QUANTITIES, Quantity, quantity_for
 from facility.units import Dimension, find_unit
@@ -55,8 +56,13 @@ class Topic:
 
     @property
     def key(self) -> str:
-        """The identity of the point, whoever of the two publishes about it."""
+        """What value and metadata of a point have in common."""
         return f"{self.object_type}/{self.point_type}/{self.tag_path}"
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether every part of it is made of allowed characters."""
+        return is_name(self.publisher) and is_path(self.key)
 
 
 def parse_topic(text: str) -> Topic | None:
@@ -85,6 +91,32 @@ def value_topic(publisher: str, key: str) -> str:
 def metadata_topic(key: str, publisher: str = BUILDING_SYSTEM) -> str:
     """Return the topic of the metadata of the point `key`."""
     return f"{PREFIX}{publisher}/Metadata/{key}"
+
+
+def covers(scope: str, topic: str) -> bool:
+    """Tell whether the scope of a heartbeat covers a topic.
+
+    The contract leaves the form of a scope open. A topic filter is read as one; anything else is read as
+    the beginning of a topic or of a tag path.
+
+    Args:
+        scope: The scope of a heartbeat's metadata.
+        topic: The topic of a point's values.
+    """
+    if "#" in scope or "+" in scope:
+        return _matches(scope.split("/"), topic.split("/"))
+    parts = parse_topic(topic)
+    candidates = [topic] if parts is None else [topic, parts.tag_path]
+    return any(f"{candidate}/".startswith(f"{scope.rstrip('/')}/") for candidate in candidates)
+
+
+def _matches(pattern: list[str], levels: list[str]) -> bool:
+    for i, part in enumerate(pattern):
+        if part == "#":
+            return True
+        if i >= len(levels) or part not in ("+", levels[i]):
+            return False
+    return len(pattern) == len(levels)
 
 
 ELECTRICAL: Final = frozenset({"PowerMeter", "BESS", "UPS", "ATS", "Generator", "Shunt", "Breaker"})

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as wall_time
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 SECOND_MS: Final = 1_000
@@ -30,6 +30,18 @@ _ISO: Final = re.compile(
     r"(Z|z|[+-]\d{2}:?\d{2})?",
     re.ASCII,
 )
+
+
+class Clock(Protocol):
+    """What services take the time from; chosen at the rim, and steered in tests."""
+
+    def now_ms(self) -> int:
+        """Return the time [ms]. It never falls."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds since some moment, to measure with [s]."""
+        ...
 
 
 class Epoch(StrEnum):

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     UNKNOWN_QUANTITY = "unknown-quantity"
     IDENTITY_CONFLICT = "identity-conflict"
     CONFLICTING_VALUE = "conflicting-value"
+    DECODER_FAILED = "decoder-failed"
     REFUSED_BY_DATABASE = "refused-by-database"
 
 

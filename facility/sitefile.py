@@ -24,6 +24,7 @@ from facility.sitetables import (
     AssetTable,
     BrokerTable,
     EngineTable,
+    MetricsTable,
     RackTable,
     RouteTable,
     SiteTable,
@@ -38,7 +39,12 @@ MOST_CHARACTERS = 8_000_000
 SALVAGE_ROUNDS = 4
 """How often a table is read again without what was wrong in it: once for each level of nesting."""
 
-_ONE: dict[str, type[Table]] = {"site": SiteTable, "store": StoreTable, "engine": EngineTable}
+_ONE: dict[str, type[Table]] = {
+    "site": SiteTable,
+    "store": StoreTable,
+    "engine": EngineTable,
+    "metrics": MetricsTable,
+}
 _MANY: dict[str, type[Table]] = {
     "broker": BrokerTable,
     "rack": RackTable,
@@ -58,6 +64,7 @@ class SiteFile:
         brokers: The buses to listen to.
         store: Where readings are kept.
         engine: The rhythm of judging.
+        metrics: Figures for Prometheus.
         routes: Which notifications go where.
         rules: Parameters of rules, as written, by the rule's name; checked against the rules at the rim.
         warnings: What is allowed and worth a second look, one sentence each.
@@ -67,6 +74,7 @@ class SiteFile:
     brokers: tuple[BrokerTable, ...]
     store: StoreTable
     engine: EngineTable
+    metrics: MetricsTable
     routes: tuple[RouteTable, ...]
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -98,13 +106,15 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     builder.check_engine(_as(one["engine"], EngineTable))
     builder.check_routes(_located(many["route"], RouteTable), _located(many["tenant"], TenantTable))
     store, engine = _as(one["store"], StoreTable), _as(one["engine"], EngineTable)
-    if faults or site is None or store is None or engine is None:
+    metrics = _as(one["metrics"], MetricsTable)
+    if faults or site is None or store is None or engine is None or metrics is None:
         raise SiteFileError(source, tuple(faults))
     return SiteFile(
         site=site,
         brokers=tuple(located.table for located in _located(many["broker"], BrokerTable)),
         store=store,
         engine=engine,
+        metrics=metrics,
         routes=tuple(located.table for located in _located(many["route"], RouteTable)),
         rules=rules,
         warnings=tuple(builder.notes.warnings),

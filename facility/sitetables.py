@@ -105,6 +105,9 @@ class BrokerTable(Table):
     heartbeat_s: Seconds = Field(10, description="how often each publisher's heartbeat comes [s]")
     repeat_s: Seconds = Field(100, description="how often an unchanged value is repeated [s]")
     period_s: Seconds = Field(1, description="how often each rack document comes [s]")
+    jitter_s: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="how much later than that it may come, by default half of it [s]"
+    )
 
 
 class InfluxTable(Table):
@@ -138,6 +141,12 @@ class EngineTable(Table):
         250, description="how long a judgement waits for readings on their way [ms]"
     )
     snapshot_s: Seconds = Field(30, description="how often the engine's state is saved [s]")
+
+
+class MetricsTable(Table):
+    """`[metrics]`: figures for Prometheus, on loopback."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
 
 
 class RackTable(Table):

@@ -80,6 +80,10 @@ Active = Callable[[str], BoolArray]
 """Gives, for a rule's name, which of that rule's subjects have an alarm now."""
 
 
+CANNOT_VERIFY: Final = "cannot-verify"
+"""Ending of the name under which a rule's lasting UNKNOWN is an alarm."""
+
+
 class Rule(BaseModel):
     """Base of every rule."""
 
@@ -99,6 +103,8 @@ class Rule(BaseModel):
     """Whether an alarm that returned stays on the list until somebody acknowledged it."""
     unknown_pages: ClassVar[bool] = False
     """Whether being unable to tell is itself an alarm when it lasts."""
+    unknown_title: ClassVar[str] = ""
+    """What that alarm says, in a few words that stand in a page."""
     unknown_told_by: ClassVar[str] = ""
     """The rule whose alarm about the same subject already says that nobody can tell."""
 
@@ -108,6 +114,15 @@ class Rule(BaseModel):
     unknown_delay_s: float = Field(
         30.0, ge=0, description="how long not being able to tell lasts before it is an alarm [s]"
     )
+
+    @classmethod
+    def title_of(cls, alarm_rule: str) -> str:
+        """Return what an alarm says: the rule's own, or that of not being able to tell.
+
+        Args:
+            alarm_rule: The rule as the alarm names it.
+        """
+        return cls.unknown_title if alarm_rule.endswith(CANNOT_VERIFY) else cls.title
 
     @abstractmethod
     def subjects(self, view: View) -> tuple[str, ...]:
@@ -126,10 +141,6 @@ class Rule(BaseModel):
         """
         del view, active
         return None
-
-
-CANNOT_VERIFY: Final = "cannot-verify"
-"""Ending of the name under which a rule's lasting UNKNOWN is an alarm."""
 
 
 def codes(breach: BoolArray, clear: BoolArray, applies: BoolArray | None = None) -> CodeArray:

@@ -83,6 +83,9 @@ class Engine:
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
         draw: What each tenant drew at that tick; None before the first.
+        recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
+            it has, no tick is evaluated.
+        behind: Brokers of which what arrives may be old.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
     """
 
@@ -117,6 +120,7 @@ class Engine:
         self.began_ms = 0
         self.queue = Queue()
         self.recovering: set[str] = set()
+        self.behind: set[str] = set()
         self.seq = 0
         self.tick_ms: int | None = None
         self.view: View | None = None
@@ -137,7 +141,7 @@ class Engine:
         match entry.content:
             case Batch() as batch:
                 self._begin(entry.stamp_ms)
-                self.queue.put(Queued.readings(batch, is_backlog=bool(self.recovering)))
+                self.queue.put(Queued.readings(batch, is_backlog=bool(self.behind)))
             case Mark() as mark:
                 self._begin(entry.stamp_ms)
                 steps += self._take_mark(mark, entry.stamp_ms)
@@ -166,9 +170,12 @@ class Engine:
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> list[Step]:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
-        resumes = mark.kind is MarkKind.STARTED and self.tick_ms is not None
-        if resumes:
+        if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
             self.recovering.add(mark.broker)
+        if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
+            self.behind.discard(mark.broker)
+        else:
+            self.behind.add(mark.broker)
         effective_ms = mark.since_ms if mark.broker in self.recovering else stamp_ms
         self.queue.put(Queued(mark, min(effective_ms, stamp_ms)))
         if mark.broker in self.recovering and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):

@@ -4,7 +4,7 @@ A value is *certain* while its source would have told us otherwise, and *fresh* 
 
 - a source that publishes on change: while its broker is connected, its publisher is alive (heartbeat within
   three periods, stream not unusually silent) and the value was heard within its repeat time and a tenth;
-- a periodic source: certain for one period and half of another, fresh for three periods and at least 5 s.
+- a periodic source: certain for one period and its jitter, fresh for three periods and at least 5 s.
 
 After a break in a stream of quality of service 0 a value is neither until it is heard again. Source: domain
 facts, section 7.2; design, sections 4 and 6.
@@ -148,8 +148,10 @@ class Knowledge:
         columns = self._points
         point, source, received = batch.point, batch.source_ms, batch.received_ms
         lag = received - source
-        slow_clock = (lag > PROMPT_MS) & (lag <= BACKLOG_MS) & (not is_backlog)
+        retained = (batch.flags & Flag.RETAINED) != 0
+        slow_clock = (lag > PROMPT_MS) & (lag <= BACKLOG_MS) & ~retained & (not is_backlog)
         heard = np.where(slow_clock | (lag < 0), received, source)
+        self._hear_streams(batch, heard)
         # Within a batch the newest of a point is last after a stable sort by source time, and numpy
         # keeps the last of several values assigned to one place.
         rows = np.argsort(source, kind="stable")
@@ -164,13 +166,17 @@ class Knowledge:
         columns.heard_ms[newest] = np.maximum(columns.heard_ms[newest], heard[rows])
         columns.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
         columns.heard_since_break[newest] = True
-        self._hear_streams(batch, heard)
 
     def _hear_streams(self, batch: Batch, heard: IntArray) -> None:
         stream_of = self._points.stream[batch.point]
         for place in np.unique(stream_of).tolist():
             rows = stream_of == place
             stream = self._stream_list[place]
+            if stream.fell_silent:
+                # What it sent at most once meanwhile is gone: each of its points must be heard again.
+                stream.fell_silent = False
+                gone = (self._points.stream == place) & self._points.at_most_once
+                self._points.heard_since_break[gone] = False
             stream.hear(int(heard[rows].min()), int(heard[rows].max()))
             beats = heard[rows & self._points.is_heartbeat[batch.point]]
             if len(beats):
@@ -212,7 +218,7 @@ class Knowledge:
     def at(self, at_ms: int) -> Known:
         """Return what is known of every point at a moment [ms]."""
         columns = self._points
-        alive = np.array([stream.is_alive_at(at_ms) for stream in self._stream_list] or [False], np.bool_)
+        alive = np.array([stream.check(at_ms) for stream in self._stream_list] or [False], np.bool_)
         age = at_ms - columns.heard_ms
         trusted = (columns.quality == Quality.GOOD) & columns.heard_since_break & alive[columns.stream]
         return Known(

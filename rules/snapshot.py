@@ -48,6 +48,7 @@ def save(engine: Engine, path: Path) -> None:
         "tick_ms": engine.tick_ms,
         "began_ms": engine.began_ms,
         "recovering": sorted(engine.recovering),
+        "behind": sorted(engine.behind),
         "knowledge": knowledge,
         "demand": engine.demand.save(),
         "banks": banks,
@@ -116,6 +117,7 @@ def _restore(
         assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
         engine.queue.put(Queued(content, from_ms, is_backlog))
     engine.recovering = set(values["recovering"])
+    engine.behind = set(values["behind"])
     engine.seq, engine.tick_ms = values["seq"], values["tick_ms"]
     engine.began_ms = values["began_ms"]
     columns = _named("draw.", arrays)

@@ -42,6 +42,7 @@ class Stream:
         longest_ms: The longest gap of this season [ms].
         longest_before_ms: The longest gap of the season before [ms].
         season_ms: When this season began [ms].
+        fell_silent: Whether it was found not to live, and has not been heard since.
     """
 
     place: int
@@ -56,6 +57,7 @@ class Stream:
     longest_ms: int = 0
     longest_before_ms: int = 0
     season_ms: int = NEVER
+    fell_silent: bool = False
 
     def hear(self, first_ms: int, last_ms: int) -> None:
         """Note that something was heard between two moments [ms]."""
@@ -72,6 +74,13 @@ class Stream:
         """Forget gaps: the last one was ours."""
         self.first_ms = self.heard_ms = NEVER
         self.longest_ms = self.longest_before_ms = 0
+
+    def check(self, at_ms: int) -> bool:
+        """Tell whether the publisher is known to live at a moment [ms], and remember if it is not."""
+        is_alive = self.is_alive_at(at_ms)
+        if not is_alive and self.heard_ms != NEVER:
+            self.fell_silent = True
+        return is_alive
 
     def is_alive_at(self, at_ms: int) -> bool:
         """Tell whether the publisher is known to live at a moment [ms]."""

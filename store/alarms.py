@@ -88,6 +88,7 @@ class Notice:
     Attributes:
         key: What makes it the same message whenever it is sent; one for each change of an episode.
         route: Where it goes.
+        alarm_id: The alarm that it tells of.
         body: What it says, as the receiver's adapter takes it.
         source_ms: The source time of what it tells: the tick at which the change happened [ms].
         created_ms: When it was made [ms].
@@ -100,6 +101,7 @@ class Notice:
 
     key: str
     route: str
+    alarm_id: str
     body: Mapping[str, Any]
     source_ms: int
     created_ms: int

@@ -27,9 +27,14 @@ from store.journalfile import (
     VERSION,
     Account,
     Waiting,
+    account_of,
     add_to_account,
+    latest,
+    put_reader,
     read_account,
     read_entries,
+    read_point_entries,
+    read_readers,
 )
 from store.seen import Seen
 from store.sqlite import open_writer, transaction
@@ -67,12 +72,15 @@ class Journal:
 
     # Writing --------------------------------------------------------------------------
 
-    def append(self, intake: Intake, now_ms: int) -> None:
+    def append(self, intake: Intake, now_ms: int) -> Account:
         """Append what was received, synced to disk: all of it, or nothing.
 
         Args:
             intake: What was received.
             now_ms: The time of the service's clock [ms].
+
+        Returns:
+            What this adds to the account.
 
         Raises:
             StoreUnavailable: Where the disk did not take it. Nothing may be acknowledged then; the same
@@ -85,7 +93,8 @@ class Journal:
                 with transaction(connection):
                     entries = self._insert(connection, contents_of(intake, sifted), now_ms)
                     self._insert_rest(connection, intake, sifted.conflicts)
-                    add_to_account(connection, changes_of(intake, sifted))
+                    changes = changes_of(intake, sifted)
+                    add_to_account(connection, changes)
             except sqlite3.Error as error:
                 self._discard()
                 raise StoreUnavailable(str(self.path), str(error)) from error
@@ -93,6 +102,7 @@ class Journal:
             for entry in entries:
                 self._recent.append(entry)
                 self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
+            return account_of(changes)
 
     def promise(self, floor_ms: int) -> None:
         """Promise that nothing will be stamped at or before `floor_ms` from now on.
@@ -106,10 +116,12 @@ class Journal:
     def set_reader(self, name: str, seq: int) -> None:
         """Note that a reader needs nothing up to and including entry `seq` any more."""
         with self._lock, transaction(self._ready()) as connection:
-            connection.execute(
-                "INSERT INTO reader VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-                (name, seq),
-            )
+            put_reader(connection, name, seq)
+
+    def reader(self, name: str) -> int:
+        """Return up to which entry a reader has read for good, 0 where it never did."""
+        with self._lock:
+            return read_readers(self._ready()).get(name, 0)
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Keep readings that a database refused for good, for people to see; they stay stored here."""
@@ -158,6 +170,11 @@ class Journal:
                 return [recent[i] for i in range(skip, min(len(recent), skip + most))]
             return list(read_entries(self._ready(), after_seq, most, str(self.path)))
 
+    def point_entries(self) -> list[Entry]:
+        """Return every entry that makes points known, in order."""
+        with self._lock:
+            return read_point_entries(self._ready(), str(self.path))
+
     def account(self) -> Account:
         """Return where everything went."""
         with self._lock:
@@ -169,10 +186,9 @@ class Journal:
             rows = self._ready().execute("SELECT topic, payload FROM metadata ORDER BY topic")
             return dict(rows.fetchall())
 
-    def point_ids(self) -> dict[str, int]:
-        """Return the number of every point, by its key."""
-        with self._lock:
-            return dict(self._ready().execute("SELECT key, id FROM point").fetchall())
+    def known(self) -> dict[int, Known]:
+        """Return every point that is known, as it is known best, by its number."""
+        return latest(self.point_entries())
 
     def waiting(self) -> list[Waiting]:
         """Return the messages that wait for their metadata, oldest first."""
@@ -248,8 +264,8 @@ class Journal:
             [(topic, payload, intake.received_ms) for topic, payload in intake.metadata.items()],
         )
         connection.executemany(
-            "INSERT INTO waiting (broker, topic, payload, received_ms, flags) VALUES (?, ?, ?, ?, ?)",
-            [(w.broker, w.topic, w.payload, w.received_ms, w.flags) for w in intake.waiting],
+            "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?)",
+            [(w.id, w.broker, w.topic, w.payload, w.received_ms, w.flags) for w in intake.waiting],
         )
         connection.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number in intake.settled])
 

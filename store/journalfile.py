@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from facility.readings import Reason, Rejection
-from store.entries import Entry, Known, unpack
+from store.entries import Entry, EntryKind, Known, unpack
 from store.sqlite import open_reader, open_writer
 
 FILE: Final = "journal.sqlite"
@@ -67,7 +68,7 @@ class Waiting:
         payload: Its payload, whole.
         received_ms: When it was received [ms].
         flags: `Flag` bits.
-        id: The journal's number of it, 0 before it is in the journal.
+        id: Its number, given by who lets it wait.
     """
 
     broker: str
@@ -75,7 +76,7 @@ class Waiting:
     payload: bytes
     received_ms: int
     flags: int
-    id: int = 0
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,16 @@ class Account:
     duplicates: int = 0
     dead_lettered: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
+
+    def __add__(self, other: Account) -> Account:
+        reasons = Counter(self.dead_lettered)
+        reasons.update(other.dead_lettered)
+        return Account(
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            dead_lettered=dict(reasons),
+            waiting=self.waiting + other.waiting,
+        )
 
     @property
     def received(self) -> int:
@@ -113,15 +124,40 @@ def read_entries(connection: sqlite3.Connection, after_seq: int, most: int, wher
         yield Entry(seq, stamp_ms, unpack(kind, body, f"{where}, entry {seq}"))
 
 
+def read_point_entries(connection: sqlite3.Connection, where: str) -> list[Entry]:
+    """Return every entry that makes points known, in order."""
+    rows = connection.execute(
+        "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? ORDER BY seq", (EntryKind.POINTS,)
+    )
+    return [
+        Entry(seq, stamp_ms, unpack(kind, body, f"{where}, entry {seq}"))
+        for seq, stamp_ms, kind, body in rows
+    ]
+
+
 def read_account(connection: sqlite3.Connection) -> Account:
     """Return where everything went."""
-    values = dict(connection.execute("SELECT name, value FROM account").fetchall())
+    return account_of(dict(connection.execute("SELECT name, value FROM account").fetchall()))
+
+
+def account_of(values: Mapping[str, int]) -> Account:
+    """Return figures by name as an account; what is no other figure is a reason for dead letters."""
+    named = {"stored", "duplicates", "waiting"}
     return Account(
-        stored=values.pop("stored", 0),
-        duplicates=values.pop("duplicates", 0),
-        waiting=values.pop("waiting", 0),
-        dead_lettered=dict(sorted(values.items())),
+        stored=values.get("stored", 0),
+        duplicates=values.get("duplicates", 0),
+        waiting=values.get("waiting", 0),
+        dead_lettered={name: values[name] for name in sorted(values) if name not in named},
     )
+
+
+def latest(entries: Iterable[Entry]) -> dict[int, Known]:
+    """Return every point as it is known best, by its number, out of the entries that tell of points."""
+    found: dict[int, Known] = {}
+    for entry in entries:
+        if isinstance(entry.content, tuple):
+            found.update((known.id, known) for known in entry.content)
+    return found
 
 
 def add_to_account(connection: sqlite3.Connection, changes: dict[str, int]) -> None:
@@ -129,6 +165,18 @@ def add_to_account(connection: sqlite3.Connection, changes: dict[str, int]) -> N
     connection.executemany(
         "INSERT INTO account VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
         [(name, change) for name, change in changes.items() if change],
+    )
+
+
+def read_readers(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return, by name, up to which entry each reader has read for good."""
+    return dict(connection.execute("SELECT name, seq FROM reader").fetchall())
+
+
+def put_reader(connection: sqlite3.Connection, name: str, seq: int) -> None:
+    """Note that a reader needs nothing up to and including entry `seq` any more."""
+    connection.execute(
+        "INSERT INTO reader VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq", (name, seq)
     )
 
 
@@ -156,15 +204,13 @@ class JournalReader:
         row = self._connection.execute("SELECT seq, stamp_ms FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
         return (0, 0) if row is None else (row[0], row[1])
 
+    def point_entries(self) -> list[Entry]:
+        """Return every entry that makes points known, in order."""
+        return read_point_entries(self._connection, str(self.path))
+
     def known(self) -> dict[int, Known]:
         """Return every point that is known, as it is known best, by its number."""
-        rows = self._connection.execute("SELECT kind, body, seq FROM entry WHERE kind = 1 ORDER BY seq")
-        found: dict[int, Known] = {}
-        for kind, body, seq in rows:
-            content = unpack(kind, body, f"{self.path}, entry {seq}")
-            if isinstance(content, tuple):
-                found.update((known.id, known) for known in content)
-        return found
+        return latest(self.point_entries())
 
     def readings_after(self, seq: int) -> int:
         """Return how many readings come after an entry: how far behind a reader there is."""
@@ -179,7 +225,11 @@ class JournalReader:
 
     def readers(self) -> dict[str, int]:
         """Return, by name, up to which entry each reader has read for good."""
-        return dict(self._connection.execute("SELECT name, seq FROM reader").fetchall())
+        return read_readers(self._connection)
+
+    def reader(self, name: str) -> int:
+        """Return up to which entry a reader has read for good, 0 where it never did."""
+        return self.readers().get(name, 0)
 
     def dead_letters(self, most: int = 100) -> list[Rejection]:
         """Return the last dead letters, newest first."""
@@ -191,15 +241,31 @@ class JournalReader:
         return [Rejection(t, p, n, Reason(r), d, at) for t, p, n, r, d, at in rows]
 
 
-def promise(folder: Path, floor_ms: int) -> None:
-    """Tell a collector in another process that nothing may be stamped at or before `floor_ms` any more."""
-    connection = open_writer(folder / FILE, SCHEMA, VERSION)
-    try:
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(
+class JournalFollower(JournalReader):
+    """The journal, as an engine or a writer in another process than the collector follows it.
+
+    What it writes is its place, and how far it has judged; neither needs to survive a loss of power, for
+    after one it starts from its snapshot.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._writer = open_writer(self.path, SCHEMA, VERSION)
+        self._writer.execute("PRAGMA synchronous = NORMAL")
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        self._writer.close()
+
+    def promise(self, floor_ms: int) -> None:
+        """Tell the collector that nothing may be stamped at or before `floor_ms` any more."""
+        self._writer.execute(
             "INSERT INTO promise VALUES (1, ?)"
             " ON CONFLICT (id) DO UPDATE SET floor_ms = max(floor_ms, excluded.floor_ms)",
             (floor_ms,),
         )
-    finally:
-        connection.close()
+
+    def set_reader(self, name: str, seq: int) -> None:
+        """Note that a reader needs nothing up to and including entry `seq` any more."""
+        put_reader(self._writer, name, seq)

@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS change (
 CREATE TABLE IF NOT EXISTS outbox (
     key TEXT NOT NULL,
     route TEXT NOT NULL,
+    alarm_id TEXT NOT NULL,
     body TEXT NOT NULL,
     source_ms INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
@@ -82,14 +83,24 @@ _ALARM_COLUMNS: Final = (
 )
 _ALARMS: Final = f"SELECT {_ALARM_COLUMNS} FROM alarm"  # noqa: S608 - our own column names
 _NOTICE_COLUMNS: Final = (
-    "key, route, body, source_ms, created_ms, due_ms, attempts, state, error, delivered_ms"
+    "key, route, alarm_id, body, source_ms, created_ms, due_ms, attempts, state, error, delivered_ms"
 )
 _NOTICES: Final = f"SELECT {_NOTICE_COLUMNS} FROM outbox"  # noqa: S608 - our own column names
+_DUE: Final = (
+    _NOTICES + " AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"  # noqa: S608 - our own words
+    " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
+    " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
+    " AND earlier.source_ms < later.source_ms)"
+    " ORDER BY created_ms, key LIMIT ?"
+)
 _PUT_ALARM: Final = (
     f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
     " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
     " returned_ms = coalesce(excluded.returned_ms, returned_ms),"
-    ' value = excluded.value, "limit" = excluded."limit", peak = excluded.peak,'
+    # What was judged when it opened or worsened stays: it is the evidence.
+    " value = CASE WHEN excluded.returned_ms IS NULL THEN excluded.value ELSE value END,"
+    ' "limit" = CASE WHEN excluded.returned_ms IS NULL THEN excluded."limit" ELSE "limit" END,'
+    " peak = coalesce(excluded.peak, peak),"
     " is_told = max(is_told, excluded.is_told)"
 )
 
@@ -172,6 +183,11 @@ class LedgerReader:
         )
         return [(seq, at_ms, _SERIES.decode(body)) for seq, at_ms, body in rows]
 
+    def undelivered(self) -> int:
+        """Return how many notifications wait for their delivery."""
+        (count,) = self._connection.execute("SELECT count(*) FROM outbox WHERE state = 'waiting'").fetchone()
+        return int(count)
+
     def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
         """Return notifications, newest first; those of one state, or all."""
         rows = self._connection.execute(
@@ -200,10 +216,10 @@ class Ledger(LedgerReader):
                 for change in progress.changes:
                     _put_change(connection, change)
                 connection.executemany(
-                    "INSERT OR IGNORE INTO outbox (key, route, body, source_ms, created_ms, due_ms)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     [
-                        (n.key, n.route, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+                        (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
                         for n in progress.notices
                     ],
                 )
@@ -242,13 +258,13 @@ class Ledger(LedgerReader):
                 _put_event(connection, AlarmChange(alarm=after, change="acknowledged", at_ms=at_ms))
         return after
 
-    def due(self, now_ms: int, most: int = 100) -> list[Notice]:
-        """Return the notifications that are to be tried now, the oldest first."""
+    def due(self, now_ms: int, route: str, most: int = 100) -> list[Notice]:
+        """Return the notifications of a route that are to be tried now, the oldest first.
+
+        What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
+        """
         with self._lock:
-            rows = self._connection.execute(
-                _NOTICES + " WHERE state = 'waiting' AND due_ms <= ? ORDER BY created_ms, key LIMIT ?",
-                (now_ms, most),
-            )
+            rows = self._connection.execute(_DUE, (route, now_ms, most))
             return [_notice(row) for row in rows]
 
     def settle(self, notice: Notice) -> None:
@@ -266,6 +282,14 @@ class Ledger(LedgerReader):
                     notice.key,
                     notice.route,
                 ),
+            )
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """Note up to which row a reader has read for good."""
+        with self._lock, transaction(self._connection) as connection:
+            connection.execute(
+                "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+                (name, seq),
             )
 
     def trim_series(self, upto_seq: int) -> None:

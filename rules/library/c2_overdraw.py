@@ -28,6 +28,7 @@ class Overdraw(Rule):
     )
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
+    unknown_title: ClassVar[str] = "cannot verify that the draw keeps the contract"
     unknown_told_by: ClassVar[str] = "C3"
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is below the critical share")

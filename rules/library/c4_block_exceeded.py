@@ -26,6 +26,7 @@ class BlockExceeded(Rule):
     )
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
+    unknown_title: ClassVar[str] = "cannot verify that the demand block kept the contract"
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(0, ge=0, description="how long it must last to become an alarm [s]")

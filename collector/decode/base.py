@@ -1,0 +1,102 @@
+"""What a decoder is, and what one append is made of while it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from collector.gather import Ranges, Rows
+from collector.message import Message
+from collector.register import Register
+from facility.readings import Reason
+from facility.site import Site
+from store.journalfile import Waiting
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What comes together for one append.
+
+    Attributes:
+        rows: Readings and refusals.
+        metadata: Metadata messages to keep, by topic.
+        unchanged: How many metadata messages said nothing new.
+        waiting: Messages that wait for their metadata from now on.
+        settled: Numbers of messages that wait no longer.
+    """
+
+    rows: Rows = field(default_factory=Rows)
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    unchanged: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decoders share.
+
+    Attributes:
+        site: The site.
+        register: The register of points.
+        ranges: What values of each point may be.
+        waiting_numbers: Gives each message that has to wait its number.
+    """
+
+    site: Site
+    register: Register
+    ranges: Ranges
+    waiting_numbers: Iterator[int]
+
+
+class Decoder(Protocol):
+    """Turns the messages of one broker into readings."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topic filters to subscribe to."""
+        ...
+
+    def decode(self, messages: list[Message], into: Gathered) -> None:
+        """Decode messages, in order. Bad data ends as a refusal in `into`, never as an exception.
+
+        Args:
+            messages: The messages, in the order in which they came.
+            into: Takes what they hold.
+        """
+        ...
+
+    def settle(self, now_ms: int, into: Gathered) -> None:
+        """Give up on what has waited for its metadata too long.
+
+        Args:
+            now_ms: The time [ms].
+            into: Takes the refusals.
+        """
+        ...
+
+
+def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason, str]:
+    """Say why a payload could not be decoded.
+
+    Args:
+        payload: What could not be decoded.
+        decoder: What refused it.
+    """
+    try:
+        decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        if "missing required field" in text:
+            return Reason.MISSING_FIELD, text
+        if "out of range" in text:
+            return Reason.OUT_OF_RANGE, text
+        return Reason.WRONG_TYPE, text
+    except (msgspec.MsgspecError, ValueError) as error:
+        return Reason.BAD_JSON, str(error)
+    except RecursionError:
+        return Reason.BAD_JSON, "nested too deeply"
+    return Reason.WRONG_TYPE, "decoded at the second try"

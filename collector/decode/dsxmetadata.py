@@ -1,0 +1,167 @@
+"""Metadata of the DSX bus: from the payload to the point and the asset that it describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from facility import dsx
+from facility.names import NAME_RULE, AssetId, is_name
+from facility.points import Asset, Cadence, Point
+from facility.readings import Reason
+
+MOST_NAME: Final = 120
+"""How much of a name for people is kept."""
+MOST_SERVED: Final = 5_000
+"""The most assets that one may serve."""
+
+
+class _State(msgspec.Struct):
+    value: int
+    text: str
+
+
+class _Metadata(msgspec.Struct):
+    """The keys of the contract that are used; others may be there."""
+
+    objectType: str | None = None  # noqa: N815 - the contract's name
+    pointType: str | None = None  # noqa: N815 - the contract's name
+    engUnit: str | None = None  # noqa: N815 - the contract's name
+    stateText: list[_State] | None = None  # noqa: N815 - the contract's name
+    rackLocationName: str | None = None  # noqa: N815 - the contract's name
+    rackLocationId: str | None = None  # noqa: N815 - the contract's name
+    objectName: str | None = None  # noqa: N815 - the contract's name
+    objectId: str | None = None  # noqa: N815 - the contract's name
+    associateId: str | None = None  # noqa: N815 - the contract's name
+    servesId: list[str] | None = None  # noqa: N815 - the contract's name
+    processArea: list[str] | None = None  # noqa: N815 - the contract's name
+    phase: str | None = None
+    isSetpoint: bool = False  # noqa: N815 - the contract's name
+    scope: str | None = None
+    integration: str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What metadata says.
+
+    Attributes:
+        point: The point.
+        asset: Its asset, None where the point only belongs to one that others describe.
+        publisher: Who publishes its values.
+        value_topic: On which topic.
+        scope: What a heartbeat covers, "" where it is none or covers all of its publisher.
+    """
+
+    point: Point
+    asset: Asset | None
+    publisher: str
+    value_topic: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Metadata that can not be used.
+
+    Attributes:
+        reason: Why.
+        detail: What was expected and what was found.
+        value_topic: The topic of the values that can not be understood therefore; "" where that is not known.
+    """
+
+    reason: Reason
+    detail: str
+    value_topic: str = ""
+
+
+def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refusal:
+    """Read metadata.
+
+    Args:
+        topic: Its topic, taken apart and allowed.
+        payload: Its payload.
+        broker: The broker it came from, part of the name of its stream.
+    """
+    value_topic = dsx.value_topic(topic.publisher, topic.key)
+    try:
+        found = _DECODER.decode(payload)
+    except msgspec.ValidationError as error:
+        return Refusal(Reason.WRONG_TYPE, str(error), value_topic)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return Refusal(Reason.BAD_JSON, str(error)[:200] or "expected a JSON object", value_topic)
+    publisher = found.integration or topic.publisher
+    value_topic = dsx.value_topic(publisher, topic.key)
+    problem = _check(topic, found)
+    if problem is not None:
+        return Refusal(*problem, value_topic)
+    try:
+        quantity, unit = dsx.quantity_of(
+            topic.point_type, found.engUnit, has_states=found.stateText is not None and found.engUnit is None
+        )
+    except dsx.UnitContradiction as error:
+        return Refusal(Reason.UNIT_CONTRADICTS, str(error), value_topic)
+    except LookupError as error:
+        return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
+    asset = _asset(topic, found)
+    own = topic.publisher == dsx.BUILDING_SYSTEM
+    stream = f"{broker}:{publisher}"
+    scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
+    point = Point(
+        key=topic.key if own else f"{topic.publisher}/{topic.key}",
+        asset=AssetId(_owner(found)),
+        quantity=quantity.name,
+        unit=unit,
+        stream=f"{stream}:{found.objectId}" if scope else stream,
+        cadence=Cadence.ON_CHANGE,
+        point_type=topic.point_type,
+        object_type=topic.object_type,
+        phase=found.phase or "",
+        area=tuple(part[:MOST_NAME] for part in found.processArea or ()),
+        is_setpoint=found.isSetpoint,
+        states=tuple((state.value, state.text[:MOST_NAME]) for state in found.stateText or ()),
+    )
+    return Described(point, asset, publisher, value_topic, scope)
+
+
+def _owner(found: _Metadata) -> str:
+    """Return the asset that a point is of: a rack, an object, or the object that it belongs to."""
+    return found.rackLocationId or found.objectId or found.associateId or ""
+
+
+def _asset(topic: dsx.Topic, found: _Metadata) -> Asset | None:
+    if found.rackLocationId is None and found.objectId is None:
+        return None
+    return Asset(
+        id=AssetId(_owner(found)),
+        kind="Rack" if found.rackLocationId else topic.object_type,
+        name=(found.rackLocationName or found.objectName or "")[:MOST_NAME],
+        serves=tuple(AssetId(name) for name in found.servesId or ()),
+    )
+
+
+def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:
+    """Check what the contract demands of the identity of a point; None where it is kept."""
+    for key, said, levelled in (
+        ("objectType", found.objectType, topic.object_type),
+        ("pointType", found.pointType, topic.point_type),
+    ):
+        if said is not None and said != levelled:
+            detail = f"expected the {key} of the topic, {levelled}, found {said[:MOST_NAME]!r}"
+            return Reason.IDENTITY_CONFLICT, detail
+    if not _owner(found):
+        return Reason.MISSING_FIELD, "expected rackLocationId, objectId or associateId, found none"
+    names: list[Any] = [_owner(found), *(found.servesId or ())]
+    if found.integration is not None:
+        names.append(found.integration)
+    wrong = next((name for name in names if not is_name(name)), None)
+    if wrong is not None:
+        return Reason.BAD_NAME, f"expected {NAME_RULE}, found {wrong[:MOST_NAME]!r}"
+    if len(names) > MOST_SERVED:
+        return Reason.TOO_LARGE, f"expected at most {MOST_SERVED} ids in servesId, found {len(names)}"
+    return None

@@ -1,0 +1,203 @@
+"""Gathering: the rows of one batch as they are decoded, and the checks that are the same for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.message import Message
+from facility.instants import DAY_MS, EARLIEST_MS, LATEST_MS
+from facility.points import Point
+from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, FloatArray, Quality, Reason, Rejection
+from facility.units import find_unit
+
+AHEAD_MS: Final = 1_000
+"""A reading stamped this much later than it was received is marked (domain facts, section 7.2)."""
+MOST_AHEAD_MS: Final = 30_000
+"""One stamped this much later is refused: its clock is bad (domain facts, section 7.2)."""
+OLDEST_MS: Final = 7 * DAY_MS
+"""One that is older than this is refused: no broker keeps a queue so long."""
+
+
+def reject(message: Message, reason: Reason, detail: str) -> Rejection:
+    """Return a message as a dead letter."""
+    return Rejection(
+        topic=message.topic[:512],
+        payload=message.payload[:DEAD_LETTER_BYTES],
+        length=len(message.payload),
+        reason=reason,
+        detail=detail[:500],
+        received_ms=message.received_ms,
+    )
+
+
+class Ranges:
+    """What values of each point may be: conversion and range, in columns by the point's number."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, NDArray[np.float64]] = {
+            name: np.empty(0) for name in ("factor", "offset", "low", "high", "credible_low", "credible_high")
+        }
+
+    def set(self, number: int, point: Point, rating_kw: float | None) -> None:
+        """Take in a point.
+
+        Args:
+            number: Its number.
+            point: The point.
+            rating_kw: What its asset is rated [kW], None where nobody knows.
+        """
+        quantity, unit = point.measures, find_unit(point.unit)
+        low, high = quantity.low, quantity.high
+        credible_low, credible_high = low, high
+        if rating_kw is not None and quantity.rating_low is not None:
+            credible_low = max(low, quantity.rating_low * rating_kw)
+        if rating_kw is not None and quantity.rating_high is not None:
+            credible_high = min(high, quantity.rating_high * rating_kw)
+        values = (unit.factor if unit else 1.0, unit.offset if unit else 0.0, low, high)
+        for name, value in zip(self._columns, (*values, credible_low, credible_high), strict=True):
+            column = self._columns[name]
+            if number >= len(column):
+                grown = np.zeros(max(number + 1, 2 * len(column), 64))
+                grown[: len(column)] = column
+                column = self._columns[name] = grown
+            column[number] = value
+
+    def convert(self, points: NDArray[np.int32], values: FloatArray) -> FloatArray:
+        """Return values in canonical units."""
+        converted: FloatArray = values * self._columns["factor"][points] + self._columns["offset"][points]
+        return converted
+
+    def possible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
+        """Tell which values are possible at all; NaN is."""
+        low, high = self._columns["low"][points], self._columns["high"][points]
+        return ~((values < low) | (values > high))
+
+    def credible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
+        """Tell which values are possible with the asset's rating; NaN is."""
+        low, high = self._columns["credible_low"][points], self._columns["credible_high"][points]
+        return ~((values < low) | (values > high))
+
+    def describe(self, number: int) -> str:
+        """Return the range of a point for people."""
+        return f"{self._columns['low'][number]:g} to {self._columns['high'][number]:g}"
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one batch while it is decoded: a list for each column, and each row's message.
+
+    Attributes:
+        points: Numbers of points.
+        times: Source times [ms].
+        values: Values, None where the source has none.
+        is_good: Whether the source trusts the value.
+        messages: The message of each row.
+        rejections: What could not be decoded.
+        doubts: Values that could not be kept: before which row that was, whose point it was, when [ms].
+    """
+
+    points: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+    is_good: list[bool] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    doubts: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def add(self, point: int, time_ms: int, value: float | None, *, is_good: bool, message: Message) -> None:
+        """Add a row."""
+        self.points.append(point)
+        self.times.append(time_ms)
+        self.values.append(value)
+        self.is_good.append(is_good)
+        self.messages.append(message)
+
+    def refuse(
+        self, message: Message, reason: Reason, detail: str, point: int | None = None, row: int | None = None
+    ) -> None:
+        """Refuse a message, or a value in one.
+
+        Args:
+            message: The message.
+            reason: Why.
+            detail: What was expected and what was found.
+            point: Whose value it was; the point is in doubt from then on. None where nobody knows.
+            row: The row that it was; None where it comes after all rows so far.
+        """
+        self.rejections.append(reject(message, reason, detail))
+        if point is not None:
+            self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
+
+    def batch(self, ranges: Ranges) -> Batch:
+        """Return the rows as a batch; rows that can not be kept become dead letters and doubts."""
+        count = len(self.points)
+        points = np.array(self.points, np.int32)
+        received = np.fromiter((m.received_ms for m in self.messages), np.int64, count)
+        flags = np.fromiter((m.flags for m in self.messages), np.uint8, count)
+        times = self._times()
+        values = ranges.convert(points, np.array(self.values, np.float64))
+        absent = np.isnan(values)
+        quality = np.where(np.array(self.is_good, np.bool_), Quality.GOOD, Quality.SOURCE_DOUBTS)
+        quality[~ranges.credible(points, values)] = Quality.IMPLAUSIBLE
+        quality[absent] = Quality.NO_VALUE
+        flags |= np.where(times > received + AHEAD_MS, Flag.AHEAD, Flag.NONE).astype(np.uint8)
+        keep = self._check(points, times, received, values, ranges)
+        batch = Batch.of([points, times, received, values, quality, flags])
+        kept = np.flatnonzero(keep)
+        return self._with_doubts(batch if len(kept) == count else batch.take(kept), kept)
+
+    def _times(self) -> NDArray[np.int64]:
+        """Return the source times; one that does not fit 64 bits is out of range like any other."""
+        try:
+            return np.array(self.times, np.int64)
+        except OverflowError:
+            return np.array([time if abs(time) < 2**62 else -1 for time in self.times], np.int64)
+
+    def _check(
+        self,
+        points: NDArray[np.int32],
+        times: NDArray[np.int64],
+        received: NDArray[np.int64],
+        values: FloatArray,
+        ranges: Ranges,
+    ) -> NDArray[np.bool_]:
+        bad_time = (times < EARLIEST_MS) | (times > LATEST_MS)
+        ahead = times > received + MOST_AHEAD_MS
+        old = times < received - OLDEST_MS
+        impossible = ~ranges.possible(points, values)
+        keep = ~(bad_time | ahead | old | impossible)
+        for row in np.flatnonzero(~keep).tolist():
+            message, point = self.messages[row], int(points[row])
+            if bad_time[row]:
+                detail = f"expected milliseconds between 2000 and 2100, found {self.times[row]}"
+                self.refuse(message, Reason.BAD_TIME, detail, point, row)
+            elif ahead[row]:
+                detail = (
+                    f"expected a time at most 30 s ahead, found {(times[row] - received[row]) / 1e3:.1f} s"
+                )
+                self.refuse(message, Reason.TIME_AHEAD, detail, point, row)
+            elif old[row]:
+                detail = (
+                    f"expected a time within 7 days, found {(received[row] - times[row]) / DAY_MS:.1f} days"
+                )
+                self.refuse(message, Reason.TIME_TOO_OLD, detail)
+            else:
+                detail = f"expected {ranges.describe(point)}, found {values[row]:g}"
+                self.refuse(message, Reason.OUT_OF_RANGE, detail, point, row)
+        return keep
+
+    def _with_doubts(self, batch: Batch, kept: NDArray[np.intp]) -> Batch:
+        """Put doubts between the rows where they arose: a good value after one ends it."""
+        if not self.doubts:
+            return batch
+        before, points, times = zip(*self.doubts, strict=True)
+        count = len(points)
+        doubts = Batch.of(
+            [points, times, times, np.full(count, np.nan), np.full(count, Quality.REFUSED), np.zeros(count)]
+        )
+        order = np.argsort(np.concatenate([np.array(before) - 0.5, kept]), kind="stable")
+        return Batch.concatenate([doubts, batch]).take(order)

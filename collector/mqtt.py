@@ -1,0 +1,341 @@
+"""One connection to a broker, on aiomqtt below version 3. The only importer of aiomqtt here.
+
+Acknowledging by hand, taking messages without a queue that drops them, and telling whether the broker kept
+the session are not in aiomqtt 2's public interface; they are reached through the paho client beneath, here
+and nowhere else, and `tests/integration` proves each against real brokers. Version 3 has them in public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+import aiomqtt
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from collector.message import Message
+from facility.readings import Flag
+
+COALESCE_S: Final = 0.005
+"""After reading what was there, the socket rests this long: a broker sends each message by itself, and being
+woken for each costs more than reading it."""
+MOST_PACKETS: Final = 2_000
+"""Packets read at once before others get their turn."""
+CONNECT_S: Final = 10.0
+"""How long a broker may take to answer [s]."""
+
+_UNSUPPORTED: Final = frozenset({1, 132})
+_BAD_CREDENTIALS: Final = frozenset({4, 5, 134, 135})
+_TAKEN_OVER: Final = 142
+
+
+class Refused(Exception):  # noqa: N818 - says what happened
+    """The broker did not accept us.
+
+    Attributes:
+        cause: What it said.
+        is_version: Whether it does not speak this version of MQTT.
+        is_login: Whether it does not know the user or the password.
+    """
+
+    def __init__(self, cause: str, *, is_version: bool = False, is_login: bool = False) -> None:
+        self.cause = cause
+        self.is_version = is_version
+        self.is_login = is_login
+        super().__init__(cause)
+
+
+class Lost(Exception):  # noqa: N818 - says what happened
+    """The connection broke.
+
+    Attributes:
+        cause: What was seen.
+        is_taken_over: Whether another client took our place, with our client id.
+    """
+
+    def __init__(self, cause: str, *, is_taken_over: bool = False) -> None:
+        self.cause = cause
+        self.is_taken_over = is_taken_over
+        super().__init__(cause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where and as whom to connect.
+
+    Attributes:
+        host: Host name or address.
+        port: Port.
+        client_id: Fixed client id.
+        username: User name, None for none.
+        password: Password, None for none.
+        tls: TLS with name check, None for a plain connection.
+        keepalive_s: How long a connection may be quiet [s].
+        session_expiry_s: How long the broker keeps our session while we are away [s].
+        receive_maximum: Messages that may be on their way unacknowledged.
+    """
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    keepalive_s: int = 15
+    session_expiry_s: int = 86_400
+    receive_maximum: int = 5_000
+
+    def as_probe(self) -> Address:
+        """Return the same place under a client id that nobody else has, and of which nothing stays."""
+        return replace(self, client_id=f"megawatch-probe-{secrets.token_hex(4)}", session_expiry_s=0)
+
+
+class Connection:
+    """One connection, from its CONNECT to its end: an async context manager, used once.
+
+    Args:
+        address: Where and as whom.
+        version: MQTT version, 5 or 4 (which is 3.1.1).
+        generation: Marks acknowledgements of this connection; one of another is never sent on it.
+        take: Is given each message as it arrives.
+        connected: Is told, before any message arrives, whether the broker kept our session.
+        now_ms: The clock [ms].
+
+    Attributes:
+        heard_ms: When something was last received [ms].
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        version: int,
+        generation: int,
+        take: Callable[[Message], None],
+        connected: Callable[[bool], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._generation = generation
+        self._take = take
+        self._connected = connected
+        self._now_ms = now_ms
+        self._count = 0
+        self._loop = asyncio.get_running_loop()
+        self._stack = AsyncExitStack()
+        self._resting: asyncio.TimerHandle | None = None
+        self.heard_ms = 0
+        self._client = _client(address, version)
+        self._paho: Any = self._client._client  # noqa: SLF001 - the reason of this module
+        self._paho.manual_ack_set(True)  # noqa: FBT003 - paho's own signature
+        self._paho.on_message = self._on_message
+        self._wrap("on_connect", self._on_connect)
+        self._wrap("on_socket_open", self._on_socket_open)
+        self._wrap("on_socket_close", self._on_socket_close)
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            Refused: Where the broker does not accept us.
+            Lost: Where it can not be reached.
+        """
+        try:
+            await self._stack.enter_async_context(self._client)
+        except aiomqtt.MqttCodeError as error:
+            code = _code(error)
+            raise Refused(
+                _text(error), is_version=code in _UNSUPPORTED, is_login=code in _BAD_CREDENTIALS
+            ) from error
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise Lost(str(error)) from error
+        _honour_cancellation()
+        self.heard_ms = self._now_ms()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        """Disconnect; the broker keeps the session."""
+        if self._resting is not None:
+            self._resting.cancel()
+        with suppress(aiomqtt.MqttError):  # it may be gone already
+            await self._stack.aclose()
+
+    async def subscribe(self, topics: Iterable[tuple[str, int]]) -> None:
+        """Subscribe.
+
+        Args:
+            topics: Topic filters, each with the quality of service to ask for.
+
+        Raises:
+            Refused: Where the broker refuses one.
+            Lost: Where the connection breaks meanwhile.
+        """
+        asked = list(topics)
+        try:
+            granted = await self._client.subscribe(asked)
+        except aiomqtt.MqttError as error:
+            raise Lost(_text(error)) from error
+        _honour_cancellation()
+        refused = [topic for (topic, _), code in zip(asked, granted, strict=False) if _value(code) >= 128]  # noqa: PLR2004 - failures begin there
+        if refused:
+            raise Refused(f"the broker refuses the subscription to {', '.join(refused)}")
+
+    async def ended(self) -> None:
+        """Wait until the connection breaks.
+
+        Raises:
+            Lost: Always.
+        """
+        future = self._client._disconnected  # noqa: SLF001 - the reason of this module
+        try:
+            await asyncio.shield(future)
+        except aiomqtt.MqttError as error:
+            raise Lost(_text(error), is_taken_over=_code(error) == _TAKEN_OVER) from error
+        except (OSError, ValueError) as error:
+            raise Lost(str(error) or type(error).__name__) from error
+        raise Lost("disconnected")
+
+    def acknowledge(self, acknowledgements: Iterable[tuple[int, int]]) -> int:
+        """Acknowledge messages, in the order in which they came, in one write.
+
+        Args:
+            acknowledgements: What the messages carry; those of another generation are thrown away.
+
+        Returns:
+            How many were of another generation.
+        """
+        mine: list[bytes] = []
+        stale = 0
+        for number, generation in acknowledgements:
+            if generation == self._generation:
+                mine.append(struct.pack("!BBH", 0x40, 2, number))
+            else:
+                stale += 1
+        if mine and self._paho.socket() is not None:
+            self._paho._packet_queue(0x40, b"".join(mine), 0, 1)  # noqa: SLF001 - the reason of this module
+        return stale
+
+    # What paho calls ------------------------------------------------------------------
+
+    def _wrap(self, name: str, before: Callable[..., None]) -> None:
+        original = getattr(self._paho, name)
+
+        def wrapped(*arguments: Any) -> None:  # noqa: ANN401 - paho's own signatures
+            original(*arguments)
+            before(*arguments)
+
+        setattr(self._paho, name, wrapped)
+
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, *_rest: Any) -> None:  # noqa: ANN401 - paho's
+        if not getattr(reason, "is_failure", reason != 0):
+            self._connected(bool(flags.session_present))
+
+    def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
+        self._count += 1
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = bytes(message._topic).decode(errors="replace")  # noqa: SLF001 - undecodable in public
+        flags = 0
+        if message.qos == 0:
+            flags |= Flag.AT_MOST_ONCE
+        if message.retain:
+            flags |= Flag.RETAINED
+        if message.dup:
+            flags |= Flag.REDELIVERED
+        token = (message.mid, self._generation) if message.qos else (0, 0)
+        self._take(Message(topic, bytes(message.payload), self._now_ms(), int(flags), token))
+
+    def _on_socket_open(self, _client: Any, _data: Any, sock: socket.socket) -> None:  # noqa: ANN401 - paho's
+        # This runs in the thread that connects; what aiomqtt put on the loop before is replaced.
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read, sock.fileno())
+
+    def _on_socket_close(self, *_details: Any) -> None:  # noqa: ANN401 - paho's
+        if self._resting is not None:
+            self._loop.call_soon_threadsafe(self._resting.cancel)
+
+    def _read(self, descriptor: int) -> None:
+        """Read every packet that is there, then rest for a moment."""
+        ended = self._client._disconnected  # noqa: SLF001 - the reason of this module
+        for _ in range(MOST_PACKETS):
+            before = self._count
+            try:
+                self._paho.loop_read()
+            except Exception as error:  # noqa: BLE001 - a hostile broker may raise anything in paho
+                if not ended.done():
+                    ended.set_exception(error)
+                return
+            if self._count == before:
+                break
+        else:
+            return  # more is there: stay on the loop
+        self.heard_ms = self._now_ms()
+        if self._paho.socket() is not None and self._client._connected.done():  # noqa: SLF001
+            self._loop.remove_reader(descriptor)
+            self._resting = self._loop.call_later(COALESCE_S, self._wake, descriptor)
+
+    def _wake(self, descriptor: int) -> None:
+        current = self._paho.socket()
+        if current is None or current.fileno() != descriptor:
+            return
+        self._loop.add_reader(descriptor, self._read, descriptor)
+        if getattr(current, "pending", lambda: 0)():
+            self._read(descriptor)  # TLS may hold bytes that the socket no longer shows
+
+
+def _honour_cancellation() -> None:
+    """Stop here if a wait that was over in the same moment has swallowed a cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def forget(address: Address, version: int) -> None:
+    """Let the broker forget our session: what it keeps for us is dropped."""
+    with suppress(aiomqtt.MqttError):
+        async with _client(address, version, is_clean=True):
+            pass
+
+
+def _client(address: Address, version: int, *, is_clean: bool = False) -> aiomqtt.Client:
+    arguments: dict[str, Any] = {}
+    if version == aiomqtt.ProtocolVersion.V5.value:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = 0 if is_clean else address.session_expiry_s
+        properties.ReceiveMaximum = address.receive_maximum
+        arguments |= {"clean_start": is_clean, "properties": properties}
+    else:
+        arguments["clean_session"] = is_clean
+    return aiomqtt.Client(
+        address.host,
+        address.port,
+        identifier=address.client_id,
+        protocol=aiomqtt.ProtocolVersion(version),
+        username=address.username,
+        password=address.password,
+        tls_context=address.tls,
+        keepalive=address.keepalive_s,
+        timeout=CONNECT_S,
+        **arguments,
+    )
+
+
+def _value(code: Any) -> int:  # noqa: ANN401 - a ReasonCode or an int
+    return int(getattr(code, "value", code))
+
+
+def _code(error: BaseException) -> int | None:
+    code = getattr(error, "rc", None)
+    return None if code is None else _value(code)
+
+
+def _text(error: BaseException) -> str:
+    return str(error).partition("] ")[2] or str(error) or type(error).__name__

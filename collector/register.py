@@ -1,0 +1,43 @@
+"""The register of points: which number each has, and what became known since the last append."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from facility.points import Asset, Point
+from store.entries import Known
+
+
+class Register:
+    """The register of points, shared by all decoders.
+
+    Args:
+        known: Every point that the journal has, as it is known best, by its number.
+    """
+
+    def __init__(self, known: Mapping[int, Known]) -> None:
+        self._numbers = {entry.point.key: number for number, entry in known.items()}
+        self._next = max(known, default=-1) + 1
+        self._told = {number: (entry.point, entry.asset) for number, entry in known.items()}
+        self._news: dict[int, Known] = {}
+
+    def number(self, point: Point, asset: Asset | None = None) -> int:
+        """Return a point's number; one that is new, or known otherwise now, is news.
+
+        Args:
+            point: The point.
+            asset: Its asset, where the same source describes it.
+        """
+        number = self._numbers.get(point.key)
+        if number is None:
+            number = self._numbers[point.key] = self._next
+            self._next += 1
+        if self._told.get(number) != (point, asset):
+            self._told[number] = (point, asset)
+            self._news[number] = Known(number, point, asset)
+        return number
+
+    def news(self) -> list[Known]:
+        """Return what became known since this was last asked."""
+        found, self._news = list(self._news.values()), {}
+        return found

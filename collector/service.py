@@ -1,0 +1,232 @@
+"""The collector of one broker: take what came, decode it, append it, and only then acknowledge it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from collector.backlog import Backlog
+from collector.decode.base import Context, Decoder, Gathered
+from collector.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.session import Session
+from facility.errors import StoreUnavailable
+from facility.instants import Clock
+from facility.readings import Reason
+from store.entries import Mark, MarkKind
+from store.intake import Intake
+from store.journal import Journal
+from store.journalfile import Account
+
+GATHER_S: Final = 0.01
+"""How long what follows a message may still come into the same append."""
+MOST_MESSAGES: Final = 4_000
+"""Messages in one append at most: the event loop is not held for longer than some 40 ms."""
+PAUSE_S: Final = 1.0
+"""How long to wait before a disk that refused is tried again."""
+
+QUIET_S: Final = 1.0
+"""When nothing has arrived for so long, nothing was kept for us."""
+PATIENCE_MS: Final = 20_000
+"""A broker that does not answer at the start holds up judging for so long at most."""
+
+_log = structlog.get_logger(__name__)
+
+_MARKS: Final = {
+    ConnectionChange.RESUMED: MarkKind.CONNECTED,
+    ConnectionChange.RENEWED: MarkKind.SESSION_LOST,
+    ConnectionChange.LOST: MarkKind.LOST,
+    ConnectionChange.OVERLOADED: MarkKind.OVERLOADED,
+}
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the collector has done since it started.
+
+    Attributes:
+        messages: Messages taken.
+        metadata: Metadata messages that said something new.
+        metadata_unchanged: Metadata messages that said nothing new.
+        refused_by_disk: Appends that the disk did not take at first.
+        store_error: What the disk said, "" while it takes everything.
+        gaps: Sessions that the broker had forgotten: whatever it held for us is gone.
+        received: Readings and refused messages that were decoded.
+        in_hand: Those of them that are not in the journal yet.
+        account: Where the others went.
+    """
+
+    messages: int = 0
+    metadata: int = 0
+    metadata_unchanged: int = 0
+    refused_by_disk: int = 0
+    store_error: str = ""
+    gaps: int = 0
+    received: int = 0
+    in_hand: int = 0
+    account: Account = field(default_factory=Account)
+
+
+class Collector:
+    """The collector of one broker.
+
+    Args:
+        session: The session with the broker.
+        decoder: Turns its messages into readings.
+        context: What decoders share.
+        journal: Where readings go.
+        clock: The clock.
+        since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        decoder: Decoder,
+        context: Context,
+        journal: Journal,
+        *,
+        clock: Clock,
+        since_ms: int,
+    ) -> None:
+        self._session = session
+        self._decoder = decoder
+        self._context = context
+        self._journal = journal
+        self._now_ms = clock.now_ms
+        self._since_ms = since_ms
+        self._connected_before = False
+        self._backlog: Backlog | None = Backlog(clock.now_ms())
+        self._started_ms = clock.now_ms()
+        self.counters = Counters()
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        broker = self._session.name
+        started = Mark(MarkKind.STARTED, broker, self._since_ms or self._started_ms, "collector started")
+        await self._append(Intake(marks=[started]))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._session.run(), name=f"session {broker}")
+            group.create_task(self._collect(), name=f"collector {broker}")
+
+    async def _collect(self) -> None:
+        while True:
+            if await self._session.arrived(QUIET_S):
+                if self._session.waiting < MOST_MESSAGES // 8:
+                    await asyncio.sleep(GATHER_S)
+                await self._take(self._session.take(MOST_MESSAGES))
+            else:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        gathered = Gathered()
+        self._decoder.settle(self._now_ms(), gathered)
+        if gathered.settled:
+            await self._append(self._intake(gathered))
+        if self._backlog is None:
+            return
+        if self._connected_before:
+            await self._catch_up("nothing more is kept for us")
+        elif self._now_ms() - self._started_ms > PATIENCE_MS:
+            detail = self._session.health.detail or "no answer"
+            await self._mark(MarkKind.LOST, self._since_ms or self._started_ms, detail)
+            self._backlog = None
+
+    async def _take(self, items: list[Item]) -> None:
+        if len(items) == 1 and isinstance(items[0], ConnectionEvent):
+            await self._note(items[0])
+            return
+        messages = [item for item in items if isinstance(item, Message)]
+        self.counters.messages += len(messages)
+        gathered, intake = self._decode(messages)
+        await self._append(intake)
+        self._session.acknowledge(messages)
+        self.counters.metadata += len(gathered.metadata)
+        self.counters.metadata_unchanged += gathered.unchanged
+        rows = gathered.rows
+        if self._backlog is not None and rows.times:
+            lag_ms = rows.messages[-1].received_ms - rows.times[-1]
+            if self._backlog.is_over(self._now_ms(), lag_ms):
+                await self._catch_up("what arrives is new")
+
+    def _decode(self, messages: list[Message]) -> tuple[Gathered, Intake]:
+        """Decode messages; one on which the decoder itself fails is refused, and takes no other with it."""
+        gathered = Gathered()
+        try:
+            self._decoder.decode(messages, gathered)
+            self._decoder.settle(self._now_ms(), gathered)
+            return gathered, self._intake(gathered)
+        except Exception:  # noqa: BLE001 - whatever it is, each message must have an end
+            _log.exception("decoder failed", broker=self._session.name, messages=len(messages))
+        gathered = Gathered()
+        for message in messages:
+            alone = Gathered()
+            try:
+                self._decoder.decode([message], alone)
+                alone.rows.batch(self._context.ranges)
+            except Exception as error:  # noqa: BLE001 - as above
+                gathered.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+            else:
+                self._decoder.decode([message], gathered)
+        return gathered, self._intake(gathered)
+
+    async def _note(self, event: ConnectionEvent) -> None:
+        """Mark what happened to the connection. A first session is no loss: there was none before."""
+        kind = _MARKS[event.change]
+        if event.change is ConnectionChange.RENEWED and not (self._connected_before or self._since_ms):
+            kind = MarkKind.CONNECTED
+        if kind is MarkKind.SESSION_LOST:
+            self.counters.gaps += 1
+            _log.warning(
+                "gap",
+                broker=self._session.name,
+                detail="the broker had forgotten our session; what it held for us is gone",
+            )
+        if event.change in (ConnectionChange.RESUMED, ConnectionChange.RENEWED):
+            self._connected_before, self._backlog = True, Backlog(self._now_ms())
+        await self._mark(kind, event.since_ms, event.detail)
+
+    async def _catch_up(self, detail: str) -> None:
+        self._backlog = None
+        await self._mark(MarkKind.CAUGHT_UP, self._now_ms(), detail)
+
+    async def _mark(self, kind: MarkKind, since_ms: int, detail: str) -> None:
+        await self._append(Intake(marks=[Mark(kind, self._session.name, since_ms, detail)]))
+
+    def _intake(self, gathered: Gathered) -> Intake:
+        rows = gathered.rows
+        # What was settled came in earlier; now it is a row or a refusal.
+        new = len(rows.points) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
+        self.counters.received += new
+        self.counters.in_hand += new
+        batch = rows.batch(self._context.ranges)
+        return Intake(
+            known=self._context.register.news(),
+            batch=batch,
+            metadata=gathered.metadata,
+            rejections=rows.rejections,
+            waiting=gathered.waiting,
+            settled=gathered.settled,
+            received_ms=rows.messages[-1].received_ms if rows.messages else self._now_ms(),
+        )
+
+    async def _append(self, intake: Intake) -> None:
+        """Append, and try again for as long as the disk refuses: until then nothing is acknowledged."""
+        while True:
+            try:
+                added = await asyncio.to_thread(self._journal.append, intake, self._now_ms())
+            except StoreUnavailable as error:
+                if not self.counters.store_error:
+                    _log.error("acknowledgements stopped", error=str(error))
+                self.counters.refused_by_disk += 1
+                self.counters.store_error = str(error)
+                await asyncio.sleep(PAUSE_S)
+            else:
+                if self.counters.store_error:
+                    _log.info("acknowledgements resumed")
+                self.counters.store_error = ""
+                self.counters.in_hand = 0
+                self.counters.account += added
+                return

@@ -1,0 +1,5 @@
+"""`python -m megawatch`."""
+
+from megawatch.cli import main
+
+main()

@@ -1,0 +1,331 @@
+"""The monitor: every part built and put together, and run as one process or as one part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+from rich.console import Console
+
+from collector.decode.base import Context, Decoder
+from collector.decode.dsx import DsxDecoder
+from collector.decode.rackdocument import RackDocumentDecoder
+from collector.gather import Ranges
+from collector.mqtt import Address
+from collector.register import Register
+from collector.service import Collector
+from collector.session import Session
+from facility.errors import MegawatchError, StoreUnavailable
+from facility.sitetables import BrokerTable
+from megawatch.clock import SteadyClock
+from megawatch.sitefolder import SiteFolder
+from megawatch.status import StatusWriter
+from rules.engine import Engine
+from rules.knowledge import Timing
+from rules.notify.base import Notifier
+from rules.notify.console import ConsoleNotifier
+from rules.notify.outbox import Outbox
+from rules.notify.webhook import WebhookNotifier
+from rules.routing import Route
+from rules.service import RulesService
+from store.journal import Journal
+from store.journalfile import FILE as JOURNAL_FILE
+from store.journalfile import JournalFollower
+from store.ledger import Ledger
+from store.shipping import Shipper, make_sink
+
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+TRIM_S: Final = 60.0
+"""How often what nobody needs any more is dropped from the journal."""
+CONSOLE: Final = "console"
+
+_log = structlog.get_logger(__name__)
+
+
+class Part(StrEnum):
+    """A part of the monitor that can run in a process of its own."""
+
+    COLLECTOR = "collector"
+    WRITER = "writer"
+    RULES = "rules"
+    NOTIFIER = "notifier"
+
+
+ALL_PARTS: Final = frozenset(Part)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs.
+
+    Attributes:
+        clock: The clock.
+        collectors: The collector of each broker.
+        sessions: The session with each broker.
+        journal: The journal, where this process writes it.
+        ledger: The ledger.
+        rules: Judging, where it runs here.
+        outbox: Telling, where it runs here.
+        shipper: Writing to the history or a database, where it runs here.
+    """
+
+    clock: SteadyClock
+    ledger: Ledger
+    collectors: list[Collector] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    decoders: list[Decoder] = field(default_factory=list)
+    journal: Journal | None = None
+    rules: RulesService | None = None
+    outbox: Outbox | None = None
+    shipper: Shipper | None = None
+
+
+class Monitor:
+    """The monitor of one site.
+
+    Args:
+        site: The site.
+        parts: Which parts run in this process.
+        console: Where the console notifier prints.
+        random_source: Where the jitter of pauses comes from.
+    """
+
+    def __init__(
+        self,
+        site: SiteFolder,
+        *,
+        parts: frozenset[Part] = ALL_PARTS,
+        console: Console | None = None,
+        random_source: random.Random | None = None,
+    ) -> None:
+        self.site = site
+        self._wanted = parts
+        self._console = console or Console(stderr=True)
+        self._random = random_source or random.Random()  # noqa: S311 - jitter, not a secret
+        self._built: Parts | None = None
+        self._status: StatusWriter | None = None
+        self.started = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            MegawatchError: Where it can not go on.
+        """
+        async with AsyncExitStack() as stack:
+            parts = self._built = self._build(stack)
+            status = self._status = StatusWriter(self.site, parts)
+            if parts.rules is not None:
+                parts.rules.start()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for collector in parts.collectors:
+                        group.create_task(collector.run(), name="collector")
+                    if parts.rules is not None:
+                        group.create_task(parts.rules.run(), name="rules")
+                    if parts.outbox is not None:
+                        group.create_task(parts.outbox.run(), name="outbox")
+                    if parts.shipper is not None:
+                        group.create_task(parts.shipper.run(), name="writer")
+                    if parts.journal is not None:
+                        group.create_task(self._trim(parts.journal), name="trim")
+                    group.create_task(status.run(), name="status")
+                    self.started.set()
+            except* MegawatchError as errors:
+                raise errors.exceptions[0] from errors
+            finally:
+                if parts.rules is not None and parts.rules.lag.tick_ms:
+                    parts.rules.save_snapshot()
+
+    @property
+    def built(self) -> Parts:
+        """What runs; there once `started` is set."""
+        assert self._built is not None  # noqa: S101 - set before anybody is told
+        return self._built
+
+    @property
+    def status(self) -> StatusWriter:
+        """What it is doing; there once `started` is set."""
+        assert self._status is not None  # noqa: S101 - set before anybody is told
+        return self._status
+
+    async def forget_sessions(self) -> None:
+        """Let every broker forget us; to be called when the monitor runs no more."""
+        for session in self.built.sessions:
+            await session.forget()
+
+    # Building -------------------------------------------------------------------------
+
+    def _build(self, stack: AsyncExitStack) -> Parts:
+        data = self.site.data
+        data.mkdir(parents=True, exist_ok=True)
+        journal: Journal | None = None
+        if Part.COLLECTOR in self._wanted:
+            journal = Journal(data)
+            stack.callback(journal.close)
+        elif not (data / JOURNAL_FILE).exists():
+            raise StoreUnavailable(str(data / JOURNAL_FILE), "there is none yet: start the collector first")
+        ledger = Ledger(data)
+        stack.callback(ledger.close)
+        clock = SteadyClock(max(journal.head_stamp_ms if journal else 0, ledger.cursor()[1]))
+        parts = Parts(clock=clock, ledger=ledger, journal=journal)
+        if journal is not None:
+            self._build_collectors(parts, journal)
+        source = journal if journal is not None else self._follow(stack)
+        if Part.NOTIFIER in self._wanted:
+            parts.outbox = self._outbox(stack, parts)
+        if Part.RULES in self._wanted:
+            parts.rules = self._rules(parts, source)
+        if Part.WRITER in self._wanted:
+            sink = make_sink(self.site.file.store, data, self.site.influx_token)
+            stack.push_async_callback(sink.close)
+            parts.shipper = Shipper(
+                sink,
+                source,
+                ledger,
+                journal=journal,
+                clock=clock,
+                random_source=self._random,
+                seal_s=self.site.file.store.seal_s,
+            )
+        return parts
+
+    def _follow(self, stack: AsyncExitStack) -> JournalFollower:
+        follower = JournalFollower(self.site.data)
+        stack.callback(follower.close)
+        return follower
+
+    def _build_collectors(self, parts: Parts, journal: Journal) -> None:
+        waiting = journal.waiting()
+        register = Register(journal.known())
+        context = Context(
+            site=self.site.file.site,
+            register=register,
+            ranges=Ranges(),
+            waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
+        )
+        metadata = journal.metadata()
+        for broker in self.site.file.brokers:
+            decoder: Decoder
+            if broker.format == "dsx":
+                decoder = DsxDecoder(broker, context, metadata, waiting)
+            else:
+                decoder = RackDocumentDecoder(broker, context)
+            session = Session(
+                broker.name,
+                self.address(broker),
+                [(topic, broker.qos) for topic in decoder.topics],
+                now_ms=parts.clock.now_ms,
+                random_source=self._random,
+            )
+            collector = Collector(
+                session,
+                decoder,
+                context,
+                journal,
+                clock=parts.clock,
+                since_ms=journal.head_stamp_ms,
+            )
+            parts.decoders.append(decoder)
+            parts.sessions.append(session)
+            parts.collectors.append(collector)
+
+    def address(self, broker: BrokerTable) -> Address:
+        """Return where and as whom to connect to a broker."""
+        url = urlsplit(broker.url)
+        tls: ssl.SSLContext | None = None
+        if url.scheme == "mqtts":
+            authorities = self.site.secrets[broker.ca_file] if broker.ca_file else None
+            tls = ssl.create_default_context(cadata=authorities)
+        password = self.site.secrets[broker.password_file] if broker.password_file else None
+        return Address(
+            host=url.hostname or "127.0.0.1",
+            port=url.port or PORTS[url.scheme],
+            client_id=broker.client_id or f"megawatch-{self.site.file.site.name}",
+            username=broker.username,
+            password=password,
+            tls=tls,
+            keepalive_s=broker.keepalive_s,
+            session_expiry_s=broker.session_expiry_s,
+            receive_maximum=broker.receive_maximum,
+        )
+
+    def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
+        file = self.site.file
+        engine = Engine(
+            file.site,
+            {broker.name: timing(broker) for broker in file.brokers},
+            self.site.rules,
+            tick_ms=file.engine.tick_ms,
+            lateness_ms=file.engine.lateness_ms,
+        )
+        return RulesService(
+            engine,
+            source,
+            parts.ledger,
+            site=file.site,
+            routes=self.routes(),
+            folder=self.site.data,
+            clock=parts.clock,
+            rhythm=file.engine,
+            told=parts.outbox.wake if parts.outbox is not None else lambda: None,
+        )
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes of the site file; everything to the console where it has none."""
+        routes = []
+        for table in self.site.file.routes:
+            names = [table.to.webhook] if table.to.webhook else []
+            names += [CONSOLE] if table.to.console else []
+            routes += [
+                Route(
+                    name=name,
+                    severities=frozenset(table.severity or ()),
+                    desks=frozenset(table.desk or ()),
+                    rules=frozenset(table.rule or ()),
+                    tenants=frozenset(table.tenant or ()),
+                )
+                for name in names
+            ]
+        return routes or [Route(name=CONSOLE)]
+
+    def _outbox(self, stack: AsyncExitStack, parts: Parts) -> Outbox:
+        notifiers: dict[str, Notifier] = {CONSOLE: ConsoleNotifier(self._console)}
+        for table in self.site.file.routes:
+            if table.to.webhook:
+                secret = self.site.secrets[table.to.secret_file] if table.to.secret_file else ""
+                notifier = WebhookNotifier(table.to.webhook, secret.encode(), now_ms=parts.clock.now_ms)
+                notifiers[table.to.webhook] = notifier
+                stack.push_async_callback(notifier.close)
+        return Outbox(parts.ledger, notifiers, now_ms=parts.clock.now_ms, random_source=self._random)
+
+    async def _trim(self, journal: Journal) -> None:
+        store = self.site.file.store
+        while True:
+            await asyncio.sleep(TRIM_S)
+            before_ms = journal.head_stamp_ms - round(store.journal_hours * 3_600_000)
+            try:
+                await asyncio.to_thread(journal.trim, before_ms, round(store.journal_gb * 1e9))
+            except StoreUnavailable as error:
+                _log.warning("journal not trimmed", error=str(error))
+
+
+def timing(broker: BrokerTable) -> Timing:
+    """Return when the points of a broker are published."""
+    period_ms = round(broker.period_s * 1_000)
+    jitter_ms = period_ms // 2 if broker.jitter_s is None else round(broker.jitter_s * 1_000)
+    return Timing(
+        repeat_ms=round(broker.repeat_s * 1_000),
+        heartbeat_ms=round(broker.heartbeat_s * 1_000),
+        period_ms=period_ms,
+        certain_ms=period_ms + jitter_ms,
+    )

@@ -1,0 +1,42 @@
+"""Running until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+AGAIN_S: Final = 0.5
+"""How long a task may take to end before it is asked again."""
+
+
+async def run_until_stopped(start: Callable[[], Awaitable[None]]) -> None:
+    """Run something until it ends, or until an interrupt or a termination signal asks it to.
+
+    Args:
+        start: Begins it.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.ensure_future(start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if running.done():
+        running.result()
+    await end(running)
+
+
+async def end(task: asyncio.Future[Any] | None) -> None:
+    """Cancel a task and wait until it has ended.
+
+    Args:
+        task: The task; None for nothing to do.
+    """
+    while task is not None and not task.done():
+        # One cancellation may be lost in a wait that was over in the same moment.
+        task.cancel()
+        await asyncio.wait({task}, timeout=AGAIN_S)

@@ -1,0 +1,89 @@
+"""A site on disk: its file, its secrets, and its data folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facility.errors import Fault, SiteFileError
+from facility.sitefile import SiteFile, read_site
+from rules.base import Rule
+from rules.registry import make_rules
+
+FILE = "site.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFolder:
+    """A site as its files say it.
+
+    Attributes:
+        path: The site file.
+        file: What it says.
+        rules: The rules, with the parameters that it sets.
+        data: The data folder.
+        secrets: What secret files hold, by the path that the site file names.
+    """
+
+    path: Path
+    file: SiteFile
+    rules: tuple[Rule, ...]
+    data: Path
+    secrets: dict[str, str]
+
+    def influx_token(self) -> str:
+        """Return InfluxDB's token, as its file holds it now.
+
+        Raises:
+            OSError: Where the file can not be read.
+        """
+        influxdb = self.file.store.influxdb
+        if influxdb is None or influxdb.token_file is None:
+            return ""
+        return (self.path.parent / influxdb.token_file).read_text(encoding="utf-8").strip()
+
+
+def open_site(path: Path) -> SiteFolder:
+    """Read a site: its file, or the folder that holds one.
+
+    Raises:
+        SiteFileError: Where anything of it is wrong; the error holds every fault.
+    """
+    source = path / FILE if path.is_dir() else path
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = Fault(path="file", expected="a site file that can be read", found=str(error))
+        raise SiteFileError(str(source), (fault,)) from error
+    faults: list[Fault] = []
+    file: SiteFile | None = None
+    try:
+        file = read_site(text, str(source))
+    except SiteFileError as error:
+        faults += error.faults
+    rules: tuple[Rule, ...] = ()
+    secrets: dict[str, str] = {}
+    if file is not None:
+        rules = make_rules(file.rules, faults)
+        secrets = _secrets(file, source.parent, faults)
+    if file is None or faults:
+        raise SiteFileError(str(source), tuple(faults))
+    return SiteFolder(source, file, rules, source.parent / file.store.data_dir, secrets)
+
+
+def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str]:
+    wanted = [(f"broker[{i}].password_file", b.password_file) for i, b in enumerate(file.brokers)]
+    wanted += [(f"broker[{i}].ca_file", b.ca_file) for i, b in enumerate(file.brokers)]
+    wanted += [(f"route[{i}].to.secret_file", r.to.secret_file) for i, r in enumerate(file.routes)]
+    if file.store.influxdb is not None:
+        wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
+    found: dict[str, str] = {}
+    for path, name in wanted:
+        if name is None:
+            continue
+        try:
+            found[name] = (folder / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            faults.append(Fault(path=path, expected="a file that can be read", found=f"'{name}': {reason}"))
+    return found

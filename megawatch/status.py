@@ -1,0 +1,278 @@
+"""What the monitor is doing, as one document: for `status`, for `/metrics`, and for the demo's last line.
+
+The monitor writes it beside its data every second, each process its own part of it; whoever asks reads the
+files. Nothing has to be connected to, and an answer that is old says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector as MetricSource
+
+from megawatch.sitefolder import SiteFolder
+from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
+from store.journalfile import Account
+
+if TYPE_CHECKING:
+    from megawatch.monitor import Parts
+
+FOLDER: Final = "status"
+PERIOD_S: Final = 1.0
+FRESH_MS: Final = 5_000
+"""A status older than this is of a monitor that does not run."""
+
+
+class StatusWriter:
+    """Writes what one process of the monitor is doing.
+
+    Args:
+        site: The site.
+        parts: What runs.
+    """
+
+    def __init__(self, site: SiteFolder, parts: Parts) -> None:
+        self._site = site
+        self._parts = parts
+        self._base = parts.journal.account() if parts.journal is not None else Account()
+        names = [
+            name
+            for name, part in (
+                ("collector", parts.journal),
+                ("rules", parts.rules),
+                ("writer", parts.shipper),
+                ("notifier", parts.outbox),
+            )
+            if part is not None
+        ]
+        self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
+        self._latest: dict[str, Any] = {}
+        self._server: tuple[Any, Thread] | None = None
+
+    async def run(self) -> None:
+        """Write every second until cancelled, and once more then."""
+        await asyncio.to_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        self._serve()
+        try:
+            while True:
+                await self.write()
+                await asyncio.sleep(PERIOD_S)
+        finally:
+            self._save(self.document(0) | {"is_running": False})
+            if self._server is not None:
+                self._server[0].shutdown()
+                self._server[0].server_close()
+
+    async def write(self) -> None:
+        """Write once."""
+        undelivered = await asyncio.to_thread(self._parts.ledger.undelivered)
+        self._latest = self.document(undelivered)
+        await asyncio.to_thread(self._save, self._latest)
+
+    def document(self, undelivered: int) -> dict[str, Any]:
+        """Return what this process is doing, all of it at one moment of the event loop.
+
+        Args:
+            undelivered: How many notifications wait for their delivery.
+        """
+        parts = self._parts
+        found: dict[str, Any] = {
+            "site": self._site.file.site.name,
+            "at_ms": parts.clock.now_ms(),
+            "is_running": True,
+            "undelivered": undelivered,
+        }
+        if parts.journal is not None:
+            found["accounting"] = self.accounting()
+            found["brokers"] = [self._broker(i) for i in range(len(parts.sessions))]
+        if parts.rules is not None:
+            view = parts.rules.view
+            found["rules"] = {
+                "tick_ms": parts.rules.lag.tick_ms,
+                "seq": parts.rules.lag.seq,
+                "step_ms": round(parts.rules.lag.step_ms, 2),
+                "is_recovering": parts.rules.lag.is_recovering,
+                "store_error": parts.rules.lag.store_error,
+            }
+            found["tenants"] = [] if view is None else _tenants(view, self._site)
+        if parts.shipper is not None:
+            found["history"] = {
+                "sink": parts.shipper.name,
+                "seq": parts.shipper.seq,
+                "error": parts.shipper.error,
+                "refused": parts.shipper.refused,
+            }
+        if parts.journal is not None:
+            found["journal_seq"] = parts.journal.head_seq
+            found["journal_stamp_ms"] = parts.journal.head_stamp_ms
+        return found
+
+    def accounting(self) -> dict[str, Any]:
+        """Return where every reading went: `received` is counted when decoded, the rest when stored."""
+        collectors = self._parts.collectors
+        total = sum((c.counters.account for c in collectors), start=self._base)
+        queued = sum(session.waiting for session in self._parts.sessions)
+        in_hand = sum(c.counters.in_hand for c in collectors)
+        dead = sum(total.dead_lettered.values())
+        return {
+            "received": self._base.received + sum(c.counters.received for c in collectors) + queued,
+            "stored": total.stored,
+            "dead_lettered": dead,
+            "dead_lettered_by_reason": dict(sorted(total.dead_lettered.items())),
+            "duplicates": total.duplicates,
+            "waiting": total.waiting + in_hand + queued,
+            "metadata": sum(c.counters.metadata for c in collectors),
+            "metadata_unchanged": sum(c.counters.metadata_unchanged for c in collectors),
+            "messages": sum(c.counters.messages for c in collectors),
+        }
+
+    def _broker(self, place: int) -> dict[str, Any]:
+        session, counters = self._parts.sessions[place], self._parts.collectors[place].counters
+        return {
+            "name": session.name,
+            "state": session.health.state.value,
+            "detail": session.health.detail,
+            "mqtt": "5" if session.health.version == 5 else "3.1.1",  # noqa: PLR2004 - MQTT 5
+            "connections": session.health.connections,
+            "stale_acknowledgements": session.health.stale,
+            "dropped": session.health.dropped,
+            "gaps": counters.gaps,
+            "missed_documents": getattr(self._parts.decoders[place], "missed", 0),
+            "store_error": counters.store_error,
+        }
+
+    def _save(self, document: Mapping[str, Any]) -> None:
+        draft = self._path.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(document), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError:
+            return  # a full disk is told by those who need it
+
+    # Metrics --------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        port = self._site.file.metrics.port
+        if port:
+            registry = CollectorRegistry()
+            registry.register(_Metrics(self))
+            self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return the latest document as metrics."""
+        accounting = self._latest.get("accounting", {})
+        for name in ("received", "stored", "duplicates"):
+            if name in accounting:
+                yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
+        if "waiting" in accounting:
+            yield _gauge("megawatch_waiting", "readings that wait", accounting["waiting"])
+            dead = CounterMetricFamily(
+                "megawatch_dead_lettered", "readings and messages refused", labels=["reason"]
+            )
+            for reason, count in accounting["dead_lettered_by_reason"].items():
+                dead.add_metric([reason], count)
+            yield dead
+        yield _gauge("megawatch_undelivered", "notifications that wait", self._latest.get("undelivered", 0))
+        for name, readings, seconds in _lags(self._latest):
+            yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
+            yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
+        for tenant in self._latest.get("tenants", []):
+            for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
+                if tenant[figure] is not None:
+                    family = GaugeMetricFamily(
+                        f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", labels=["tenant"]
+                    )
+                    family.add_metric([tenant["id"]], tenant[figure])
+                    yield family
+
+
+class _Metrics(MetricSource):
+    """What a scrape is answered with."""
+
+    def __init__(self, writer: StatusWriter) -> None:
+        self._writer = writer
+
+    def collect(self) -> Iterable[Metric]:
+        return self._writer.metrics()
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
+    """Yield how far each reader of the journal is behind: its name, in entries and in seconds."""
+    head, stamp_ms = document.get("journal_seq"), document.get("journal_stamp_ms", 0)
+    if head is None:
+        return
+    if "rules" in document:
+        rules = document["rules"]
+        behind_ms = max(0, document["at_ms"] - rules["tick_ms"]) if rules["tick_ms"] else 0
+        yield "rules", head - rules["seq"], behind_ms / 1_000
+    if "history" in document:
+        behind = head - document["history"]["seq"]
+        yield document["history"]["sink"], behind, (document["at_ms"] - stamp_ms) / 1_000 if behind else 0.0
+
+
+def _tenants(view: View, site: SiteFolder) -> list[dict[str, Any]]:
+    names: dict[str, str] = {tenant.id: tenant.name for tenant in site.file.site.tenants}
+    tenants, demand = view.tenants, view.demand
+    return [
+        {
+            "id": tenant,
+            "name": names.get(tenant, "the site's own load"),
+            "low_kw": int(tenants.low[i]) / KILOWATT,
+            "best_kw": int(tenants.best[i]) / KILOWATT,
+            "high_kw": None if tenants.high[i] == UNBOUNDED else int(tenants.high[i]) / KILOWATT,
+            "limit_kw": None if tenants.limit[i] == NO_LIMIT else int(tenants.limit[i]) / KILOWATT,
+            "verdict": _verdict(view, i),
+            "coverage": round(float(tenants.coverage[i]), 6),
+            "meters_agree": bool(tenants.is_consistent[i]),
+            "demand_kw": _figure(demand.demand_kw[i]),
+            "forecast_kw": _figure(demand.forecast_kw[i]),
+            "block_limit_kw": _figure(demand.limit_kw[i]),
+        }
+        for i, tenant in enumerate(tenants.ids)
+        if tenants.has_racks[i] or tenant in names
+    ]
+
+
+def _verdict(view: View, place: int) -> str | None:
+    """Return what holds of a tenant's draw against its limit at this moment; None without a limit."""
+    tenants = view.tenants
+    limit = int(tenants.limit[place])
+    if limit == NO_LIMIT:
+        return None
+    if tenants.low[place] > limit:
+        return "breach"
+    return "clear" if tenants.high[place] <= limit else "unknown"
+
+
+def _figure(value: float) -> float | None:
+    return None if value != value else round(float(value), 3)  # noqa: PLR0124 - NaN
+
+
+def read_status(data: Path) -> dict[str, Any]:
+    """Return what the processes of a monitor last said, put together; empty where none ever ran."""
+    found: dict[str, Any] = {}
+    for path in sorted((data / FOLDER).glob("*.json")):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if document.get("at_ms", 0) >= found.get("at_ms", 0):
+            found = {**found, **document}
+        else:
+            found = {**document, **found}
+    return found

@@ -1,0 +1,174 @@
+"""What a notification says: what, where, value and limit with units, since when, how sure, what to look at.
+
+Made of typed fields only. No template is ever filled with text from the wire, and what people named things is
+kept to one line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from facility.instants import to_datetime
+from facility.site import Site
+from rules.alarms import Change, Transition
+from rules.base import CANNOT_VERIFY, Rule
+from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, TenantView, View
+
+NAMED: Final = 5
+"""How many racks a page names; the number of all stands beside them."""
+
+
+def message_key(change: Transition) -> str:
+    """Return what makes a notification the same message whenever it is sent."""
+    if change.change is Change.WORSENED:
+        return f"{change.alarm_id}:{change.change}:{change.severity.word}"
+    return f"{change.alarm_id}:{change.change}"
+
+
+def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str, Any]:
+    """Return what is told of a change.
+
+    Args:
+        change: What happened.
+        rule: The rule that found it.
+        view: The site at that moment.
+        site: The site.
+
+    Returns:
+        A document of plain values; `headline` and `text` are for people, the rest for programs.
+    """
+    facts: dict[str, Any] = {
+        "key": message_key(change),
+        "alarm": change.alarm_id,
+        "site": site.name,
+        "rule": change.rule,
+        "title": rule.title_of(change.rule),
+        "change": change.change.value,
+        "severity": change.severity.word,
+        "desks": [desk.value for desk in rule.desks],
+        "subject": change.subject,
+        "subject_name": _subject_name(change.subject, site),
+        "tenant": change.subject if change.subject in view.tenants.ids else None,
+        "at_ms": change.at_ms,
+        "since_ms": change.since_ms,
+        "opened_ms": change.opened_ms,
+        "value": _number(change.value),
+        "limit": _number(change.limit),
+        "peak": _number(change.peak),
+        "unit": rule.unit,
+        "look_at": rule.look_at,
+    }
+    if change.subject in view.tenants.ids:
+        facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
+    elif change.subject in view.racks.groups:
+        facts |= _group_facts(view, change.subject)
+    facts["headline"] = _headline(facts)
+    facts["text"] = _text(facts, site)
+    return facts
+
+
+def _tenant_facts(view: View, place: int, site: Site) -> dict[str, Any]:
+    tenants: TenantView = view.tenants
+    racks = set(site.tenants[place].racks_at(view.at_ms)) if place < len(site.tenants) else set()
+    silent = [
+        rack
+        for rack, is_silent in zip(view.racks.ids, view.racks.is_silent.tolist(), strict=True)
+        if is_silent and rack in racks
+    ]
+    order = np.argsort(-view.racks.draw, kind="stable").tolist()
+    largest = [view.racks.ids[i] for i in order if view.racks.ids[i] in racks][:NAMED]
+    high, limit = int(tenants.high[place]), int(tenants.limit[place])
+    return {
+        "draw_low_kw": int(tenants.low[place]) / KILOWATT,
+        "draw_best_kw": int(tenants.best[place]) / KILOWATT,
+        "draw_high_kw": None if high == UNBOUNDED else high / KILOWATT,
+        "contract_limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
+        "coverage_percent": round(float(tenants.coverage[place]) * 100, 2),
+        "silent_racks": len(silent),
+        "silent_examples": silent[:NAMED],
+        "largest_racks": largest,
+        "meters_agree": bool(tenants.is_consistent[place]),
+    }
+
+
+def _group_facts(view: View, group: str) -> dict[str, Any]:
+    places = view.racks.groups[group]
+    silent = [view.racks.ids[i] for i in places.tolist() if view.racks.is_silent[i]]
+    return {
+        "racks": len(places),
+        "silent_racks": len(silent),
+        "silent_examples": silent[:NAMED],
+    }
+
+
+def _headline(facts: dict[str, Any]) -> str:
+    name, title = facts["subject_name"], facts["title"]
+    if facts["change"] == Change.RETURNED:
+        return f"[over] {name}: {title}"
+    word = facts["severity"].upper()
+    if facts["rule"].endswith(CANNOT_VERIFY) and "draw_low_kw" in facts:
+        return f"[{word}] {name}: {title}, draw {_between(facts)}, limit {_power(facts['limit'] or 0, 'kW')}"
+    if facts["value"] is None or facts["limit"] is None or not facts["limit"]:
+        return f"[{word}] {name}: {title}"
+    value, limit = _power(facts["value"], facts["unit"]), _power(facts["limit"], facts["unit"])
+    return f"[{word}] {name}: {title}, {value} of {limit}"
+
+
+def _text(facts: dict[str, Any], site: Site) -> str:
+    lines = [facts["headline"]]
+    lines.append(f"where: {facts['subject']} at {site.name}, rule {facts['rule']}, alarm {facts['alarm']}")
+    lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
+    if facts["peak"] is not None and facts["limit"] and facts["change"] == Change.RETURNED:
+        lines.append(f"peak: {_power(facts['peak'], facts['unit'])}")
+    if "draw_low_kw" in facts:
+        lines += _draw_lines(facts)
+    if facts.get("silent_racks"):
+        named = ", ".join(facts["silent_examples"])
+        more = " and more" if facts["silent_racks"] > len(facts["silent_examples"]) else ""
+        lines.append(f"silent: {facts['silent_racks']} racks: {named}{more}")
+    if facts["change"] != Change.RETURNED:
+        lines.append(f"look at: {facts['look_at']}")
+    return "\n".join(lines)
+
+
+def _draw_lines(facts: dict[str, Any]) -> list[str]:
+    lines = [f"draw: {_power(facts['draw_best_kw'], 'kW')}, for certain {_between(facts)}"]
+    if facts["contract_limit_kw"] is not None:
+        lines.append(f"contract: {_power(facts['contract_limit_kw'], 'kW')}")
+    lines.append(f"coverage: {facts['coverage_percent']:g} % of the rating is covered by fresh readings")
+    if not facts["meters_agree"]:
+        lines.append("meters: a parent meter and the readings beneath it do not agree")
+    if facts["largest_racks"]:
+        lines.append(f"largest: {', '.join(facts['largest_racks'])}")
+    return lines
+
+
+def _between(facts: dict[str, Any]) -> str:
+    low, high = _power(facts["draw_low_kw"], "kW"), facts["draw_high_kw"]
+    return f"at least {low}" if high is None else f"between {low} and {_power(high, 'kW')}"
+
+
+def _subject_name(subject: str, site: Site) -> str:
+    """Return what people call a tenant, a gateway, a rack or another asset."""
+    broker, _, publisher = subject.partition(":")
+    if publisher:
+        return f"gateway {publisher.rpartition(':')[2]} on {broker}"
+    name = next((tenant.name for tenant in site.tenants if tenant.id == subject), subject)
+    return " ".join(name.split())
+
+
+def _power(value: float, unit: str) -> str:
+    """Return a figure with a unit that people read at a glance."""
+    if unit == "kW" and abs(value) >= 1_000:  # noqa: PLR2004 - a megawatt
+        return f"{value / 1_000:,.3f} MW"
+    return f"{value:,.1f} {unit}"
+
+
+def _time(instant_ms: int, site: Site) -> str:
+    return to_datetime(instant_ms, site.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,272 @@
+"""Judging, as it runs: the journal is read, every tick that is due is judged, and what it brings is saved.
+
+The engine runs beside the event loop in a thread of its own making, one step at a time; the loop only keeps
+the rhythm. What a step brings is in the ledger before anybody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.instants import Clock
+from facility.site import Site
+from facility.sitetables import EngineTable
+from rules import snapshot
+from rules.alarms import Transition
+from rules.base import CANNOT_VERIFY, Rule
+from rules.engine import Engine, Step
+from rules.message import compose, message_key
+from rules.routing import Route, routes_of
+from rules.view import View
+from store.alarms import Alarm, AlarmChange, Notice
+from store.entries import Entry
+from store.ledger import Ledger, Progress
+from store.series import TenantDraw
+
+READER: Final = "rules"
+SAVE_MS: Final = 1_000
+"""How often progress is saved when nothing happens to any alarm [ms]."""
+MOST_ENTRIES: Final = 500
+"""Entries that are taken before what they bring is saved."""
+PAUSE_S: Final = 1.0
+"""How long to wait before a disk that refused is tried again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """The journal, as the engine follows it."""
+
+    def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
+        """Return the entries after `after_seq`, in order."""
+        ...
+
+    def promise(self, floor_ms: int) -> None:
+        """Promise that nothing will be stamped at or before `floor_ms` from now on."""
+        ...
+
+    def set_reader(self, name: str, seq: int) -> None:
+        """Note that a reader needs nothing up to `seq` any more."""
+        ...
+
+    def point_entries(self) -> list[Entry]:
+        """Return every entry that makes points known."""
+        ...
+
+
+@dataclass(slots=True)
+class Lag:
+    """How far judging is behind.
+
+    Attributes:
+        tick_ms: The last tick that was judged [ms], 0 before the first.
+        seq: The last entry that was taken.
+        steps_ms: How long the last step took [ms].
+        is_recovering: Whether it waits for what brokers have kept.
+        store_error: What the disk said, "" while it takes everything.
+    """
+
+    tick_ms: int = 0
+    seq: int = 0
+    step_ms: float = 0.0
+    is_recovering: bool = False
+    store_error: str = ""
+
+
+class RulesService:
+    """Runs an engine on a journal.
+
+    Args:
+        engine: An engine that has taken nothing.
+        source: The journal.
+        ledger: Where what it brings is saved.
+        site: The site.
+        routes: Which notifications go where.
+        folder: The data folder, where the snapshot is.
+        clock: The clock.
+        rhythm: When to judge and to save.
+        told: Is called when something is to be told.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        ledger: Ledger,
+        *,
+        site: Site,
+        routes: Sequence[Route],
+        folder: Path,
+        clock: Clock,
+        rhythm: EngineTable,
+        told: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._ledger = ledger
+        self._site = site
+        self._routes = routes
+        self._path = folder / snapshot.FILE
+        self._clock = clock
+        self._rhythm = rhythm
+        self._told = told
+        self._rules = _by_name(engine)
+        self._unsaved: list[Step] = []
+        self._saved_ms = 0
+        self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
+        self.lag = Lag()
+
+    @property
+    def view(self) -> View | None:
+        """The site at the last tick, None before the first."""
+        return self._engine.view
+
+    def start(self) -> None:
+        """Go on from the snapshot, where there is one that can be read."""
+        try:
+            found = snapshot.load(self._engine, self._path, self._source.point_entries())
+        except StoreCorrupt as error:
+            _log.warning("snapshot not used", error=str(error))
+            found = False
+        _log.info("rules start", snapshot=found, seq=self._engine.seq)
+
+    async def run(self) -> None:
+        """Judge until cancelled."""
+        while True:
+            await asyncio.to_thread(self.step, self._clock.now_ms())
+            if self.lag.store_error:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            period_ms = wait_ms = self._rhythm.tick_ms
+            if self._engine.tick_ms is not None:
+                due_ms = self._engine.tick_ms + period_ms + self._rhythm.lateness_ms
+                wait_ms = min(max(due_ms - self._clock.now_ms(), 1), period_ms)
+            await asyncio.sleep(wait_ms / 1_000)
+
+    def step(self, now_ms: int) -> None:
+        """Judge every tick that is due.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        began_s = self._clock.monotonic_s()
+        self._source.promise(now_ms)
+        try:
+            while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
+                for entry in entries:
+                    self._unsaved += self._engine.take(entry)
+                self._save(now_ms)
+            self._unsaved += self._engine.advance(now_ms)
+            self._save(now_ms)
+            if self._clock.monotonic_s() >= self._next_snapshot_s:
+                self.save_snapshot()
+        except StoreUnavailable as error:
+            if not self.lag.store_error:
+                _log.error("the ledger does not take what was judged", error=str(error))
+            self.lag.store_error = str(error)
+        else:
+            self.lag.store_error = ""
+        self.lag.tick_ms = self._engine.tick_ms or 0
+        self.lag.seq = self._engine.seq
+        self.lag.is_recovering = bool(self._engine.recovering)
+        self.lag.step_ms = (self._clock.monotonic_s() - began_s) * 1_000
+
+    def save_snapshot(self) -> None:
+        """Save the engine's state; what it has taken is then needed no more."""
+        self._next_snapshot_s = self._clock.monotonic_s() + self._rhythm.snapshot_s
+        if self._engine.tick_ms is None:
+            return
+        self._save(self._clock.now_ms(), at_once=True)
+        try:
+            snapshot.save(self._engine, self._path)
+        except OSError as error:
+            _log.warning("snapshot not saved", error=str(error))
+            return
+        self._source.set_reader(READER, self._engine.seq)
+
+    def _save(self, now_ms: int, *, at_once: bool = False) -> None:
+        """Save what is not saved yet: at once where an alarm changed, else from time to time."""
+        steps = self._unsaved
+        changed = [step for step in steps if step.changes]
+        is_due = bool(steps) and steps[-1].at_ms - self._saved_ms >= SAVE_MS
+        if not (changed or is_due or (at_once and steps)):
+            return
+        changes: list[AlarmChange] = []
+        notices: list[Notice] = []
+        for step in changed:
+            for change in step.changes:
+                changes.append(self._record(change))
+                notices += self._notices(step, change, now_ms)
+        series: dict[int, Sequence[TenantDraw]] = {step.at_ms: step.draws for step in steps if step.draws}
+        self._ledger.save(
+            Progress(
+                seq=steps[-1].seq,
+                tick_ms=steps[-1].at_ms,
+                changes=changes,
+                notices=notices,
+                series=series,
+            )
+        )
+        self._saved_ms = steps[-1].at_ms
+        self._unsaved = []
+        if notices:
+            self._told()
+
+    def _record(self, change: Transition) -> AlarmChange:
+        rule = self._rules[change.rule]
+        unverified = change.rule.endswith(CANNOT_VERIFY)
+        alarm = Alarm(
+            id=change.alarm_id,
+            rule=change.rule,
+            title=rule.title_of(change.rule),
+            subject=change.subject,
+            severity=change.severity.word,
+            unit=rule.unit,
+            since_ms=change.since_ms,
+            opened_ms=change.opened_ms,
+            returned_ms=change.at_ms if change.change == "returned" else None,
+            value=_number(change.value),
+            limit=_number(change.limit),
+            peak=_number(change.peak),
+            is_told=change.is_told,
+            needs_acknowledgement=rule.needs_acknowledgement and not unverified,
+        )
+        return AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms)
+
+    def _notices(self, step: Step, change: Transition, now_ms: int) -> list[Notice]:
+        if not change.is_told or step.view is None:
+            return []
+        body = compose(change, self._rules[change.rule], step.view, self._site)
+        return [
+            Notice(
+                key=message_key(change),
+                route=route,
+                alarm_id=change.alarm_id,
+                body=body,
+                source_ms=change.at_ms,
+                created_ms=now_ms,
+                due_ms=now_ms,
+            )
+            for route in routes_of(body, self._routes)
+        ]
+
+
+def _by_name(engine: Engine) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    for judge in engine.judges:
+        found[judge.bank.rule] = judge.rule
+        if judge.unverified is not None:
+            found[judge.unverified.rule] = judge.rule
+    return found
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
