@@ -23,8 +23,9 @@ from facility.units import Dimension, find_unit
 
 PREFIX: Final = "BMS/v1/"
 BUILDING_SYSTEM: Final = "PUB"
-VALUES: Final = "BMS/v1/+/Value/#"
-METADATA: Final = "BMS/v1/+/Metadata/#"
+TOPICS: Final = "BMS/v1/#"
+"""Values and metadata in one subscription: NATS counts what is unacknowledged by session but holds back by
+subscription, so with two it drops what is over until its acknowledgement time of 30 s has passed."""
 
 REPEAT_S: Final = 100
 """A value is published again after this long without a change [s]."""

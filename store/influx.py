@@ -239,7 +239,7 @@ class InfluxSink:
         if self._client is None:
             try:
                 token = self._token()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise StoreUnavailable(self._table.url, f"the token can not be read: {error}") from error
             self._client = InfluxDBClientAsync(
                 self._table.url,

@@ -37,6 +37,7 @@ _SHOWN: Final = 80
 _VALUE: Final = b"value="
 _LAG: Final = tuple(b",quality=%d,received_lag_ms=" % code for code in range(256))
 _QUALITY: Final = tuple(b"quality=%d" % code for code in range(256))
+_OPTIONAL: Final = ("area", "feed", "phase")
 _WITHOUT_VALUE: Final = (Quality.NO_VALUE, Quality.REFUSED)
 
 
@@ -206,10 +207,20 @@ def _divide(value: float | None, by: int) -> float | None:
 
 
 def _tags_of(point: Point) -> dict[str, str]:
-    """Return the tags of a point by name, sorted; what it must have is there even where empty."""
-    optional = {"area": ".".join(point.area), "feed": point.feed, "phase": point.phase}
-    needed = {"asset": point.asset, "point": point.key, "quantity": point.quantity}
-    return dict(sorted((needed | {name: value for name, value in optional.items() if value}).items()))
+    """Return the tags of a point by name, sorted; what it must have is there even where empty.
+
+    An area is a text for people. One that can not be a tag is left out: the point's key tells it apart.
+    """
+    area = ".".join(point.area)
+    tags = {
+        "area": area if is_path(area) else "",
+        "asset": point.asset,
+        "feed": point.feed,
+        "phase": point.phase,
+        "point": point.key,
+        "quantity": point.quantity,
+    }
+    return {name: value for name, value in tags.items() if value or name not in _OPTIONAL}
 
 
 def _fault(tags: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,6 +14,8 @@ from collector.register import Register
 from facility.readings import Reason
 from facility.site import Site
 from store.journalfile import Waiting
+
+_ANY: Final = msgspec.json.Decoder()
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason,
         decoder: What refused it.
     """
     try:
+        # A decoder may find a wrong type before it comes to where the text stops being JSON.
+        _ANY.decode(payload)
         decoder.decode(payload)
     except msgspec.ValidationError as error:
         text = str(error)
@@ -96,7 +100,8 @@ def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason,
             return Reason.OUT_OF_RANGE, text
         return Reason.WRONG_TYPE, text
     except (msgspec.MsgspecError, ValueError) as error:
-        return Reason.BAD_JSON, str(error)
+        text = str(error)
+        return (Reason.OUT_OF_RANGE if "out of range" in text else Reason.BAD_JSON), text
     except RecursionError:
         return Reason.BAD_JSON, "nested too deeply"
     return Reason.WRONG_TYPE, "decoded at the second try"

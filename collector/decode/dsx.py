@@ -94,8 +94,8 @@ class DsxDecoder:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to: metadata first, for brokers send retained messages in order."""
-        return tuple(self._broker.topics or (dsx.METADATA, dsx.VALUES))
+        """The topic filters to subscribe to."""
+        return tuple(self._broker.topics or (dsx.TOPICS,))
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""

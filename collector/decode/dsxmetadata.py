@@ -117,7 +117,7 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         asset=AssetId(_owner(found)),
         quantity=quantity.name,
         unit=unit,
-        stream=f"{stream}:{found.objectId}" if scope else stream,
+        stream=f"{stream}:{_owner(found)}" if scope else stream,
         cadence=Cadence.ON_CHANGE,
         point_type=topic.point_type,
         object_type=topic.object_type,
@@ -157,8 +157,7 @@ def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:
     if not _owner(found):
         return Reason.MISSING_FIELD, "expected rackLocationId, objectId or associateId, found none"
     names: list[Any] = [_owner(found), *(found.servesId or ())]
-    if found.integration is not None:
-        names.append(found.integration)
+    names += [name for name in (found.integration, found.phase) if name is not None]
     wrong = next((name for name in names if not is_name(name)), None)
     if wrong is not None:
         return Reason.BAD_NAME, f"expected {NAME_RULE}, found {wrong[:MOST_NAME]!r}"

@@ -142,10 +142,12 @@ class FakeInflux:
         status: What it answers to bad lines.
         stores_good: Whether the good lines of a request with bad ones are stored.
         tells_dropped: Whether it says how many lines were bad.
+        status_of_nothing: What it answers to a write of nothing; 400 is how InfluxDB 3 does it.
         token: The token that it takes.
         path: The path of its write requests.
         most_bytes: The longest body that it takes.
         bodies: The lines of every request that it read.
+        arrived: Set once a request with lines has come.
         probes: How many writes of nothing there were.
         tokens: Every token that it was shown.
         stored: What it holds.
@@ -157,10 +159,12 @@ class FakeInflux:
     status: int = 422
     stores_good: bool = True
     tells_dropped: bool = True
+    status_of_nothing: int = 204
     token: str = "secret"  # noqa: S105 - opens nothing
     path: str = "/api/v2/write"
     most_bytes: int = 10_000_000
     bodies: list[list[str]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     probes: int = 0
     tokens: list[str] = field(default_factory=list)
     stored: Stored = field(default_factory=dict)
@@ -186,8 +190,9 @@ class FakeInflux:
             return _say(400, "expected milliseconds")
         if not lines:
             self.probes += 1
-            return web.Response(status=204)
+            return web.Response(status=self.status_of_nothing, text="incoming write was empty")
         self.bodies.append(lines)
+        self.arrived.set()
         if len(self.bodies) <= len(self.script):
             return await self._misbehave(request, self.script[len(self.bodies) - 1], lines)
         if len(body) > self.most_bytes:

@@ -65,9 +65,7 @@ def running(command: Sequence[str], server: Server, folder: Path) -> Iterator[Se
     environment = {**os.environ, "HOME": str(folder)}
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - a program of the machine, with arguments of ours
-            command, cwd=folder, env=environment, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
         try:
             _wait_until_up(process, server, log)
             yield server

@@ -182,16 +182,16 @@ def test_no_tag_is_called_like_a_field() -> None:
 @pytest.mark.parametrize(
     "name", ["", "r 1", "r,1", "r=1", "r\\", "r\n1", 'r"1', "r\u00e91", "r//1", "/r1", "\ud800"]
 )
-@pytest.mark.parametrize("part", ["key", "asset", "quantity", "feed", "phase", "area"])
+@pytest.mark.parametrize("part", ["key", "asset", "quantity", "feed", "phase"])
 def test_a_name_that_is_not_allowed_is_refused(part: str, name: str) -> None:
     """A point with such a name has no lines; each of its readings is refused, and says which name it is."""
-    named: dict[str, Any] = {part: (name,) if part == "area" else name}
+    named: dict[str, Any] = {part: name}
     bad = replace(a_point(), **named)
     chunk = a_chunk(a_batch([(0, T0_MS, 1.0), (1, T0_MS, 2.0), (0, T0_MS + 1, 3.0)]), [bad, CDU])
 
     found = encoded(chunk)
 
-    if name == "" and part in ("feed", "phase", "area"):
+    if name == "" and part in ("feed", "phase"):
         assert (len(found.lines), found.refused) == (3, [])
         return
     assert [dict(parse(line.decode()).tags)["asset"] for line in found.lines] == ["c1"]
@@ -287,6 +287,16 @@ def test_every_line_reads_back_as_the_reading(batch: Batch) -> None:
         if has_value:
             assert np.float64(line.fields["value"]).tobytes() == batch.value[row].tobytes()
             assert line.fields["received_lag_ms"] == batch.received_ms[row] - batch.source_ms[row]
+
+
+def test_an_area_that_is_no_name_is_left_out() -> None:
+    """A point in the "Hot Aisle" is stored without its area: its key tells it apart."""
+    point = replace(a_point(), area=("Hot Aisle",))
+
+    found = encoded(a_chunk(a_batch([(0, T0_MS, 1.0)]), [point]))
+
+    assert found.refused == []
+    assert "area" not in dict(parse(found.lines[0].decode()).tags)
 
 
 names = (

@@ -1,0 +1,207 @@
+"""NVIDIA's recording, through real brokers, into the whole monitor: rows 1 and 2 of what must be shown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from store.journalfile import JournalReader
+from tests.monitoring import Watch, alarms, draws, journalled, watching
+from tests.publishing import Publisher
+from tests.recording import Recorded, metadata, values
+from tests.servers.brokers import BROKERS
+
+SITE = """
+[site]
+name = "titan"
+
+[[broker]]
+url = "{url}"
+client_id = "{client}"
+
+[[rack]]
+ids = "Pod1C-E0[1-6]"
+rating_kw = 132
+
+[[tenant]]
+id = "four"
+holds = [{{ racks = "Pod1C-E0[1-4]", from = 2026-01-01 }}]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 0.3
+boundary = "{boundary}"
+
+[[tenant]]
+id = "five"
+holds = [{{ racks = "Pod1C-E05", from = 2026-01-01 }}]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 0.1
+boundary = "tap_meter"
+
+[rules]
+C2 = {{ unknown_delay_s = 5 }}
+"""
+
+
+def a_site(url: str, boundary: str = "rack_input") -> str:
+    """Return the site file of the recorded pod, with one tenant's draw summed at a boundary."""
+    return SITE.format(url=url, boundary=boundary, client=f"monitor-{boundary}")
+
+
+def stamped(recorded: Sequence[Recorded], base_ms: int) -> list[tuple[str, bytes]]:
+    """Return recorded messages with their time stamps counted from `base_ms`."""
+    return [(message.topic, message.stamped(base_ms)) for message in recorded]
+
+
+def now_ms() -> int:
+    """Return the time [ms]."""
+    return time.time_ns() // 1_000_000  # noqa: TID251 - a publisher has a clock of its own
+
+
+def last_kw(data: Path, quantity: str) -> dict[str, float]:
+    """Return the last value of each asset's points of a quantity, by the asset [canonical unit]."""
+    with closing(JournalReader(data)) as journal:
+        known = journal.known()
+    batch = journalled(data)
+    last: dict[str, float] = {}
+    for number, value in zip(batch.point.tolist(), batch.value.tolist(), strict=True):
+        if known[number].point.quantity == quantity:
+            last[known[number].point.asset] = value
+    return last
+
+
+def check_stored(watch: Watch) -> None:
+    """Check the figures that the recording's README gives."""
+    account = watch.accounting()
+    assert (account["stored"], account["dead_lettered"], account["duplicates"]) == (2210, 0, 0)
+    assert account["metadata"] == 166
+    racks = last_kw(watch.data, "rack.power.active")
+    meters = last_kw(watch.data, "meter.power.active")
+    assert sum(racks.values()) == pytest.approx(214.08, abs=0.005)
+    assert meters["C-E-BUS-E1"] + meters["C-E-BUS-E2"] == pytest.approx(214.05, abs=0.005)
+    assert meters["C-E05-TAP-E1"] + meters["C-E05-TAP-E2"] == pytest.approx(47.82, abs=0.005)
+    assert racks["Pod1C-E05"] == pytest.approx(47.829, abs=0.0005)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("order", ["first", "last", "in the middle"])
+def test_the_recording_is_stored_whole_however_metadata_comes(
+    broker: str, order: str, tmp_path: Path
+) -> None:
+    """Flat out, every value is stored once its metadata is known, whichever comes first."""
+    base_ms = now_ms() - 60_000
+    told, said = stamped(metadata(), base_ms), stamped(values(), base_ms)
+    half = len(said) // 2
+
+    async def story() -> None:
+        with BROKERS[broker](tmp_path / "broker") as server, Publisher(server.port) as publisher:
+            async with watching(tmp_path / "site", a_site(server.url)) as watch:
+                await watch.until_connected()
+                early = {"first": 0, "last": len(said), "in the middle": half}[order]
+                for topic, payload in said[:early]:
+                    publisher.publish(topic, payload)
+                await asyncio.to_thread(publisher.flush)
+                for topic, payload in told:
+                    publisher.publish(topic, payload, retain=True)
+                for topic, payload in said[early:]:
+                    publisher.publish(topic, payload)
+                await watch.until_stored(len(said))
+                check_stored(watch)
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("broker", BROKERS)
+def test_placeholders_left_in_are_dead_letters_and_the_monitor_lives(broker: str, tmp_path: Path) -> None:
+    """The file with its placeholders is 2,210 dead letters with the reason; what comes after is stored."""
+
+    async def story() -> None:
+        with BROKERS[broker](tmp_path / "broker") as server, Publisher(server.port) as publisher:
+            async with watching(tmp_path / "site", a_site(server.url)) as watch:
+                await watch.until_connected()
+                for message in metadata():
+                    publisher.publish(message.topic, message.payload, retain=True)
+                for message in values():
+                    publisher.publish(message.topic, message.payload)
+                await watch.until(lambda: watch.accounting()["dead_lettered"] == 2210, "all refused")
+                account = watch.accounting()
+                assert account["dead_lettered_by_reason"] == {"bad-json": 2210}
+                assert account["stored"] == 0
+
+                first = values()[0]
+                publisher.publish(first.topic, first.stamped(now_ms()))
+                await watch.until_stored(1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+def test_the_recording_in_its_own_rhythm(tmp_path: Path) -> None:
+    """In its own rhythm, through both brokers at once, the draw at every boundary is what it must be."""
+
+    async def play(broker: str) -> None:
+        with BROKERS[broker](tmp_path / broker) as server, Publisher(server.port) as publisher:
+            for message in metadata():
+                publisher.publish(message.topic, message.payload, retain=True)
+            await asyncio.to_thread(publisher.flush)
+            sites = {b: a_site(server.url, b) for b in ("rack_input", "tap_meter")}
+            async with AsyncExitStack() as stack:
+                watches = {
+                    boundary: await stack.enter_async_context(watching(tmp_path / broker / boundary, site))
+                    for boundary, site in sites.items()
+                }
+                for watch in watches.values():
+                    await watch.until_connected()
+                await _speak(publisher)
+                for watch in watches.values():
+                    await watch.until_stored(2210)
+                    check_stored(watch)
+                await asyncio.sleep(1)
+                check_metered(watches["rack_input"])
+                check_unmetered(watches["tap_meter"])
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as group:
+            for broker in BROKERS:
+                group.create_task(play(broker))
+
+    asyncio.run(story())
+
+
+async def _speak(publisher: Publisher) -> None:
+    """Publish the recorded values in their own rhythm."""
+    base_ms = now_ms()
+    for message in values():
+        await asyncio.sleep(max(0, base_ms + message.offset_ms - now_ms()) / 1_000)
+        publisher.publish(message.topic, message.stamped(base_ms))
+
+
+def check_metered(watch: Watch) -> None:
+    """Check that racks with meters give exactly what these say."""
+    racks = last_kw(watch.data, "rack.power.active")
+    meters = last_kw(watch.data, "meter.power.active")
+    four, five = watch.tenant("four"), watch.tenant("five")
+    assert four["low_kw"] == four["best_kw"] == four["high_kw"]
+    assert four["best_kw"] == pytest.approx(sum(racks[f"Pod1C-E0{i}"] for i in (1, 2, 3, 4)), abs=1e-6)
+    assert five["low_kw"] == five["best_kw"] == five["high_kw"]
+    assert five["best_kw"] == pytest.approx(meters["C-E05-TAP-E1"] + meters["C-E05-TAP-E2"], abs=1e-6)
+    assert (four["verdict"], five["verdict"]) == ("clear", "clear")
+    assert [a for a in alarms(watch.data) if a.rule.startswith("C")] == []
+
+
+def check_unmetered(watch: Watch) -> None:
+    """Check that racks whose taps have no meter give bounds, and a page that says so."""
+    four = watch.tenant("four")
+    assert (four["low_kw"], four["high_kw"], four["coverage"]) == (0, 4 * 132, 0)
+    assert {draw.high_milliwatts for _, draw in draws(watch.data, "four")[3:]} == {4 * 132_000_000}
+    assert four["verdict"] == "unknown"
+    told = {(a.rule, a.subject) for a in alarms(watch.data) if a.is_told}
+    assert ("C2-cannot-verify", "four") in told
