@@ -151,12 +151,17 @@ class Connection:
         try:
             await self._stack.enter_async_context(self._client)
         except aiomqtt.MqttCodeError as error:
+            self._abandon()
             code = _code(error)
             raise Refused(
                 _text(error), is_version=code in _UNSUPPORTED, is_login=code in _BAD_CREDENTIALS
             ) from error
         except (aiomqtt.MqttError, OSError, ValueError) as error:
+            self._abandon()
             raise Lost(str(error)) from error
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
         _honour_cancellation()
         self.heard_ms = self._now_ms()
         return self
@@ -167,6 +172,13 @@ class Connection:
             self._resting.cancel()
         with suppress(aiomqtt.MqttError):  # it may be gone already
             await self._stack.aclose()
+
+    def _abandon(self) -> None:
+        """Close the socket of an attempt that failed.
+
+        aiomqtt leaves it open; a broker that answers later would find two of us under one client id.
+        """
+        self._paho._sock_close()  # noqa: SLF001 - the reason of this module
 
     async def subscribe(self, topics: Iterable[tuple[str, int]]) -> None:
         """Subscribe.

@@ -103,9 +103,9 @@ def _prepare(folder: Path, name: str, port: int) -> BinaryIO:
         if name == "mosquitto"
         else _NATS.format(port=port, client_port=free_port(), folder=folder / "jetstream")
     )
+    if name == "mosquitto" and os.geteuid() == 0:
+        text += "user root\n"  # else it goes on as a user who can not reach the folder
     (folder / CONFIG).write_text(text, encoding="utf-8")
-    # Mosquitto started as root goes on as its own user, which must reach the folder.
-    folder.chmod(0o777)
     return (folder / LOG).open("wb")
 
 

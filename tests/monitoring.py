@@ -46,9 +46,9 @@ class Watch:
         return found
 
     def tenant(self, name: str) -> dict[str, Any]:
-        """Return a tenant's figures at the last tick."""
+        """Return a tenant's figures at the last tick; before the first its verdict is None."""
         found: list[dict[str, Any]] = self.monitor.status.document(0)["tenants"]
-        return next(tenant for tenant in found if tenant["id"] == name)
+        return next((tenant for tenant in found if tenant["id"] == name), {"verdict": None})
 
     async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
         """Wait until something holds."""

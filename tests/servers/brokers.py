@@ -110,6 +110,8 @@ class Mosquitto(Broker):
             "max_inflight_messages 0",
             "set_tcp_nodelay true",
         ]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it goes on as a user who can not reach the folder
         if self.keeps_sessions:
             lines += ["persistence true", f"persistence_location {self.folder}/", "autosave_interval 1"]
         (self.folder / "conf").write_text("\n".join(lines) + "\n")
@@ -128,7 +130,7 @@ class NatsServer(Broker):
             shutil.rmtree(store, ignore_errors=True)
         (self.folder / "conf").write_text(
             f'server_name: test\nlisten: "127.0.0.1:{free_port()}"\n'
-            f'jetstream {{ store_dir: "{store}" }}\nmqtt {{ listen: "127.0.0.1:{self.port}" }}\n'
+            f'jetstream {{ store_dir: "{store}" }}\nmqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "2s" }}\n'
         )
         return [need(self.program), "-c", str(self.folder / "conf")]
 

@@ -1,0 +1,199 @@
+"""Sessions with real brokers: what is acknowledged when, over restarts of either side (row 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from collector.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt import Address
+from collector.session import Session
+from facility.readings import Flag
+from megawatch.process import end
+from store.entries import MarkKind
+from tests.monitoring import marks, watching
+from tests.publishing import Publisher
+from tests.servers.brokers import BROKERS, Mosquitto
+
+TOPIC = "readings/r1"
+
+
+@asynccontextmanager
+async def a_session(port: int, *, receive_maximum: int = 5_000) -> AsyncIterator[Session]:
+    """Run a session with a broker."""
+    session = Session(
+        "bus",
+        Address(
+            host="127.0.0.1",
+            port=port,
+            client_id="session-test",
+            keepalive_s=2,
+            receive_maximum=receive_maximum,
+        ),
+        [("readings/#", 1)],
+        now_ms=lambda: time.monotonic_ns() // 1_000_000,
+        random_source=random.Random(1),  # noqa: S311 - jitter
+    )
+    running = asyncio.create_task(session.run())
+    try:
+        yield session
+    finally:
+        await end(running)
+
+
+async def collect(session: Session, enough: int, timeout_s: float = 15) -> list[Item]:
+    """Take items until there are enough, or the time is over."""
+    taken: list[Item] = []
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until and len(taken) < enough:
+        if await session.arrived(0.5):
+            taken += session.take(1_000)
+    return taken
+
+
+def messages(items: list[Item]) -> list[Message]:
+    """Return the messages among items."""
+    return [item for item in items if isinstance(item, Message)]
+
+
+def changes(items: list[Item]) -> list[ConnectionChange]:
+    """Return what happened to the connection, in order."""
+    return [item.change for item in items if isinstance(item, ConnectionEvent)]
+
+
+async def publish(port: int, payloads: list[bytes], client_id: str = "test-publisher") -> None:
+    """Publish messages at least once, and wait until the broker has them."""
+
+    def work() -> None:
+        with Publisher(port, client_id) as publisher:
+            for payload in payloads:
+                publisher.publish(TOPIC, payload)
+            publisher.flush()
+
+    await asyncio.to_thread(work)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("broker", BROKERS)
+def test_what_is_not_acknowledged_comes_again(broker: str, tmp_path: Path) -> None:
+    """Messages that were taken and not acknowledged are delivered to the next session, and no others."""
+
+    async def story() -> None:
+        with BROKERS[broker](tmp_path / "broker") as server:
+            async with a_session(server.port) as session:
+                assert changes(await collect(session, 1)) == [ConnectionChange.RENEWED]
+                await publish(server.port, [b"%d" % i for i in range(10)])
+                first = messages(await collect(session, 10))
+                session.acknowledge(first[:4])
+                await asyncio.sleep(0.3)
+            async with a_session(server.port) as session:
+                again = await collect(session, 7)
+                await asyncio.sleep(0.3)
+                again += session.take(1_000)
+
+        assert [message.payload for message in first] == [b"%d" % i for i in range(10)]
+        assert changes(again) == [ConnectionChange.RESUMED]
+        assert [message.payload for message in messages(again)] == [b"%d" % i for i in range(4, 10)]
+        assert all(message.flags & Flag.REDELIVERED for message in messages(again))
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+def test_a_late_acknowledgement_never_reaches_another_session(tmp_path: Path) -> None:
+    """When a broker comes back without sessions, numbers begin anew; old acknowledgements are thrown away."""
+
+    async def story() -> None:
+        server = Mosquitto(tmp_path / "broker", keeps_sessions=False)
+        with server:
+            async with a_session(server.port) as session:
+                await collect(session, 1)
+                await publish(server.port, [b"old 1", b"old 2", b"old 3"])
+                old = messages(await collect(session, 3))
+                await asyncio.to_thread(server.stop, signal.SIGKILL)
+                await asyncio.to_thread(server.start)
+                seen = await collect(session, 2)
+                await publish(server.port, [b"new 1", b"new 2", b"new 3"])
+                new = messages(await collect(session, 3))
+                session.acknowledge(old)
+                await asyncio.sleep(0.3)
+                stale = session.health.stale
+            async with a_session(server.port) as session:
+                again = messages(await collect(session, 4))
+
+        assert [message.payload for message in new] == [b"new 1", b"new 2", b"new 3"]
+        assert {m.acknowledgement[0] for m in old} == {m.acknowledgement[0] for m in new}
+        assert stale == 3
+        assert [message.payload for message in again] == [b"new 1", b"new 2", b"new 3"]
+        assert changes(seen) == [ConnectionChange.LOST, ConnectionChange.RENEWED]
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+def test_the_broker_holds_back_what_is_not_acknowledged(tmp_path: Path) -> None:
+    """The receive maximum is the back-pressure: no more than that many are on their way, and none is lost."""
+
+    async def story() -> None:
+        with Mosquitto(tmp_path / "broker") as server:
+            async with a_session(server.port, receive_maximum=50) as session:
+                await collect(session, 1)
+                await publish(server.port, [b"%d" % i for i in range(1_000)])
+                held = messages(await collect(session, 51, 2))
+                taken = list(held)
+                while len(taken) < 1_000:
+                    session.acknowledge(taken[-50:])
+                    taken += messages(await collect(session, 50, 5))
+
+        assert len(held) == 50
+        assert [message.payload for message in taken] == [b"%d" % i for i in range(1_000)]
+
+    asyncio.run(story())
+
+
+SITE = """
+[site]
+name = "session-site"
+[[broker]]
+url = "{url}"
+format = "rack-documents"
+keepalive_s = 2
+[[rack]]
+ids = "r[1-4]"
+rating_kw = 100
+"""
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("keeps", [True, False], ids=["sessions saved", "sessions gone"])
+def test_a_gap_that_can_not_be_healed_is_reported(keeps: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """A broker that comes back without our session leaves a gap, marked and counted; else there is none."""
+
+    async def story() -> None:
+        server = Mosquitto(tmp_path / "broker", keeps_sessions=keeps)
+        with server:
+            async with watching(tmp_path / "site", SITE.format(url=server.url)) as watch:
+                await watch.until_connected()
+                await asyncio.to_thread(server.stop, signal.SIGTERM)
+                await watch.until(lambda: _state(watch) != "connected", "the loss is noticed")
+                await asyncio.to_thread(server.start)
+                await watch.until(lambda: _state(watch) == "connected", "connected again")
+                gaps = watch.monitor.status.document(0)["brokers"][0]["gaps"]
+
+            kinds = [mark.kind for mark in marks(watch.data)]
+            assert gaps == (0 if keeps else 1)
+            assert (MarkKind.SESSION_LOST in kinds) is not keeps
+            assert MarkKind.LOST in kinds
+
+    asyncio.run(story())
+
+
+def _state(watch: object) -> str:
+    return str(watch.monitor.status.document(0)["brokers"][0]["state"])  # type: ignore[attr-defined]
