@@ -5,44 +5,58 @@ from __future__ import annotations
 from itertools import pairwise
 
 from facility.contracts import Boundary, Contract, Level, Limit, Method, Shape, Version
-from facility.instants import DAY_MS, MINUTE_MS
-from facility.sitenotes import KW, MW, Notes
-from facility.sitetables import ContractTable, LimitTable
+from facility.instants import MINUTE_MS
+from facility.sitefields import MW
+from facility.sitenotes import Notes, milliwatts_of_kw, milliwatts_of_mw
+from facility.sitetables import ContractTable, LevelTable, LimitTable
 
 
-def build_contract(notes: Notes, tenant: str, tables: list[ContractTable]) -> Contract:
+def build_contract(notes: Notes, tenant: str, tables: list[ContractTable | None]) -> Contract | None:
     """Build a contract out of its versions.
 
     Args:
         notes: Takes the faults.
         tenant: Where in the file the tenant stands.
-        tables: The versions, in the order of the file; at least one.
+        tables: The versions, in the order of the file; None for one that could not be read.
+
+    Returns:
+        The contract; None where there is no version that could be read.
     """
-    versions = tuple(_version(notes, f"{tenant}.contract[{i}]", table) for i, table in enumerate(tables))
-    ends = [None if table.ends is None else notes.instant(table.ends, end_of_day=True) for table in tables]
-    for i, (version, following) in enumerate(pairwise(versions), 1):
-        path, end = f"{tenant}.contract[{i}].from", ends[i - 1]
-        if following.from_ms <= version.from_ms:
-            expected = f"an instant after {tables[i - 1].starts}, when the version before begins"
-            notes.fault(path, expected, str(tables[i].starts))
-        if end is not None and end < following.from_ms:
-            expected = f"no gap after the version before, which ends {tables[i - 1].ends}"
-            notes.fault(path, expected, str(tables[i].starts))
-    if ends[-1] is not None and ends[-1] <= versions[-1].from_ms:
-        path = f"{tenant}.contract[{len(tables) - 1}].ends"
-        notes.fault(path, f"an end after {tables[-1].starts}", str(tables[-1].ends))
-    return Contract(versions, ends[-1])
+    read = [(i, table) for i, table in enumerate(tables) if table is not None]
+    if not read:
+        return None
+    versions = [_version(notes, f"{tenant}.contract[{i}]", table) for i, table in read]
+    ends = [_end(notes, table) for _, table in read]
+    for i, ((before, table), (index, following)) in enumerate(pairwise(read)):
+        path, begins = f"{tenant}.contract[{index}].from", versions[i + 1].from_ms
+        end = ends[i]
+        if begins <= versions[i].from_ms:
+            expected = f"an instant after {table.starts}, when the version before begins"
+            notes.fault(path, expected, str(following.starts))
+        elif end is not None and end < begins and index == before + 1:
+            expected = f"no gap after the version before, which ends {table.ends}"
+            notes.fault(path, expected, str(following.starts))
+    for (i, table), version, end in zip(read, versions, ends, strict=True):
+        if end is not None and end <= version.from_ms:
+            notes.fault(f"{tenant}.contract[{i}].ends", f"an end after {table.starts}", str(table.ends))
+    return Contract(tuple(versions), ends[-1])
+
+
+def _end(notes: Notes, table: ContractTable) -> int | None:
+    return None if table.ends is None else notes.instant(table.ends, end_of_day=True)
 
 
 def _version(notes: Notes, path: str, table: ContractTable) -> Version:
-    committed = notes.milliwatts(f"{path}.committed_mw", table.committed_mw, MW)
-    minimum = notes.milliwatts(f"{path}.minimum_mw", table.minimum_mw, MW)
-    burst = notes.milliwatts(f"{path}.burst_mw", table.burst_mw, MW)
+    committed = milliwatts_of_mw(table.committed_mw)
+    minimum = milliwatts_of_mw(table.minimum_mw)
+    burst = milliwatts_of_mw(table.burst_mw)
+    cap, rate = table.rack_cap_kw, table.ramp_rate_mw_per_min
     from_ms = notes.instant(table.starts)
     if minimum > committed:
         expected = f"at most committed_mw, {table.committed_mw}"
         notes.fault(f"{path}.minimum_mw", expected, str(table.minimum_mw))
-    if (table.boundary is Boundary.NAMED_METERS) != bool(table.meters):
+    is_named = table.boundary is Boundary.NAMED_METERS
+    if is_named != bool(table.meters) and notes.could_read(f"{path}.boundary"):
         expected = "meters with the boundary 'named_meters', and only with it"
         notes.fault(f"{path}.meters", expected, f"{len(table.meters)} with '{table.boundary}'")
     return Version(
@@ -56,51 +70,49 @@ def _version(notes: Notes, path: str, table: ContractTable) -> Version:
         burst_minutes_per_month=table.burst_minutes_per_month,
         minimum_milliwatts=minimum,
         loss_factor=table.loss_factor,
-        rack_cap_milliwatts=notes.power(f"{path}.rack_cap_kw", table.rack_cap_kw, KW),
+        rack_cap_milliwatts=None if cap is None else milliwatts_of_kw(cap),
         redundancy=table.redundancy,
-        ramp_rate_milliwatts_per_min=notes.power(
-            f"{path}.ramp_rate_mw_per_min", table.ramp_rate_mw_per_min, MW
-        ),
+        ramp_rate_milliwatts_per_min=None if rate is None else milliwatts_of_mw(rate),
         cure_ms=round(table.cure_hours * 60 * MINUTE_MS),
         notice_days=table.notice_days,
         notice_given_ms=None if table.notice_given is None else notes.instant(table.notice_given),
-        monthly_fee="" if table.monthly_fee is None else str(table.monthly_fee),
+        monthly_fee="" if table.monthly_fee is None else f"{table.monthly_fee:f}",
         currency=table.currency,
     )
 
 
 def _ramp(notes: Notes, path: str, table: ContractTable, from_ms: int, most: int) -> tuple[Level, ...]:
-    levels = tuple(
-        Level(
-            at_ms=notes.instant(row.starts),
-            milliwatts=notes.milliwatts(f"{path}.ramp[{i}].committed_mw", row.committed_mw, MW),
-            shape=row.shape,
-        )
-        for i, row in enumerate(table.ramp)
-    )
-    for i, level in enumerate(levels):
-        if level.milliwatts > most:
+    read = [(i, row) for i, row in enumerate(table.ramp) if row is not None]
+    levels = [_level(notes, row) for _, row in read]
+    for (i, row), level in zip(read, levels, strict=True):
+        if level.milliwatts > most and notes.could_read(f"{path}.burst_mw"):
             expected = f"at most the commitment and burst, {most / MW:g}"
-            notes.fault(f"{path}.ramp[{i}].committed_mw", expected, str(table.ramp[i].committed_mw))
-        if i and level.at_ms <= levels[i - 1].at_ms:
-            expected = f"an instant after {table.ramp[i - 1].starts}: a ramp is in order of time"
-            notes.fault(f"{path}.ramp[{i}].from", expected, str(table.ramp[i].starts))
-    if levels and levels[0].at_ms > from_ms:
-        expected = f"a first level that holds when the version begins, {table.starts}"
-        notes.fault(f"{path}.ramp[0].from", expected, str(table.ramp[0].starts))
-    if levels and levels[0].shape is Shape.LINEAR:
-        notes.fault(f"{path}.ramp[0].shape", "step: no level comes before it", "linear")
-    return levels
+            notes.fault(f"{path}.ramp[{i}].committed_mw", expected, str(row.committed_mw))
+        if i == 0 and level.at_ms > from_ms:
+            expected = f"a first level that holds when the version begins, {table.starts}"
+            notes.fault(f"{path}.ramp[0].from", expected, str(row.starts))
+        if i == 0 and level.shape is Shape.LINEAR:
+            notes.fault(f"{path}.ramp[0].shape", "step: no level comes before it", "linear")
+    for (before, (_, earlier)), (level, (i, row)) in pairwise(zip(levels, read, strict=True)):
+        if level.at_ms <= before.at_ms:
+            expected = f"an instant after {earlier.starts}: a ramp is in order of time"
+            notes.fault(f"{path}.ramp[{i}].from", expected, str(row.starts))
+    return tuple(levels)
+
+
+def _level(notes: Notes, row: LevelTable) -> Level:
+    return Level(
+        at_ms=notes.instant(row.starts), milliwatts=milliwatts_of_mw(row.committed_mw), shape=row.shape
+    )
 
 
 def _limit(notes: Notes, path: str, table: LimitTable) -> Limit:
-    block_ms = round(table.minutes * MINUTE_MS)
-    subinterval_ms = round(table.subinterval_minutes * MINUTE_MS)
-    if block_ms != table.minutes * MINUTE_MS or block_ms % 1_000 or DAY_MS % block_ms:
-        notes.fault(f"{path}.minutes", "a block that divides a day", f"{table.minutes:g}")
-    elif table.method is Method.ROLLING and block_ms % subinterval_ms:
-        expected = f"a subinterval that divides the block of {table.minutes:g}"
-        notes.fault(f"{path}.subinterval_minutes", expected, f"{table.subinterval_minutes:g}")
+    block_ms = int(table.minutes * MINUTE_MS)
+    subinterval_ms = int(table.subinterval_minutes * MINUTE_MS)
+    is_rolling = table.method is Method.ROLLING
+    if is_rolling and block_ms % subinterval_ms and notes.could_read(f"{path}.minutes"):
+        expected = f"a subinterval that divides the block of {table.minutes:f}"
+        notes.fault(f"{path}.subinterval_minutes", expected, f"{table.subinterval_minutes:f}")
     return Limit(
         method=table.method,
         block_ms=block_ms,

@@ -4,7 +4,7 @@ A contract is a list of versions, each in force from an instant until the next o
 ends. A version is never edited: an amendment is a new version. All power is in integer milliwatts, so that
 "exactly at the limit" means exactly that: a draw of the limit is compliant, one milliwatt more is not.
 
-The model: domain facts, section 10.1.
+The model is our own, of what leases of data centers agree on: thresholds, billing demand, ramps, take-or-pay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from typing import Final
 
 
 class Method(StrEnum):
-    """Which figure of the draw the limit binds (domain facts, section 1.2)."""
+    """Which figure of the draw the limit binds.
+
+    The terms are those of threshold clauses in leases (any moment) and of billing demand in tariffs: the
+    mean over a block of the clock, over one that slides, the highest of a month, or the rise of a register.
+    """
 
     INSTANTANEOUS = "instantaneous"
     BLOCK = "block"
@@ -195,21 +199,19 @@ class Version:
         """
         cuts = {from_ms, to_ms} | {level.at_ms for level in self.ramp if from_ms < level.at_ms < to_ms}
         total = self.burst_milliwatts * (to_ms - from_ms)
-        for start, end in pairwise(sorted(cuts)):
-            # Within a piece the limit is a straight line: its mean is that of its ends.
-            first, last = self.committed_at(start), self.committed_before(end)
-            total += (first + last) * (end - start) // 2
+        total += sum(self._committed_integral(*piece) for piece in pairwise(sorted(cuts)))
         return self.with_tolerance(total)
 
-    def committed_before(self, instant_ms: int) -> int:
-        """Return what may be drawn just before an instant, where a step comes [mW]."""
-        index = bisect_right(self.ramp, instant_ms - 1, key=lambda level: level.at_ms)
-        stepping = index < len(self.ramp) and self.ramp[index].at_ms == instant_ms
-        if stepping and self.ramp[index].shape is Shape.LINEAR:
-            return self.ramp[index].milliwatts
-        if stepping and index > 0:
-            return self.ramp[index - 1].milliwatts
-        return self.committed_at(instant_ms)
+    def _committed_integral(self, from_ms: int, to_ms: int) -> int:
+        """Return the integral of the commitment over a span in which no level lies [mW·ms], rounded down."""
+        index = bisect_right(self.ramp, from_ms, key=lambda level: level.at_ms)
+        if not 0 < index < len(self.ramp) or self.ramp[index].shape is Shape.STEP:
+            return self.committed_at(from_ms) * (to_ms - from_ms)
+        level, following = self.ramp[index - 1], self.ramp[index]
+        rise, span = following.milliwatts - level.milliwatts, following.at_ms - level.at_ms
+        # The line from level to level: its mean over the span is its value at the middle of the span.
+        elapsed_twice = (from_ms - level.at_ms) + (to_ms - level.at_ms)
+        return (to_ms - from_ms) * (2 * span * level.milliwatts + rise * elapsed_twice) // (2 * span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,18 +163,18 @@ _POINT_TYPES: Final = {
     "Available": ("state",),
     "LiquidTemperature": ("coolant.temperature",),
     "LiquidTemperatureSpRequest": ("coolant.temperature",),
-    "LiquidDifferentialPressure": ("coolant.pressure.differential",),
-    "LiquidFlow": ("coolant.flow",),
-    "LiquidPressure": ("coolant.pressure",),
+    "LiquidDifferentialPressure": ("coolant.pressure.differential", "state"),
+    "LiquidFlow": ("coolant.flow", "state"),
+    "LiquidPressure": ("coolant.pressure", "state"),
     "ValvePosition": ("valve.position", "state"),
     "PumpSpeed": ("pump.speed", "rotation", "state"),
     "FanSpeed": ("fan.speed", "rotation", "state"),
     "DamperPosition": ("damper.position", "state"),
     "AirTemperature": ("air.temperature",),
-    "AirDifferentialPressure": ("air.pressure.differential",),
-    "AirRelativeHumidity": ("humidity",),
-    "AirFlow": ("air.flow",),
-    "AirPressure": ("air.pressure",),
+    "AirDifferentialPressure": ("air.pressure.differential", "state"),
+    "AirRelativeHumidity": ("humidity", "state"),
+    "AirFlow": ("air.flow", "state"),
+    "AirPressure": ("air.pressure", "state"),
     "LeakDetect": ("leak",),
     "Sound": ("sound",),
     "HeartbeatTimestampBms": ("heartbeat",),
@@ -182,7 +182,8 @@ _POINT_TYPES: Final = {
 }
 POINT_TYPES: Final = MappingProxyType(_POINT_TYPES)
 """The quantities that each point type may be. An echo of a heartbeat proves nothing of its publisher
-beyond what the heartbeat does, and is kept as a plain value like any point type not listed here."""
+beyond what the heartbeat does, and is kept as a plain value like any point type not listed here. Such a
+point may have neither unit nor state texts: the contract lets a generic point and an echo go without."""
 
 UNITLESS: Final = frozenset({"power.factor", "heartbeat"})
 """Quantities whose metadata needs neither a unit nor state texts."""
@@ -204,7 +205,8 @@ def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple
         The quantity, and the symbol of the unit that its values come in.
 
     Raises:
-        UnitContradiction: Where the unit is of another dimension than the point type, or missing.
+        UnitContradiction: Where the unit is of another dimension than the point type, or missing where the
+            point type is known.
         LookupError: Where nobody knows the unit.
     """
     candidates = [QUANTITIES[name] for name in POINT_TYPES.get(point_type, ())]
@@ -216,9 +218,10 @@ def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple
         return (states[0] if states else QUANTITIES["state"]), Dimension.STATE
     if unit is None:
         unitless = [quantity for quantity in candidates if quantity.name in UNITLESS]
-        if not unitless:
+        if candidates and not unitless:
             raise UnitContradiction(f"{point_type} needs engUnit or stateText, found neither")
-        return unitless[0], unitless[0].unit
+        bare = unitless[0] if unitless else QUANTITIES["other"]
+        return bare, bare.unit
     known = find_unit(unit)
     if known is None and candidates:
         raise LookupError(f"{point_type} is measured in {expected}, found unit {unit[:40]!r}")

@@ -6,6 +6,7 @@ people meet the time: the borders of a contract, of a demand block, of a day.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as wall_time
@@ -27,7 +28,7 @@ LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
 
 _ISO: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?"
-    r"(Z|z|[+-]\d{2}:?\d{2})?",
+    r"(Z|z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?",
     re.ASCII,
 )
 
@@ -64,6 +65,9 @@ _PER_MS: Final = {
 def from_epoch(value: float, epoch: Epoch) -> int:
     """Return a numeric time stamp as milliseconds, rounded down.
 
+    A float is first rounded to a thousandth of a millisecond: in this century a float of seconds has hardly
+    finer steps, and 1074379634.626 s means that millisecond although the float lies just below it.
+
     Args:
         value: Time since 1970-01-01 UTC in units of `epoch`, finite.
         epoch: The unit.
@@ -71,7 +75,7 @@ def from_epoch(value: float, epoch: Epoch) -> int:
     multiplier, divisor = _PER_MS[epoch]
     if isinstance(value, int):
         return value * multiplier // divisor
-    return int(value * multiplier // divisor)
+    return math.floor(round(value * multiplier / divisor, 3))
 
 
 def from_iso(text: str, zone: ZoneInfo | None = None) -> int:
@@ -89,6 +93,14 @@ def from_iso(text: str, zone: ZoneInfo | None = None) -> int:
     match = _ISO.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"expected an ISO 8601 date and time, found {text[:40]!r}")
+    try:
+        moment = _moment(match, zone)
+    except OverflowError:
+        raise ValueError(f"expected a time of the years 1 to 9999 in UTC, found {text[:40]!r}") from None
+    return to_ms(moment) + int((match[7] or "").ljust(3, "0")[:3])
+
+
+def _moment(match: re.Match[str], zone: ZoneInfo | None) -> datetime:
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     carry = timedelta()
     if second == 60:  # noqa: PLR2004 - the leap second of ISO 8601
@@ -96,17 +108,16 @@ def from_iso(text: str, zone: ZoneInfo | None = None) -> int:
     if (hour, minute, second) == (24, 0, 0):
         hour, carry = 0, timedelta(days=1)
     moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC) + carry
-    fraction_ms = int((match[7] or "").ljust(3, "0")[:3])
     offset = match[8]
     if offset is None:
         if zone is None:
-            raise ValueError(f"expected an offset such as Z or +02:00, found none in {text[:40]!r}")
-        moment = moment.replace(tzinfo=zone)
-    elif offset not in "Zz":
+            raise ValueError(f"expected an offset such as Z or +02:00, found none in {match[0][:40]!r}")
+        return moment.replace(tzinfo=zone).astimezone(UTC)
+    if offset not in "Zz":
         sign = -1 if offset[0] == "-" else 1
         hours, minutes = int(offset[1:3]), int(offset[-2:])
         moment -= sign * timedelta(hours=hours, minutes=minutes)
-    return to_ms(moment) + fraction_ms
+    return moment
 
 
 def to_ms(moment: datetime) -> int:
@@ -151,21 +162,28 @@ def block_start_ms(instant_ms: int, block_ms: int, zone: ZoneInfo) -> int:
     start_ms = (instant_ms + offset_ms) // block_ms * block_ms - offset_ms
     if utc_offset_ms(start_ms, zone) == offset_ms:
         return start_ms
-    before, after = start_ms, instant_ms
-    while after - before > 1:
-        middle = (before + after) // 2
-        before, after = (before, middle) if utc_offset_ms(middle, zone) == offset_ms else (middle, after)
-    return after
+    return _change_ms(start_ms, instant_ms, zone)
 
 
 def block_end_ms(instant_ms: int, block_ms: int, zone: ZoneInfo) -> int:
     """Return the end of the clock-aligned block that holds an instant; it is the next one's start."""
-    start_ms = block_start_ms(instant_ms, block_ms, zone)
     offset_ms = utc_offset_ms(instant_ms, zone)
-    end_ms = ((start_ms + offset_ms) // block_ms + 1) * block_ms - offset_ms
+    end_ms = ((instant_ms + offset_ms) // block_ms + 1) * block_ms - offset_ms
     if utc_offset_ms(end_ms - 1, zone) == offset_ms:
         return end_ms
-    return block_start_ms(end_ms - 1, block_ms, zone)
+    return _change_ms(instant_ms, end_ms - 1, zone)
+
+
+def _change_ms(before_ms: int, after_ms: int, zone: ZoneInfo) -> int:
+    """Return the instant between two at which the wall clock of `zone` is moved [ms]; it is moved once."""
+    old_ms = utc_offset_ms(before_ms, zone)
+    while after_ms - before_ms > 1:
+        middle_ms = (before_ms + after_ms) // 2
+        if utc_offset_ms(middle_ms, zone) == old_ms:
+            before_ms = middle_ms
+        else:
+            after_ms = middle_ms
+    return after_ms
 
 
 def utc_offset_ms(instant_ms: int, zone: ZoneInfo) -> int:

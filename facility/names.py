@@ -24,7 +24,8 @@ NAME_LENGTH: Final = 64
 PATH_LENGTH: Final = 512
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_PATH = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
+_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+"  # "." and ".." lead out of a folder
+_PATH = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 
 NAME_RULE: Final = "a name of 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
 

@@ -169,6 +169,10 @@ def json_schema() -> dict[str, Any]:
         "$defs": {"document": document},
         "anyOf": [
             {"$ref": "#/$defs/document"},
-            {"type": "array", "items": {"$ref": "#/$defs/document"}, "minItems": 1},
+            {
+                "type": "array",
+                "items": {"allOf": [{"$ref": "#/$defs/document"}, {"required": ["rack"]}]},
+                "minItems": 1,
+            },
         ],
     }

@@ -24,7 +24,8 @@ ByteArray = NDArray[np.uint8]
 class Quality(IntEnum):
     """How far a reading may be trusted. Only GOOD enters a sum; all else bounds it.
 
-    The codes and what they stand for in OPC UA, IEC 61850, Sparkplug and AEMO: domain facts, 7.1.
+    A coarser grain of the validity of IEC 61850 and of the good, uncertain and bad of OPC UA. The DSX bus
+    tells good (1) from all else only, and Sparkplug good (192), bad (0) and stale (500).
     """
 
     GOOD = 0

@@ -1,6 +1,6 @@
 """From the tables of a site file to the site, with everything that one table alone can not tell.
 
-The invariants are those of the domain facts, section 10.1: a rack is one tenant's at any instant, exactly
+The invariants are our choice: a rack is one tenant's at any instant, exactly
 one version of a contract is in force at any instant, a ramp rises in time and never above the commitment,
 a minimum is no more than the commitment, blocks divide a day.
 """
@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from zoneinfo import ZoneInfo, available_timezones
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from facility.contractbuild import build_contract
-from facility.contracts import Boundary, Method
+from facility.contracts import Boundary, Method, Version
 from facility.errors import Fault
 from facility.graph import cycle_in
 from facility.instants import to_iso
-from facility.names import OPERATOR, PATH_LENGTH, AssetId, TenantId
+from facility.names import OPERATOR, AssetId, TenantId
 from facility.patterns import PatternError, choose, expand, is_open
 from facility.points import Asset
 from facility.site import Holding, Rack, Site, Tenant
-from facility.sitenotes import KW, MW, Located, Notes
+from facility.sitefields import MW
+from facility.sitenotes import Located, Notes, milliwatts_of_kw, milliwatts_of_mw
 from facility.sitetables import (
     AssetTable,
     BrokerTable,
-    EngineTable,
     RackTable,
     RouteTable,
     SiteTable,
@@ -73,13 +73,14 @@ class Builder:
             The site; None where there are faults.
         """
         if table is not None:
-            self._read_zone(table.timezone)
+            self.notes.zone = ZoneInfo(table.timezone)
         declared = self._racks(table, racks, tenants)
         built = tuple(self._tenant(located, declared) for located in tenants)
         self._check_tenants(tenants, built)
         graph = self._assets(assets, declared)
         if table is None or self.notes.faults:
             return None
+        firm = table.firm_capacity_mw
         site = Site(
             name=table.name,
             zone=self.notes.zone,
@@ -87,7 +88,7 @@ class Builder:
             any_rack=self._any_rack,
             tenants=built,
             assets=graph,
-            firm_capacity_milliwatts=self.notes.power("site.firm_capacity_mw", table.firm_capacity_mw, MW),
+            firm_capacity_milliwatts=None if firm is None else milliwatts_of_mw(firm),
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
         )
@@ -103,17 +104,8 @@ class Builder:
             path, broker = located.path, located.table
             if broker.password_file is not None and broker.username is None:
                 self.notes.fault(f"{path}.username", "a user name beside password_file", "nothing")
-            if broker.ca_file is not None and not broker.url.startswith("mqtts:"):
+            if broker.ca_file is not None and broker.url.startswith("mqtt:"):
                 self.notes.fault(f"{path}.url", "mqtts:// beside ca_file", f"'{broker.url}'")
-            for i, topic in enumerate(broker.topics or ()):
-                if not topic or "\0" in topic or len(topic) > PATH_LENGTH or topic.startswith("$share/"):
-                    expected = "a topic filter that is not shared"
-                    self.notes.fault(f"{path}.topics[{i}]", expected, f"'{topic[:60]}'")
-
-    def check_engine(self, engine: EngineTable | None) -> None:
-        """Check that ticks fall on whole seconds."""
-        if engine is not None and 1_000 % engine.tick_ms:
-            self.notes.fault("engine.tick_ms", "a divisor of 1,000", str(engine.tick_ms))
 
     def check_routes(self, routes: list[Located[RouteTable]], tenants: list[Located[TenantTable]]) -> None:
         """Check that each route leads somewhere and is about tenants that there are."""
@@ -134,14 +126,13 @@ class Builder:
         racks: list[Located[RackTable]],
         tenants: list[Located[TenantTable]],
     ) -> dict[AssetId, Rack]:
-        rating = self.notes.power("site.rack_rating_kw", table.rack_rating_kw, KW) if table else None
+        rating = _milliwatts(table.rack_rating_kw) if table else None
         feeds = table.rack_feeds if table else 2
         self._any_rack = Rack(id=AssetId(""), rating_milliwatts=rating, feeds=feeds)
         declared: dict[AssetId, Rack] = {}
         for located in racks:
             path, row = f"{located.path}.ids", located.table
-            own = self.notes.power(f"{located.path}.rating_kw", row.rating_kw, KW)
-            own = rating if own is None else own
+            own = rating if row.rating_kw is None else _milliwatts(row.rating_kw)
             chosen = self._select(path, row.ids)
             for pattern in chosen.open:
                 self.notes.fault(path, "ids or finite patterns, without * and ?", f"'{pattern}'")
@@ -156,16 +147,18 @@ class Builder:
                 )
         for tenant in tenants:
             for i, holding in enumerate(tenant.table.holds):
+                if holding is None:
+                    continue
                 for name in self._select(f"{tenant.path}.holds[{i}].racks", holding.racks).finite:
                     declared.setdefault(name, Rack(id=name, rating_milliwatts=rating, feeds=feeds))
         return declared
 
-    def _select(self, path: str, patterns: str | list[str]) -> _Selection:
+    def _select(self, path: str, patterns: list[str]) -> _Selection:
         """Sort patterns into the racks they name outright and those that only choose; once a place."""
         if path not in self._selections:
             finite: dict[AssetId, None] = {}
             undecided: list[str] = []
-            for pattern in [patterns] if isinstance(patterns, str) else patterns:
+            for pattern in patterns:
                 try:
                     if is_open(pattern):
                         choose(pattern, ())
@@ -177,9 +170,7 @@ class Builder:
             self._selections[path] = _Selection(tuple(finite), tuple(undecided))
         return self._selections[path]
 
-    def _chosen(
-        self, path: str, patterns: str | list[str], known: Collection[AssetId]
-    ) -> tuple[AssetId, ...]:
+    def _chosen(self, path: str, patterns: list[str], known: Collection[AssetId]) -> tuple[AssetId, ...]:
         selection = self._select(path, patterns)
         found = dict.fromkeys(selection.finite)
         for pattern in selection.open:
@@ -214,18 +205,19 @@ class Builder:
         path, row = located.path, located.table
         holdings = []
         for i, entry in enumerate(row.holds):
+            if entry is None:
+                continue
             starts = self.notes.instant(entry.starts)
             ends = None if entry.ends is None else self.notes.instant(entry.ends)
             if ends is not None and ends <= starts:
                 self.notes.fault(f"{path}.holds[{i}].to", f"an instant after {entry.starts}", str(entry.ends))
             chosen = self._chosen(f"{path}.holds[{i}].racks", entry.racks, racks)
             holdings.append(Holding(racks=chosen, from_ms=starts, to_ms=ends))
-        contract = build_contract(self.notes, path, row.contract) if row.contract else None
         return Tenant(
             id=TenantId(row.id),
             name=row.name or row.id,
             holdings=tuple(holdings),
-            contract=contract,
+            contract=build_contract(self.notes, path, row.contract),
         )
 
     def _check_tenants(self, tenants: list[Located[TenantTable]], built: tuple[Tenant, ...]) -> None:
@@ -235,58 +227,62 @@ class Builder:
                 self.notes.fault(
                     f"{located.path}.id", "another id: this one is the site's own load", OPERATOR
                 )
-        spans: dict[AssetId, list[tuple[int, float, int]]] = {}
+        self._check_holders(tenants, built)
+
+    def _check_holders(self, tenants: list[Located[TenantTable]], built: tuple[Tenant, ...]) -> None:
+        spans: dict[AssetId, list[tuple[int, int, float]]] = {}
         for index, tenant in enumerate(built):
             for holding in tenant.holdings:
                 end = float("inf") if holding.to_ms is None else holding.to_ms
                 for rack in holding.racks:
-                    spans.setdefault(rack, []).append((holding.from_ms, end, index))
+                    spans.setdefault(rack, []).append((holding.from_ms, index, end))
         told: set[tuple[int, int]] = set()
         for rack, held in spans.items():
-            for (_, end, first), (start, _, second) in pairwise(sorted(held)):
-                if start < end and (first, second) not in told:
-                    told.add((first, second))
+            until: dict[int, float] = {}
+            for start, second, end in sorted(held):
+                holder = next((i for i, over in until.items() if i != second and start < over), second)
+                if holder != second and {(holder, second), (second, holder)}.isdisjoint(told):
+                    told.add((holder, second))
                     self.notes.fault(
                         f"{tenants[second].path}.holds",
                         f"racks that nobody else holds from {to_iso(start)} on",
-                        f"'{rack}', which '{built[first].id}' holds then",
+                        f"'{rack}', which '{built[holder].id}' holds then",
                     )
+                until[second] = max(end, until.get(second, end))
 
     def _warn(self, site: Site) -> None:
-        committed = 0
         for tenant in site.tenants:
-            if tenant.contract is None:
-                continue
-            version = tenant.contract.versions[-1]
-            committed += version.committed_milliwatts
-            if version.limit.method in (Method.PERCENTILE, Method.REGISTER):
-                self.notes.warnings.append(
-                    f"{tenant.id}: the method '{version.limit.method}' is recorded and not judged yet"
-                )
-            if version.burst_milliwatts:
-                self.notes.warnings.append(
-                    f"{tenant.id}: a burst counts into the limit; its minutes a month are not judged yet"
-                )
-            unrated = [
-                rack
-                for holding in tenant.holdings
-                for rack in holding.racks
-                if site.racks[rack].rating_milliwatts is None and version.rack_cap_milliwatts is None
-            ]
-            if unrated and version.boundary is not Boundary.NAMED_METERS:
-                self.notes.warnings.append(
-                    f"{tenant.id}: {len(unrated)} racks without a rating, such as '{unrated[0]}': "
-                    "while one is silent, its draw has no upper bound"
-                )
-        if site.firm_capacity_milliwatts is not None and committed > site.firm_capacity_milliwatts:
+            if tenant.contract is not None:
+                self._warn_of(site, tenant, tenant.contract.versions[-1])
+        contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
+        firm, most = site.firm_capacity_milliwatts, 0
+        for instant in sorted({change for contract in contracts for change in contract.changes_ms()}):
+            versions = (contract.version_at(instant) for contract in contracts)
+            most = max(most, sum(v.committed_milliwatts for v in versions if v is not None))
+        if firm is not None and most > firm:
             self.notes.warnings.append(
-                f"{committed / MW:g} MW are committed to tenants, more than the firm "
-                f"{site.firm_capacity_milliwatts / MW:g} MW of the plant"
+                f"{most / MW:g} MW are committed to tenants, more than the firm {firm / MW:g} MW of the plant"
             )
 
-    def _read_zone(self, name: str) -> None:
-        known = available_timezones()
-        if name in known:
-            self.notes.zone = ZoneInfo(name)
-        else:
-            self.notes.unknown("site.timezone", "an IANA zone such as America/Chicago", name, known)
+    def _warn_of(self, site: Site, tenant: Tenant, version: Version) -> None:
+        if version.limit.method in (Method.PERCENTILE, Method.REGISTER):
+            self.notes.warnings.append(
+                f"{tenant.id}: the method '{version.limit.method}' is recorded and not judged yet"
+            )
+        if version.burst_milliwatts:
+            self.notes.warnings.append(
+                f"{tenant.id}: a burst counts into the limit; its minutes a month are not judged yet"
+            )
+        if version.boundary is Boundary.NAMED_METERS or version.rack_cap_milliwatts is not None:
+            return
+        held = dict.fromkeys(rack for holding in tenant.holdings for rack in holding.racks)
+        unrated = [rack for rack in held if site.racks[rack].rating_milliwatts is None]
+        if unrated:
+            self.notes.warnings.append(
+                f"{tenant.id}: {len(unrated)} racks without a rating, such as '{unrated[0]}': "
+                "while one is silent, its draw has no upper bound"
+            )
+
+
+def _milliwatts(kilowatts: Decimal | None) -> int | None:
+    return None if kilowatts is None else milliwatts_of_kw(kilowatts)

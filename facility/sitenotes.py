@@ -1,4 +1,4 @@
-"""What is found while a site file is read: faults, warnings, and the readings of dates and powers."""
+"""What is found while a site file is read: faults, warnings, and what its dates and powers are."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from facility.errors import Fault
 from facility.instants import midnight_ms, to_ms
 from facility.names import nearest
-from facility.sitetables import Table, When
+from facility.sitefields import KW, MW, When
+from facility.sitetables import Table
 
 TableType = TypeVar("TableType", bound=Table)
-
-KW: Final = 1_000_000
-"""Milliwatts in a kilowatt."""
-MW: Final = 1_000_000_000
-"""Milliwatts in a megawatt."""
-MOST_MILLIWATTS: Final = 100_000 * MW
-"""100 GW: more than any site, and small enough that a day of it fits 64 bits as mW·ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class Notes:
     """What is found while a site file is read.
 
     Attributes:
-        faults: What makes the file unusable.
+        faults: What makes the file unusable; at first what its tables alone told.
         warnings: What is allowed and worth a second look.
         zone: The site's zone, in which a date without an offset is read.
     """
@@ -45,10 +39,24 @@ class Notes:
     faults: list[Fault]
     warnings: list[str] = field(default_factory=list)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    _unreadable: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._unreadable = frozenset(
+            fault.path[:end] for fault in self.faults for end in _ends_of_places(fault.path)
+        )
+
+    def could_read(self, *paths: str) -> bool:
+        """Tell whether nothing at or beneath any of these places was told while the tables were read."""
+        return self._unreadable.isdisjoint(paths)
 
     def fault(self, path: str, expected: str, found: str, hint: str = "") -> None:
-        """Note a fault: where, what was expected, what was found, and a way out."""
-        self.faults.append(Fault(path=path, expected=expected, found=found, hint=hint))
+        """Note a fault: where, what was expected, what was found, and a way out.
+
+        Where the place itself could not be read, that has been told, and what follows from it is not.
+        """
+        if self.could_read(path):
+            self.faults.append(Fault(path=path, expected=expected, found=found, hint=hint))
 
     def unknown(self, path: str, expected: str, found: str, known: Iterable[str]) -> None:
         """Note a name that nobody knows, with the nearest one that is known."""
@@ -73,20 +81,17 @@ class Notes:
             return to_ms(when if when.tzinfo else when.replace(tzinfo=self.zone))
         return midnight_ms(when + timedelta(days=1) if end_of_day else when, self.zone)
 
-    def power(self, path: str, power: Decimal | None, unit: int) -> int | None:
-        """Return a power as milliwatts, None for None; a fault where it is not a whole number of them."""
-        return None if power is None else self.milliwatts(path, power, unit)
 
-    def milliwatts(self, path: str, power: Decimal, unit: int) -> int:
-        """Return a power as milliwatts; a fault, and 0, where it is not a whole number of them.
+def _ends_of_places(path: str) -> list[int]:
+    """Return where in a path a place ends: the whole of it, and everything that it is beneath."""
+    return [i for i, character in enumerate(path) if character in ".["] + [len(path)]
 
-        Args:
-            path: Where the power stands.
-            power: The number that stands there.
-            unit: Milliwatts in one of its unit.
-        """
-        milliwatts = power * unit
-        if milliwatts > MOST_MILLIWATTS or milliwatts != int(milliwatts):
-            self.fault(path, "a whole number of milliwatts, at most 100 GW", str(power))
-            return 0
-        return int(milliwatts)
+
+def milliwatts_of_kw(power: Decimal) -> int:
+    """Return a power of the file [kW], a whole number of milliwatts, as milliwatts."""
+    return int(power * KW)
+
+
+def milliwatts_of_mw(power: Decimal) -> int:
+    """Return a power of the file [MW], a whole number of milliwatts, as milliwatts."""
+    return int(power * MW)

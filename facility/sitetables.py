@@ -1,58 +1,39 @@
 """The tables of a site file, as they are written: units in the names, dates as the writer gives them.
 
-Each field says what may stand there; the reference page of the site file is made from these texts.
+Each field says what may stand there; the reference page of the site file is made from these texts. A list of
+tables holds None where an entry could not be read, so that the others keep their places; TOML has no null.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from facility.contracts import Boundary, Method, Redundancy, Shape
-from facility.names import NAME_RULE, is_name
-
-
-def _name(text: str) -> str:
-    if not is_name(text):
-        raise PydanticCustomError("name", NAME_RULE)
-    return text
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        raise PydanticCustomError("number", "a number")
-    return value
-
-
-def _address(*schemes: str) -> Any:  # noqa: ANN401 - what pydantic takes as a validator
-    expected = " or ".join(f"{scheme}://host:port" for scheme in schemes)
-
-    def validate(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            usable = parts.scheme in schemes and parts.hostname and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise PydanticCustomError("address", expected)
-        return text
-
-    return AfterValidator(validate)
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Power = Annotated[Decimal, BeforeValidator(_number), Field(allow_inf_nan=False, ge=0)]
-Percent = Annotated[Number, Field(ge=0, le=100)]
-Seconds = Annotated[Number, Field(gt=0)]
-When = date | datetime
-Racks = str | list[str]
-HttpAddress = Annotated[str, _address("http", "https")]
+from facility.sitefields import (
+    WHOLE,
+    BlockMinutes,
+    BrokerAddress,
+    Currency,
+    Fee,
+    HttpAddress,
+    Kilowatts,
+    Megawatts,
+    Minutes,
+    Name,
+    Number,
+    Percent,
+    Racks,
+    Seconds,
+    Tick,
+    Topic,
+    Truth,
+    When,
+    Whole,
+    Zone,
+)
 
 
 class Table(BaseModel):
@@ -65,14 +46,14 @@ class SiteTable(Table):
     """`[site]`: what holds for the whole site."""
 
     name: Name = Field(description="the site's name")
-    timezone: str = Field("UTC", description="IANA zone in which contracts and blocks begin and end")
-    firm_capacity_mw: Power | None = Field(
+    timezone: Zone = Field("UTC", description="IANA zone in which contracts and blocks begin and end")
+    firm_capacity_mw: Megawatts | None = Field(
         None, description="what the plant delivers with one unit lost [MW]"
     )
-    rack_rating_kw: Power | None = Field(
+    rack_rating_kw: Kilowatts | None = Field(
         None, description="rating of each rack that no [[rack]] table rates [kW]"
     )
-    rack_feeds: int = Field(2, ge=1, le=4, description="power feeds of each rack")
+    rack_feeds: Whole = Field(2, ge=1, le=4, description="power feeds of each rack")
     meter_tolerance_percent: Percent = Field(
         1.0, description="meter error between a parent meter and what is beneath it [%]"
     )
@@ -84,28 +65,28 @@ class SiteTable(Table):
 class BrokerTable(Table):
     """`[[broker]]`: a bus to listen to."""
 
-    url: Annotated[str, _address("mqtt", "mqtts")] = Field(description="where the broker is")
+    url: BrokerAddress = Field(description="where the broker is")
     name: Name = Field("bus", description="what this bus is called in pages and figures")
     format: Literal["dsx", "rack-documents"] = Field("dsx", description="what is spoken on it")
-    topics: list[str] | None = Field(None, description="topic filters, where not all of the format's")
-    qos: Literal[0, 1] = Field(1, description="the most that is asked of the broker")
+    topics: list[Topic] | None = Field(None, description="topic filters, where not all of the format's")
+    qos: Annotated[Literal[0, 1], WHOLE] = Field(1, description="the most that is asked of the broker")
     username: str | None = Field(None, description="user name")
     password_file: str | None = Field(None, description="file that holds the password")
     ca_file: str | None = Field(None, description="certificates to trust, where not the system's")
     client_id: Name | None = Field(None, description="fixed client id; by default megawatch-<site>")
-    keepalive_s: Annotated[int, Field(ge=2, le=600)] = Field(
+    keepalive_s: Annotated[Whole, Field(ge=2, le=600)] = Field(
         15, description="how soon a dead connection is noticed, half of it [s]"
     )
-    session_expiry_s: Annotated[int, Field(ge=60)] = Field(
+    session_expiry_s: Annotated[Whole, Field(ge=60, le=4_294_967_295)] = Field(
         86_400, description="how long the broker keeps what we miss [s]"
     )
-    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = Field(
+    receive_maximum: Annotated[Whole, Field(ge=1, le=65_535)] = Field(
         5_000, description="messages that may be on their way to us unacknowledged"
     )
     heartbeat_s: Seconds = Field(10, description="how often each publisher's heartbeat comes [s]")
     repeat_s: Seconds = Field(100, description="how often an unchanged value is repeated [s]")
     period_s: Seconds = Field(1, description="how often each rack document comes [s]")
-    jitter_s: Annotated[Number, Field(ge=0)] | None = Field(
+    jitter_s: Annotated[Number, Field(ge=0, le=86_400)] | None = Field(
         None, description="how much later than that it may come, by default half of it [s]"
     )
 
@@ -126,18 +107,20 @@ class StoreTable(Table):
     influxdb: InfluxTable | None = Field(
         None, description="an InfluxDB to write to, instead of Parquet files in the data folder"
     )
-    journal_hours: Seconds = Field(48, description="how long the journal is kept [h]")
-    journal_gb: Annotated[Number, Field(gt=0)] = Field(50, description="how large it may grow [GB]")
+    journal_hours: Annotated[Number, Field(gt=0, le=87_600)] = Field(
+        48, description="how long the journal is kept [h]"
+    )
+    journal_gb: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
+        50, description="how large it may grow [GB]"
+    )
     seal_s: Seconds = Field(60, description="how often readings are sealed into Parquet files [s]")
 
 
 class EngineTable(Table):
     """`[engine]`: the rhythm of judging."""
 
-    tick_ms: Annotated[int, Field(ge=50, le=1_000)] = Field(
-        250, description="event time between two judgements; divides 1,000 [ms]"
-    )
-    lateness_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+    tick_ms: Tick = Field(250, description="event time between two judgements; divides 1,000 [ms]")
+    lateness_ms: Annotated[Whole, Field(ge=0, le=60_000)] = Field(
         250, description="how long a judgement waits for readings on their way [ms]"
     )
     snapshot_s: Seconds = Field(30, description="how often the engine's state is saved [s]")
@@ -146,19 +129,19 @@ class EngineTable(Table):
 class MetricsTable(Table):
     """`[metrics]`: figures for Prometheus, on loopback."""
 
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
 
 
 class RackTable(Table):
     """`[[rack]]`: racks that are alike."""
 
     ids: Racks = Field(description="which racks: ids or patterns such as 'A-{01..24}'")
-    rating_kw: Power | None = Field(None, description="the most that each can draw [kW]")
+    rating_kw: Kilowatts | None = Field(None, description="the most that each can draw [kW]")
     floor_percent: Percent = Field(
         0.0,
         description="the least that each draws, as a share of the rating, where that is proved [%]",
     )
-    feeds: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="power feeds of each")
+    feeds: Annotated[Whole, Field(ge=1, le=4)] | None = Field(None, description="power feeds of each")
 
 
 class AssetTable(Table):
@@ -182,7 +165,7 @@ class LevelTable(Table):
     """An entry of `tenant.contract.ramp`."""
 
     starts: When = Field(alias="from", description="when the level is reached")
-    committed_mw: Power = Field(description="what may be drawn from then on [MW]")
+    committed_mw: Megawatts = Field(description="what may be drawn from then on [MW]")
     shape: Shape = Field(Shape.STEP, description="at once, or evenly from the level before")
 
 
@@ -190,18 +173,20 @@ class LimitTable(Table):
     """`tenant.contract.limit`: how the draw is judged."""
 
     method: Method = Field(Method.INSTANTANEOUS, description="which figure of the draw binds")
-    minutes: Annotated[Number, Field(gt=0)] = Field(15, description="length of a demand block [min]")
-    subinterval_minutes: Annotated[Number, Field(gt=0)] = Field(
-        5, description="how far a rolling block slides [min]"
+    minutes: BlockMinutes = Field(
+        Decimal(15), description="length of a demand block, which divides a day [min]"
+    )
+    subinterval_minutes: Minutes = Field(
+        Decimal(5), description="how far a rolling block slides: whole seconds that divide it [min]"
     )
     percentile: Percent = Field(95, description="which percentile binds [%]")
-    sustain_s: Annotated[Number, Field(ge=0)] = Field(
+    sustain_s: Annotated[Number, Field(ge=0, le=86_400)] = Field(
         0, description="how long a draw stays above before it counts [s]"
     )
     warn_percent: Annotated[Number, Field(gt=0, le=100)] = Field(
         95, description="share of the limit at which the desk is warned [%]"
     )
-    critical_percent: Annotated[Number, Field(ge=100)] = Field(
+    critical_percent: Annotated[Number, Field(ge=100, le=1_000)] = Field(
         120, description="share of the limit from which an overdraw is critical [%]"
     )
     tolerance_percent: Annotated[Number, Field(ge=0, le=10)] = Field(
@@ -213,32 +198,32 @@ class ContractTable(Table):
     """`[[tenant.contract]]`: a version, in force from its date."""
 
     starts: When = Field(alias="from", description="from when this version is in force")
-    committed_mw: Power = Field(description="what may be drawn once every ramp is over [MW]")
-    ramp: list[LevelTable] = Field(default_factory=list, description="the way to the commitment")
+    committed_mw: Megawatts = Field(description="what may be drawn once every ramp is over [MW]")
+    ramp: list[LevelTable | None] = Field(default_factory=list, description="the way to the commitment")
     limit: LimitTable = Field(
         default_factory=lambda: LimitTable.model_validate({}), description="how it is judged"
     )
     boundary: Boundary = Field(Boundary.RACK_INPUT, description="which points are summed")
     meters: list[Name] = Field(default_factory=list, description="meters of the boundary 'named_meters'")
-    burst_mw: Power = Field(Decimal(0), description="what may be drawn on top for a time [MW]")
-    burst_minutes_per_month: int = Field(0, ge=0, description="for how long [min]")
-    minimum_mw: Power = Field(Decimal(0), description="what is paid for in any case [MW]")
+    burst_mw: Megawatts = Field(Decimal(0), description="what may be drawn on top for a time [MW]")
+    burst_minutes_per_month: Whole = Field(0, ge=0, le=44_640, description="for how long [min]")
+    minimum_mw: Megawatts = Field(Decimal(0), description="what is paid for in any case [MW]")
     loss_factor: Annotated[Number, Field(ge=0.9, le=1.1)] = Field(
         1.0, description="power at the delivery point for one unit at the boundary"
     )
-    rack_cap_kw: Power | None = Field(None, description="the most that one rack may draw [kW]")
+    rack_cap_kw: Kilowatts | None = Field(None, description="the most that one rack may draw [kW]")
     redundancy: Redundancy | None = Field(None, description="the scheme that is sold")
-    ramp_rate_mw_per_min: Power | None = Field(
+    ramp_rate_mw_per_min: Megawatts | None = Field(
         None, description="the fastest agreed change, up or down [MW/min]"
     )
-    cure_hours: Annotated[Number, Field(ge=0)] = Field(
+    cure_hours: Annotated[Number, Field(ge=0, le=87_600)] = Field(
         24, description="time to put an overdraw right after notice [h]"
     )
     ends: When | None = Field(None, description="the last day, or the instant of the end")
-    notice_days: int = Field(90, ge=0, description="days of notice to end it")
+    notice_days: Whole = Field(90, ge=0, le=36_525, description="days of notice to end it")
     notice_given: When | None = Field(None, description="when notice was given")
-    monthly_fee: Power | None = Field(None, description="what it costs a month")
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field("USD", description="ISO 4217")
+    monthly_fee: Fee | None = Field(None, description="what it costs a month")
+    currency: Currency = Field("USD", description="ISO 4217 code")
 
 
 class TenantTable(Table):
@@ -246,8 +231,8 @@ class TenantTable(Table):
 
     id: Name = Field(description="the identity")
     name: str = Field("", description="what people call it")
-    holds: list[HoldingTable] = Field(default_factory=list, description="what it holds and when")
-    contract: list[ContractTable] = Field(default_factory=list, description="what it may draw")
+    holds: list[HoldingTable | None] = Field(default_factory=list, description="what it holds and when")
+    contract: list[ContractTable | None] = Field(default_factory=list, description="what it may draw")
 
 
 class TargetTable(Table):
@@ -255,7 +240,7 @@ class TargetTable(Table):
 
     webhook: HttpAddress | None = Field(None, description="a receiver of signed JSON")
     secret_file: str | None = Field(None, description="file that holds the webhook's signing key")
-    console: bool = Field(False, description="the terminal of the monitor")  # noqa: FBT003
+    console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
 
 
 class RouteTable(Table):

@@ -4,7 +4,7 @@ Each dimension has one canonical unit, in which everything is stored and judged.
 come from there to the canonical one: `canonical = value * factor + offset`. A conversion between
 dimensions does not exist, so kW can not become degrees by mistake.
 
-Units to support: domain facts, section 10.2. Factors are exact by definition (SI; the international
+The units are those that building systems write. Factors are exact by definition (SI; the international
 inch and pound; the US liquid gallon of 231 cubic inches) unless a comment says otherwise.
 """
 

@@ -1,0 +1,200 @@
+"""The reference pages of what people write, made from the code that reads it.
+
+`python -m megawatch.reference` writes them anew; a test holds them against the code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from facility.names import NAME_RULE
+from facility.rackdoc import json_schema
+from facility.sitefields import FIRST_YEAR, FORM, LAST_YEAR
+from facility.sitetables import Table
+from rules.base import Rule, Severity
+from rules.registry import RULES
+
+DOCS: Final = Path(__file__).parents[1] / "docs"
+
+_MADE: Final = "<!-- Made from the code by `python -m megawatch.reference`: change the code instead. -->"
+_HEAD: Final = "| key | what may stand there | unit | default | what it is |\n| --- | --- | --- | --- | --- |"
+_UNIT: Final = re.compile(r" \[([^\[\]]+)\]$")
+_ESCAPES: Final = str.maketrans({"|": r"\|", "<": r"\<"})
+_BOUNDS: Final = {
+    "ge": "at least", "minimum": "at least", "gt": "above", "exclusiveMinimum": "above",
+    "le": "at most", "maximum": "at most", "lt": "below", "exclusiveMaximum": "below",
+}  # fmt: skip
+_WORDS: Final = {
+    ("string", "date"): "a date",
+    ("string", "date-time"): "a time",
+    ("number", None): "a number",
+    ("integer", None): "a whole number",
+    ("boolean", None): "`true` or `false`",
+}
+
+
+def site_file_reference() -> str:
+    """Return the page of the site file: every table and every key of it."""
+    inner = {table for model in Table.__subclasses__() for table in _inner(model)}
+    roots = (model for model in Table.__subclasses__() if model not in inner)
+    intro = (
+        "`site.toml` says what a site is and how it is watched.\n"
+        "`megawatch init` writes one to start from; `megawatch check` finds whatever is wrong in one.\n"
+        "A date begins at midnight in the site's zone, and a time without an offset is in that zone;\n"
+        f"both lie in the years {FIRST_YEAR} to {LAST_YEAR}.\n"
+        "A power is a whole number of milliwatts, at most 100 GW.\n"
+        "In a pattern `[1-4]` and `[ab]` stand for one character each, `{01..48}` for a range of\n"
+        "numbers and `{a,b}` for alternatives; `*` and `?` only choose among what is declared elsewhere.\n"
+        f"A name is {NAME_RULE.removeprefix('a name of ')}.\n"
+        "What can be set under `[rules.NAME]` is in [rules.md](rules.md)."
+    )
+    return _page("The site file", intro, (_table(model) for root in roots for model in _walk(root)))
+
+
+def rules_reference() -> str:
+    """Return the page of the rules: what each one detects, whom it calls and what can be set."""
+    severities = ", ".join(f"{severity:d} {severity.word}" for severity in Severity)
+    intro = (
+        "What a table shows can be set in the site file under `[rules.NAME]`, such as `[rules.C2]`.\n"
+        "`enabled = false` there leaves the rule out.\n"
+        f"A severity is a number: {severities}."
+    )
+    return _page("The rules", intro, map(_rule, RULES))
+
+
+def rack_document_schema() -> str:
+    """Return the JSON Schema of rack documents."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "site-file.md": site_file_reference,
+    "rules.md": rules_reference,
+    "rack-document.schema.json": rack_document_schema,
+}
+"""What makes each page of the folder `docs`."""
+
+
+def main() -> None:
+    """Write every page anew."""
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
+
+
+def _page(title: str, intro: str, sections: Iterator[str]) -> str:
+    return "\n\n".join((f"# {title}", _MADE, intro, *sections)) + "\n"
+
+
+def _table(model: type[Table]) -> str:
+    heading, _, text = inspect.cleandoc(model.__doc__ or "").rstrip(".").partition(": ")
+    about = f"{text[0].upper()}{text[1:]}.\n\n" if text else ""
+    return f"## {heading}\n\n{about}{_fields(model)}"
+
+
+def _rule(rule: type[Rule]) -> str:
+    severity = Severity(rule.model_fields["severity"].default).word
+    desks = ", ".join(rule.desks)
+    facts = [f"Severity {severity}; desks {desks}; values in {rule.unit}."]
+    if rule.needs_acknowledgement:
+        facts.append("It stays on the list until somebody acknowledged it.")
+    if rule.unknown_pages:
+        facts.append(f"Where nobody can tell for long, the alarm is “{rule.unknown_title}”.")
+    about = inspect.cleandoc(rule.__doc__ or "")
+    return f"## {rule.name}: {rule.title}\n\n{about}\n\n{' '.join(facts)}\n{rule.look_at}\n\n{_fields(rule)}"
+
+
+def _walk(model: type[Table]) -> Iterator[type[Table]]:
+    """Yield a table and, after it, the tables in it."""
+    yield model
+    for table in _inner(model):
+        yield from _walk(table)
+
+
+def _inner(model: type[Table]) -> Iterator[type[Table]]:
+    for field in model.model_fields.values():
+        yield from _tables_in(field.annotation)
+
+
+def _tables_in(annotation: object) -> Iterator[type[Table]]:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _tables_in(part)
+
+
+def _fields(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema()
+    rows = [_HEAD]
+    for name, field in model.model_fields.items():
+        key, description = field.alias or name, field.description or ""
+        unit = _UNIT.search(description)
+        cells = (
+            f"`{key}`",
+            _refusal(model, key) or _words(schema["properties"][key], schema.get("$defs", {})),
+            unit[1] if unit else "",
+            _default(field),
+            _UNIT.sub("", description),
+        )
+        rows.append(f"| {' | '.join(cell.translate(_ESCAPES) for cell in cells)} |")
+    return "\n".join(rows)
+
+
+def _refusal(model: type[BaseModel], key: str) -> str:
+    """Return what a validator of a text's form says that it expects, "" where any text will do."""
+    for attempt, words in (("", "{}"), ([""], "a list of: {}")):
+        try:
+            model.model_validate({key: attempt})
+        except ValidationError as error:
+            own = [item for item in error.errors() if item["loc"][0] == key and item["type"] == FORM]
+            if own:
+                return words.format(own[0]["msg"].replace(NAME_RULE, "a name"))
+    return ""
+
+
+def _words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return in words what a JSON Schema allows."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _words(definitions[reference.rpartition("/")[2]], definitions)
+        case {"properties": _}:
+            return "a table"
+        case {"enum": values}:
+            return ", ".join(f"`{json.dumps(value)}`" for value in values)
+        case {"type": "array", "items": items}:
+            found = _words(items, definitions)
+            return "tables" if found == "a table" else f"a list of: {found}"
+        case {"anyOf": choices}:
+            # An exact decimal is a number to whoever writes it; pydantic says that a text would do, too.
+            numbers = [choice for choice in choices if choice.get("type") == "number"]
+            parts = (_words(c, definitions) for c in numbers or choices if c.get("type") != "null")
+            return ", ".join((" or ".join(parts), *_bounds(schema)))
+        case _:
+            return ", ".join((_WORDS.get((schema["type"], schema.get("format")), "text"), *_bounds(schema)))
+
+
+def _bounds(schema: dict[str, Any]) -> list[str]:
+    return [f"{words} {schema[bound]:,}" for bound, words in _BOUNDS.items() if bound in schema]
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if field.is_required():
+        return "**needed**"
+    if value is None or value == "" or field.default_factory is not None:
+        return ""
+    if isinstance(value, IntEnum):
+        return f"`{value:d}`"
+    return f"`{json.dumps(value)}`" if isinstance(value, (str, bool)) else f"`{value:g}`"
+
+
+if __name__ == "__main__":
+    main()
