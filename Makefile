@@ -15,8 +15,9 @@ ARGS ?=
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
 
+# Most of the time the tests on real servers wait: three at once keep two cores busy.
 test: $(READY) servers
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(READY) servers
 	@$(RUN)/python -m pytest -m soak $(ARGS)

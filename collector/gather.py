@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -15,11 +16,15 @@ from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, FloatArray, Qualit
 from facility.units import find_unit
 
 AHEAD_MS: Final = 1_000
-"""A reading stamped this much later than it was received is marked (domain facts, section 7.2)."""
+"""A reading stamped this much later than it was received is marked (our choice)."""
 MOST_AHEAD_MS: Final = 30_000
-"""One stamped this much later is refused: its clock is bad (domain facts, section 7.2)."""
+"""One stamped this much later is refused: its clock is bad (our choice)."""
 OLDEST_MS: Final = 7 * DAY_MS
 """One that is older than this is refused: no broker keeps a queue so long."""
+MOST_REFUSALS: Final = 1_000
+"""Dead letters of one message at most: a row of a thousand racks that nobody declared (our choice)."""
+MOST_PAYLOADS: Final = 16
+"""How many of them hold the message's payload; the others say topic, reason and detail (our choice)."""
 
 
 def reject(message: Message, reason: Reason, detail: str) -> Rejection:
@@ -41,6 +46,7 @@ class Ranges:
         self._columns: dict[str, NDArray[np.float64]] = {
             name: np.empty(0) for name in ("factor", "offset", "low", "high", "credible_low", "credible_high")
         }
+        self._taken: set[int] = set()
 
     def set(self, number: int, point: Point, rating_kw: float | None) -> None:
         """Take in a point.
@@ -50,6 +56,19 @@ class Ranges:
             point: The point.
             rating_kw: What its asset is rated [kW], None where nobody knows.
         """
+        for column, value in self._figures(point, rating_kw).items():
+            self._put(column, number, value)
+        self._taken.add(number)
+
+    def contradicts(self, number: int, point: Point, rating_kw: float | None) -> bool:
+        """Tell whether a point was taken in with another conversion or range; arguments as for `set`."""
+        return number in self._taken and any(
+            self._columns[column][number] != value
+            for column, value in self._figures(point, rating_kw).items()
+        )
+
+    @staticmethod
+    def _figures(point: Point, rating_kw: float | None) -> dict[str, float]:
         quantity, unit = point.measures, find_unit(point.unit)
         low, high = quantity.low, quantity.high
         credible_low, credible_high = low, high
@@ -57,18 +76,28 @@ class Ranges:
             credible_low = max(low, quantity.rating_low * rating_kw)
         if rating_kw is not None and quantity.rating_high is not None:
             credible_high = min(high, quantity.rating_high * rating_kw)
-        values = (unit.factor if unit else 1.0, unit.offset if unit else 0.0, low, high)
-        for name, value in zip(self._columns, (*values, credible_low, credible_high), strict=True):
-            column = self._columns[name]
-            if number >= len(column):
-                grown = np.zeros(max(number + 1, 2 * len(column), 64))
-                grown[: len(column)] = column
-                column = self._columns[name] = grown
-            column[number] = value
+        return {
+            "factor": unit.factor if unit else 1.0,
+            "offset": unit.offset if unit else 0.0,
+            "low": low,
+            "high": high,
+            "credible_low": credible_low,
+            "credible_high": credible_high,
+        }
+
+    def _put(self, name: str, number: int, value: float) -> None:
+        column = self._columns[name]
+        if number >= len(column):
+            grown = np.zeros(max(number + 1, 2 * len(column), 64))
+            grown[: len(column)] = column
+            column = self._columns[name] = grown
+        column[number] = value
 
     def convert(self, points: NDArray[np.int32], values: FloatArray) -> FloatArray:
-        """Return values in canonical units."""
-        converted: FloatArray = values * self._columns["factor"][points] + self._columns["offset"][points]
+        """Return values in canonical units; what is beyond a float then is infinite, and out of range."""
+        factor, offset = self._columns["factor"][points], self._columns["offset"][points]
+        with np.errstate(over="ignore"):
+            converted: FloatArray = values * factor + offset
         return converted
 
     def possible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
@@ -98,6 +127,7 @@ class Rows:
         messages: The message of each row.
         rejections: What could not be decoded.
         doubts: Values that could not be kept: before which row that was, whose point it was, when [ms].
+        sealed: Rows that were made a batch before the others.
     """
 
     points: list[int] = field(default_factory=list)
@@ -107,6 +137,9 @@ class Rows:
     messages: list[Message] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     doubts: list[tuple[int, int, int]] = field(default_factory=list)
+    sealed: list[Batch] = field(default_factory=list)
+    _refused: Message | None = None
+    _refusals: int = 0
 
     def add(self, point: int, time_ms: int, value: float | None, *, is_good: bool, message: Message) -> None:
         """Add a row."""
@@ -116,10 +149,21 @@ class Rows:
         self.is_good.append(is_good)
         self.messages.append(message)
 
+    def extend(
+        self, points: Sequence[int], time_ms: int, values: Sequence[float | None], message: Message
+    ) -> None:
+        """Add rows of one message and one time, all of them good."""
+        count = len(points)
+        self.points += points
+        self.times += [time_ms] * count
+        self.values += values
+        self.is_good += [True] * count
+        self.messages += [message] * count
+
     def refuse(
         self, message: Message, reason: Reason, detail: str, point: int | None = None, row: int | None = None
     ) -> None:
-        """Refuse a message, or a value in one.
+        """Refuse a message, or a value in one; beyond `MOST_REFUSALS` of one message in one for all.
 
         Args:
             message: The message.
@@ -128,12 +172,39 @@ class Rows:
             point: Whose value it was; the point is in doubt from then on. None where nobody knows.
             row: The row that it was; None where it comes after all rows so far.
         """
-        self.rejections.append(reject(message, reason, detail))
+        self._refusals = self._refusals + 1 if message is self._refused else 1
+        self._refused = message
+        if self._refusals <= MOST_REFUSALS:
+            rejection = reject(message, reason, detail)
+            self.rejections.append(
+                rejection if self._refusals <= MOST_PAYLOADS else replace(rejection, payload=b"")
+            )
+        elif self._refusals == MOST_REFUSALS + 1:
+            detail = (
+                f"expected at most {MOST_REFUSALS} refusals of one message, found more: not kept one by one"
+            )
+            self.rejections.append(replace(reject(message, Reason.TOO_LARGE, detail), payload=b""))
         if point is not None:
             self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
 
+    def seal(self, ranges: Ranges) -> None:
+        """Make a batch of the rows so far, before a conversion changes that holds for them."""
+        self.sealed.append(self._batch(ranges))
+        self.points, self.times, self.values, self.is_good, self.messages, self.doubts = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
+
     def batch(self, ranges: Ranges) -> Batch:
         """Return the rows as a batch; rows that can not be kept become dead letters and doubts."""
+        last = self._batch(ranges)
+        return Batch.concatenate([*self.sealed, last]) if self.sealed else last
+
+    def _batch(self, ranges: Ranges) -> Batch:
         count = len(self.points)
         points = np.array(self.points, np.int32)
         received = np.fromiter((m.received_ms for m in self.messages), np.int64, count)

@@ -1,4 +1,4 @@
-"""One connection to a broker, on aiomqtt below version 3. The only importer of aiomqtt here.
+"""One connection to a broker, on aiomqtt below version 3, which only this module and `collector.client` know.
 
 Acknowledging by hand, taking messages without a queue that drops them, and telling whether the broker kept
 the session are not in aiomqtt 2's public interface; they are reached through the paho client beneath, here
@@ -8,20 +8,17 @@ and nowhere else, and `tests/integration` proves each against real brokers. Vers
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
-import ssl
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import aiomqtt
 from paho.mqtt.client import MQTTMessage
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
+from collector.address import BAD_LOGIN, UNSUPPORTED, Address
+from collector.client import make_client
 from collector.message import Message
 from facility.readings import Flag
 
@@ -30,19 +27,16 @@ COALESCE_S: Final = 0.005
 woken for each costs more than reading it."""
 MOST_PACKETS: Final = 2_000
 """Packets read at once before others get their turn."""
-CONNECT_S: Final = 10.0
-"""How long a broker may take to answer [s]."""
 
-_UNSUPPORTED: Final = frozenset({1, 132})
-_BAD_CREDENTIALS: Final = frozenset({4, 5, 134, 135})
 _TAKEN_OVER: Final = 142
+_HUNG_UP: Final = "the broker hung up without an answer"
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
-    """The broker did not accept us.
+    """The broker did not accept us, or we did not accept its certificate.
 
     Attributes:
-        cause: What it said.
+        cause: What was said.
         is_version: Whether it does not speak this version of MQTT.
         is_login: Whether it does not know the user or the password.
     """
@@ -60,43 +54,14 @@ class Lost(Exception):  # noqa: N818 - says what happened
     Attributes:
         cause: What was seen.
         is_taken_over: Whether another client took our place, with our client id.
+        is_unanswered: Whether the broker hung up without a word when we introduced ourselves.
     """
 
-    def __init__(self, cause: str, *, is_taken_over: bool = False) -> None:
+    def __init__(self, cause: str, *, is_taken_over: bool = False, is_unanswered: bool = False) -> None:
         self.cause = cause
         self.is_taken_over = is_taken_over
+        self.is_unanswered = is_unanswered
         super().__init__(cause)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where and as whom to connect.
-
-    Attributes:
-        host: Host name or address.
-        port: Port.
-        client_id: Fixed client id.
-        username: User name, None for none.
-        password: Password, None for none.
-        tls: TLS with name check, None for a plain connection.
-        keepalive_s: How long a connection may be quiet [s].
-        session_expiry_s: How long the broker keeps our session while we are away [s].
-        receive_maximum: Messages that may be on their way unacknowledged.
-    """
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password: str | None = None
-    tls: ssl.SSLContext | None = None
-    keepalive_s: int = 15
-    session_expiry_s: int = 86_400
-    receive_maximum: int = 5_000
-
-    def as_probe(self) -> Address:
-        """Return the same place under a client id that nobody else has, and of which nothing stays."""
-        return replace(self, client_id=f"megawatch-probe-{secrets.token_hex(4)}", session_expiry_s=0)
 
 
 class Connection:
@@ -124,6 +89,7 @@ class Connection:
         connected: Callable[[bool], None],
         now_ms: Callable[[], int],
     ) -> None:
+        self._address = address
         self._generation = generation
         self._take = take
         self._connected = connected
@@ -132,12 +98,14 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._stack = AsyncExitStack()
         self._resting: asyncio.TimerHandle | None = None
+        self._is_waiting = True
         self.heard_ms = 0
-        self._client = _client(address, version)
+        self._client = make_client(address, version)
         self._paho: Any = self._client._client  # noqa: SLF001 - the reason of this module
         self._paho.manual_ack_set(True)  # noqa: FBT003 - paho's own signature
         self._paho.on_message = self._on_message
         self._wrap("on_connect", self._on_connect)
+        self._wrap("on_disconnect", self._on_disconnect)
         self._wrap("on_socket_open", self._on_socket_open)
         self._wrap("on_socket_close", self._on_socket_close)
 
@@ -152,16 +120,18 @@ class Connection:
             await self._stack.enter_async_context(self._client)
         except aiomqtt.MqttCodeError as error:
             self._abandon()
-            code = _code(error)
-            raise Refused(
-                _text(error), is_version=code in _UNSUPPORTED, is_login=code in _BAD_CREDENTIALS
-            ) from error
+            raise self._refusal(error) from error
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._abandon()
-            raise Lost(str(error)) from error
+            if str(error) == _HUNG_UP:
+                raise Lost(f"{self._address.place}: {_HUNG_UP}", is_unanswered=True) from error
+            cause, is_untrusted = self._address.not_reached(str(error) or type(error).__name__)
+            raise (Refused(cause) if is_untrusted else Lost(cause)) from error
         except asyncio.CancelledError:
             self._abandon()
             raise
+        finally:
+            self._is_waiting = False
         _honour_cancellation()
         self.heard_ms = self._now_ms()
         return self
@@ -179,6 +149,12 @@ class Connection:
         aiomqtt leaves it open; a broker that answers later would find two of us under one client id.
         """
         self._paho._sock_close()  # noqa: SLF001 - the reason of this module
+
+    def _refusal(self, error: aiomqtt.MqttCodeError) -> Refused:
+        code, text = _code(error), _text(error)
+        if code in BAD_LOGIN:
+            return Refused(self._address.login_refused(text), is_login=True)
+        return Refused(f"{self._address.place}: {text}", is_version=code in UNSUPPORTED)
 
     async def subscribe(self, topics: Iterable[tuple[str, int]]) -> None:
         """Subscribe.
@@ -250,6 +226,12 @@ class Connection:
         if not getattr(reason, "is_failure", reason != 0):
             self._connected(bool(flags.session_present))
 
+    def _on_disconnect(self, *_details: Any) -> None:  # noqa: ANN401 - paho's
+        """Say so at once when the broker hangs up before it answered; aiomqtt waits for the answer."""
+        accepted = self._client._connected  # noqa: SLF001 - the reason of this module
+        if self._is_waiting and not accepted.done():
+            accepted.set_exception(aiomqtt.MqttError(_HUNG_UP))
+
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
         self._count += 1
         try:
@@ -313,31 +295,8 @@ def _honour_cancellation() -> None:
 async def forget(address: Address, version: int) -> None:
     """Let the broker forget our session: what it keeps for us is dropped."""
     with suppress(aiomqtt.MqttError):
-        async with _client(address, version, is_clean=True):
+        async with make_client(address, version, is_clean=True):
             pass
-
-
-def _client(address: Address, version: int, *, is_clean: bool = False) -> aiomqtt.Client:
-    arguments: dict[str, Any] = {}
-    if version == aiomqtt.ProtocolVersion.V5.value:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = 0 if is_clean else address.session_expiry_s
-        properties.ReceiveMaximum = address.receive_maximum
-        arguments |= {"clean_start": is_clean, "properties": properties}
-    else:
-        arguments["clean_session"] = is_clean
-    return aiomqtt.Client(
-        address.host,
-        address.port,
-        identifier=address.client_id,
-        protocol=aiomqtt.ProtocolVersion(version),
-        username=address.username,
-        password=address.password,
-        tls_context=address.tls,
-        keepalive=address.keepalive_s,
-        timeout=CONNECT_S,
-        **arguments,
-    )
 
 
 def _value(code: Any) -> int:  # noqa: ANN401 - a ReasonCode or an int

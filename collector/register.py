@@ -33,11 +33,13 @@ class Register:
             number = self._numbers[point.key] = self._next
             self._next += 1
         if self._told.get(number) != (point, asset):
-            self._told[number] = (point, asset)
             self._news[number] = Known(number, point, asset)
+        else:
+            self._news.pop(number, None)
         return number
 
     def news(self) -> list[Known]:
         """Return what became known since this was last asked."""
         found, self._news = list(self._news.values()), {}
+        self._told.update((entry.id, (entry.point, entry.asset)) for entry in found)
         return found

@@ -10,13 +10,14 @@ import structlog
 
 from collector.backlog import Backlog
 from collector.decode.base import Context, Decoder, Gathered
+from collector.gather import Rows
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.session import Session
 from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.readings import Reason
 from store.entries import Mark, MarkKind
-from store.intake import Intake
+from store.intake import Intake, readings_of
 from store.journal import Journal
 from store.journalfile import Account
 
@@ -101,12 +102,14 @@ class Collector:
         self._backlog: Backlog | None = Backlog(clock.now_ms())
         self._started_ms = clock.now_ms()
         self.counters = Counters()
+        self.announced = asyncio.Event()
 
     async def run(self) -> None:
         """Collect until cancelled."""
         broker = self._session.name
         started = Mark(MarkKind.STARTED, broker, self._since_ms or self._started_ms, "collector started")
         await self._append(Intake(marks=[started]))
+        self.announced.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run(), name=f"session {broker}")
             group.create_task(self._collect(), name=f"collector {broker}")
@@ -145,31 +148,25 @@ class Collector:
         self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
-        rows = gathered.rows
-        if self._backlog is not None and rows.times:
-            lag_ms = rows.messages[-1].received_ms - rows.times[-1]
+        readings = readings_of(intake.batch)
+        if self._backlog is not None and len(readings):
+            lag_ms = int(readings.received_ms[-1] - readings.source_ms[-1])
             if self._backlog.is_over(self._now_ms(), lag_ms):
                 await self._catch_up("what arrives is new")
 
     def _decode(self, messages: list[Message]) -> tuple[Gathered, Intake]:
-        """Decode messages; one on which the decoder itself fails is refused, and takes no other with it."""
+        """Decode messages; where the rows that they hold make no batch, each of them is a dead letter."""
         gathered = Gathered()
         try:
             self._decoder.decode(messages, gathered)
             self._decoder.settle(self._now_ms(), gathered)
             return gathered, self._intake(gathered)
-        except Exception:  # noqa: BLE001 - whatever it is, each message must have an end
+        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
             _log.exception("decoder failed", broker=self._session.name, messages=len(messages))
-        gathered = Gathered()
-        for message in messages:
-            alone = Gathered()
-            try:
-                self._decoder.decode([message], alone)
-                alone.rows.batch(self._context.ranges)
-            except Exception as error:  # noqa: BLE001 - as above
+            failed = gathered.rows
+            gathered.rows = Rows(rejections=failed.rejections, sealed=failed.sealed)
+            for message in {id(message): message for message in failed.messages}.values():
                 gathered.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
-            else:
-                self._decoder.decode([message], gathered)
         return gathered, self._intake(gathered)
 
     async def _note(self, event: ConnectionEvent) -> None:
@@ -197,11 +194,11 @@ class Collector:
 
     def _intake(self, gathered: Gathered) -> Intake:
         rows = gathered.rows
+        batch = rows.batch(self._context.ranges)
         # What was settled came in earlier; now it is a row or a refusal.
-        new = len(rows.points) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
+        new = len(readings_of(batch)) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
         self.counters.received += new
         self.counters.in_hand += new
-        batch = rows.batch(self._context.ranges)
         return Intake(
             known=self._context.register.news(),
             batch=batch,

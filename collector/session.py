@@ -18,8 +18,9 @@ from typing import Final
 
 import structlog
 
+from collector.address import Address
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
-from collector.mqtt import Address, Connection, Lost, Refused, forget
+from collector.mqtt import Connection, Lost, Refused, forget
 from facility.errors import MegawatchError
 
 MOST_WAITING: Final = 200_000
@@ -27,8 +28,22 @@ MOST_WAITING: Final = 200_000
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 """Pauses between attempts to connect double from the first to the longest, each drawn evenly from zero."""
+MOST_DOUBLINGS: Final = 10
+SILENT_ATTEMPTS: Final = 2
+"""A broker that hangs up on MQTT 5 so often, without a word, is tried with 3.1.1, and then with 5 again."""
 
 _log = structlog.get_logger(__name__)
+
+
+def pause_s(attempt: int, random_source: random.Random) -> float:
+    """Return how long to wait before the next attempt to connect [s].
+
+    Args:
+        attempt: How many attempts in a row have failed.
+        random_source: Where the jitter comes from.
+    """
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, MOST_DOUBLINGS))
+    return random_source.uniform(0, longest)
 
 
 class State(StrEnum):
@@ -78,6 +93,7 @@ class Session:
         topics: Topic filters, each with the quality of service to ask for.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
+        asked_again: Gives the address anew after the broker refused the password, which may have changed.
     """
 
     def __init__(
@@ -88,6 +104,7 @@ class Session:
         *,
         now_ms: Callable[[], int],
         random_source: random.Random,
+        asked_again: Callable[[], Address] | None = None,
     ) -> None:
         self.name = name
         self.health = Health()
@@ -95,6 +112,8 @@ class Session:
         self._topics = list(topics)
         self._now_ms = now_ms
         self._random = random_source
+        self._asked_again = asked_again
+        self._unanswered = 0
         self._inbox: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
@@ -173,13 +192,22 @@ class Session:
                     self.health.version = 4
                     continue
                 self._note(State.REFUSED, error.cause)
+                if error.is_login and self._asked_again is not None:
+                    self._address = self._asked_again()
             except Lost as error:
                 if error.is_taken_over:
                     raise SessionTaken(self.name, self._address.client_id) from error
                 self._note(State.CONNECTING, error.cause)
+                self._choose_version(error)
             attempt = 0 if self.health.connections > began else attempt + 1
-            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)
-            await asyncio.sleep(self._random.uniform(0, longest))
+            await asyncio.sleep(pause_s(attempt, self._random))
+
+    def _choose_version(self, error: Lost) -> None:
+        """Try the other version of MQTT where the broker hangs up on this one without a word."""
+        self._unanswered = self._unanswered + 1 if error.is_unanswered else 0
+        if self._unanswered >= SILENT_ATTEMPTS:
+            self.health.version = 4 if self.health.version == 5 else 5  # noqa: PLR2004 - MQTT 5
+            self._unanswered = 0
 
     async def _connect_once(self) -> None:
         self._generation += 1
@@ -216,7 +244,8 @@ class Session:
 
     def _note(self, state: State, detail: str) -> None:
         if (state, detail) != (self.health.state, self.health.detail):
-            _log.info("broker", broker=self.name, state=state.value, detail=detail)
+            tell = _log.warning if state is State.REFUSED else _log.info
+            tell("broker", broker=self.name, state=state.value, detail=detail)
         self.health.state, self.health.detail = state, detail
 
     def _put(self, item: Item) -> None:

@@ -44,23 +44,31 @@ class NoBroker(MegawatchError):  # noqa: N818 - says what is missing
         super().__init__(detail)
 
 
-def find_broker() -> tuple[str, str] | None:
-    """Return the name and the program of a broker that can be started here; None where there is none."""
-    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+def find_broker(path: str | None = None) -> tuple[str, str] | None:
+    """Return the name and the program of a broker that can be started here; None where there is none.
+
+    Args:
+        path: Where to look for servers, as in PATH; None for PATH and where Debian puts them. The wheel of
+            the extra 'nats' is found beside Python in any case.
+    """
+    places = path
+    if places is None:
+        places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     beside = str(Path(sys.executable).parent)
-    for name, path in (("mosquitto", places), ("nats-server", beside), ("nats-server", places)):
-        program = shutil.which(name, path=path)
+    for name, where in (("mosquitto", places), ("nats-server", beside), ("nats-server", places)):
+        program = shutil.which(name, path=where)
         if program is not None:
             return name, program
     return None
 
 
 @asynccontextmanager
-async def own_broker(folder: Path) -> AsyncIterator[tuple[str, str]]:
+async def own_broker(folder: Path, path: str | None = None) -> AsyncIterator[tuple[str, str]]:
     """Run a broker for as long as the context lasts.
 
     Args:
         folder: An empty folder for what it keeps.
+        path: Where to look for it, as `find_broker` does.
 
     Yields:
         Its address, and what it is.
@@ -68,7 +76,7 @@ async def own_broker(folder: Path) -> AsyncIterator[tuple[str, str]]:
     Raises:
         NoBroker: Where none can be started.
     """
-    found = find_broker()
+    found = find_broker(path)
     if found is None:
         raise NoBroker(
             "no broker found: install mosquitto or the extra 'nats', or name one: --broker mqtt://host:port"

@@ -1,42 +1,24 @@
 """The command line. Every command that shows something has `--json`: one document on standard output.
 
-Exit status: 0 all is well, 1 it found something or failed, 2 it was used wrongly.
+Exit status: 0 all is well, 1 it found something or failed, 2 it was used wrongly. What a command needs is
+imported when it runs, so that help and mistakes are told at once.
 """
+# ruff: noqa: PLC0415 - said above
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import json
+import os
 import sys
-from contextlib import closing
-from dataclasses import asdict
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from facility.errors import MegawatchError, SiteFileError
-from facility.instants import to_iso
-from megawatch import logs, query
-from megawatch.clock import SteadyClock
-from megawatch.demo import run_demo
-from megawatch.discover import discover_site
-from megawatch.live import reach
-from megawatch.monitor import ALL_PARTS, Monitor, Part
-from megawatch.process import run_until_stopped
-from megawatch.show import accounting_line, alarms_table, panel, pipeline_lines, tenants_table
-from megawatch.simulate import run_simulation
-from megawatch.sitefolder import FILE, open_site
-from megawatch.status import FRESH_MS, read_status
-from megawatch.template import SITE
-from store.alarms import Alarm
-from store.history import ParquetHistory
-from store.journalfile import JournalReader
-from store.ledger import Ledger, LedgerReader
+from megawatch.part import ALL_PARTS, Part
+from megawatch.usage import WrongUsage
 
 app = typer.Typer(
     name="megawatch",
@@ -44,26 +26,56 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Site = Annotated[Path, typer.Argument(help="The site file, or the folder that holds site.toml.")]
+Seconds = Annotated[float | None, typer.Option(help="End after so many seconds.", min=1)]
 
 
-class Scenario(StrEnum):
-    """A course of events that can be simulated."""
-
-    DEMO = "demo"
+_WORDS = {"Value error, ": "", "Input should be ": "expected "}
+"""What the libraries beneath say, and what we say."""
 
 
-def main() -> NoReturn:
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line.
+
+    Args:
+        arguments: What stands after the program's name; None for what we were started with.
+    """
     try:
-        app()
+        status = app(arguments, prog_name="megawatch", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = "megawatch" if context is None else context.command_path
+        message = error.format_message().rstrip(".")
+        for words, ours in _WORDS.items():
+            message = message.replace(words, ours)
+        if not message:
+            sys.exit(error.exit_code)  # nothing was asked for, and help was given
+        fail(f"{message}; see {command} --help", error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except SiteFileError as error:
+        fail(str(error), 1, prefix="")
     except MegawatchError as error:
-        typer.echo(str(error) if isinstance(error, SiteFileError) else f"megawatch: {error}", err=True)
+        fail(str(error), 2 if isinstance(error, WrongUsage) else 1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more is to be written at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    sys.exit(0)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        fail(what, 1)
+    sys.exit(status or 0)
+
+
+def fail(message: str, status: int, *, prefix: str = "megawatch: ") -> NoReturn:
+    """End with a message on standard error."""
+    typer.echo(prefix + message, err=True)
+    sys.exit(status)
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - any document
@@ -78,14 +90,21 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - any document
 @app.command()
 def demo(
     *,
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1)] = None,
+    seconds: Seconds = None,
     broker: Annotated[str | None, typer.Option(help="Use this broker: mqtt://host:port.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Save the last view as SVG.", hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a site that is not there, watched by the whole monitor through a real broker."""
+    import asyncio
+
+    from megawatch import logs, show
+    from megawatch.demo import Wish, run_demo
+
     logs.configure(quiet=True)
-    console = None if as_json else Console()
-    document = asyncio.run(run_demo(broker_url=broker, seconds=seconds, console=console))
+    console = None if as_json else show.terminal()
+    wish = Wish(broker_url=broker, seconds=seconds, console=console, picture=picture)
+    document = asyncio.run(run_demo(wish))
     if as_json:
         print_json(document)
 
@@ -93,73 +112,91 @@ def demo(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where to put site.toml.")]) -> None:
     """Write a commented site file that passes check."""
+    from megawatch.template import FILE, SITE
+
     target = folder / FILE
-    if target.exists():
-        raise MegawatchError(f"{target} is there already; it is left as it is")
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(SITE, encoding="utf-8")
+    write_new(target, SITE)
     typer.echo(f"wrote {target}; next: megawatch check {folder}")
+
+
+def write_new(target: Path, text: str) -> None:
+    """Write a file that must not be there yet."""
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise MegawatchError(f"{target} is there already; it is left as it is") from error
 
 
 @app.command()
 def check(
     site: Site,
     *,
-    live: Annotated[bool, typer.Option(help="Also reach the broker, the database and the pagers.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also reach the brokers, the database and the pagers.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find all faults of a site file at once."""
-    faults: list[dict[str, str]] = []
-    warnings: list[str] = []
-    reached: list[dict[str, Any]] = []
-    try:
-        folder = open_site(site)
-    except SiteFileError as error:
-        faults = [asdict(fault) for fault in error.faults]
-        if not as_json:
-            typer.echo(str(error))
-    else:
-        warnings = list(folder.file.warnings)
-        if live:
-            reached = asyncio.run(reach(folder))
-        if not as_json:
-            own = folder.file.site
-            typer.echo(f"{folder.path}: fine; {len(own.racks)} racks, {len(own.tenants)} tenants")
-            for warning in warnings:
-                typer.echo(f"  worth a look: {warning}")
-            for item in reached:
-                typer.echo(f"  {'reached' if item['ok'] else 'NOT REACHED'} {item['what']}: {item['detail']}")
+    from megawatch import logs
+    from megawatch.checking import check_site
+
+    logs.configure(quiet=True)
+    document, text = check_site(site, live=live)
     if as_json:
-        print_json({"faults": faults, "warnings": warnings, "live": reached})
-    if faults or not all(item["ok"] for item in reached):
+        print_json(document)
+    else:
+        typer.echo(text)
+    if not document["is_fine"]:
         raise typer.Exit(1)
 
 
 @app.command()
 def discover(
-    broker: Annotated[str, typer.Argument(help="The broker to listen to: mqtt://host:port.")],
+    bus: Annotated[
+        str, typer.Argument(help="mqtt://host:port or mqtts://host:port, or a site whose bus it is.")
+    ],
     *,
     out: Annotated[Path | None, typer.Option(help="Write the site file here; else print it.")] = None,
-    seconds: Annotated[float, typer.Option(help="For how long to listen.", min=1)] = 30,
+    seconds: Annotated[
+        float, typer.Option(help="For how long to listen; each value comes within 100 s.", min=1)
+    ] = 30,
     name: Annotated[str, typer.Option(help="What to call the site.")] = "discovered",
+    username: Annotated[str | None, typer.Option(help="User name on the broker.")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File that holds the password.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust, if not the system's.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Listen to a DSX bus and propose a site file of what it tells."""
+    import asyncio
+
+    from megawatch import logs
+    from megawatch.discover import Bus, Login, discover_site
+    from megawatch.sitefolder import open_site
+
+    logs.configure(quiet=True)
     if out is not None and out.exists():
         raise MegawatchError(f"{out} is there already; it is left as it is")
-    text, heard = asyncio.run(discover_site(broker, seconds, name))
+    if "://" in bus or not Path(bus).exists():
+        login = Login(username=username, password_file=password_file, ca_file=ca_file)
+        heard_on = Bus.at(bus, name, login, None if out is None else out.parent)
+    else:
+        heard_on = Bus.of(open_site(Path(bus)))
+    if sys.stderr.isatty():
+        typer.echo(f"listening to {heard_on.table.url} for {seconds:g} s", err=True)
+    text, heard = asyncio.run(discover_site(heard_on, seconds))
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        write_new(out, text)
     if as_json:
         print_json({"site_file": text, **heard})
     elif out is None:
         typer.echo(text, nl=False)
     else:
-        typer.echo(
-            f"wrote {out}: {heard['racks']} racks, {heard['assets']} assets; next: megawatch check {out}"
-        )
+        racks = f"{heard['racks']} racks, {heard['assets']} assets, {heard['points']} points"
+        typer.echo(f"wrote {out}: {racks}; next: megawatch check {out}")
     if not heard["racks"]:
-        typer.echo("no rack was heard; does the bus publish metadata?", err=True)
+        typer.echo("megawatch: no rack was heard; does the bus publish metadata?", err=True)
         raise typer.Exit(1)
 
 
@@ -173,6 +210,13 @@ def run(
     only: Annotated[list[Part] | None, typer.Option(help="Only this part; may be repeated.")] = None,
 ) -> None:
     """Run the monitor: collector, writer, rules and notifier in one process."""
+    import asyncio
+
+    from megawatch import logs
+    from megawatch.monitor import Monitor
+    from megawatch.process import run_until_stopped
+    from megawatch.sitefolder import open_site
+
     logs.configure()
     folder = open_site(site)
     parts = frozenset(only) if only else ALL_PARTS
@@ -181,22 +225,28 @@ def run(
 
 @app.command()
 def simulate(
-    scenario: Annotated[Scenario, typer.Argument(help="What happens.")] = Scenario.DEMO,
+    scenario: Annotated[str, typer.Argument(help="A scenario of ours by its name, or a file.")] = "demo",
     *,
     broker: Annotated[str, typer.Option(help="Publish to this broker.")] = "mqtt://127.0.0.1:1883",
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1)] = None,
-    truth: Annotated[Path | None, typer.Option(help="Write the truth here, a JSON line a second.")] = None,
-    seed: Annotated[int, typer.Option(help="What all noise follows from.")] = 7,
-    qos: Annotated[int, typer.Option(help="Quality of service of values.", min=0, max=1)] = 1,
+    seconds: Seconds = None,
+    truth: Annotated[Path | None, typer.Option(help="Write the truth into this folder.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What all chance follows from.", min=0)] = None,
+    qos: Annotated[int | None, typer.Option(help="Quality of service of values.", min=0, max=1)] = None,
+    speed: Annotated[float, typer.Option(help="How many times as fast as real time.", min=1)] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Publish a simulated site to a broker."""
-    del scenario  # there is one so far
-    published = asyncio.run(run_simulation(broker, seconds=seconds, truth=truth, seed=seed, qos=qos))
+    import asyncio
+
+    from megawatch import logs, simulatecommand
+
+    logs.configure(quiet=True)
+    wish = simulatecommand.Wish(broker=broker, seconds=seconds, truth=truth, seed=seed, qos=qos, speed=speed)
+    done = asyncio.run(simulatecommand.simulate(scenario, wish))
     if as_json:
-        print_json({"published": published, "seed": seed})
+        print_json(done)
     else:
-        typer.echo(f"{published} messages published, seed {seed}")
+        typer.echo(f"{done['published']} messages published, seed {done['seed']}")
 
 
 # What it sees -----------------------------------------------------------------------------
@@ -205,30 +255,15 @@ def simulate(
 @app.command()
 def status(site: Site, *, as_json: AsJson = False) -> None:
     """Show tenants against their contracts, and where every reading went."""
+    from megawatch import asking
+    from megawatch.sitefolder import open_site
+
     folder = open_site(site)
-    found = read_status(folder.data)
-    if not found:
-        raise MegawatchError(f"no monitor has run here yet: there is nothing in {folder.data}")
-    age_ms = SteadyClock().now_ms() - found["at_ms"]
-    found["age_s"] = round(age_ms / 1_000, 1)
-    found["is_running"] = found["is_running"] and age_ms < FRESH_MS
-    with closing(LedgerReader(folder.data)) as ledger:
-        open_alarms = ledger.alarms(only_open=True)
-    found["open_alarms"] = len(open_alarms)
+    found = asking.status_document(folder)
     if as_json:
         print_json(found)
     else:
-        console = Console()
-        console.print(panel("tenants", tenants_table(found.get("tenants", []))))
-        console.print(panel("open alarms", alarms_table(open_alarms, folder.file.site.zone)))
-        lines = pipeline_lines(found)
-        if "accounting" in found:
-            lines.insert(0, accounting_line(found["accounting"]))
-        console.print(panel("pipeline", *lines))
-        if not found["is_running"]:
-            console.print(
-                f"the monitor does not run; this is of {found['age_s']:.0f} s ago", style="bold red"
-            )
+        asking.print_status(folder, found)
     if not found["is_running"]:
         raise typer.Exit(1)
 
@@ -237,17 +272,19 @@ def status(site: Site, *, as_json: AsJson = False) -> None:
 def alarms(
     site: Site,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over or held back.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the alarm list."""
+    from megawatch import asking
+    from megawatch.sitefolder import open_site
+
     folder = open_site(site)
-    with closing(LedgerReader(folder.data)) as ledger:
-        found = ledger.alarms(only_open=not everything)
+    found = asking.alarm_list(folder, everything=everything)
     if as_json:
-        print_json([alarm_document(alarm) for alarm in found])
+        print_json([asking.alarm_document(alarm) for alarm in found])
     else:
-        Console().print(alarms_table(found, folder.file.site.zone))
+        asking.print_alarms(folder, found, everything=everything)
 
 
 @app.command()
@@ -259,16 +296,14 @@ def ack(
     as_json: AsJson = False,
 ) -> None:
     """Take an alarm in hand."""
-    folder = open_site(site)
-    with closing(LedgerReader(folder.data)) as reader:
-        found = reader.alarm(alarm)
-    if len(found) != 1 or not alarm:
-        count = "no alarm" if not found else f"{len(found)} alarms"
-        raise MegawatchError(f"expected the beginning of one alarm's id, found {count} for '{alarm}'")
-    with closing(Ledger(folder.data)) as ledger:
-        after = ledger.acknowledge(found[0], by=by or getpass.getuser(), at_ms=SteadyClock().now_ms())
+    import getpass
+
+    from megawatch import asking
+    from megawatch.sitefolder import open_site
+
+    after = asking.acknowledge(open_site(site), alarm, by or getpass.getuser())
     if as_json:
-        print_json(alarm_document(after))
+        print_json(asking.alarm_document(after))
     else:
         typer.echo(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
 
@@ -287,34 +322,13 @@ def query_command(
     as_json: AsJson = False,
 ) -> None:
     """Show a series of a tenant, an asset or a point."""
+    from megawatch import asking
+    from megawatch.sitefolder import open_site
+
     folder = open_site(site)
-    zone = folder.file.site.zone
-    to_ms = SteadyClock().now_ms() + 1 if until is None else query.moment_ms(until, zone)
-    from_ms = to_ms - query.span_ms(last) if since is None else query.moment_ms(since, zone)
-    with closing(JournalReader(folder.data)) as journal:
-        points = [known.point for known in journal.known().values()]
-    question = query.Question(subject, what, from_ms, to_ms, None if step is None else query.span_ms(step))
-    found = query.answer(question, folder.file.site, points, ParquetHistory(folder.data))
+    asked = asking.Asked(subject=subject, what=what, last=last, since=since, until=until, step=step)
+    answer = asking.series(folder, asked)
     if as_json:
-        span = {"from": to_iso(from_ms), "to": to_iso(to_ms)}
-        print_json({"series": found.name, "unit": found.unit, **span, "values": query.as_rows(found)})
-    elif as_csv:
-        sys.stdout.write(query.as_csv(found))
+        print_json(answer.document())
     else:
-        table = Table("time", f"{found.name} [{found.unit}]", "quality", box=None, header_style="dim")
-        for row, time_ms in zip(query.as_rows(found), found.time_ms.tolist(), strict=True):
-            value = "" if row["value"] is None else f"{row['value']:,.3f}"
-            table.add_row(
-                query.local_time(time_ms, zone), value, "" if not row["quality"] else str(row["quality"])
-            )
-        Console().print(table)
-
-
-def alarm_document(alarm: Alarm) -> dict[str, Any]:
-    """Return an alarm as a document."""
-    times = {name: getattr(alarm, f"{name}_ms") for name in ("since", "opened", "returned", "acknowledged")}
-    return {
-        **{name: getattr(alarm, name) for name in Alarm.__slots__ if not name.endswith("_ms")},
-        **{name: None if value is None else to_iso(value) for name, value in times.items()},
-        "state": alarm.state,
-    }
+        asking.print_series(folder, answer, as_csv=as_csv)

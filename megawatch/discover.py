@@ -3,159 +3,160 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import os
 import secrets
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, Final
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Self
 
-from collector.decode.base import Context, Gathered
-from collector.decode.dsx import DsxDecoder
-from collector.gather import Ranges
+from collector.address import Address
 from collector.message import Message
-from collector.mqtt import Address, Connection, Lost, Refused
-from collector.register import Register
+from collector.mqtt import Connection, Lost, Refused
 from facility.errors import MegawatchError
-from facility.graph import RACK
-from facility.names import AssetId
-from facility.points import Asset, Point
-from facility.site import Site
+from facility.names import NAME_RULE, is_name
 from facility.sitetables import BrokerTable
+from megawatch.brokeraddress import address_of, split_login
 from megawatch.clock import SteadyClock
-from store.entries import Known
+from megawatch.heard import Heard, Listener
+from megawatch.proposal import propose
+from megawatch.sitefolder import SiteFolder
+from megawatch.usage import WrongUsage
 
-FACTOR: Final = 1.5
-"""A rack of which only power was heard is guessed to be able to draw half as much again."""
-STEP_KW: Final = 10
-"""Guesses are rounded up to this."""
+TAKE_S: Final = 0.1
+"""How often what has come is taken in."""
 
 
-@dataclass(slots=True)
-class Heard:
-    """What a bus told.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """As whom to listen.
 
     Attributes:
-        assets: Every asset that was described.
-        points: Every point, by its number.
-        largest: The largest value of each point, in canonical units.
-        messages: How many messages there were.
-        refused: How many of them could not be understood, by reason.
-        waiting: How many values had no metadata.
+        username: User name, None for none or the one in the address.
+        password_file: File that holds the password.
+        ca_file: Certificates to trust, None for the system's.
     """
 
-    assets: dict[AssetId, Asset] = field(default_factory=dict)
-    points: dict[int, Point] = field(default_factory=dict)
-    largest: dict[int, float] = field(default_factory=dict)
-    messages: int = 0
-    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    waiting: int = 0
-
-    @property
-    def racks(self) -> list[str]:
-        """The racks, in order."""
-        return sorted(asset.id for asset in self.assets.values() if asset.kind == RACK)
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
 
 
-class Listener:
-    """Takes in what a DSX bus says.
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """A bus to listen to, and what its site is to be called.
 
-    Args:
-        broker: The broker.
+    Attributes:
+        table: The broker, as the proposed site file will name it.
+        address: Where and as whom to connect.
+        name: The site's name.
     """
 
-    def __init__(self, broker: BrokerTable) -> None:
-        self._register = Register({})
-        self._ranges = Ranges()
-        context = Context(
-            site=Site(name="discovery", zone=ZoneInfo("UTC")),
-            register=self._register,
-            ranges=self._ranges,
-            waiting_numbers=count(1),
-        )
-        self._decoder = DsxDecoder(broker, context, {})
-        self.heard = Heard()
+    table: BrokerTable
+    address: Address
+    name: str
 
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The topic filters to listen to."""
-        return self._decoder.topics
+    @classmethod
+    def at(cls, url: str, name: str, login: Login, beside: Path | None) -> Self:
+        """Return the bus that a command's options name.
 
-    def take(self, message: Message) -> None:
-        """Take in one message."""
-        gathered = Gathered()
-        self._decoder.decode([message], gathered)
-        batch = gathered.rows.batch(self._ranges)
-        heard = self.heard
-        heard.messages += 1
-        heard.waiting += len(gathered.waiting) - len(gathered.settled)
-        for rejection in gathered.rows.rejections:
-            heard.refused[rejection.reason.value] += 1
-        for known in self._register.news():
-            self._learn(known)
-        for point, value in zip(batch.point.tolist(), batch.value.tolist(), strict=True):
-            if not math.isnan(value):
-                heard.largest[point] = max(value, heard.largest.get(point, value))
+        Args:
+            url: The broker, `mqtt://host:port` or `mqtts://host:port`.
+            name: What to call the site.
+            login: Options about the login.
+            beside: The folder of the site file, from which its files are named; None for absolute names.
 
-    def _learn(self, known: Known) -> None:
-        self.heard.points[known.id] = known.point
-        if known.asset is not None:
-            before = self.heard.assets.get(known.asset.id)
-            if before is None or len(before.serves) < len(known.asset.serves):
-                self.heard.assets[known.asset.id] = known.asset
+        Raises:
+            WrongUsage: Where they can not be used.
+            OSError: Where a file can not be read.
+        """
+        if not is_name(name):
+            raise WrongUsage(f"--name: expected {NAME_RULE}, found '{name}'")
+        bare, user, password = split_login(url, "mqtt", "mqtts")
+        if login.ca_file is not None and not bare.startswith("mqtts:"):
+            raise WrongUsage(f"--ca-file: expected beside mqtts://, found beside '{bare}'")
+        written: dict[str, str] = {"url": bare}
+        if login.username or user:
+            written["username"] = str(login.username or user)
+        files: dict[str, str] = {}
+        for key, path in (("password_file", login.password_file), ("ca_file", login.ca_file)):
+            if path is not None:
+                whole = str(path.resolve())
+                written[key] = whole if beside is None else os.path.relpath(whole, beside.resolve())
+                files[written[key]] = path.read_text(encoding="utf-8").strip()
+        table = BrokerTable.model_validate(written)
+        address = _listening(address_of(table, "discover", files))
+        return cls(table, replace(address, password=address.password or password), name)
+
+    @classmethod
+    def of(cls, folder: SiteFolder) -> Self:
+        """Return the first bus of a site.
+
+        Raises:
+            WrongUsage: Where the site file names no DSX bus.
+        """
+        table = next((broker for broker in folder.file.brokers if broker.format == "dsx"), None)
+        if table is None:
+            raise WrongUsage(f"{folder.path}: expected a broker of format dsx, found none")
+        return cls(table, _listening(address_of(table, "discover", folder.secrets)), folder.file.site.name)
 
 
-async def listen(url: str, seconds: float) -> Heard:
-    """Listen to a broker.
+def _listening(address: Address) -> Address:
+    """Return an address under a client id of which nothing stays, beside the monitor that may be running."""
+    client_id = f"megawatch-discover-{secrets.token_hex(4)}"
+    return replace(address, client_id=client_id, session_expiry_s=0)
+
+
+async def listen(bus: Bus, seconds: float) -> Heard:
+    """Listen to a bus.
 
     Args:
-        url: `mqtt://host:port`.
+        bus: The bus.
         seconds: For how long [s].
 
     Raises:
         Refused: Where the broker does not accept us.
-        Lost: Where it can not be reached.
+        Lost: Where it can not be reached, or goes away.
     """
-    parts = urlsplit(url)
+    listener = Listener(bus.table)
     clock = SteadyClock()
-    listener = Listener(BrokerTable.model_validate({"url": url}))
-    address = Address(
-        host=parts.hostname or "127.0.0.1",
-        port=parts.port or 1883,
-        client_id=f"megawatch-discover-{secrets.token_hex(4)}",
-        session_expiry_s=0,
-    )
-    version = 5
-    while True:
+    for version in (5, 4):
+        came: list[Message] = []
         connection = Connection(
-            address,
+            bus.address,
             version=version,
             generation=1,
-            take=listener.take,
+            take=came.append,
             connected=lambda _resumed: None,
             now_ms=clock.now_ms,
         )
         try:
             async with connection:
                 await connection.subscribe([(topic, 0) for topic in listener.topics])
-                await asyncio.sleep(seconds)
+                ended = asyncio.create_task(connection.ended())
+                until_ms = clock.now_ms() + seconds * 1_000
+                while clock.now_ms() < until_ms and not ended.done():
+                    await asyncio.wait({ended}, timeout=TAKE_S)
+                    listener.take(came)
+                    came.clear()
+                if ended.done():
+                    ended.result()
+                ended.cancel()
                 return listener.heard
         except Refused as error:
-            if not (error.is_version and version == 5):  # noqa: PLR2004 - MQTT 5
+            if not error.is_version or version == 4:  # noqa: PLR2004 - MQTT 3.1.1
                 raise
-            version = 4
+        except Lost as error:
+            if not error.is_unanswered or version == 4:  # noqa: PLR2004 - MQTT 3.1.1
+                raise
+    raise AssertionError("unreachable: the last version returns or raises")
 
 
-async def discover_site(url: str, seconds: float, name: str) -> tuple[str, dict[str, Any]]:
-    """Listen to a broker and propose a site file.
+async def discover_site(bus: Bus, seconds: float) -> tuple[str, dict[str, Any]]:
+    """Listen to a bus and propose a site file.
 
     Args:
-        url: `mqtt://host:port`.
+        bus: The bus.
         seconds: For how long to listen [s].
-        name: What to call the site.
 
     Returns:
         The site file, and in figures what it was made of.
@@ -164,129 +165,7 @@ async def discover_site(url: str, seconds: float, name: str) -> tuple[str, dict[
         MegawatchError: Where the broker can not be reached or does not accept us.
     """
     try:
-        heard = await listen(url, seconds)
+        heard = await listen(bus, seconds)
     except (Refused, Lost) as error:
-        raise MegawatchError(f"{url}: {error.cause}") from error
-    figures = {
-        "racks": len(heard.racks),
-        "assets": len(heard.assets),
-        "points": len(heard.points),
-        "messages": heard.messages,
-        "without_metadata": heard.waiting,
-        "refused": dict(heard.refused),
-    }
-    return propose(heard, url, name), figures
-
-
-def propose(heard: Heard, url: str, name: str) -> str:
-    """Return a site file of what was heard; guesses are marked as such.
-
-    Args:
-        heard: What was heard.
-        url: The broker.
-        name: What to call the site.
-    """
-    lines = [
-        f"# Proposed by `megawatch discover` from {heard.messages} messages on {url}.",
-        "# What the bus said is stated plainly; what was guessed says so. Go through it before use.",
-        "",
-        "[site]",
-        f'name = "{name}"',
-        'timezone = "UTC"                 # set the zone of the contracts',
-        "",
-        "[[broker]]",
-        f'url = "{url}"',
-        'format = "dsx"',
-        "",
-    ]
-    lines += _rack_lines(heard)
-    lines += _asset_lines(heard)
-    lines += _tenant_lines(heard)
-    return "\n".join(lines) + "\n"
-
-
-def _rack_lines(heard: Heard) -> list[str]:
-    feeds = _feeds(heard)
-    by_kind: dict[tuple[int, int, str], list[str]] = defaultdict(list)
-    for rack in heard.racks:
-        rating, why = _rating(heard, rack)
-        by_kind[rating, feeds.get(rack, 2), why].append(rack)
-    lines = ["# Racks: ids as the bus gives them (rackLocationId)."]
-    for (rating, feed_count, why), racks in sorted(by_kind.items()):
-        lines += ["[[rack]]", f"ids = {_names(racks)}", f"rating_kw = {rating}  # guess: {why}"]
-        told = "the meters that serve it" if racks[0] in feeds else "guess: no meter serves it on the bus"
-        lines += [f"feeds = {feed_count}       # {told}", ""]
-    return lines
-
-
-def _asset_lines(heard: Heard) -> list[str]:
-    serving = [a for a in heard.assets.values() if a.kind != RACK and a.serves]
-    lines = ["# The power and cooling graph, as servesId gave it."] if serving else []
-    for asset in sorted(serving, key=lambda asset: asset.id):
-        lines += ["[[asset]]", f'id = "{asset.id}"', f'kind = "{asset.kind}"']
-        lines += [f"serves = {_names(sorted(asset.serves))}", ""]
-    return lines
-
-
-def _tenant_lines(heard: Heard) -> list[str]:
-    total = sum(_power(heard, rack) for rack in heard.racks)
-    lines = [
-        "# Who holds what is nowhere on the bus: name the tenants and their contracts.",
-        f"# All {len(heard.racks)} racks together drew {total:.1f} kW at most while this was heard.",
-        "# [[tenant]]",
-        '# id = "acme"',
-        f"# holds = [{{ racks = {_names(heard.racks[:4])}, from = 2026-01-01 }}]",
-        "# [[tenant.contract]]",
-        "# from = 2026-01-01",
-        "# committed_mw = 1.0",
-    ]
-    return lines if heard.racks else []
-
-
-def _rating(heard: Heard, rack: str) -> tuple[int, str]:
-    """Guess a rack's rating: by what one of its feeds can carry, else by what it was heard to draw."""
-    limits = []
-    for meter in heard.assets.values():
-        if rack not in meter.serves:
-            continue
-        amps = _largest(heard, meter.id, "current.limit")
-        volts = _largest(heard, meter.id, "voltage.ll")
-        if amps and volts:
-            limits.append(amps * volts * math.sqrt(3) / 1_000)
-    drawn = _power(heard, rack)
-    if limits and min(limits) >= drawn:
-        return _up(min(limits)), "current limit times voltage of one of its feeds"
-    if drawn > 0:
-        return _up(drawn * FACTOR), f"half as much again as the {drawn:.1f} kW that it was heard to draw"
-    return 140, "nothing was heard of its power; the rating of a GB300 rack"
-
-
-def _feeds(heard: Heard) -> Mapping[str, int]:
-    found: dict[str, int] = defaultdict(int)
-    for asset in heard.assets.values():
-        if asset.kind == "PowerMeter":
-            for child in asset.serves:
-                if child in heard.assets and heard.assets[child].kind == RACK:
-                    found[child] += 1
-    return {rack: min(number, 4) for rack, number in found.items()}
-
-
-def _power(heard: Heard, rack: str) -> float:
-    return _largest(heard, rack, "rack.power.active") or 0.0
-
-
-def _largest(heard: Heard, asset: str, quantity: str) -> float | None:
-    values = [
-        heard.largest[number]
-        for number, point in heard.points.items()
-        if point.asset == asset and point.quantity == quantity and number in heard.largest
-    ]
-    return max(values, default=None)
-
-
-def _up(kilowatts: float) -> int:
-    return math.ceil(kilowatts / STEP_KW) * STEP_KW
-
-
-def _names(names: list[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+        raise MegawatchError(error.cause) from error
+    return propose(heard, bus.table, bus.name, seconds), heard.figures()

@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from collector.mqtt import Connection, Lost, Refused
+from facility import dsx
 from facility.errors import StoreUnavailable
+from facility.rackdoc import topic_filter
 from megawatch.clock import SteadyClock
 from megawatch.monitor import Monitor
 from megawatch.sitefolder import SiteFolder
@@ -27,24 +29,26 @@ async def reach(site: SiteFolder) -> list[dict[str, Any]]:
     Returns:
         For each what it is, whether it was reached, and what was seen.
     """
-    found = [await _broker(site, place) for place in range(len(site.file.brokers))]
+    tries = [_broker(site, place) for place in range(len(site.file.brokers))]
     if site.file.store.influxdb is not None:
-        found.append(await _database(site))
+        tries.append(_database(site))
     hooks = {route.to.webhook for route in site.file.routes if route.to.webhook}
-    found += [await _address(f"webhook {hook}", hook) for hook in sorted(hooks)]
-    return found
+    tries += [_address(f"webhook {hook}", hook) for hook in sorted(hooks)]
+    return list(await asyncio.gather(*tries))
 
 
 async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
     table = site.file.brokers[place]
     clock = SteadyClock()
-    address = Monitor(site).address(table)
+    # Another client id: the monitor that may be running must not be thrown out.
+    address = Monitor(site).address(table).as_probe()
+    usual = dsx.TOPICS if table.format == "dsx" else topic_filter(site.file.site.name)
+    topics = [(topic, table.qos) for topic in table.topics or (usual,)]
     what = f"broker {table.name}"
     detail = ""
-    for version in (5, 4):
+    for version, name in ((5, "MQTT 5"), (4, "MQTT 3.1.1")):
         connection = Connection(
-            # Another client id: the monitor that may be running must not be thrown out.
-            address.as_probe(),
+            address,
             version=version,
             generation=1,
             take=lambda _message: None,
@@ -53,14 +57,16 @@ async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
         )
         try:
             async with connection:
-                return _result(what, ok=True, detail=f"MQTT {'5' if version == 5 else '3.1.1'}")  # noqa: PLR2004
+                await connection.subscribe(topics)
+                return _result(what, ok=True, detail=f"{address.place} lets us in and subscribe, {name}")
         except Refused as error:
             detail = error.cause
             if not error.is_version:
                 break
         except Lost as error:
             detail = error.cause
-            break
+            if not error.is_unanswered:
+                break
     return _result(what, ok=False, detail=detail)
 
 
@@ -86,7 +92,10 @@ async def _address(what: str, url: str) -> dict[str, Any]:
                 parts.hostname, port, ssl=parts.scheme == "https" or None
             )
     except (OSError, TimeoutError) as error:
-        return _result(what, ok=False, detail=str(error) or "no answer")
+        is_refused = isinstance(error, ConnectionRefusedError)
+        return _result(
+            what, ok=False, detail="connection refused" if is_refused else str(error) or "no answer"
+        )
     writer.close()
     return _result(what, ok=True, detail="accepts connections; nothing was sent")
 

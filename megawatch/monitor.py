@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import partial
 from itertools import count
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 from rich.console import Console
 
+from collector.address import Address
 from collector.decode.base import Context, Decoder
 from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
 from collector.gather import Ranges
-from collector.mqtt import Address
 from collector.register import Register
 from collector.service import Collector
 from collector.session import Session
 from facility.errors import MegawatchError, StoreUnavailable
 from facility.sitetables import BrokerTable
+from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
+from megawatch.distress import Distress, problems_of
+from megawatch.lock import locked
+from megawatch.part import ALL_PARTS, Part
 from megawatch.sitefolder import SiteFolder
 from megawatch.status import StatusWriter
 from rules.engine import Engine
@@ -43,24 +45,11 @@ from store.journalfile import JournalFollower
 from store.ledger import Ledger
 from store.shipping import Shipper, make_sink
 
-PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 TRIM_S: Final = 60.0
 """How often what nobody needs any more is dropped from the journal."""
 CONSOLE: Final = "console"
 
 _log = structlog.get_logger(__name__)
-
-
-class Part(StrEnum):
-    """A part of the monitor that can run in a process of its own."""
-
-    COLLECTOR = "collector"
-    WRITER = "writer"
-    RULES = "rules"
-    NOTIFIER = "notifier"
-
-
-ALL_PARTS: Final = frozenset(Part)
 
 
 @dataclass(slots=True)
@@ -75,6 +64,7 @@ class Parts:
         ledger: The ledger.
         rules: Judging, where it runs here.
         outbox: Telling, where it runs here.
+        distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
     """
 
@@ -86,6 +76,7 @@ class Parts:
     journal: Journal | None = None
     rules: RulesService | None = None
     outbox: Outbox | None = None
+    distress: Distress | None = None
     shipper: Shipper | None = None
 
 
@@ -131,9 +122,11 @@ class Monitor:
                     for collector in parts.collectors:
                         group.create_task(collector.run(), name="collector")
                     if parts.rules is not None:
-                        group.create_task(parts.rules.run(), name="rules")
+                        group.create_task(self._judge(parts, parts.rules), name="rules")
                     if parts.outbox is not None:
                         group.create_task(parts.outbox.run(), name="outbox")
+                    if parts.distress is not None:
+                        group.create_task(parts.distress.run(), name="distress")
                     if parts.shipper is not None:
                         group.create_task(parts.shipper.run(), name="writer")
                     if parts.journal is not None:
@@ -144,7 +137,8 @@ class Monitor:
                 raise errors.exceptions[0] from errors
             finally:
                 if parts.rules is not None and parts.rules.lag.tick_ms:
-                    parts.rules.save_snapshot()
+                    with suppress(StoreUnavailable):
+                        parts.rules.save_snapshot()
 
     @property
     def built(self) -> Parts:
@@ -167,7 +161,7 @@ class Monitor:
 
     def _build(self, stack: AsyncExitStack) -> Parts:
         data = self.site.data
-        data.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locked(data, self._wanted))
         journal: Journal | None = None
         if Part.COLLECTOR in self._wanted:
             journal = Journal(data)
@@ -182,7 +176,16 @@ class Monitor:
             self._build_collectors(parts, journal)
         source = journal if journal is not None else self._follow(stack)
         if Part.NOTIFIER in self._wanted:
-            parts.outbox = self._outbox(stack, parts)
+            notifiers = self._notifiers(stack, parts.clock)
+            parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
+            parts.distress = Distress(
+                site=self.site.file.site.name,
+                problems=lambda: problems_of(parts),
+                notifiers=notifiers,
+                routes=self.routes(),
+                clock=clock,
+                random_source=self._random,
+            )
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
@@ -214,6 +217,9 @@ class Monitor:
             waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
         )
         metadata = journal.metadata()
+        # What was judged and saved before is not judged anew with what the brokers have kept since.
+        judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
+        since_ms = max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
         for broker in self.site.file.brokers:
             decoder: Decoder
             if broker.format == "dsx":
@@ -226,6 +232,7 @@ class Monitor:
                 [(topic, broker.qos) for topic in decoder.topics],
                 now_ms=parts.clock.now_ms,
                 random_source=self._random,
+                asked_again=partial(self.address, broker),
             )
             collector = Collector(
                 session,
@@ -233,31 +240,22 @@ class Monitor:
                 context,
                 journal,
                 clock=parts.clock,
-                since_ms=journal.head_stamp_ms,
+                since_ms=since_ms,
             )
             parts.decoders.append(decoder)
             parts.sessions.append(session)
             parts.collectors.append(collector)
 
+    @staticmethod
+    async def _judge(parts: Parts, rules: RulesService) -> None:
+        """Judge, but no tick before the journal says since when each collector was away."""
+        for collector in parts.collectors:
+            await collector.announced.wait()
+        await rules.run()
+
     def address(self, broker: BrokerTable) -> Address:
-        """Return where and as whom to connect to a broker."""
-        url = urlsplit(broker.url)
-        tls: ssl.SSLContext | None = None
-        if url.scheme == "mqtts":
-            authorities = self.site.secrets[broker.ca_file] if broker.ca_file else None
-            tls = ssl.create_default_context(cadata=authorities)
-        password = self.site.secrets[broker.password_file] if broker.password_file else None
-        return Address(
-            host=url.hostname or "127.0.0.1",
-            port=url.port or PORTS[url.scheme],
-            client_id=broker.client_id or f"megawatch-{self.site.file.site.name}",
-            username=broker.username,
-            password=password,
-            tls=tls,
-            keepalive_s=broker.keepalive_s,
-            session_expiry_s=broker.session_expiry_s,
-            receive_maximum=broker.receive_maximum,
-        )
+        """Return where and as whom to connect to a broker, with the password as its file holds it now."""
+        return address_of(broker, f"megawatch-{self.site.file.site.name}", self.site.secrets_now())
 
     def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
         file = self.site.file
@@ -298,15 +296,15 @@ class Monitor:
             ]
         return routes or [Route(name=CONSOLE)]
 
-    def _outbox(self, stack: AsyncExitStack, parts: Parts) -> Outbox:
+    def _notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
         notifiers: dict[str, Notifier] = {CONSOLE: ConsoleNotifier(self._console)}
         for table in self.site.file.routes:
             if table.to.webhook:
                 secret = self.site.secrets[table.to.secret_file] if table.to.secret_file else ""
-                notifier = WebhookNotifier(table.to.webhook, secret.encode(), now_ms=parts.clock.now_ms)
+                notifier = WebhookNotifier(table.to.webhook, secret.encode(), now_ms=clock.now_ms)
                 notifiers[table.to.webhook] = notifier
                 stack.push_async_callback(notifier.close)
-        return Outbox(parts.ledger, notifiers, now_ms=parts.clock.now_ms, random_source=self._random)
+        return notifiers
 
     async def _trim(self, journal: Journal) -> None:
         store = self.site.file.store

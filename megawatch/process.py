@@ -11,16 +11,23 @@ AGAIN_S: Final = 0.5
 """How long a task may take to end before it is asked again."""
 
 
+def stop_signals() -> asyncio.Event:
+    """Return an event that an interrupt, a termination or a closed terminal sets, instead of ending us."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
 async def run_until_stopped(start: Callable[[], Awaitable[None]]) -> None:
-    """Run something until it ends, or until an interrupt or a termination signal asks it to.
+    """Run something until it ends, or until a signal asks it to.
 
     Args:
         start: Begins it.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_signals()
     running = asyncio.ensure_future(start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -16,7 +16,9 @@ from facility.errors import MegawatchError
 from facility.instants import midnight_ms, to_iso, to_ms
 from facility.names import nearest
 from facility.points import Point
+from facility.readings import Quality
 from facility.site import Site
+from megawatch.usage import WrongUsage
 from store.base import History, Series
 
 FIGURES: Final = ("low", "best", "high", "limit", "coverage", "demand", "forecast")
@@ -55,11 +57,11 @@ def span_ms(text: str) -> int:
     """Return a duration such as `15m` [ms].
 
     Raises:
-        NotFound: Where it is none.
+        WrongUsage: Where it is none.
     """
     match = _SPAN.fullmatch(text)
-    if match is None:
-        raise NotFound("a duration such as 90s, 15m, 6h or 2d", text, "")
+    if match is None or not float(match[1]):
+        raise WrongUsage(f"expected a duration such as 90s, 15m, 6h or 2d, found '{text}'")
     return round(float(match[1]) * _UNIT_MS[match[2]])
 
 
@@ -67,14 +69,14 @@ def moment_ms(text: str, zone: ZoneInfo) -> int:
     """Return a date or a time, in the site's zone where it has none of its own [ms].
 
     Raises:
-        NotFound: Where it is neither.
+        WrongUsage: Where it is neither.
     """
     try:
         if len(text) == len("2026-01-01"):
             return midnight_ms(date.fromisoformat(text), zone)
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotFound("a date or an ISO 8601 time", text, "") from error
+        raise WrongUsage(f"expected a date or an ISO 8601 time, found '{text}'") from error
     return to_ms(found if found.tzinfo else found.replace(tzinfo=zone))
 
 
@@ -95,12 +97,33 @@ def answer(question: Question, site: Site, points: list[Point], history: History
         figure = question.what or "best"
         if figure not in FIGURES:
             raise NotFound(f"one of {', '.join(FIGURES)}", figure, nearest(figure, FIGURES))
-        return history.draw(question.subject, figure, question.from_ms, question.to_ms)
+        drawn = history.draw(question.subject, figure, question.from_ms, question.to_ms)
+        return drawn if question.step_ms is None else means(drawn, question.step_ms)
     key = _point(question, points, tenants).key
     if question.step_ms is None:
         return history.readings(key, question.from_ms, question.to_ms)
     from_ms = question.from_ms // question.step_ms * question.step_ms
     return history.means(key, from_ms, question.to_ms, question.step_ms)
+
+
+def means(series: Series, step_ms: int) -> Series:
+    """Return the means of a series that has a value a second, one for each step that has any.
+
+    A step of which nobody can tell a part has no mean: a gap must not make it look better than it was.
+
+    Args:
+        series: The series.
+        step_ms: Length of a step [ms].
+    """
+    starts, first = np.unique(series.time_ms // step_ms * step_ms, return_index=True)
+    counts = np.diff(np.append(first, len(series.time_ms)))
+    sums = np.add.reduceat(series.value, first) if len(first) else np.empty(0)
+    return Series(series.name, series.unit, starts, sums / counts, np.zeros(len(starts), np.int64))
+
+
+def quality_word(quality: int) -> str:
+    """Return what a quality code means, "" for a good one."""
+    return "" if quality == Quality.GOOD else Quality(quality).name.lower().replace("_", " ")
 
 
 def _point(question: Question, points: list[Point], tenants: set[str]) -> Point:

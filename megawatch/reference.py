@@ -20,6 +20,7 @@ from facility.names import NAME_RULE
 from facility.rackdoc import json_schema
 from facility.sitefields import FIRST_YEAR, FORM, LAST_YEAR
 from facility.sitetables import Table
+from megawatch.outputs import output_schema
 from rules.base import Rule, Severity
 from rules.registry import RULES
 
@@ -44,8 +45,10 @@ _WORDS: Final = {
 
 def site_file_reference() -> str:
     """Return the page of the site file: every table and every key of it."""
-    inner = {table for model in Table.__subclasses__() for table in _inner(model)}
-    roots = (model for model in Table.__subclasses__() if model not in inner)
+    # Scenario files are made of tables too.
+    models = [model for model in Table.__subclasses__() if model.__module__ == Table.__module__]
+    inner = {table for model in models for table in _inner(model)}
+    roots = (model for model in models if model not in inner)
     intro = (
         "`site.toml` says what a site is and how it is watched.\n"
         "`megawatch init` writes one to start from; `megawatch check` finds whatever is wrong in one.\n"
@@ -76,10 +79,16 @@ def rack_document_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def json_output_schema() -> str:
+    """Return the JSON Schema of what commands print with `--json`."""
+    return json.dumps(output_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "site-file.md": site_file_reference,
     "rules.md": rules_reference,
     "rack-document.schema.json": rack_document_schema,
+    "json-output.schema.json": json_output_schema,
 }
 """What makes each page of the folder `docs`."""
 

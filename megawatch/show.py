@@ -1,91 +1,205 @@
-"""What people see in a terminal: tenants, alarms, accounting, as rich tables."""
+"""What people see in a terminal: tenants, alarms, accounting, as rich tables, at 80 columns and more."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from facility.instants import to_datetime
+from megawatch.bar import DrawBar
 from store.alarms import Alarm
 
-SEVERITY = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
-VERDICT = {"breach": "bold red", "unknown": "yellow", "clear": "green"}
+SEVERITY: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+VERDICT: Final = {"breach": "bold red", "unknown": "yellow", "clear": "green"}
+LEGEND: Final = "█ certain  ░ possible  ● best estimate  ┃ contract"
+WIDE: Final = 100
+"""From so many columns on there is room for the figures beside the bars."""
+
+_SHORT: Final = {"critical": "CRIT", "high": "HIGH", "medium": "MED", "low": "LOW", "info": "INFO"}
+_MARK: Final = {
+    "active, unacknowledged": "●",
+    "active, acknowledged": "✓",
+    "active, suppressed": "·",
+    "returned, unacknowledged": "○",
+    "normal": " ",
+}
+_SUPPRESSED: Final = "active, suppressed"
 
 
-def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return each tenant's draw beside its contract."""
-    table = Table(expand=True, pad_edge=False, box=None, header_style="dim")
-    for title in ("tenant", "draw", "for certain between", "contract", "", "verdict", "coverage"):
-        table.add_column(title, justify="right" if title in ("draw", "contract", "coverage") else "left")
+# Tenants ----------------------------------------------------------------------------------
+
+
+def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """Return each tenant's draw beside its contract.
+
+    Args:
+        tenants: As `status` gives them.
+        width: Columns of the terminal.
+    """
+    if not tenants:
+        return Text("nothing was judged yet", style="dim")
+    is_wide = width >= WIDE
+    table = _table()
+    table.add_column("tenant", no_wrap=True, min_width=10)
+    table.add_column("draw", justify="right", no_wrap=True, min_width=8)
+    table.add_column("against its contract", ratio=1)
+    table.add_column("contract", justify="right", no_wrap=True, min_width=8)
+    if is_wide:
+        table.add_column("for certain between", no_wrap=True, min_width=21)
+    table.add_column("verdict", no_wrap=True, min_width=7)
+    table.add_column("covered", justify="right", no_wrap=True, min_width=7)
     for tenant in tenants:
-        limit, best = tenant["limit_kw"], tenant["best_kw"]
-        high = "no bound" if tenant["high_kw"] is None else megawatts(tenant["high_kw"])
         verdict = tenant["verdict"] or ""
-        table.add_row(
+        cells: list[RenderableType] = [
             tenant["name"],
-            Text(megawatts(best), style="bold"),
-            f"{megawatts(tenant['low_kw'])} and {high}",
-            "" if limit is None else megawatts(limit),
-            _bar(best, limit),
-            Text(verdict, style=VERDICT.get(verdict, "")),
-            f"{tenant['coverage'] * 100:.1f} %",
-        )
+            Text(megawatts(tenant["best_kw"]), style="bold"),
+            _bar(tenant),
+            "" if tenant["limit_kw"] is None else megawatts(tenant["limit_kw"]),
+            Text(verdict.upper(), style=VERDICT.get(verdict, "")),
+            Text(f"{tenant['coverage'] * 100:.1f} %", style="" if tenant["coverage"] == 1 else "yellow"),
+        ]
+        if is_wide:
+            cells.insert(4, Text(_between(tenant), style="dim" if verdict == "clear" else ""))
+        table.add_row(*cells)
     return table
 
 
-def _bar(value: float, limit: float | None) -> RenderableType:
-    if not limit:
+def _bar(tenant: Mapping[str, Any]) -> RenderableType:
+    if not tenant["limit_kw"]:
         return ""
-    share = value / limit
-    style = "red" if share > 1 else "yellow" if share > 0.95 else "green"  # noqa: PLR2004 - the usual warning
-    return ProgressBar(total=1.2, completed=min(share, 1.2), width=24, complete_style=style)
+    colour = {"breach": "red", "unknown": "yellow"}.get(tenant["verdict"], "green")
+    return DrawBar(tenant["low_kw"], tenant["best_kw"], tenant["high_kw"], tenant["limit_kw"], colour)
 
 
-def alarms_table(alarms: Sequence[Alarm], zone: ZoneInfo) -> RenderableType:
-    """Return alarms, the newest first."""
-    if not alarms:
-        return Text("no alarms", style="green")
-    table = Table(expand=True, pad_edge=False, box=None, header_style="dim")
-    for title in ("alarm", "severity", "about", "what", "value of limit", "opened", "state"):
-        table.add_column(title, no_wrap=title in ("alarm", "severity", "opened"))
-    for alarm in sorted(alarms, key=lambda alarm: -alarm.opened_ms):
-        table.add_row(
+def _between(tenant: Mapping[str, Any]) -> str:
+    low = megawatts(tenant["low_kw"])
+    return f"{low} and more" if tenant["high_kw"] is None else f"{low} and {megawatts(tenant['high_kw'])}"
+
+
+# Alarms -----------------------------------------------------------------------------------
+
+
+def alarms_table(
+    alarms: Sequence[Alarm],
+    zone: ZoneInfo,
+    *,
+    now_ms: int,
+    width: int,
+    most: int | None = None,
+    folds: bool = True,
+) -> RenderableType:
+    """Return alarms: open ones first, then the gravest, then the newest.
+
+    Args:
+        alarms: The alarms.
+        zone: In which times are shown.
+        now_ms: The time [ms]; alarms of the same day are shown without their date.
+        width: Columns of the terminal.
+        most: How many rows at most; None for all.
+        folds: Whether those that one cause stands for are only counted.
+    """
+    held = [alarm for alarm in alarms if folds and alarm.state == _SUPPRESSED]
+    shown = sorted(
+        (alarm for alarm in alarms if alarm not in held),
+        key=lambda alarm: (alarm.returned_ms is not None, _rank(alarm), -alarm.opened_ms, alarm.id),
+    )
+    if not shown and not held:
+        return Text("no alarm", style="green")
+    rows = shown if most is None else shown[: max(0, most - 1) if len(shown) > most else most]
+    parts: list[RenderableType] = [_alarm_rows(rows, zone, now_ms=now_ms, width=width)] if rows else []
+    if len(rows) < len(shown):
+        parts.append(Text(f"and {len(shown) - len(rows)} more", style="dim"))
+    if held:
+        parts.append(_held_back(held))
+    return Group(*parts)
+
+
+def _alarm_rows(alarms: Sequence[Alarm], zone: ZoneInfo, *, now_ms: int, width: int) -> Table:
+    today = to_datetime(now_ms, zone).date()
+    is_of_today = all(to_datetime(alarm.opened_ms, zone).date() == today for alarm in alarms)
+    table = _table()
+    table.add_column("", no_wrap=True)
+    table.add_column("alarm", no_wrap=True, min_width=8)
+    table.add_column("opened", no_wrap=True, min_width=8 if is_of_today else 11)
+    table.add_column("grade", no_wrap=True, min_width=4)
+    table.add_column("about", no_wrap=True, overflow="ellipsis", max_width=20 if width >= WIDE else 13)
+    table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("worst of limit", no_wrap=True, justify="right")
+    if width >= WIDE:
+        table.add_column("state", no_wrap=True, overflow="ellipsis", max_width=24)
+    for alarm in alarms:
+        opened = to_datetime(alarm.opened_ms, zone)
+        style = "" if alarm.returned_ms is None else "dim"
+        cells: list[RenderableType] = [
+            Text(_MARK[alarm.state], style=SEVERITY[alarm.severity]),
             alarm.id[:8],
-            Text(alarm.severity, style=SEVERITY[alarm.severity]),
+            opened.strftime("%H:%M:%S" if is_of_today else "%m-%d %H:%M"),
+            Text(_SHORT[alarm.severity], style=style or SEVERITY[alarm.severity]),
             alarm.subject,
-            f"{alarm.rule}: {alarm.title}",
+            f"{alarm.rule.partition('-')[0]} {alarm.title}",
             figures(alarm),
-            to_datetime(alarm.opened_ms, zone).strftime("%m-%d %H:%M:%S"),
-            alarm.state,
-        )
+            _state(alarm, zone),
+        ]
+        table.add_row(*cells[: len(table.columns)], style=style)
     return table
+
+
+def _held_back(alarms: Sequence[Alarm]) -> Text:
+    counts = Counter(alarm.rule for alarm in alarms)
+    named = ", ".join(f"{rule} ({count})" for rule, count in sorted(counts.items()))
+    return Text(f"· {len(alarms)} more held back under a cause above: {named}", style="dim")
+
+
+def _state(alarm: Alarm, zone: ZoneInfo) -> str:
+    if alarm.returned_ms is not None:
+        return f"over since {to_datetime(alarm.returned_ms, zone):%H:%M:%S}"
+    if alarm.acknowledged_by is not None:
+        return f"acknowledged: {alarm.acknowledged_by}"
+    return alarm.state.rpartition(", ")[2]
+
+
+def _rank(alarm: Alarm) -> int:
+    return list(SEVERITY).index(alarm.severity)
 
 
 def figures(alarm: Alarm) -> str:
-    """Return an alarm's worst value and its limit."""
+    """Return an alarm's worst value and its limit, with one unit where they share it."""
     value = alarm.value if alarm.peak is None else alarm.peak
     if value is None:
         return ""
     if alarm.unit == "kW":
-        return megawatts(value) + ("" if alarm.limit is None else f" of {megawatts(alarm.limit)}")
-    return f"{value:,.1f} {alarm.unit}" + (f" of {alarm.limit:,.1f}" if alarm.limit else "")
+        worst = megawatts(value)
+        if alarm.limit is None:
+            return worst
+        limit = megawatts(alarm.limit)
+        return f"{worst.removesuffix(limit[-3:])} of {limit}"
+    return f"{value:,.1f}" + (f" of {alarm.limit:,.1f}" if alarm.limit else "") + f" {alarm.unit}"
+
+
+# The pipeline -----------------------------------------------------------------------------
 
 
 def accounting_line(accounting: Mapping[str, Any]) -> Text:
     """Return where every reading went, as the sum that it is."""
     text = Text()
     text.append(f"{accounting['received']:,} received", style="bold")
-    text.append(" = ")
-    parts = [f"{accounting['stored']:,} stored", f"{accounting['dead_lettered']:,} dead-lettered"]
-    parts += [f"{accounting['duplicates']:,} duplicates", f"{accounting['waiting']:,} waiting"]
-    text.append(" + ".join(parts))
+    text.append(f" = {accounting['stored']:,} stored")
+    for name, label in (
+        ("dead_lettered", "dead-lettered"),
+        ("duplicates", "duplicates"),
+        ("waiting", "waiting"),
+    ):
+        count = accounting[name]
+        text.append(" + ")
+        text.append(f"{count:,} {label}", style="yellow" if count and name == "dead_lettered" else "")
     return text
 
 
@@ -100,16 +214,43 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
         lines.append(Text(text, style="" if fine else "red"))
     if "history" in status:
         history = status["history"]
-        text = f"history {history['sink']}: {history['error'] or 'up to date'}"
-        lines.append(Text(text, style="red" if history["error"] else ""))
+        name = "history: Parquet files" if history["sink"] == "history" else f"database: {history['sink']}"
+        lines.append(Text(f"{name}, {history['error'] or 'fine'}", style="red" if history["error"] else ""))
+    if "rules" in status and status["rules"]["is_recovering"]:
+        lines.append(Text("rules: catching up with what came before", style="yellow"))
     if status.get("undelivered"):
         lines.append(Text(f"{status['undelivered']} notifications wait", style="yellow"))
     return lines
 
 
-def panel(title: str, *content: RenderableType) -> RenderableType:
-    """Return content under a title."""
-    return Panel(Group(*content), title=title, title_align="left", border_style="dim")
+# Pieces -----------------------------------------------------------------------------------
+
+
+def section(title: str, *content: RenderableType, is_roomy: bool, note: str = "") -> RenderableType:
+    """Return content under a title: in a frame, or under a line where rows are dear.
+
+    Args:
+        title: The title.
+        content: What stands there.
+        is_roomy: Whether there is room for a frame.
+        note: What stands at its lower edge, in a frame only.
+    """
+    if is_roomy:
+        return Panel(
+            Group(*content),
+            title=f"[bold]{title}",
+            title_align="left",
+            subtitle=f"[grey58]{note}" if note else None,
+            subtitle_align="right",
+            border_style="grey39",
+        )
+    return Group(Rule(f"[bold]{title}", align="left", style="grey39"), *content)
+
+
+def terminal() -> Console:
+    """Return standard output as a terminal; 120 columns where it is none, so that nothing is cut short."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 120))
 
 
 def megawatts(kilowatts: float) -> str:
@@ -117,3 +258,7 @@ def megawatts(kilowatts: float) -> str:
     if abs(kilowatts) >= 1_000:  # noqa: PLR2004 - a megawatt
         return f"{kilowatts / 1_000:,.3f} MW"
     return f"{kilowatts:,.1f} kW"
+
+
+def _table() -> Table:
+    return Table(expand=True, pad_edge=False, box=None, header_style="dim", padding=(0, 1, 0, 0))

@@ -5,15 +5,44 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TextIO
 
+from facility.errors import MegawatchError
+from megawatch.brokeraddress import split_login
 from megawatch.clock import SteadyClock
 from megawatch.process import run_until_stopped
 from simulators.plant import Plant, Shape
-from simulators.publish import connect, play
+from simulators.publish import Publisher, connect, play
 from simulators.script import demo_script
+
+
+class NotPublished(MegawatchError):  # noqa: N818 - says what happened
+    """A broker did not take what the simulated site said."""
+
+    def __init__(self, place: str, cause: BaseException) -> None:
+        super().__init__(f"{place} does not take what is published: {cause}")
+
+
+async def publisher_in(stack: AsyncExitStack, url: str, *, qos: int, client_id: str) -> Publisher:
+    """Connect the simulated site to a broker, for as long as a stack lasts.
+
+    Args:
+        stack: Disconnects it.
+        url: `mqtt://host:port`, or `mqtt://user:password@host:port`.
+        qos: Quality of service of values.
+        client_id: Client id.
+
+    Raises:
+        BadAddress: Where it is no such address.
+        NotPublished: Where the broker can not be reached or does not accept us.
+    """
+    place, _, _ = split_login(url, "mqtt")
+    try:
+        return await stack.enter_async_context(connect(url, qos=qos, client_id=client_id))
+    except Exception as error:  # the client beneath has errors of its own
+        raise NotPublished(place, error) from error
 
 
 async def run_simulation(url: str, *, seconds: float | None, truth: Path | None, seed: int, qos: int) -> int:
@@ -32,21 +61,25 @@ async def run_simulation(url: str, *, seconds: float | None, truth: Path | None,
     plant = Plant(Shape(), seed)
     script = demo_script(plant.racks)
     clock = SteadyClock()
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         file = stack.enter_context(truth.open("w", encoding="utf-8")) if truth else None
-        async with connect(url, qos=qos, client_id=f"megawatch-simulate-{secrets.token_hex(3)}") as publisher:
+        client_id = f"megawatch-simulate-{secrets.token_hex(3)}"
+        publisher = await publisher_in(stack, url, qos=qos, client_id=client_id)
 
-            async def act() -> None:
-                await play(
-                    plant,
-                    script,
-                    publisher,
-                    now_ms=clock.now_ms,
-                    seconds=seconds,
-                    said=_truth_to(file, plant) if file else None,
-                )
+        async def act() -> None:
+            await play(
+                plant,
+                script,
+                publisher,
+                now_ms=clock.now_ms,
+                seconds=seconds,
+                said=_truth_to(file, plant) if file else None,
+            )
 
+        try:
             await run_until_stopped(act)
+        except Exception as error:  # as above
+            raise NotPublished(url.rpartition("@")[2], error) from error
         return publisher.published
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facility.errors import Fault, SiteFileError
 from facility.sitefile import SiteFile, read_site
+from megawatch.template import FILE
 from rules.base import Rule
 from rules.registry import make_rules
-
-FILE = "site.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class SiteFolder:
     file: SiteFile
     rules: tuple[Rule, ...]
     data: Path
-    secrets: dict[str, str]
+    secrets: dict[str, str] = field(repr=False)
+
+    def secrets_now(self) -> dict[str, str]:
+        """Return what secret files hold now; as it was at the start where one can not be read."""
+        return self.secrets | _read(((name, name) for name in self.secrets), self.path.parent, [])
 
     def influx_token(self) -> str:
         """Return InfluxDB's token, as its file holds it now.
@@ -53,7 +58,9 @@ def open_site(path: Path) -> SiteFolder:
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fault = Fault(path="file", expected="a site file that can be read", found=str(error))
+        found = getattr(error, "strerror", None) or str(error)
+        hint = "" if source.exists() else f"write one: megawatch init {path.parent if path.suffix else path}"
+        fault = Fault(path="file", expected="a site file", found=found.lower(), hint=hint)
         raise SiteFileError(str(source), (fault,)) from error
     faults: list[Fault] = []
     file: SiteFile | None = None
@@ -66,9 +73,25 @@ def open_site(path: Path) -> SiteFolder:
     if file is not None:
         rules = make_rules(file.rules, faults)
         secrets = _secrets(file, source.parent, faults)
+        _check_brokers(file, secrets, faults)
     if file is None or faults:
         raise SiteFileError(str(source), tuple(faults))
     return SiteFolder(source, file, rules, source.parent / file.store.data_dir, secrets)
+
+
+def _check_brokers(file: SiteFile, secrets: Mapping[str, str], faults: list[Fault]) -> None:
+    """Find what is wrong with brokers beyond what the file's text can tell."""
+    for i, broker in enumerate(file.brokers):
+        if "@" in broker.url:
+            expected = "an address without user name and password"
+            hint = "they belong into username and password_file"
+            faults.append(Fault(path=f"broker[{i}].url", expected=expected, found="both in it", hint=hint))
+        if broker.ca_file is not None and broker.ca_file in secrets:
+            try:
+                ssl.create_default_context().load_verify_locations(cadata=secrets[broker.ca_file])
+            except (ssl.SSLError, ValueError):
+                fault = f"'{broker.ca_file}', which holds none"
+                faults.append(Fault(path=f"broker[{i}].ca_file", expected="PEM certificates", found=fault))
 
 
 def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str]:
@@ -77,10 +100,13 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
     wanted += [(f"route[{i}].to.secret_file", r.to.secret_file) for i, r in enumerate(file.routes)]
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
+    return _read([(path, name) for path, name in wanted if name is not None], folder, faults)
+
+
+def _read(wanted: Iterable[tuple[str, str]], folder: Path, faults: list[Fault]) -> dict[str, str]:
+    """Return what files hold, by their names; one that can not be read is a fault at the place given."""
     found: dict[str, str] = {}
     for path, name in wanted:
-        if name is None:
-            continue
         try:
             found[name] = (folder / name).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

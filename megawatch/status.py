@@ -126,6 +126,7 @@ class StatusWriter:
             "stored": total.stored,
             "dead_lettered": dead,
             "dead_lettered_by_reason": dict(sorted(total.dead_lettered.items())),
+            "letters_dropped": total.letters_dropped,
             "duplicates": total.duplicates,
             "waiting": total.waiting + in_hand + queued,
             "metadata": sum(c.counters.metadata for c in collectors),
@@ -183,6 +184,8 @@ class StatusWriter:
         for name, readings, seconds in _lags(self._latest):
             yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
             yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
+        refuses = any(broker["store_error"] for broker in self._latest.get("brokers", []))
+        yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))
         for tenant in self._latest.get("tenants", []):
             for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
                 if tenant[figure] is not None:

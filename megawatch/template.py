@@ -1,5 +1,6 @@
 """The site file that `megawatch init` writes: a small site that passes `megawatch check`, explained."""
 
+FILE = "site.toml"
 SITE = """\
 # A site, as Megawatch watches it. Every key is explained in docs/site-file.md; `megawatch check` finds
 # whatever is wrong here, all at once. Megawatts are megawatts, dates begin at midnight in the site's zone.

@@ -178,7 +178,7 @@ class Bank:
         )
         worsens = active & ~opens & breach & (severity > columns.severity)
         columns.severity[worsens] = severity[worsens]
-        rising = active & breach & ~(found.value <= columns.peak)
+        rising = active & breach & ~np.isnan(found.value) & ~(found.value <= columns.peak)
         columns.peak[rising] = found.value[rising]
         changes = self._report(opens, worsens, returns, found, at_ms)
         columns.state[returns] = NORMAL
@@ -223,7 +223,10 @@ class Bank:
         place = {subject: i for i, subject in enumerate(subjects)}
         kept = [(i, place[subject]) for i, subject in enumerate(self.subjects) if subject in place]
         gone = [
-            self._transition(i, Change.RETURNED, at_ms, np.nan, np.nan)
+            replace(
+                self._transition(i, Change.RETURNED, at_ms, np.nan, np.nan),
+                is_told=bool(self._columns.told[i]),
+            )
             for i, subject in enumerate(self.subjects)
             if subject not in place and self._columns.state[i] == ACTIVE
         ]
@@ -264,8 +267,12 @@ class Bank:
         result = []
         for change in changes:
             where = place.get(change.subject)
-            is_told = where is not None and bool(before[where] or columns.told[where])
-            result.append(replace(change, is_told=is_told))
+            if where is None:
+                result.append(change)
+                continue
+            # Whoever hears of an alarm only now hears that it opened, and of no change before.
+            opens = change.change is Change.OPENED and columns.told[where]
+            result.append(replace(change, is_told=bool(before[where] or opens)))
         opened = {change.subject for change in changes if change.change is Change.OPENED}
         for where in np.flatnonzero(columns.told & ~before).tolist():
             if self.subjects[where] not in opened:

@@ -46,7 +46,7 @@ class Severity(IntEnum):
 
 
 class Desk(StrEnum):
-    """Who has to act (domain facts, section 9)."""
+    """Who has to act."""
 
     PAGE = "P1"  # facility on-call, at once
     CHANNEL = "P2"  # the working alert channel
@@ -76,8 +76,8 @@ class Findings:
     on_delay_ms: NDArray[np.int64] | None = None
 
 
-Active = Callable[[str], BoolArray]
-"""Gives, for a rule's name, which of that rule's subjects have an alarm now."""
+Active = Callable[[str], BoolArray | None]
+"""Gives, for a rule's name, which of that rule's subjects have an alarm now; None where it is not in use."""
 
 
 CANNOT_VERIFY: Final = "cannot-verify"
@@ -90,7 +90,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ClassVar[str]
-    """The catalogue's name (domain facts, section 9), part of an alarm's identity."""
+    """The name in the catalogue of rules, part of an alarm's identity."""
     title: ClassVar[str]
     """What it detects, in a few words that stand in a page."""
     unit: ClassVar[str]
@@ -105,6 +105,8 @@ class Rule(BaseModel):
     """Whether being unable to tell is itself an alarm when it lasts."""
     unknown_title: ClassVar[str] = ""
     """What that alarm says, in a few words that stand in a page."""
+    unknown_look_at: ClassVar[str] = ""
+    """What to look at first then, one sentence that stands in a page."""
     unknown_told_by: ClassVar[str] = ""
     """The rule whose alarm about the same subject already says that nobody can tell."""
 
@@ -123,6 +125,15 @@ class Rule(BaseModel):
             alarm_rule: The rule as the alarm names it.
         """
         return cls.unknown_title if alarm_rule.endswith(CANNOT_VERIFY) else cls.title
+
+    @classmethod
+    def look_at_of(cls, alarm_rule: str) -> str:
+        """Return what to look at first, for the rule's own alarm or for that of not being able to tell.
+
+        Args:
+            alarm_rule: The rule as the alarm names it.
+        """
+        return cls.unknown_look_at if alarm_rule.endswith(CANNOT_VERIFY) else cls.look_at
 
     @abstractmethod
     def subjects(self, view: View) -> tuple[str, ...]:

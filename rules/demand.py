@@ -138,27 +138,32 @@ class Demand:
             self._fill(self._meters[tenant], contract, version, span)
 
     def _fill(self, meter: Meter, contract: Contract, version: Version, span: Span) -> None:
+        """Add a span to the open block, and judge the block where it ends, or where the contract ends it."""
         rolls = version.limit.method is Method.ROLLING
         step_ms = version.limit.subinterval_ms if rolls else version.limit.block_ms
-        starts = block_start_ms(span.from_ms, step_ms, self._zone) == span.from_ms
+        # A part never spans a border of any version's blocks: an amendment may change their length.
+        grids = _grids_ms(contract)
+        starts = any(block_start_ms(span.from_ms, grid, self._zone) == span.from_ms for grid in grids)
         if meter.parts and not starts and meter.parts[-1].to_ms == span.from_ms:
             meter.parts[-1].add(span)
         else:
             meter.parts.append(span)
-        if block_end_ms(span.from_ms, step_ms, self._zone) > span.to_ms:
+        # What is left of a rolling block by the end of its contract is no demand that anybody agreed on.
+        is_last = not rolls and not _binds_blocks(contract, span.to_ms)
+        if block_end_ms(span.from_ms, step_ms, self._zone) > span.to_ms and not is_last:
             return
         meter.closed = self._close(meter, contract, version, span.to_ms)
-        oldest_ms = span.to_ms - version.limit.block_ms + step_ms if rolls else span.to_ms
+        oldest_ms = span.to_ms - max(v.limit.block_ms for v in contract.versions if v.limit.binds_blocks)
         while meter.parts and meter.parts[0].from_ms < oldest_ms:
             meter.parts.popleft()
 
     def _close(self, meter: Meter, contract: Contract, version: Version, at_ms: int) -> Closed | None:
-        """Judge the block that ends now, over the part of it in which a contract was in force."""
+        """Judge the block that ends now, over the part of it in which a contract bound blocks."""
         if version.limit.method is Method.ROLLING:
             start_ms = at_ms - version.limit.block_ms
         else:
             start_ms = block_start_ms(at_ms - 1, version.limit.block_ms, self._zone)
-        start_ms = max(start_ms, contract.versions[0].from_ms)
+        start_ms = max(start_ms, _bound_since_ms(contract, at_ms - 1))
         allowance = contract.limit_integral(start_ms, at_ms)
         if allowance is None or at_ms <= start_ms:
             return meter.closed
@@ -220,9 +225,18 @@ class Demand:
             past = (closed.verdict, closed.demand_kw, closed.limit_kw, closed.coverage)
         version = contract.version_at(at_ms) if contract else None
         if meter is None or contract is None or version is None or not version.limit.binds_blocks:
-            return (CLEAR, *past[1:], CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
+            # The last block of all is a fact for as long as another one would have taken to follow it.
+            stands = closed is not None and at_ms - closed.to_ms < _last_block_ms(contract, closed.to_ms)
+            return (past[0] if stands else CLEAR, *past[1:], CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
+        if closed is not None and closed.to_ms <= _bound_since_ms(contract, at_ms):
+            # How a block of an earlier clause ended says nothing once another clause came between.
+            past = (CLEAR, math.nan, math.nan, math.nan)
         start_ms, end_ms = self._open_block(version, at_ms)
-        start_ms = max(start_ms, contract.versions[0].from_ms)
+        start_ms = max(start_ms, _bound_since_ms(contract, at_ms))
+        until_ms = _bound_until_ms(contract, at_ms, end_ms)
+        if until_ms < end_ms and version.limit.method is Method.ROLLING:
+            return (*past, CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
+        end_ms = until_ms
         allowance = contract.limit_integral(start_ms, end_ms)
         if allowance is None:
             return (*past, CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
@@ -292,3 +306,43 @@ def _foresee(span: Span, allowance: int) -> int:
     if span.high is not None and span.high <= allowance:
         return CLEAR
     return UNKNOWN
+
+
+def _grids_ms(contract: Contract) -> set[int]:
+    """Return every length at which blocks or subintervals of some version begin [ms]."""
+    return {
+        version.limit.subinterval_ms if version.limit.method is Method.ROLLING else version.limit.block_ms
+        for version in contract.versions
+        if version.limit.binds_blocks
+    }
+
+
+def _binds_blocks(contract: Contract, at_ms: int) -> bool:
+    """Tell whether a contract is in force that judges blocks."""
+    version = contract.version_at(at_ms)
+    return version is not None and version.limit.binds_blocks
+
+
+def _bound_since_ms(contract: Contract, at_ms: int) -> int:
+    """Return since when the versions up to the one in force at a moment have judged blocks [ms]."""
+    since_ms = at_ms
+    for version in reversed([version for version in contract.versions if version.from_ms <= at_ms]):
+        if not version.limit.binds_blocks:
+            break
+        since_ms = version.from_ms
+    return since_ms
+
+
+def _bound_until_ms(contract: Contract, at_ms: int, end_ms: int) -> int:
+    """Return when a block ends: at `end_ms`, or sooner where the contract stops judging blocks."""
+    stops = [change for change in contract.changes_ms() if at_ms < change < end_ms]
+    return next((stop for stop in sorted(stops) if not _binds_blocks(contract, stop)), end_ms)
+
+
+def _last_block_ms(contract: Contract | None, closed_ms: int) -> int:
+    """Return how long it is from one judgement to the next, where the last one was [ms]."""
+    version = contract.version_at(closed_ms - 1) if contract else None
+    if version is None:
+        return 0
+    rolls = version.limit.method is Method.ROLLING
+    return version.limit.subinterval_ms if rolls else version.limit.block_ms

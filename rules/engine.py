@@ -15,17 +15,18 @@ import numpy as np
 
 from facility.graph import Graph
 from facility.points import Point
-from facility.readings import Batch
+from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms import Bank, Transition
 from rules.base import CANNOT_VERIFY, Findings, Rule, Severity, Verdict
 from rules.demand import Demand
 from rules.draw import Draw, Tolerance, find_draw
 from rules.knowledge import Knowledge, Timing
-from rules.layout import Layout, LayoutBuilder
+from rules.layout import Layout
 from rules.queue import Queue, Queued
 from rules.racks import Racks
 from rules.tenants import tenant_series, tenant_view
+from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED, View
 from store.entries import Entry, Known, Mark, MarkKind
 from store.series import TenantDraw
@@ -83,8 +84,8 @@ class Engine:
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
         draw: What each tenant drew at that tick; None before the first.
-        recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
-            it has, no tick is evaluated.
+        recovering: Brokers whose collector began anew and has not read yet what was kept for it, each with
+            since when it was away [ms]: until it has, no tick is evaluated.
         behind: Brokers of which what arrives may be old.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
     """
@@ -106,7 +107,7 @@ class Engine:
         )
         self.judges = tuple(_judge(rule) for rule in rules)
         self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
-        self.knowledge = Knowledge(timings)
+        self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
         self.points: dict[int, Point] = {}
         self._graph = Graph()
@@ -118,8 +119,8 @@ class Engine:
         self._layout_until_ms = 0
         self.draw: Draw | None = None
         self.began_ms = 0
-        self.queue = Queue()
-        self.recovering: set[str] = set()
+        self.queue = Queue(lateness_ms)
+        self.recovering: dict[str, int] = {}
         self.behind: set[str] = set()
         self.seq = 0
         self.tick_ms: int | None = None
@@ -136,12 +137,12 @@ class Engine:
         Returns:
             What those ticks brought.
         """
-        steps = [] if self.recovering else self._run(entry.stamp_ms - self._lateness_ms - 1)
+        steps = [] if self.recovering else self._run(_until_ms(entry) - self._lateness_ms - 1)
         self.seq = entry.seq
         match entry.content:
             case Batch() as batch:
                 self._begin(entry.stamp_ms)
-                self.queue.put(Queued.readings(batch, is_backlog=bool(self.behind)))
+                self.queue.put_readings(batch, is_backlog=bool(self.behind))
             case Mark() as mark:
                 self._begin(entry.stamp_ms)
                 steps += self._take_mark(mark, entry.stamp_ms)
@@ -169,17 +170,24 @@ class Engine:
                 self._builder = None
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> list[Step]:
-        """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
+        """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it.
+
+        What the broker kept is judged at the time that it is of. So whatever happens to a connection in a
+        recovery counts from when the collector was away: later, it would hold back what is older.
+        """
+        effective_ms = stamp_ms
         if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
-            self.recovering.add(mark.broker)
+            self.recovering.setdefault(mark.broker, mark.since_ms)
         if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.behind.discard(mark.broker)
         else:
             self.behind.add(mark.broker)
-        effective_ms = mark.since_ms if mark.broker in self.recovering else stamp_ms
-        self.queue.put(Queued(mark, min(effective_ms, stamp_ms)))
+        if mark.broker in self.recovering:
+            is_lost = mark.kind is MarkKind.LOST
+            effective_ms = mark.since_ms if is_lost else self.recovering[mark.broker]
+        self.queue.put(Queued(mark, min(effective_ms, stamp_ms), mark.broker in self.recovering))
         if mark.broker in self.recovering and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
-            self.recovering.discard(mark.broker)
+            del self.recovering[mark.broker]
             return [] if self.recovering else self._run(stamp_ms - self._lateness_ms - 1)
         return []
 
@@ -199,7 +207,7 @@ class Engine:
         before_ms = at_ms if self.tick_ms is None else self.tick_ms
         for item in self.queue.due(at_ms):
             if isinstance(item.content, Mark):
-                self._apply(item.content)
+                self._apply(item.content, is_recovery=item.is_backlog)
             else:
                 self.knowledge.hear(item.content, is_backlog=item.is_backlog)
         layout = self._layout_at(at_ms)
@@ -219,13 +227,16 @@ class Engine:
         draws = tenant_series(view) if at_ms % SERIES_MS == 0 else ()
         return Step(at_ms=at_ms, seq=self.seq, changes=changes, draws=draws, view=view if changes else None)
 
-    def _apply(self, mark: Mark) -> None:
+    def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
             case MarkKind.STARTED | MarkKind.OVERLOADED:
                 self.knowledge.break_stream(mark.broker, is_lossless=True)
             case MarkKind.CONNECTED:
                 self.knowledge.break_stream(mark.broker, is_lossless=True)
-                self.knowledge.connect(mark.broker, is_connected=True)
+                if is_recovery:
+                    self.knowledge.resume(mark.broker)
+                else:
+                    self.knowledge.connect(mark.broker, is_connected=True)
             case MarkKind.SESSION_LOST:
                 self.knowledge.break_stream(mark.broker, is_lossless=False)
                 self.knowledge.connect(mark.broker, is_connected=True)
@@ -261,7 +272,7 @@ class Engine:
             told += bank.tell(changes, self._suppressed(judge, bank, view), found, view.at_ms)
         return tuple(told)
 
-    def _suppressed(self, judge: Judge, bank: Bank, view: View) -> np.ndarray | None:
+    def _suppressed(self, judge: Judge, bank: Bank, view: View) -> BoolArray | None:
         if bank is judge.bank:
             return judge.rule.suppressed(view, self._is_active)
         teller = judge.rule.unknown_told_by
@@ -270,9 +281,19 @@ class Engine:
         other = self._rule_banks[teller]
         return other.is_active | other.is_pending
 
-    def _is_active(self, rule: str) -> np.ndarray:
+    def _is_active(self, rule: str) -> BoolArray | None:
         bank = self._rule_banks.get(rule)
-        return np.zeros(0, np.bool_) if bank is None else bank.is_active
+        return None if bank is None else bank.is_active
+
+
+def _until_ms(entry: Entry) -> int:
+    """Return up to when ticks use nothing of an entry, nor of what comes because of it [ms].
+
+    Where a collector begins anew, that is from when it was away on: what the broker kept is of that time.
+    """
+    if isinstance(entry.content, Mark) and entry.content.kind is MarkKind.STARTED:
+        return min(entry.stamp_ms, entry.content.since_ms)
+    return entry.stamp_ms
 
 
 def _judge(rule: Rule) -> Judge:

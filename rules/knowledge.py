@@ -1,38 +1,44 @@
 """What is known of every point: its last value, when it was heard, and whether that still holds.
 
-A value is *certain* while its source would have told us otherwise, and *fresh* while it counts as heard:
+A value is *certain* while it is the value now, and *fresh* while it counts as heard:
 
-- a source that publishes on change: while its broker is connected, its publisher is alive (heartbeat within
-  three periods, stream not unusually silent) and the value was heard within its repeat time and a tenth;
-- a periodic source: certain for one period and its jitter, fresh for three periods and at least 5 s.
+- a source that publishes on change is fresh while its broker is connected, its publisher is alive and the
+  value was heard within its repeat time and a tenth; its value is certain while, besides, its stream is sure:
+  heard so lately that a change would have come (`rules.streams`). Once it is not, the value stays certain for
+  as long as the point itself usually lets pass between two values: who speaks every minute is not missed
+  after a second;
+- a periodic source is fresh for three periods and at least 5 s; its value is certain until the next is due,
+  which its own habit tells: a period, and as much more as it is usually late, at most its jitter.
 
-After a break in a stream of quality of service 0 a value is neither until it is heard again. Source: domain
-facts, section 7.2; design, sections 4 and 6.
+After a break in a stream of quality of service 0, and after the death of a publisher, a value is neither
+until it is heard again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.points import Cadence, Point
-from facility.readings import Batch, BoolArray, ByteArray, Flag, FloatArray, IntArray, Quality
+from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.units import Dimension
 from rules.draw import Known
 from rules.layout import Index
-from rules.streams import NEVER, Stream
+from rules.pointstate import PointState
+from rules.streams import NEVER, SEASON_MS, Stream, Streams
 
 PROMPT_MS: Final = 2_000
 """A reading that took less than this is dated by its source; one that took longer, by its arrival, for a
-slow clock is then likelier than a slow network (the clock warning of domain facts, section 7.2)."""
+slow clock is then likelier than a slow network (our choice)."""
 BACKLOG_MS: Final = 30_000
-"""A reading that took longer than this is old, not slow (the bad clock of domain facts, section 7.2)."""
+"""A reading that took longer than this is old, not slow (our choice)."""
 
 REPEAT_MARGIN: Final = 1.1
-"""How much later than promised a repeated value may come: 110 s for 100 s (domain facts, section 7.2)."""
+"""How much later than promised a repeated value may come: 110 s for the 100 s of the DSX bus (our choice)."""
 MISSED_PERIODS: Final = 3
 LEAST_FRESH_MS: Final = 5_000
 
@@ -45,7 +51,7 @@ class Timing:
         repeat_ms: How often an unchanged value is repeated [ms].
         heartbeat_ms: How often a heartbeat comes [ms].
         period_ms: How often a periodic source publishes [ms].
-        certain_ms: How long a periodic value stands for the power now [ms].
+        certain_ms: How long a periodic value stands for the power now, at most [ms].
     """
 
     repeat_ms: int
@@ -54,81 +60,44 @@ class Timing:
     certain_ms: int
 
 
-@dataclass(slots=True)
-class _Columns:
-    """One place for each point."""
-
-    power: IntArray
-    value: FloatArray
-    source_ms: IntArray
-    heard_ms: IntArray
-    quality: ByteArray
-    at_most_once: BoolArray
-    heard_since_break: BoolArray
-    stream: Index
-    is_power: BoolArray
-    is_periodic: BoolArray
-    is_heartbeat: BoolArray
-    fresh_ms: IntArray
-    certain_ms: IntArray
-
-
-_FILL: Final = {
-    "power": (np.int64, 0),
-    "value": (np.float64, np.nan),
-    "source_ms": (np.int64, NEVER),
-    "heard_ms": (np.int64, NEVER),
-    "quality": (np.uint8, Quality.NO_VALUE),
-    "at_most_once": (np.bool_, False),
-    "heard_since_break": (np.bool_, False),
-    "stream": (np.intp, 0),
-    "is_power": (np.bool_, False),
-    "is_periodic": (np.bool_, False),
-    "is_heartbeat": (np.bool_, False),
-    "fresh_ms": (np.int64, 0),
-    "certain_ms": (np.int64, 0),
-}
-
-
 class Knowledge:
     """What is known of every point.
 
-    Attributes:
-        streams: The streams, by name.
+    Args:
+        timings: When points are published, by the broker's name.
+        lateness_ms: How long a tick waits for readings on their way [ms].
     """
 
-    def __init__(self, timings: Mapping[str, Timing]) -> None:
-        """Start with nothing known.
-
-        Args:
-            timings: When points are published, by the broker's name.
-        """
+    def __init__(self, timings: Mapping[str, Timing], lateness_ms: int = 0) -> None:
         self._timings = timings
-        self._points = _Columns(**{name: np.full(64, fill, kind) for name, (kind, fill) in _FILL.items()})
-        self.streams: dict[str, Stream] = {}
-        self._stream_list: list[Stream] = []
-        self._connected: dict[str, bool] = {}
+        self._lateness_ms = lateness_ms
+        self._points = PointState.empty()
+        self._streams = Streams(lateness_ms)
+        self._season_ms = NEVER
+        self._watched: Index | None = None
 
     # What becomes known ---------------------------------------------------------------
 
     def add(self, number: int, point: Point) -> None:
         """Take in a point, or what became known better of it."""
-        self._grow(number + 1)
-        columns = self._points
-        stream = self._stream(point.stream)
+        points, stream = self._points, self._stream(point.stream)
+        points.grow(number + 1)
         timing = self._timings[stream.broker]
-        columns.stream[number] = stream.place
-        columns.is_power[number] = point.measures.dimension is Dimension.POWER
-        columns.is_heartbeat[number] = point.is_heartbeat
-        columns.is_periodic[number] = point.cadence is Cadence.PERIODIC
+        points.stream[number] = stream.place
+        points.is_power[number] = point.measures.dimension is Dimension.POWER
+        points.is_watched[number] = point.is_boundary
+        points.is_heartbeat[number] = point.is_heartbeat
+        points.is_periodic[number] = point.cadence is Cadence.PERIODIC
         if point.cadence is Cadence.PERIODIC:
-            columns.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
-            columns.certain_ms[number] = timing.certain_ms
+            points.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
+            points.certain_ms[number] = timing.certain_ms
+            points.period_ms[number] = min(timing.period_ms, timing.certain_ms)
         else:
             repeat_ms = round(timing.repeat_ms * REPEAT_MARGIN)
-            columns.fresh_ms[number] = columns.certain_ms[number] = repeat_ms
+            points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
         if point.is_heartbeat:
-            stream.has_heartbeat = True
+            self._streams.set_heartbeat(stream)
+        self._watched = None
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -145,50 +114,89 @@ class Knowledge:
             self._doubt(batch, refused)
 
     def _hear(self, batch: Batch, *, is_backlog: bool) -> None:
-        columns = self._points
-        point, source, received = batch.point, batch.source_ms, batch.received_ms
-        lag = received - source
+        points, point, source = self._points, batch.point, batch.source_ms
+        lag = batch.received_ms - source
         retained = (batch.flags & Flag.RETAINED) != 0
         slow_clock = (lag > PROMPT_MS) & (lag <= BACKLOG_MS) & ~retained & (not is_backlog)
-        heard = np.where(slow_clock | (lag < 0), received, source)
-        self._hear_streams(batch, heard)
+        by_arrival = slow_clock | (lag < 0)
+        heard = np.where(by_arrival, batch.received_ms, source)
+        prompt = np.where(by_arrival | retained | (lag > PROMPT_MS) | is_backlog, 0, lag)
+        self._hear_streams(batch, heard, prompt, ~retained)
+        self._learn_habits(point, heard, prompt)
         # Within a batch the newest of a point is last after a stable sort by source time, and numpy
         # keeps the last of several values assigned to one place.
-        rows = np.argsort(source, kind="stable")
-        rows = rows[source[rows] >= columns.source_ms[point[rows]]]
+        in_order = (source[1:] >= source[:-1]).all()
+        rows = np.arange(len(source)) if in_order else np.argsort(source, kind="stable")
+        rows = rows[source[rows] >= points.source_ms[point[rows]]]
         newest = point[rows]
-        columns.source_ms[newest] = source[rows]
-        columns.quality[newest] = batch.quality[rows]
+        # A value that was received before one that was refused does not take the doubt away.
+        in_doubt = batch.received_ms[rows] < points.doubted_ms[newest]
+        quality = np.where(in_doubt, Quality.REFUSED, batch.quality[rows]).astype(np.uint8)
+        points.source_ms[newest] = source[rows]
+        points.quality[newest] = quality
+        points.heard_ms[newest] = np.maximum(points.heard_ms[newest], heard[rows])
+        points.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
+        points.heard_since_break[newest] = True
         valued = rows[~np.isnan(batch.value[rows])]
-        columns.value[point[valued]] = batch.value[valued]
-        power = valued[columns.is_power[point[valued]]]
-        columns.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
-        columns.heard_ms[newest] = np.maximum(columns.heard_ms[newest], heard[rows])
-        columns.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
-        columns.heard_since_break[newest] = True
+        points.value[point[valued]] = batch.value[valued]
+        # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
+        points.beyond_rating[newest[quality == Quality.IMPLAUSIBLE]] = True
+        good = rows[batch.quality[rows] == Quality.GOOD]
+        trusted = point[good]
+        points.beyond_rating[trusted] = False
+        points.trusted_ms[trusted] = np.maximum(points.trusted_ms[trusted], heard[good])
+        power = good[points.is_power[trusted]]
+        points.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
 
-    def _hear_streams(self, batch: Batch, heard: IntArray) -> None:
-        stream_of = self._points.stream[batch.point]
-        for place in np.unique(stream_of).tolist():
-            rows = stream_of == place
-            stream = self._stream_list[place]
-            if stream.fell_silent:
-                # What it sent at most once meanwhile is gone: each of its points must be heard again.
-                stream.fell_silent = False
-                gone = (self._points.stream == place) & self._points.at_most_once
-                self._points.heard_since_break[gone] = False
-            stream.hear(int(heard[rows].min()), int(heard[rows].max()))
-            beats = heard[rows & self._points.is_heartbeat[batch.point]]
-            if len(beats):
-                stream.heartbeat_ms = max(stream.heartbeat_ms, int(beats.max()))
+    def _hear_streams(self, batch: Batch, heard: IntArray, lag: IntArray, is_live: BoolArray) -> None:
+        """Note which publishers spoke; what the broker retained for anybody is no sign of life."""
+        points = self._points
+        if not is_live.all():
+            batch, heard, lag = batch.take(is_live), heard[is_live], lag[is_live]
+            if not len(batch):
+                return
+        stream_of = points.stream[batch.point]
+        back, risen = self._streams.hear(stream_of, heard, lag, points.is_heartbeat[batch.point])
+        if len(back):
+            # What it sent at most once meanwhile is gone: each of its points must be heard again.
+            gone = np.isin(points.stream, back) & points.at_most_once
+            points.heard_since_break[gone | np.isin(points.stream, risen)] = False
+
+    def _learn_habits(self, point: NDArray[np.int32], heard: IntArray, lag: IntArray) -> None:
+        """Note how long points pause between two readings, and are on their way.
+
+        What was longer than a periodic source may be late was a loss; and what was missed while the stream
+        was not sure is not known. Neither is a habit.
+        """
+        points = self._points
+        watched = points.is_watched[point]
+        point, heard, lag = point[watched], heard[watched], lag[watched]
+        if (point[1:] <= point[:-1]).any():
+            order = np.lexsort((heard, point))
+            point, heard, lag = point[order], heard[order], lag[order]
+        before = points.heard_ms[point]
+        again = np.flatnonzero(point[1:] == point[:-1]) + 1
+        before[again] = heard[again - 1]
+        gap = heard - before
+        is_loss = before < self._streams.unsure_ms[points.stream[point]]
+        gap[np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)] = 0
+        if len(again):
+            np.maximum.at(points.gap_ms, point, gap)
+            np.maximum.at(points.lag_ms, point, lag)
+        else:
+            points.gap_ms[point] = np.maximum(points.gap_ms[point], gap)
+            points.lag_ms[point] = np.maximum(points.lag_ms[point], lag)
 
     def _doubt(self, batch: Batch, refused: BoolArray) -> None:
         """Note values that were refused, unless a good one of the point came after them."""
+        points = self._points
+        np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
         for row in np.flatnonzero(refused):
             point = batch.point[row]
             later = (batch.point[row + 1 :] == point) & ~refused[row + 1 :]
             if not later.any():
-                self._points.quality[point] = Quality.REFUSED
+                points.quality[point] = Quality.REFUSED
+                points.doubted_ms[point] = batch.received_ms[row]
 
     def break_stream(self, broker: str, *, is_lossless: bool) -> None:
         """Note that part of a broker's stream was not received.
@@ -197,84 +205,101 @@ class Knowledge:
             broker: The broker's name.
             is_lossless: Whether what is published at least once is whole nevertheless.
         """
-        columns = self._points
-        places = [stream.place for stream in self._stream_list if stream.broker == broker]
-        touched = np.isin(columns.stream, places)
+        points = self._points
+        touched = np.isin(points.stream, self._streams.of_broker(broker))
         if is_lossless:
-            touched &= columns.at_most_once
-        columns.heard_since_break[touched] = False
+            touched &= points.at_most_once
+        points.heard_since_break[touched] = False
 
     def connect(self, broker: str, *, is_connected: bool) -> None:
         """Note that the connection to a broker was made or lost."""
-        self._connected[broker] = is_connected
-        for stream in self._stream_list:
-            if stream.broker == broker:
-                stream.is_connected = is_connected
-                if is_connected:
-                    stream.restart()
+        self._streams.connect(broker, is_connected=is_connected)
+
+    def resume(self, broker: str) -> None:
+        """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
+        self._streams.resume(broker)
 
     # What is known --------------------------------------------------------------------
 
     def at(self, at_ms: int) -> Known:
-        """Return what is known of every point at a moment [ms]."""
-        columns = self._points
-        alive = np.array([stream.check(at_ms) for stream in self._stream_list] or [False], np.bool_)
-        age = at_ms - columns.heard_ms
-        trusted = (columns.quality == Quality.GOOD) & columns.heard_since_break & alive[columns.stream]
+        """Return what is known of every point at a moment [ms].
+
+        Only points that a draw may be summed of are looked at; the others count as neither certain nor fresh.
+        """
+        points = self._points
+        self._begin_season(at_ms)
+        sure, alive = self._streams.at(at_ms)
+        certain, fresh = np.zeros((2, len(points.power)), np.bool_)
+        watched = self._watched_points()
+        if len(watched):
+            stream = points.stream[watched]
+            trusted = (points.quality[watched] == Quality.GOOD) & points.heard_since_break[watched]
+            trusted &= alive[stream]
+            age = at_ms - points.heard_ms[watched]
+            periodic = points.is_periodic[watched]
+            lasts = points.certain_ms[watched]
+            if periodic.any():
+                lasts = np.where(periodic, self._period_now(watched), lasts)
+            if not sure.all():
+                trusted_now = trusted & (sure[stream] | periodic | self._is_usual(watched, stream, at_ms))
+            else:
+                trusted_now = trusted
+            certain[watched] = trusted_now & (age < lasts)
+            fresh[watched] = trusted & (age <= points.fresh_ms[watched])
         return Known(
-            power=columns.power,
-            is_certain=trusted & (age < columns.certain_ms),
-            is_fresh=trusted & (age <= columns.fresh_ms),
-            beyond_rating=columns.quality == Quality.IMPLAUSIBLE,
+            power=points.power, is_certain=certain, is_fresh=fresh, beyond_rating=points.beyond_rating
         )
 
-    @property
-    def heard_ms(self) -> IntArray:
-        """When each point was last heard [ms], `NEVER` where it never was; shape (points,)."""
-        return self._points.heard_ms
+    def _period_now(self, watched: Index) -> IntArray:
+        """Return how long after a periodic reading the next may come, by the habit of its source [ms]."""
+        points = self._points
+        gap = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
+        lag = np.maximum(points.lag_ms[watched], points.lag_before_ms[watched])
+        pause: IntArray = np.maximum(gap, points.period_ms[watched]) + np.maximum(lag - self._lateness_ms, 0)
+        return pause
+
+    def _is_usual(self, watched: Index, stream: Index, at_ms: int) -> BoolArray:
+        """Tell which points usually say nothing for as long as their stream is silent now."""
+        points, heard = self._points, self._streams.heard_ms[stream]
+        habit = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
+        usual: BoolArray = at_ms - heard < np.maximum(habit, heard - points.heard_ms[watched])
+        return usual
+
+    def _begin_season(self, at_ms: int) -> None:
+        points = self._points
+        if at_ms - self._season_ms < SEASON_MS:
+            return
+        self._season_ms = at_ms
+        points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
+        points.lag_before_ms, points.lag_ms = points.lag_ms, np.zeros_like(points.lag_ms)
+
+    def _watched_points(self) -> Index:
+        if self._watched is None:
+            self._watched = np.flatnonzero(self._points.is_watched)
+        return self._watched
 
     @property
-    def source_ms(self) -> IntArray:
-        """When each point's last value was measured [ms], `NEVER` where it has none; shape (points,)."""
-        return self._points.source_ms
-
-    # Inside ---------------------------------------------------------------------------
+    def trusted_ms(self) -> IntArray:
+        """When each point was last heard with a value to be trusted [ms], `NEVER` where it never was."""
+        return self._points.trusted_ms
 
     def _stream(self, name: str) -> Stream:
-        if name not in self.streams:
-            broker = name.partition(":")[0]
-            timing = self._timings[broker]
-            stream = Stream(
-                place=len(self._stream_list),
-                broker=broker,
-                heartbeat_period_ms=timing.heartbeat_ms,
-                repeat_ms=round(timing.repeat_ms * REPEAT_MARGIN),
-                is_connected=self._connected.get(broker, True),
-            )
-            self.streams[name] = stream
-            self._stream_list.append(stream)
-        return self.streams[name]
-
-    def _grow(self, points: int) -> None:
-        have = len(self._points.power)
-        if points <= have:
-            return
-        more = max(points, 2 * have) - have
-        for name, (kind, fill) in _FILL.items():
-            column = getattr(self._points, name)
-            setattr(self._points, name, np.concatenate([column, np.full(more, fill, kind)]))
+        timing = self._timings[name.partition(":")[0]]
+        return self._streams.get(
+            name,
+            heartbeat_period_ms=timing.heartbeat_ms,
+            repeat_ms=round(timing.repeat_ms * REPEAT_MARGIN),
+        )
 
     # A snapshot -----------------------------------------------------------------------
 
-    def save(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return everything as arrays and as plain values."""
-        arrays = {name: getattr(self._points, name).copy() for name in _FILL}
-        streams = {name: asdict(stream) for name, stream in self.streams.items()}
-        return arrays, {"streams": streams, "connected": dict(self._connected)}
+        return self._points.save(), self._streams.save() | {"season_ms": self._season_ms}
 
-    def load(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
+    def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
-        self._points = _Columns(**{name: arrays[name].copy() for name in _FILL})
-        self._connected = dict(values["connected"])
-        self.streams = {name: Stream(**stream) for name, stream in values["streams"].items()}
-        self._stream_list = sorted(self.streams.values(), key=lambda stream: stream.place)
+        self._points = PointState.load(arrays)
+        self._streams.load(values)
+        self._season_ms = values["season_ms"]
+        self._watched = None

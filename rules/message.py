@@ -58,7 +58,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         "limit": _number(change.limit),
         "peak": _number(change.peak),
         "unit": rule.unit,
-        "look_at": rule.look_at,
+        "look_at": rule.look_at_of(change.rule),
     }
     if change.subject in view.tenants.ids:
         facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
@@ -110,10 +110,13 @@ def _headline(facts: dict[str, Any]) -> str:
     word = facts["severity"].upper()
     if facts["rule"].endswith(CANNOT_VERIFY) and "draw_low_kw" in facts:
         return f"[{word}] {name}: {title}, draw {_between(facts)}, limit {_power(facts['limit'] or 0, 'kW')}"
-    if facts["value"] is None or facts["limit"] is None or not facts["limit"]:
+    if facts["value"] is None:
         return f"[{word}] {name}: {title}"
-    value, limit = _power(facts["value"], facts["unit"]), _power(facts["limit"], facts["unit"])
-    return f"[{word}] {name}: {title}, {value} of {limit}"
+    value = _power(facts["value"], facts["unit"])
+    if not facts["limit"]:
+        return f"[{word}] {name}: {title}, {value}"
+    between = " of " if facts["unit"] == "kW" else ", limit "
+    return f"[{word}] {name}: {title}, {value}{between}{_power(facts['limit'], facts['unit'])}"
 
 
 def _text(facts: dict[str, Any], site: Site) -> str:
@@ -122,12 +125,15 @@ def _text(facts: dict[str, Any], site: Site) -> str:
     lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
     if facts["peak"] is not None and facts["limit"] and facts["change"] == Change.RETURNED:
         lines.append(f"peak: {_power(facts['peak'], facts['unit'])}")
+    elif facts["unit"] == "kW" and facts["value"] and facts["limit"] and facts["value"] > facts["limit"]:
+        lines.append(f"over: {_over(facts['value'], facts['limit'])}")
     if "draw_low_kw" in facts:
         lines += _draw_lines(facts)
     if facts.get("silent_racks"):
         named = ", ".join(facts["silent_examples"])
         more = " and more" if facts["silent_racks"] > len(facts["silent_examples"]) else ""
-        lines.append(f"silent: {facts['silent_racks']} racks: {named}{more}")
+        racks = "1 rack" if facts["silent_racks"] == 1 else f"{facts['silent_racks']} racks"
+        lines.append(f"silent: {racks}: {named}{more}")
     if facts["change"] != Change.RETURNED:
         lines.append(f"look at: {facts['look_at']}")
     return "\n".join(lines)
@@ -145,8 +151,16 @@ def _draw_lines(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _over(value_kw: float, limit_kw: float) -> str:
+    """Return by how much a limit is exceeded, to the watt."""
+    over_kw = value_kw - limit_kw
+    return f"{over_kw:,.3f} kW, {over_kw / limit_kw:.2%} of the limit".replace("%", " %")
+
+
 def _between(facts: dict[str, Any]) -> str:
     low, high = _power(facts["draw_low_kw"], "kW"), facts["draw_high_kw"]
+    if facts["draw_low_kw"] == high:
+        return f"exactly {low}"
     return f"at least {low}" if high is None else f"between {low} and {_power(high, 'kW')}"
 
 

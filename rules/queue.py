@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from numpy import minimum
+import numpy as np
 
-from facility.readings import Batch, IntArray
+from facility.readings import Batch, IntArray, Quality
 from store.entries import Mark
 
 
@@ -19,39 +19,41 @@ class Queued:
     Attributes:
         content: Which.
         from_ms: When the first of it counts [ms].
-        is_backlog: Whether the broker kept it while we were away.
+        is_backlog: Whether the broker kept it while we were away; of a mark, whether the collector began
+            anew and is reading what was kept.
     """
 
     content: Batch | Mark
     from_ms: int
     is_backlog: bool = False
 
-    @classmethod
-    def readings(cls, batch: Batch, *, is_backlog: bool) -> Queued:
-        """Return readings, which count from their source time on, but not before they were received."""
-        return cls(batch, int(_due_ms(batch).min()), is_backlog)
-
-    def split(self, at_ms: int) -> tuple[Batch, Queued | None]:
-        """Part readings into those that count at a moment and those that do not yet."""
-        assert isinstance(self.content, Batch)  # noqa: S101 - marks are not split
-        due = _due_ms(self.content) <= at_ms
-        if due.all():
-            return self.content, None
-        if not due.any():
-            return Batch.empty(), self
-        later = Queued.readings(self.content.take(~due), is_backlog=self.is_backlog)
-        return self.content.take(due), later
-
 
 class Queue:
-    """What does not count yet, in the order of the journal."""
+    """What does not count yet, in the order of the journal.
 
-    def __init__(self) -> None:
+    Args:
+        lateness_ms: How long a tick waits for readings on their way [ms].
+
+    Attributes:
+        items: What it is.
+    """
+
+    def __init__(self, lateness_ms: int) -> None:
+        self._lateness_ms = lateness_ms
         self.items: deque[Queued] = deque()
 
     def put(self, item: Queued) -> None:
         """Add what comes next."""
         self.items.append(item)
+
+    def put_readings(self, batch: Batch, *, is_backlog: bool) -> None:
+        """Add readings that come next.
+
+        Args:
+            batch: The readings.
+            is_backlog: Whether the broker kept them while we were away.
+        """
+        self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog))
 
     def due(self, at_ms: int) -> Iterator[Queued]:
         """Yield what counts at a moment, and keep the rest.
@@ -68,13 +70,28 @@ class Queue:
                     break
                 yield item
                 continue
-            ready, later = item.split(at_ms)
+            ready, later = self._split(item.content, item, at_ms)
             if len(ready):
                 yield Queued(ready, item.from_ms, item.is_backlog)
             if later is not None:
                 kept.append(later)
         self.items.extendleft(reversed(kept))
 
+    def _split(self, batch: Batch, item: Queued, at_ms: int) -> tuple[Batch, Queued | None]:
+        """Part readings into those that count at a moment and those that do not yet."""
+        due_ms = self._due_ms(batch)
+        due = due_ms <= at_ms
+        if due.all():
+            return batch, None
+        if not due.any():
+            return Batch.empty(), item
+        return batch.take(due), Queued(batch.take(~due), int(due_ms[~due].min()), item.is_backlog)
 
-def _due_ms(batch: Batch) -> IntArray:
-    return minimum(batch.source_ms, batch.received_ms)
+    def _due_ms(self, batch: Batch) -> IntArray:
+        """Return when readings count: from their source time on, but not before they were received.
+
+        Nobody knows of what time a refused value was; it may be as old as what a tick waits for.
+        """
+        due_ms: IntArray = np.minimum(batch.source_ms, batch.received_ms)
+        refused = batch.quality == Quality.REFUSED
+        return np.where(refused, due_ms - self._lateness_ms, due_ms) if refused.any() else due_ms

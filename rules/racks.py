@@ -11,8 +11,9 @@ from facility.points import Point
 from facility.readings import IntArray
 from rules.draw import Known
 from rules.knowledge import Knowledge
-from rules.layout import UNMETERED, LayoutBuilder
+from rules.layout import UNMETERED
 from rules.streams import NEVER
+from rules.units import LayoutBuilder
 from rules.view import RackView
 
 
@@ -35,6 +36,11 @@ class Racks:
             for rack, found in zip(builder.racks, elements, strict=True)
         }
         self._groups = builder.groups(streams)
+        places = list(self._groups.values())
+        self._members = np.concatenate([np.zeros(0, np.intp), *places])
+        self._group_starts = np.cumsum([0, *map(len, places)], dtype=np.intp)[: len(places)]
+        self._metered = self._points != UNMETERED
+        self._is_single = len(self._points) == len(self._starts)
 
     def view(self, knowledge: Knowledge, known: Known, at_ms: int, began_ms: int) -> RackView:
         """Return every rack at a moment.
@@ -45,21 +51,20 @@ class Racks:
             at_ms: The moment [ms].
             began_ms: Since when a rack that was never heard has been silent [ms].
         """
-        if not len(self._points):
-            nothing = np.zeros(0, np.int64)
-            return RackView(
-                ids=self.ids, is_silent=np.zeros(0, np.bool_), silent_ms=nothing, draw=nothing, groups={}
-            )
-        metered = self._points != UNMETERED
-        fresh = known.is_fresh[self._points] & metered
-        silent = ~np.logical_and.reduceat(fresh, self._starts)
-        heard = np.where(metered, knowledge.heard_ms[self._points], NEVER)
-        last = np.minimum.reduceat(heard, self._starts)
-        since = np.where(last == NEVER, began_ms, last)
+        fresh = known.is_fresh[self._points] & self._metered
+        draw = np.where(self._metered, known.power[self._points], 0)
+        heard = np.where(self._metered, knowledge.trusted_ms[self._points], NEVER)
+        if len(self._points) and not self._is_single:
+            fresh = np.logical_and.reduceat(fresh, self._starts)
+            draw = np.add.reduceat(draw, self._starts)
+            heard = np.minimum.reduceat(heard, self._starts)
+        since = np.where(heard == NEVER, began_ms, heard)
         return RackView(
             ids=self.ids,
-            is_silent=silent,
-            silent_ms=np.where(silent, at_ms - since, 0),
-            draw=np.add.reduceat(np.where(metered, known.power[self._points], 0), self._starts),
+            is_silent=~fresh,
+            silent_ms=np.where(fresh, 0, at_ms - since),
+            draw=draw,
             groups=self._groups,
+            members=self._members,
+            starts=self._group_starts,
         )

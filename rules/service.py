@@ -158,8 +158,8 @@ class RulesService:
             now_ms: The time [ms].
         """
         began_s = self._clock.monotonic_s()
-        self._source.promise(now_ms)
         try:
+            self._source.promise(now_ms)
             while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
                 for entry in entries:
                     self._unsaved += self._engine.take(entry)

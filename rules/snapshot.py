@@ -24,7 +24,8 @@ from rules.queue import Queued
 from store.entries import Entry, kind_of, pack, unpack
 
 FILE: Final = "engine.snapshot"
-VERSION: Final = 1
+VERSION: Final = 2
+_CHECKSUM_BYTES: Final = 4
 
 
 def save(engine: Engine, path: Path) -> None:
@@ -47,7 +48,7 @@ def save(engine: Engine, path: Path) -> None:
         "seq": engine.seq,
         "tick_ms": engine.tick_ms,
         "began_ms": engine.began_ms,
-        "recovering": sorted(engine.recovering),
+        "recovering": engine.recovering,
         "behind": sorted(engine.behind),
         "knowledge": knowledge,
         "demand": engine.demand.save(),
@@ -62,7 +63,7 @@ def save(engine: Engine, path: Path) -> None:
     body = buffer.getvalue()
     draft = path.with_suffix(".draft")
     with draft.open("wb") as file:
-        file.write(zlib.crc32(body).to_bytes(4, "little") + body)
+        file.write(zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little") + body)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
@@ -91,9 +92,11 @@ def load(engine: Engine, path: Path, known: list[Entry]) -> bool:
         data = path.read_bytes()
     except FileNotFoundError:
         return False
-    if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+    if len(data) <= _CHECKSUM_BYTES or zlib.crc32(data[_CHECKSUM_BYTES:]) != int.from_bytes(
+        data[:_CHECKSUM_BYTES], "little"
+    ):
         raise StoreCorrupt(str(path), "the checksum does not match")
-    with np.load(io.BytesIO(data[4:]), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(data[_CHECKSUM_BYTES:]), allow_pickle=False) as arrays:
         values = json.loads(arrays["values"].tobytes())
         if values["version"] != VERSION:
             raise StoreCorrupt(str(path), f"expected version {VERSION}, found {values['version']}")
@@ -116,7 +119,7 @@ def _restore(
         content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
         assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
         engine.queue.put(Queued(content, from_ms, is_backlog))
-    engine.recovering = set(values["recovering"])
+    engine.recovering = dict(values["recovering"])
     engine.behind = set(values["behind"])
     engine.seq, engine.tick_ms = values["seq"], values["tick_ms"]
     engine.began_ms = values["began_ms"]

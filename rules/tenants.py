@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rules.draw import Draw
+from rules.figures import PPM
 from rules.layout import Layout
 from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
 from store.series import TenantDraw
@@ -26,6 +27,7 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
         else NO_LIMIT
         for version in versions
     ]
+    pairs = list(zip(versions, limits, strict=True))
     has_units = np.zeros(len(layout.tenants), np.bool_)
     has_units[layout.tenant_rows] = True
     return TenantView(
@@ -35,8 +37,10 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
         high=found.high,
         limit=np.array(limits, np.int64),
         final=np.array(finals, np.int64),
-        warn_share=np.array([v.limit.warn_percent / 100 if v else 1.0 for v in versions]),
-        critical_share=np.array([v.limit.critical_percent / 100 if v else 1.0 for v in versions]),
+        warn=np.array([_level(limit, v.limit.warn_percent if v else 0) for v, limit in pairs], np.int64),
+        critical=np.array(
+            [_level(limit, v.limit.critical_percent if v else 0) for v, limit in pairs], np.int64
+        ),
         coverage=found.coverage,
         binds_instantly=np.array([v is not None and v.limit.binds_instantly for v in versions], np.bool_),
         binds_blocks=np.array([v is not None and v.limit.binds_blocks for v in versions], np.bool_),
@@ -44,6 +48,11 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
         has_racks=has_units,
         is_consistent=found.is_consistent,
     )
+
+
+def _level(limit: int, percent: float) -> int:
+    """Return a share of a limit [mW], rounded down; `NO_LIMIT` without one."""
+    return NO_LIMIT if limit == NO_LIMIT else limit * round(percent * PPM / 100) // PPM
 
 
 def tenant_series(view: View) -> tuple[TenantDraw, ...]:

@@ -34,8 +34,8 @@ class TenantView:
         high: It is at most this [mW], int64; `UNBOUNDED` where nobody can tell.
         limit: What may be drawn [mW], int64; `NO_LIMIT` without a contract in force.
         final: What may be drawn once every ramp is over [mW], int64; `NO_LIMIT` without one.
-        warn_share: Share of the limit at which the desk is warned, float64.
-        critical_share: Share of the limit from which an overdraw is critical, float64.
+        warn: Above this the desk is warned [mW], int64; `NO_LIMIT` without a contract in force.
+        critical: Above this an overdraw is critical [mW], int64; `NO_LIMIT` without one.
         coverage: Share of the held rating whose readings are fresh, 0 to 1, float64.
         binds_instantly: Whether every moment's draw is held against the limit.
         binds_blocks: Whether the mean over demand blocks is held against the limit.
@@ -50,8 +50,8 @@ class TenantView:
     high: IntArray
     limit: IntArray
     final: IntArray
-    warn_share: FloatArray
-    critical_share: FloatArray
+    warn: IntArray
+    critical: IntArray
     coverage: FloatArray
     binds_instantly: BoolArray
     binds_blocks: BoolArray
@@ -102,6 +102,8 @@ class RackView:
         silent_ms: For how long [ms], int64; 0 where it is not.
         draw: Its power, the last that was known [mW], int64.
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
+        members: The places of all groups, one group after the other, shape (members,).
+        starts: Where each group begins among them, shape (groups,).
     """
 
     ids: tuple[str, ...]
@@ -109,6 +111,8 @@ class RackView:
     silent_ms: IntArray
     draw: IntArray
     groups: Mapping[str, NDArray[np.intp]]
+    members: NDArray[np.intp]
+    starts: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

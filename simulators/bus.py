@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from facility.dsx import BUILDING_SYSTEM, GOOD, metadata_topic, value_topic
+from simulators.rows import Form, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,64 @@ class Publication:
     is_retained: bool = False
 
 
+def publications(rows: Rows, topics: Sequence[str]) -> list[Publication]:
+    """Return rows as messages to publish.
+
+    Args:
+        rows: The rows.
+        topics: The topic of each channel.
+    """
+    return [
+        Publication(topics[channel], payload, is_retained)
+        for channel, payload, is_retained in zip(
+            rows.channel.tolist(), payloads(rows), rows.is_retained.tolist(), strict=True
+        )
+    ]
+
+
+def payloads(rows: Rows) -> list[bytes]:
+    """Return the payload of each row: values as the contract of the bus writes them.
+
+    Any split of the same rows gives the same bytes.
+    """
+    found: list[bytes] = [
+        b'{"value":%a,"timestamp":%d,"quality":%d}' % said
+        for said in zip(rows.value.tolist(), rows.time_ms.tolist(), rows.quality.tolist(), strict=True)
+    ]
+    for place in rows.form.nonzero()[0].tolist():
+        said = written(Form(int(rows.form[place])), float(rows.value[place]))
+        found[place] = b'{"value":%s,"timestamp":%d,"quality":%d}' % (
+            said.encode(),
+            rows.time_ms[place],
+            rows.quality[place],
+        )
+    for place in (rows.payload != None).nonzero()[0].tolist():  # noqa: E711 - of each element
+        found[place] = rows.payload[place]
+    return found
+
+
+def written(form: Form, value: float) -> str:
+    """Return a value as a publisher writes it, right or wrong."""
+    match form:
+        case Form.NUMBER:
+            return repr(value)
+        case Form.WHOLE:
+            return str(round(value))
+        case Form.NULL:
+            return "null"
+        case Form.NOT_A_NUMBER:
+            return "NaN"
+        case Form.TEXT:
+            return f'"{value!r}"'
+
+
 def tag(
     object_type: str,
     point_type: str,
     path: str,
     *,
     unit: str | None = None,
-    states: dict[int, str] | None = None,
+    states: Mapping[int, str] | None = None,
     **metadata: Any,  # noqa: ANN401 - the keys of the contract, any of them
 ) -> Tag:
     """Describe a point.
@@ -72,8 +125,13 @@ def tag(
     if unit is not None:
         body["engUnit"] = unit
     if states is not None:
-        body["stateText"] = [{"value": value, "text": text} for value, text in states.items()]
+        body["stateText"] = state_texts(states)
     return Tag(f"{object_type}/{point_type}/{path}", body | metadata)
+
+
+def state_texts(states: Mapping[int, str]) -> list[dict[str, int | str]]:
+    """Return what the numbers of a state mean, as the contract writes it."""
+    return [{"value": value, "text": text} for value, text in states.items()]
 
 
 def rack_tag(rack: str, point_type: str, path: str, unit: str) -> Tag:

@@ -21,7 +21,7 @@ class Intake:
         marks: What happened to the connections before any of the readings came.
         known: Points that became known, or known better.
         batch: Readings, in the order in which they came.
-        metadata: Metadata messages to keep, by topic, with their payload.
+        metadata: Metadata messages to keep, by topic, with their payload; an empty one is kept no longer.
         rejections: Dead letters.
         waiting: Messages that wait from now on.
         settled: Numbers of messages that wait no longer.
@@ -36,6 +36,16 @@ class Intake:
     waiting: list[Waiting] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
     received_ms: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to append."""
+        return self.is_small and not (self.marks or self.settled)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it only says what happened to a connection, for which there is always room."""
+        return not (self.known or len(self.batch) or self.metadata or self.rejections or self.waiting)
 
 
 @dataclass(frozen=True, slots=True)

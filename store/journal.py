@@ -16,12 +16,14 @@ from threading import RLock
 from typing import Final
 
 import numpy as np
+import structlog
 
-from facility.errors import StoreUnavailable
+from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.readings import Batch, Rejection
-from store.entries import Content, Entry, EntryKind, Known, kind_of, pack, unpack
+from store.entries import Entry, EntryKind, Known, unpack
 from store.intake import Intake, changes_of, contents_of, readings_of, sift
 from store.journalfile import (
+    APPENDS,
     FILE,
     SCHEMA,
     VERSION,
@@ -30,19 +32,33 @@ from store.journalfile import (
     account_of,
     add_to_account,
     latest,
+    latest_before,
     put_reader,
     read_account,
+    read_appends,
     read_entries,
+    read_head,
     read_point_entries,
     read_readers,
+    register_reader,
+    seq_since,
 )
+from store.journalwrite import insert_entries, insert_rejections, insert_rest
+from store.room import check_room
 from store.seen import Seen
-from store.sqlite import open_writer, transaction
+from store.sqlite import open_writer, saving, transaction
 
 RECENT_ENTRIES: Final = 2_000
-"""Entries kept in memory for readers in this process: 40 s at an append every 20 ms."""
+"""Failures after which a transaction is undone for certain, by the low byte of the result code."""
+_TAKEN_BACK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
+"""Failures after which a transaction is undone for certain, by the low byte of the result code."""
+_PRIMARY: Final = 0xFF
+MOST_TRIMMED: Final = 50_000
+"""Entries that are dropped at once; what is appended meanwhile waits for some 0.2 s (our choice)."""
 WARM_MS: Final = 120_000
 """How much of the journal's end is read at the start, to know repetitions from memory."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Journal:
@@ -58,6 +74,8 @@ class Journal:
         self._seen = Seen()
         self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
         self._decoded: OrderedDict[int, Batch] = OrderedDict()
+        self._unsure: tuple[int, Intake, Account] | None = None
+        self._survived: list[tuple[Intake, Account]] = []
         self.head_seq = 0
         self.head_stamp_ms = 0
         self._floor_ms = 0
@@ -84,20 +102,28 @@ class Journal:
 
         Raises:
             StoreUnavailable: Where the disk did not take it. Nothing may be acknowledged then; the same
-                intake may be tried again, and the file is opened anew for that.
+                intake may be tried again, and is stored once even where the disk had taken it after all.
         """
         with self._lock:
+            if intake.is_empty:
+                return Account()
             connection = self._ready()
-            sifted = sift(intake.batch, self._seen, self._find)
+            if (account := self._has_survived(intake)) is not None:
+                return account
+            if not intake.is_small:
+                check_room(self.path)
+            changes: dict[str, int] = {}
             try:
+                sifted = sift(intake.batch, self._seen, self._find)
+                changes = changes_of(intake, sifted)
                 with transaction(connection):
-                    entries = self._insert(connection, contents_of(intake, sifted), now_ms)
-                    self._insert_rest(connection, intake, sifted.conflicts)
-                    changes = changes_of(intake, sifted)
-                    add_to_account(connection, changes)
+                    entries = insert_entries(connection, contents_of(intake, sifted), self._stamp_ms(now_ms))
+                    changes["letters_dropped"] = insert_rest(connection, intake, sifted.conflicts)
+                    add_to_account(connection, changes | {APPENDS: 1})
             except sqlite3.Error as error:
-                self._discard()
+                self._fail(error, intake, account_of(changes))
                 raise StoreUnavailable(str(self.path), str(error)) from error
+            self._appends += 1
             self._seen.remember(readings_of(sifted.kept))
             for entry in entries:
                 self._recent.append(entry)
@@ -114,22 +140,42 @@ class Journal:
             self._floor_ms = max(self._floor_ms, floor_ms)
 
     def set_reader(self, name: str, seq: int) -> None:
-        """Note that a reader needs nothing up to and including entry `seq` any more."""
-        with self._lock, transaction(self._ready()) as connection:
+        """Note that a reader needs nothing up to and including entry `seq` any more.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; more is kept for that reader then.
+        """
+        with self._lock, saving(self._ready(), self.path) as connection:
             put_reader(connection, name, seq)
 
     def reader(self, name: str) -> int:
-        """Return up to which entry a reader has read for good, 0 where it never did."""
+        """Return up to which entry a reader has read for good, 0 where it never did.
+
+        From then on nothing is trimmed that it has not read.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take that.
+        """
         with self._lock:
-            return read_readers(self._ready()).get(name, 0)
+            known = read_readers(self._ready()).get(name)
+            if known is None:
+                with saving(self._ready(), self.path) as connection:
+                    register_reader(connection, name)
+            return known or 0
 
     def refuse(self, rejections: Sequence[Rejection]) -> None:
-        """Keep readings that a database refused for good, for people to see; they stay stored here."""
-        with self._lock, transaction(self._ready()) as connection:
-            _insert_rejections(connection, rejections)
+        """Keep readings that a database refused for good, for people to see; they stay stored here.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        with self._lock, saving(self._ready(), self.path) as connection:
+            add_to_account(connection, {"letters_dropped": insert_rejections(connection, rejections)})
 
     def trim(self, before_ms: int, most_bytes: int) -> int:
         """Drop what is older than `before_ms`, or beyond `most_bytes`, and read by every reader.
+
+        A reading that was dropped is not known as a repetition any more if it is delivered once more.
 
         Args:
             before_ms: Entries stamped before this may go [ms].
@@ -137,27 +183,25 @@ class Journal:
 
         Returns:
             How many entries were dropped.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
         """
-        with self._lock:
-            connection = self._ready()
-            (needed,) = connection.execute("SELECT min(seq) FROM reader").fetchone()
-            if needed is None:
-                return 0
-            (last,) = connection.execute(
-                "SELECT coalesce(max(seq), 0) FROM entry WHERE stamp_ms < ?", (before_ms,)
-            ).fetchone()
+        with self._lock, saving(self._ready(), self.path) as connection:
+            (needed,) = connection.execute("SELECT coalesce(min(seq), 0) FROM reader").fetchone()
+            last = seq_since(connection, before_ms) - 1
             used = self._used_bytes(connection)
+            (low,) = connection.execute(
+                "SELECT seq FROM entry WHERE kind <> ? ORDER BY seq LIMIT 1", (EntryKind.POINTS,)
+            ).fetchone() or (0,)
             if used > most_bytes:
-                low, high = connection.execute(
-                    "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM entry"
-                ).fetchone()
-                last = max(last, low + int((high - low) * (1 - most_bytes / used)))
-            with transaction(connection):
-                gone = connection.execute(
-                    "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (min(last, needed), EntryKind.POINTS)
-                ).rowcount
-                connection.execute("DELETE FROM dead_letter WHERE received_ms < ?", (before_ms,))
-            return gone
+                last = max(last, low + int((self.head_seq - low) * (1 - most_bytes / used)))
+            # The last entry stays: it tells where numbers and stamps go on.
+            last = min(last, needed, low + MOST_TRIMMED, self.head_seq - 1)
+            connection.execute("DELETE FROM dead_letter WHERE received_ms < ?", (before_ms,))
+            return connection.execute(
+                "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (last, EntryKind.POINTS)
+            ).rowcount
 
     # Reading --------------------------------------------------------------------------
 
@@ -202,17 +246,27 @@ class Journal:
 
     def _open(self) -> None:
         connection = open_writer(self.path, SCHEMA, VERSION)
+        try:
+            self._appends = read_appends(connection)
+            self.head_seq, self.head_stamp_ms = read_head(connection)
+            warm_seq = seq_since(connection, self.head_stamp_ms - WARM_MS)
+            warm = connection.execute(
+                "SELECT seq, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
+            ).fetchall()
+            until_ms = latest_before(connection, warm_seq)
+            (points,) = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM point").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreUnavailable(str(self.path), str(error)) from error
         self._connection = connection
-        self.head_seq, self.head_stamp_ms = connection.execute(
-            "SELECT coalesce(max(seq), 0), coalesce(max(stamp_ms), 0) FROM entry"
-        ).fetchone()
-        self._seen = Seen()
-        warm = connection.execute(
-            "SELECT seq, body FROM entry WHERE kind = 0 AND stamp_ms >= ? ORDER BY seq",
-            (self.head_stamp_ms - WARM_MS,),
-        )
+        self._seen = Seen() if until_ms is None else Seen(points, until_ms)
         for seq, body in warm:
             self._seen.remember(readings_of(self._batch(seq, body)))
+        if self._recent and self._recent[-1].seq != self.head_seq:
+            self._recent.clear()
+        if self._unsure is not None and self._unsure[0] == self._appends:
+            self._survived.append(self._unsure[1:])
+        self._unsure = None
 
     def _ready(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -220,54 +274,34 @@ class Journal:
         assert self._connection is not None  # noqa: S101 - for the type checker
         return self._connection
 
-    def _discard(self) -> None:
-        """Close after a failed commit: what the file then holds is read back when it is opened again.
+    def _fail(self, error: sqlite3.Error, intake: Intake, account: Account) -> None:
+        """Note an append that failed.
 
-        A sync that failed may have dropped pages that the next sync would not write; trying it again on
-        the same descriptor could succeed and mean nothing.
+        Where only room is missing SQLite has taken everything back, and the file stays open: on a full disk
+        it could not be opened again. After anything else it is closed, and what it then holds is read back.
+        A sync that failed may have dropped pages that the next sync would not write; trying it again on the
+        same descriptor could succeed and mean nothing. And what was to be synced may be there after all.
         """
+        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _TAKEN_BACK:
+            return
+        self._unsure = (self._appends + 1, intake, account)
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-        self._recent.clear()
 
-    def _insert(
-        self, connection: sqlite3.Connection, contents: Sequence[Content], now_ms: int
-    ) -> list[Entry]:
-        promised = connection.execute("SELECT floor_ms FROM promise").fetchone()
+    def _has_survived(self, intake: Intake) -> Account | None:
+        """Return what an intake added whose append failed and was found on disk afterwards; else None."""
+        for i, (survivor, account) in enumerate(self._survived):
+            if survivor is intake:
+                del self._survived[i]
+                return account
+        return None
+
+    def _stamp_ms(self, now_ms: int) -> int:
+        promised = self._ready().execute("SELECT floor_ms FROM promise").fetchone()
         floor_ms = max(self._floor_ms, promised[0] if promised else 0)
-        stamp_ms = max(now_ms, self.head_stamp_ms, floor_ms + 1)
-        entries = []
-        for content in contents:
-            readings, first, last = 0, None, None
-            if isinstance(content, Batch):
-                readings = len(content)
-                first, last = int(content.source_ms.min()), int(content.source_ms.max())
-            elif isinstance(content, tuple):
-                _insert_points(connection, content)
-            cursor = connection.execute(
-                "INSERT INTO entry (stamp_ms, kind, readings, first_ms, last_ms, body)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (stamp_ms, kind_of(content), readings, first, last, pack(content)),
-            )
-            entries.append(Entry(cursor.lastrowid or 0, stamp_ms, content))
-        return entries
-
-    @staticmethod
-    def _insert_rest(connection: sqlite3.Connection, intake: Intake, conflicts: Sequence[Rejection]) -> None:
-        _insert_rejections(connection, (*intake.rejections, *conflicts))
-        connection.executemany(
-            "INSERT INTO metadata VALUES (?, ?, ?)"
-            " ON CONFLICT (topic) DO UPDATE"
-            " SET payload = excluded.payload, received_ms = excluded.received_ms",
-            [(topic, payload, intake.received_ms) for topic, payload in intake.metadata.items()],
-        )
-        connection.executemany(
-            "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?)",
-            [(w.id, w.broker, w.topic, w.payload, w.received_ms, w.flags) for w in intake.waiting],
-        )
-        connection.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number in intake.settled])
+        return max(now_ms, self.head_stamp_ms, floor_ms + 1)
 
     def _find(self, point: int, source_ms: int) -> float | None:
         """Look a reading up on disk: its value, None where it is not there."""
@@ -286,7 +320,12 @@ class Journal:
     def _batch(self, seq: int, body: bytes) -> Batch:
         batch = self._decoded.get(seq)
         if batch is None:
-            content = unpack(EntryKind.READINGS, body, f"{self.path} entry {seq}")
+            try:
+                content = unpack(EntryKind.READINGS, body, f"{self.path}, entry {seq}")
+            except StoreCorrupt as error:
+                # What can not be read is not known as stored: it is taken again when it comes again.
+                _log.error("journal damaged", error=str(error))
+                content = Batch.empty()
             assert isinstance(content, Batch)  # noqa: S101 - for the type checker
             batch = self._decoded[seq] = content
             if len(self._decoded) > RECENT_ENTRIES:
@@ -299,18 +338,3 @@ class Journal:
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         return int((pages - free) * size)
-
-
-def _insert_points(connection: sqlite3.Connection, points: tuple[Known, ...]) -> None:
-    connection.executemany(
-        "INSERT INTO point VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-        [(known.id, known.point.key) for known in points],
-    )
-
-
-def _insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
-    connection.executemany(
-        "INSERT INTO dead_letter (topic, payload, length, reason, detail, received_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        [(r.topic, r.payload, r.length, r.reason, r.detail, r.received_ms) for r in rejections],
-    )

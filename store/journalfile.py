@@ -14,7 +14,7 @@ from typing import Final
 
 from facility.readings import Reason, Rejection
 from store.entries import Entry, EntryKind, Known, unpack
-from store.sqlite import open_reader, open_writer
+from store.sqlite import open_reader, open_writer, saving
 
 FILE: Final = "journal.sqlite"
 
@@ -88,12 +88,14 @@ class Account:
         duplicates: Readings that were stored before.
         dead_lettered: Readings and messages refused, by reason.
         waiting: Messages that wait for their metadata.
+        letters_dropped: Dead letters that are kept no longer, because there were too many.
     """
 
     stored: int = 0
     duplicates: int = 0
     dead_lettered: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
+    letters_dropped: int = 0
 
     def __add__(self, other: Account) -> Account:
         reasons = Counter(self.dead_lettered)
@@ -103,6 +105,7 @@ class Account:
             duplicates=self.duplicates + other.duplicates,
             dead_lettered=dict(reasons),
             waiting=self.waiting + other.waiting,
+            letters_dropped=self.letters_dropped + other.letters_dropped,
         )
 
     @property
@@ -135,6 +138,54 @@ def read_point_entries(connection: sqlite3.Connection, where: str) -> list[Entry
     ]
 
 
+APPENDS: Final = "appends"
+"""The account's figure that counts appends, by which one whose end was not seen is known again."""
+_NO_REASONS: Final = frozenset({"stored", "duplicates", "waiting", "letters_dropped", APPENDS})
+
+
+def read_appends(connection: sqlite3.Connection) -> int:
+    """Return how many appends the file holds."""
+    row = connection.execute("SELECT value FROM account WHERE name = ?", (APPENDS,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def read_head(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the number and the stamp of the last entry [ms]; zeros where there is none."""
+    row = connection.execute("SELECT seq, stamp_ms FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+def seq_since(connection: sqlite3.Connection, stamp_ms: int) -> int:
+    """Return the number of the first entry stamped at or after a moment; one past the last where none is.
+
+    Stamps never fall, so that is found by halving: reading them all would take minutes of a day's journal.
+
+    Args:
+        connection: The file.
+        stamp_ms: The moment [ms].
+    """
+    low, high = connection.execute(
+        "SELECT coalesce((SELECT min(seq) FROM entry), 1), coalesce((SELECT max(seq) FROM entry), 0) + 1"
+    ).fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        seq, stamp = connection.execute(
+            "SELECT seq, stamp_ms FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)
+        ).fetchone()
+        low, high = (seq + 1, high) if stamp < stamp_ms else (low, middle)
+    return int(low)
+
+
+def latest_before(connection: sqlite3.Connection, seq: int) -> int | None:
+    """Return the latest source time of all readings in entries before one [ms]; None where there are none."""
+    row = connection.execute(
+        "SELECT last_ms FROM entry INDEXED BY entry_span WHERE kind = 0 AND last_ms IS NOT NULL AND seq < ?"
+        " ORDER BY last_ms DESC LIMIT 1",
+        (seq,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def read_account(connection: sqlite3.Connection) -> Account:
     """Return where everything went."""
     return account_of(dict(connection.execute("SELECT name, value FROM account").fetchall()))
@@ -142,12 +193,12 @@ def read_account(connection: sqlite3.Connection) -> Account:
 
 def account_of(values: Mapping[str, int]) -> Account:
     """Return figures by name as an account; what is no other figure is a reason for dead letters."""
-    named = {"stored", "duplicates", "waiting"}
     return Account(
         stored=values.get("stored", 0),
         duplicates=values.get("duplicates", 0),
         waiting=values.get("waiting", 0),
-        dead_lettered={name: values[name] for name in sorted(values) if name not in named},
+        letters_dropped=values.get("letters_dropped", 0),
+        dead_lettered={name: values[name] for name in sorted(values) if name not in _NO_REASONS},
     )
 
 
@@ -180,6 +231,11 @@ def put_reader(connection: sqlite3.Connection, name: str, seq: int) -> None:
     )
 
 
+def register_reader(connection: sqlite3.Connection, name: str) -> None:
+    """Let a new reader begin at 0; trimming then waits for it."""
+    connection.execute("INSERT INTO reader VALUES (?, 0) ON CONFLICT (name) DO NOTHING", (name,))
+
+
 class JournalReader:
     """The journal, as everybody but its writer sees it.
 
@@ -201,8 +257,7 @@ class JournalReader:
 
     def head(self) -> tuple[int, int]:
         """Return the number and the stamp of the last entry [ms]; zeros where there is none."""
-        row = self._connection.execute("SELECT seq, stamp_ms FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
-        return (0, 0) if row is None else (row[0], row[1])
+        return read_head(self._connection)
 
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
@@ -259,13 +314,31 @@ class JournalFollower(JournalReader):
         self._writer.close()
 
     def promise(self, floor_ms: int) -> None:
-        """Tell the collector that nothing may be stamped at or before `floor_ms` any more."""
-        self._writer.execute(
-            "INSERT INTO promise VALUES (1, ?)"
-            " ON CONFLICT (id) DO UPDATE SET floor_ms = max(floor_ms, excluded.floor_ms)",
-            (floor_ms,),
-        )
+        """Tell the collector that nothing may be stamped at or before `floor_ms` any more.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        with saving(self._writer, self.path) as writer:
+            writer.execute(
+                "INSERT INTO promise VALUES (1, ?)"
+                " ON CONFLICT (id) DO UPDATE SET floor_ms = max(floor_ms, excluded.floor_ms)",
+                (floor_ms,),
+            )
 
     def set_reader(self, name: str, seq: int) -> None:
         """Note that a reader needs nothing up to and including entry `seq` any more."""
-        put_reader(self._writer, name, seq)
+        with saving(self._writer, self.path) as writer:
+            put_reader(writer, name, seq)
+
+    def reader(self, name: str) -> int:
+        """Return up to which entry a reader has read for good; from then on trimming waits for it.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take that.
+        """
+        known = self.readers().get(name)
+        if known is None:
+            with saving(self._writer, self.path) as writer:
+                register_reader(writer, name)
+        return known or 0

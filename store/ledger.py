@@ -17,10 +17,9 @@ from typing import Any, Final
 
 import msgspec
 
-from facility.errors import StoreUnavailable
 from store.alarms import Alarm, AlarmChange, Notice
 from store.series import TenantDraw
-from store.sqlite import open_reader, open_writer, transaction
+from store.sqlite import open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
 
@@ -90,8 +89,8 @@ _DUE: Final = (
     _NOTICES + " AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"  # noqa: S608 - our own words
     " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
     " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
-    " AND earlier.source_ms < later.source_ms)"
-    " ORDER BY created_ms, key LIMIT ?"
+    " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
+    " ORDER BY source_ms, key LIMIT ?"
 )
 _PUT_ALARM: Final = (
     f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
@@ -198,12 +197,21 @@ class LedgerReader:
 
 
 class Ledger(LedgerReader):
-    """The ledger, as the monitor writes it. Methods may be called from any thread."""
+    """The ledger, as the monitor writes it. Methods may be called from any thread.
+
+    Reading has a connection of its own: it sees what is saved, never half of what is being saved.
+    Whatever writes raises `StoreUnavailable` where the disk did not take it; nothing of it is saved then.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
         self._lock = RLock()
-        self._connection = open_writer(self.path, SCHEMA, VERSION)
+        self._writer = open_writer(folder / FILE, SCHEMA, VERSION)
+        super().__init__(folder)
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        self._writer.close()
 
     def save(self, progress: Progress) -> None:
         """Save what ticks brought: all of it, or nothing.
@@ -211,29 +219,26 @@ class Ledger(LedgerReader):
         Raises:
             StoreUnavailable: Where the disk did not take it; the same progress may be saved again.
         """
-        try:
-            with self._lock, transaction(self._connection) as connection:
-                for change in progress.changes:
-                    _put_change(connection, change)
-                connection.executemany(
-                    "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
-                        for n in progress.notices
-                    ],
-                )
-                connection.executemany(
-                    "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
-                    [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
-                )
-                connection.execute(
-                    "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                    " SET seq = excluded.seq, tick_ms = excluded.tick_ms",
-                    (ENGINE, progress.seq, progress.tick_ms),
-                )
-        except sqlite3.Error as error:
-            raise StoreUnavailable(str(self.path), str(error)) from error
+        with self._lock, saving(self._writer, self.path) as connection:
+            for change in progress.changes:
+                _put_change(connection, change)
+            connection.executemany(
+                "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+                    for n in progress.notices
+                ],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
+                [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
+            )
+            connection.execute(
+                "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET seq = excluded.seq, tick_ms = excluded.tick_ms",
+                (ENGINE, progress.seq, progress.tick_ms),
+            )
 
     def acknowledge(self, alarm: Alarm, *, by: str, at_ms: int) -> Alarm:
         """Note that somebody has taken an alarm in hand.
@@ -246,7 +251,7 @@ class Ledger(LedgerReader):
         Returns:
             The alarm afterwards; unchanged where somebody had done so before.
         """
-        with self._lock, transaction(self._connection) as connection:
+        with self._lock, saving(self._writer, self.path) as connection:
             connection.execute(
                 "UPDATE alarm SET acknowledged_ms = ?, acknowledged_by = ?"
                 " WHERE id = ? AND acknowledged_ms IS NULL",
@@ -263,13 +268,12 @@ class Ledger(LedgerReader):
 
         What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
         """
-        with self._lock:
-            rows = self._connection.execute(_DUE, (route, now_ms, most))
-            return [_notice(row) for row in rows]
+        rows = self._connection.execute(_DUE, (route, now_ms, most))
+        return [_notice(row) for row in rows]
 
     def settle(self, notice: Notice) -> None:
         """Save what became of a notification."""
-        with self._lock, transaction(self._connection) as connection:
+        with self._lock, saving(self._writer, self.path) as connection:
             connection.execute(
                 "UPDATE outbox SET attempts = ?, state = ?, error = ?, due_ms = ?, delivered_ms = ?"
                 " WHERE key = ? AND route = ?",
@@ -286,7 +290,7 @@ class Ledger(LedgerReader):
 
     def set_cursor(self, name: str, seq: int) -> None:
         """Note up to which row a reader has read for good."""
-        with self._lock, transaction(self._connection) as connection:
+        with self._lock, saving(self._writer, self.path) as connection:
             connection.execute(
                 "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
                 (name, seq),
@@ -294,7 +298,7 @@ class Ledger(LedgerReader):
 
     def trim_series(self, upto_seq: int) -> None:
         """Drop rows of the engine's series that every reader has."""
-        with self._lock, transaction(self._connection) as connection:
+        with self._lock, saving(self._writer, self.path) as connection:
             connection.execute("DELETE FROM series WHERE seq <= ?", (upto_seq,))
 
 

@@ -2,10 +2,18 @@
 
     reading        tags   asset, area, feed, phase, point, quantity
                    fields value [canonical unit], quality, received_lag_ms
+    reading_1m     tags   as above            means over minutes, and reading_15m over quarter-hours
+                   fields mean, min, max, last [canonical unit], coverage
+    point          tags   point               what is known of a point, once a day
+                   fields hold_ms, unit, asset, quantity, stream, cadence (text)
     tenant_draw    tags   tenant
-                   fields low_mw, best_mw, high_mw, limit_mw, coverage, demand_mw, forecast_mw, block_limit_mw
+                   fields low_mw, best_mw, high_mw, limit_mw, headroom_mw, coverage, demand_mw, forecast_mw,
+                          block_limit_mw
     alarm_event    tags   change, rule, severity, subject
                    fields value, limit, id (text)
+    pipeline       fields as in `status`: received, stored, waiting, ...
+    dead_letters   tags   reason
+                   fields count
 
 A tag without a value is left out, and so is a field; the tag `point` is a point's identity and always
 there. Numbers are floats without exception, for a field that was once written as an integer refuses
@@ -15,30 +23,35 @@ consists of allowed characters or what it names is refused.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import repeat
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from facility.names import is_path
+from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
-from facility.readings import DEAD_LETTER_BYTES, Batch, BoolArray, IntArray, Quality, Reason, Rejection
-from store.alarms import AlarmChange
+from facility.readings import Batch, BoolArray, IntArray, Quality, Rejection
 from store.base import Chunk
-from store.series import TenantDraw
+from store.means import Means, hold_ms
+from store.names import FaultyName, a_line, head, plain, rejection, tags_of
+from store.serieslines import alarm_lines, draw_lines, health_lines
 
-_MILLIWATTS_IN_MW: Final = 1_000_000_000
-_KW_IN_MW: Final = 1_000
-_SHOWN: Final = 80
 _VALUE: Final = b"value="
 _LAG: Final = tuple(b",quality=%d,received_lag_ms=" % code for code in range(256))
 _QUALITY: Final = tuple(b"quality=%d" % code for code in range(256))
-_OPTIONAL: Final = ("area", "feed", "phase")
 _WITHOUT_VALUE: Final = (Quality.NO_VALUE, Quality.REFUSED)
+
+
+class Kept(StrEnum):
+    """How long something is kept; the value is what its bucket is called besides the site's name for it."""
+
+    DAYS = ""
+    MONTHS = "minute"
+    YEARS = "quarter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +60,65 @@ class Lines:
 
     Attributes:
         chunk: The chunk.
-        lines: A line each, without its end: readings by their time, then draws, then alarms.
-        rows: Which reading of the batch each of the first lines is.
+        lines: A line each, without its end, by how long it is kept. Readings come first, by their time.
+        rows: Which reading of the batch each of the first lines that are kept for days is.
         refused: What has no line, for its names are not allowed.
     """
 
     chunk: Chunk
-    lines: list[bytes]
+    lines: Mapping[Kept, list[bytes]]
     rows: IntArray
     refused: list[Rejection]
 
-    def rejection(self, place: int, detail: str) -> Rejection:
+    def rejection(self, kept: Kept, place: int, detail: str) -> Rejection:
         """Return what becomes of a line that the database will never take.
 
         Args:
-            place: Which line.
+            kept: Among which lines.
+            place: Which of them.
             detail: What the database said of it.
         """
-        line, batch = self.lines[place], self.chunk.batch
-        if place < len(self.rows):
+        line, batch = self.lines[kept][place], self.chunk.batch
+        if kept is Kept.DAYS and place < len(self.rows):
             row = int(self.rows[place])
             topic = self.chunk.points[int(batch.point[row])].key
-            return _rejection(topic, line, detail, int(batch.received_ms[row]))
+            return rejection(topic, line, detail, int(batch.received_ms[row]))
         series, _, _ = line.partition(b" ")
         _, _, at_ms = line.rpartition(b" ")
-        return _rejection(series.decode("ascii"), line, detail, int(at_ms))
+        return rejection(series.decode("ascii"), line, detail, int(at_ms))
+
+
+@dataclass(slots=True)
+class _Heads:
+    """How the lines of a point begin, up to the first field.
+
+    Attributes:
+        point: What was known of the point when they were made.
+        reading: That of a reading, with the name of its value.
+        means: Those of its means, by the length of the step.
+        told_day: On which day what is known was last written.
+        fault: Why there are none; "" where there are.
+    """
+
+    point: Point
+    reading: bytes = b""
+    means: dict[int, bytes] = field(default_factory=dict)
+    told_day: int = -1
+    fault: str = ""
 
 
 class Encoder:
-    """Turns chunks into lines; remembers how the lines of each point begin."""
+    """Turns chunks into lines; remembers how the lines of each point begin.
 
-    def __init__(self) -> None:
-        self._heads: dict[int, bytes] = {}
-        self._known: dict[int, Point] = {}
-        self._faults: dict[int, str] = {}
+    Args:
+        hold: Tells how long a value stands for its point [ms].
+    """
+
+    def __init__(self, hold: Callable[[Point], int] = hold_ms) -> None:
+        self._hold = hold
+        self._heads: dict[int, _Heads] = {}
+        self._readings: dict[int, bytes] = {}
+        self._faults: set[int] = set()
 
     def encode(self, chunk: Chunk) -> Lines:
         """Return a chunk as lines."""
@@ -88,36 +126,71 @@ class Encoder:
         refused: list[Rejection] = []
         # What is too old for the database comes to lie together, so that it is soon found.
         rows = np.argsort(batch.source_ms, kind="stable")
-        bad = self._learn(set(batch.point.tolist()), chunk.points)
-        if bad:
-            is_bad = np.isin(batch.point, bad)
+        numbers = set(batch.point.tolist())
+        self._learn(numbers.union(*(means.point.tolist() for means in chunk.means)), chunk.points)
+        if not self._faults.isdisjoint(numbers):
+            is_bad = np.isin(batch.point, list(self._faults))
             refused += [self._refusal(chunk, row) for row in np.flatnonzero(is_bad).tolist()]
             rows = rows[~is_bad[rows]]
-        lines = self._readings(batch.take(rows))
-        for item in _series(chunk):
-            if isinstance(item, Rejection):
-                refused.append(item)
-            else:
-                lines.append(item)
+        lines: dict[Kept, list[bytes]] = {kept: [] for kept in Kept}
+        lines[Kept.DAYS] = self._reading_lines(batch.take(rows))
+        if len(batch):
+            lines[Kept.YEARS] += self._point_lines(numbers, int(batch.received_ms.max()))
+        for means in chunk.means:
+            kept = Kept.MONTHS if means.step_ms == MINUTE_MS else Kept.YEARS
+            lines[kept] += self._mean_lines(means)
+        series: Iterable[tuple[Kept, Iterable[bytes | Rejection]]] = (
+            (Kept.DAYS, draw_lines(chunk.draws)),
+            (Kept.YEARS, alarm_lines(chunk.changes)),
+            (Kept.DAYS, health_lines(chunk.health)),
+        )
+        for kept, items in series:
+            for item in items:
+                if isinstance(item, Rejection):
+                    refused.append(item)
+                else:
+                    lines[kept].append(item)
         return Lines(chunk, lines, rows, refused)
 
-    def _learn(self, numbers: set[int], points: Mapping[int, Point]) -> list[int]:
-        """Make the heads of points that are new, or known better; return those that have none."""
+    def _learn(self, numbers: set[int], points: Mapping[int, Point]) -> None:
+        """Make the heads of points that are new, or known better."""
         for number in numbers:
-            point, known = points[number], self._known.get(number)
-            if point is known or point == known:
+            point, known = points[number], self._heads.get(number)
+            if known is not None and (point is known.point or point == known.point):
                 continue
-            self._known[number] = point
-            tags = _tags_of(point)
-            fault = _fault(tags)
-            if fault:
-                self._faults[number] = fault
-            else:
-                self._faults.pop(number, None)
-                self._heads[number] = _head("reading", tags) + _VALUE
-        return [number for number in numbers if number in self._faults] if self._faults else []
+            heads = self._heads[number] = _Heads(point)
+            try:
+                tags = tags_of(point)
+                heads.reading = head("reading", tags) + _VALUE
+                heads.means = {
+                    MINUTE_MS: head("reading_1m", tags),
+                    15 * MINUTE_MS: head("reading_15m", tags),
+                }
+                self._readings[number] = heads.reading
+                self._faults.discard(number)
+            except FaultyName as error:
+                heads.fault = str(error)
+                self._faults.add(number)
 
-    def _readings(self, batch: Batch) -> list[bytes]:
+    def _point_lines(self, numbers: set[int], now_ms: int) -> list[bytes]:
+        """Return what is known of points, where nobody wrote it since it became known, or today."""
+        day, found = now_ms // DAY_MS, []
+        for number in sorted(numbers - self._faults):
+            heads = self._heads[number]
+            if heads.told_day != day:
+                heads.told_day = day
+                fields: dict[str, float | str | None] = {
+                    "asset": heads.point.asset,
+                    "cadence": heads.point.cadence.value,
+                    "hold_ms": self._hold(heads.point),
+                    "quantity": heads.point.quantity,
+                    "stream": heads.point.stream,
+                    "unit": heads.point.unit,
+                }
+                found.append(a_line("point", {"point": heads.point.key}, fields, day * DAY_MS))
+        return found
+
+    def _reading_lines(self, batch: Batch) -> list[bytes]:
         has_value: BoolArray = np.isfinite(batch.value) & ~np.isin(batch.quality, _WITHOUT_VALUE)
         if has_value.all():
             return self._with_value(batch)
@@ -129,7 +202,7 @@ class Encoder:
 
     def _with_value(self, batch: Batch) -> list[bytes]:
         parts = zip(
-            map(self._heads.__getitem__, batch.point.tolist()),
+            map(self._readings.__getitem__, batch.point.tolist()),
             _texts(batch.value.tolist()),
             map(_LAG.__getitem__, batch.quality.tolist()),
             _texts((batch.received_ms - batch.source_ms).tolist()),
@@ -141,117 +214,29 @@ class Encoder:
 
     def _without_value(self, batch: Batch) -> list[bytes]:
         return [
-            b"%b%b %d" % (self._heads[number].removesuffix(_VALUE), _QUALITY[code], time_ms)
+            b"%b%b %d" % (self._readings[number].removesuffix(_VALUE), _QUALITY[code], time_ms)
             for number, code, time_ms in zip(
                 batch.point.tolist(), batch.quality.tolist(), batch.source_ms.tolist(), strict=True
             )
         ]
+
+    def _mean_lines(self, means: Means) -> list[bytes]:
+        """Return means; a step in which nothing stood has its coverage only."""
+        known = means.take(~np.isin(means.point, list(self._faults)) & (means.covered_ms > 0))
+        columns = (known.coverage, known.last, known.high, known.mean, known.low, known.start_ms)
+        form = b"%bcoverage=%b,last=%b,max=%b,mean=%b,min=%b %b"
+        heads = (self._heads[number].means[known.step_ms] for number in known.point.tolist())
+        texts = (_texts(column.tolist()) for column in columns)
+        return [form % parts for parts in zip(heads, *texts, strict=True)] if len(known) else []
 
     def _refusal(self, chunk: Chunk, row: int) -> Rejection:
         batch = chunk.batch
         number = int(batch.point[row])
         point = chunk.points[number]
         text = f"{point!r} {float(batch.value[row])!r} {batch.quality[row]} {batch.source_ms[row]}"
-        return _rejection(point.key, _plain(text), self._faults[number], int(batch.received_ms[row]))
-
-
-def _series(chunk: Chunk) -> Iterable[bytes | Rejection]:
-    for at_ms, draws in chunk.draws:
-        for draw in draws:
-            yield _line(draw, "tenant_draw", {"tenant": draw.tenant}, _figures(draw), at_ms)
-    for change in chunk.changes:
-        alarm = change.alarm
-        tags = {
-            "change": change.change,
-            "rule": alarm.rule,
-            "severity": alarm.severity,
-            "subject": alarm.subject,
-        }
-        fields = {"id": alarm.id, "limit": alarm.limit, "value": alarm.value}
-        yield _line(change, "alarm_event", tags, fields, change.at_ms)
-
-
-def _figures(draw: TenantDraw) -> dict[str, float | None]:
-    return {
-        "best_mw": _divide(draw.best_milliwatts, _MILLIWATTS_IN_MW),
-        "block_limit_mw": _divide(draw.block_limit_kw, _KW_IN_MW),
-        "coverage": draw.coverage,
-        "demand_mw": _divide(draw.demand_kw, _KW_IN_MW),
-        "forecast_mw": _divide(draw.forecast_kw, _KW_IN_MW),
-        "high_mw": _divide(draw.high_milliwatts, _MILLIWATTS_IN_MW),
-        "limit_mw": _divide(draw.limit_milliwatts, _MILLIWATTS_IN_MW),
-        "low_mw": _divide(draw.low_milliwatts, _MILLIWATTS_IN_MW),
-    }
-
-
-def _line(
-    of: TenantDraw | AlarmChange,
-    measurement: str,
-    tags: Mapping[str, str],
-    fields: Mapping[str, float | str | None],
-    at_ms: int,
-) -> bytes | Rejection:
-    fault = _fault(tags) or _fault({name: text for name, text in fields.items() if isinstance(text, str)})
-    if fault:
-        return _rejection(measurement, _plain(repr(of)), fault, at_ms)
-    texts = [
-        f'{name}="{value}"' if isinstance(value, str) else f"{name}={float(value)!r}"
-        for name, value in fields.items()
-        if isinstance(value, str) or (value is not None and math.isfinite(value))
-    ]
-    return _head(measurement, tags) + ",".join(texts).encode("ascii") + b" %d" % at_ms
-
-
-def _divide(value: float | None, by: int) -> float | None:
-    return None if value is None else value / by
-
-
-def _tags_of(point: Point) -> dict[str, str]:
-    """Return the tags of a point by name, sorted; what it must have is there even where empty.
-
-    An area is a text for people. One that can not be a tag is left out: the point's key tells it apart.
-    """
-    area = ".".join(point.area)
-    tags = {
-        "area": area if is_path(area) else "",
-        "asset": point.asset,
-        "feed": point.feed,
-        "phase": point.phase,
-        "point": point.key,
-        "quantity": point.quantity,
-    }
-    return {name: value for name, value in tags.items() if value or name not in _OPTIONAL}
-
-
-def _fault(tags: Mapping[str, str]) -> str:
-    """Return what is wrong with the first name that is not allowed; "" where all are."""
-    for name, value in tags.items():
-        # A stream, which an alarm may be about, is a broker and a publisher with a colon between them.
-        if not is_path(value.replace(":", "/") if name == "subject" else value):
-            found = ascii(value[:_SHOWN])
-            return f"expected letters, digits, '.', '_', '-' and '/' between parts as {name}, found {found}"
-    return ""
-
-
-def _head(measurement: str, tags: Mapping[str, str]) -> bytes:
-    return f"{measurement},{','.join(f'{name}={value}' for name, value in tags.items())} ".encode("ascii")
+        return rejection(point.key, plain(text), self._heads[number].fault, int(batch.received_ms[row]))
 
 
 def _texts(numbers: list[float] | list[int]) -> list[bytes]:
     """Return numbers as text, the shortest that reads back as the same number."""
     return msgspec.json.encode(numbers)[1:-1].split(b",")
-
-
-def _plain(text: str) -> bytes:
-    return text.encode("ascii", "backslashreplace")
-
-
-def _rejection(topic: str, payload: bytes, detail: str, received_ms: int) -> Rejection:
-    return Rejection(
-        topic=_plain(topic).decode("ascii"),
-        payload=payload[:DEAD_LETTER_BYTES],
-        length=len(payload),
-        reason=Reason.REFUSED_BY_DATABASE,
-        detail=detail,
-        received_ms=received_ms,
-    )

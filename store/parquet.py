@@ -3,7 +3,8 @@
     history/sealed.json                                        up to where everything is sealed
     history/sealing.json                                       what is being changed just now
     history/reading/day=2026-05-28/hour=20/part-1-812.parquet  readings of the entries 1 to 812
-    history/minute/...                                         their one-minute means
+    history/minute/...                                         their means over minutes
+    history/quarter/...                                        and over quarter-hours
     history/tenant_draw/.../part-<tick>-<tick>.parquet         the engine's series, first to last tick
 
 Seals follow one another, so two numbers tell what counts: a part does if it ends at or before the sealed
@@ -13,39 +14,42 @@ hour is taken into the next one while it is small.
 A change is a plan (`sealing.json`: the next `sealed.json`), then the new files, each synced before it gets
 its name, then the plan's renaming to `sealed.json`, from which moment all of it counts, then the removal of
 what it replaces. What is cut off before that moment is undone from the plan when the next change begins.
+
+Other programs read the files as they are: each row says what it is of, and times are instants in UTC with
+microseconds. The milliseconds that DuckDB can write have no zone, and are local time to some. Who reads an
+hour that is still sealed may find a part twice for a moment, or gone.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import msgspec
+from numpy.typing import NDArray
 
-from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.errors import StoreCorrupt
 from facility.instants import DAY_MS, HOUR_MS, to_datetime
+
+Columns = dict[str, NDArray[Any]]
+"""Columns of one length, by name."""
+Engine = duckdb.DuckDBPyConnection
 
 FOLDER: Final = "history"
 SEALED: Final = "sealed.json"
-PLAN: Final = "sealing.json"
-LOCK: Final = "lock"
 VERSION: Final = 1
+PARTS: Final = "read_parquet({}, hive_partitioning = false)"
+"""Parts as a table of a query; what stands for their paths is put in."""
 
 _PART: Final = re.compile(r"part-(\d+)-(\d+)\.parquet", re.ASCII)
 _HOUR: Final = re.compile(r"hour=([01]\d|2[0-3])", re.ASCII)
-
-Fill = Callable[[Path], object]
-"""Writes the file of this name."""
 
 
 class Table(StrEnum):
@@ -53,6 +57,7 @@ class Table(StrEnum):
 
     READING = "reading"
     MINUTE = "minute"
+    QUARTER = "quarter"
     DRAW = "tenant_draw"
 
 
@@ -122,7 +127,7 @@ def parts(root: Path, sealed: Sealed, table: Table, start_ms: int, end_ms: int) 
     """Return the parts that count and may hold anything of a span, start included and end not."""
     return [
         part
-        for hour_ms, folder in _hours(root, table, start_ms, end_ms)
+        for hour_ms, folder in hours(root, table, start_ms, end_ms)
         if table is not Table.READING or hour_ms + HOUR_MS > sealed.dropped_ms
         for part in parts_in(folder, sealed.end(table))
     ]
@@ -132,7 +137,7 @@ def parts_in(folder: Path, end: int) -> list[Part]:
     """Return the parts in the folder of an hour that count, in order."""
     found = [
         Part(path, int(match[1]), int(match[2]))
-        for path in _children(folder)
+        for path in children(folder)
         if (match := _PART.fullmatch(path.name)) and int(match[2]) <= end
     ]
     kept: list[Part] = []
@@ -142,19 +147,21 @@ def parts_in(folder: Path, end: int) -> list[Part]:
     return kept
 
 
-def _hours(root: Path, table: Table, start_ms: int, end_ms: int) -> Iterator[tuple[int, Path]]:
-    for day in _children(root / table):
+def hours(root: Path, table: Table, start_ms: int, end_ms: int) -> Iterator[tuple[int, Path]]:
+    """Yield the hours of a table that have a folder and touch a span: start [ms] and folder."""
+    for day in children(root / table):
         with suppress(ValueError):
             day_ms = (date.fromisoformat(day.name.removeprefix("day=")) - date(1970, 1, 1)).days * DAY_MS
             if day_ms < end_ms and day_ms + DAY_MS > start_ms:
-                for folder in _children(day):
+                for folder in children(day):
                     match = _HOUR.fullmatch(folder.name)
                     hour_ms = day_ms + int(match[1]) * HOUR_MS if match else end_ms
                     if hour_ms < end_ms and hour_ms + HOUR_MS > start_ms:
                         yield hour_ms, folder
 
 
-def _children(folder: Path) -> list[Path]:
+def children(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order; nothing where there is none."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):  # nothing yet, or dropped in the meantime
@@ -179,156 +186,3 @@ def open_engine(root: Path) -> duckdb.DuckDBPyConnection:
     engine.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
     engine.execute("SET enable_external_access = false")
     return engine
-
-
-class Disk:
-    """What is done to the file system, step by step, so that a test can stop between any two steps."""
-
-    def make_folder(self, path: Path) -> None:
-        """Make a folder; the one above it is there."""
-        path.mkdir()
-
-    def write(self, path: Path, fill: Fill) -> None:
-        """Write a file, synced."""
-        fill(path)
-        self.sync(path)
-
-    def rename(self, path: Path, to: Path) -> None:
-        """Give a file another name, at once; a file that has it is replaced."""
-        path.replace(to)
-
-    def remove(self, path: Path) -> None:
-        """Remove a file, if it is there."""
-        path.unlink(missing_ok=True)
-
-    def sync(self, path: Path) -> None:
-        """Return once the disk has a file, or the names in a folder."""
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-class Dataset:
-    """The history's files, as their one writer changes them.
-
-    Every method raises OSError where the disk refuses, and then may be called again.
-
-    Attributes:
-        root: The history's folder.
-        sealed: What counts.
-    """
-
-    def __init__(self, root: Path, disk: Disk) -> None:
-        """Make the folder where it is missing, and undo what was cut off.
-
-        Raises:
-            StoreUnavailable: Where the disk refuses, or somebody else writes the same history.
-        """
-        self.root = root
-        self._disk = disk
-        self._is_settled = False
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            self._lock = (root / LOCK).open("w")
-        except OSError as error:
-            raise StoreUnavailable(str(root), str(error)) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.settle()
-        except OSError as error:
-            self._lock.close()
-            raise StoreUnavailable(str(root), str(error)) from error
-
-    def close(self) -> None:
-        """Let another writer have it."""
-        self._lock.close()
-
-    def settle(self) -> None:
-        """Undo a change that was cut off; finish one that counts already."""
-        if self._is_settled:
-            return
-        self._undo()
-        self.sealed = read_sealed(self.root)
-        self._disk.sync(self.root)
-        self._remove(self.sealed.removes)
-        self._is_settled = True
-
-    def change(self, sealed: Sealed, fills: Mapping[str, Fill]) -> None:
-        """Make a change: all of it counts, or nothing.
-
-        Args:
-            sealed: What counts afterwards; its `removes` go.
-            fills: The files that come, by their names relative to the history's folder.
-        """
-        self.settle()
-        self._is_settled = False
-        plan = msgspec.json.encode(msgspec.structs.replace(sealed, adds=tuple(fills)))
-        try:
-            self._disk.write(self.root / PLAN, partial(Path.write_bytes, data=plan))
-            self._disk.sync(self.root)
-            self._add(fills)
-            self._disk.rename(self.root / PLAN, self.root / SEALED)
-        except Exception:
-            with suppress(OSError):
-                self.settle()
-            raise
-        self.settle()
-
-    def drop(self, before_ms: int) -> None:
-        """Drop the readings of all hours that end at or before `before_ms`: they stop to count at once."""
-        self.settle()
-        if before_ms > self.sealed.dropped_ms:
-            self.change(msgspec.structs.replace(self.sealed, dropped_ms=before_ms, removes=()), {})
-        for hour_ms, folder in list(_hours(self.root, Table.READING, 0, self.sealed.dropped_ms)):
-            if hour_ms + HOUR_MS <= self.sealed.dropped_ms:
-                for path in _children(folder):
-                    self._disk.remove(path)
-                folder.rmdir()
-                with suppress(OSError):  # other hours of the day are there
-                    folder.parent.rmdir()
-
-    def _add(self, fills: Mapping[str, Fill]) -> None:
-        changed = set[Path]()
-        for name, fill in fills.items():
-            path = self.root / name
-            changed.update(self._make_folders(path.parent))
-            self._disk.write(_unfinished(path), fill)
-            self._disk.rename(_unfinished(path), path)
-            changed.add(path.parent)
-        for folder in sorted(changed):
-            self._disk.sync(folder)
-
-    def _make_folders(self, folder: Path) -> list[Path]:
-        """Make a folder and those above it; return those in which a name is new."""
-        if folder.is_dir():
-            return []
-        above = self._make_folders(folder.parent)
-        self._disk.make_folder(folder)
-        return [*above, folder.parent]
-
-    def _undo(self) -> None:
-        path = self.root / PLAN
-        try:
-            plan = msgspec.json.decode(path.read_bytes(), type=Sealed)
-        except FileNotFoundError:
-            return
-        except msgspec.DecodeError:  # cut off while it was written: no other file had been begun
-            plan = Sealed()
-        self._remove([str(_unfinished(Path(name))) for name in plan.adds])
-        self._remove(plan.adds)
-        self._disk.remove(path)
-
-    def _remove(self, names: Sequence[str]) -> None:
-        """Remove files so that none can come back after a power cut, with a number that counts by then."""
-        there = [path for name in names if (path := self.root / name).exists()]
-        for path in there:
-            self._disk.remove(path)
-        for folder in {path.parent for path in there}:
-            self._disk.sync(folder)
-
-
-def _unfinished(path: Path) -> Path:
-    """Return what a file is called while it is written: no tool takes it for a part."""
-    return path.with_name(f".{path.name}.unfinished")

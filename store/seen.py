@@ -38,9 +38,16 @@ class Verdicts:
 
 
 class Seen:
-    """The last few readings of each point."""
+    """The last few readings of each point.
 
-    def __init__(self) -> None:
+    Args:
+        old_points: Points with a lower number may have readings that are not remembered here.
+        until_ms: None of those is later than this [ms].
+    """
+
+    def __init__(self, old_points: int = 0, until_ms: int = NEVER) -> None:
+        self._old_points = old_points
+        self._until_ms = until_ms
         self._newest: IntArray = np.empty(0, np.int64)
         self._times: IntArray = np.empty((0, DEPTH), np.int64)
         self._values = np.empty((0, DEPTH))
@@ -116,6 +123,7 @@ class Seen:
             return
         more = max(points, 2 * have, 64) - have
         self._newest = np.concatenate([self._newest, np.full(more, NEVER)])
+        self._newest[have : self._old_points] = self._until_ms
         self._times = np.concatenate([self._times, np.full((more, DEPTH), NEVER)])
         self._values = np.concatenate([self._values, np.full((more, DEPTH), np.nan)])
         self._next = np.concatenate([self._next, np.zeros(more, np.int64)])

@@ -29,3 +29,17 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     demand_kw: float | None
     forecast_kw: float | None
     block_limit_kw: float | None
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the pipeline itself does, at one moment: what stands on the site's own dashboard.
+
+    Attributes:
+        at_ms: When [ms].
+        figures: Counters and gauges by name (`received`, `influx_lag_s`, ...): names as in `status`.
+        dead_lettered: Readings and messages refused since the beginning, by reason.
+    """
+
+    at_ms: int
+    figures: dict[str, float]
+    dead_lettered: dict[str, int] = msgspec.field(default_factory=dict)

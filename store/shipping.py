@@ -1,8 +1,8 @@
 """Shipping: from the journal and the ledger to a sink, in order, for as long as it takes.
 
 A chunk is tried until the sink has it; only then do the cursors move. While the sink is away they wait, and
-the journal keeps what is needed. After an outage chunks follow each other without a pause until the sink is
-up to date; a live reading is at most as late as the chunk that it is in.
+the journal keeps what is needed. After an outage chunks follow each other until the sink is up to date, each
+point's readings in order, no faster than the sink says, so that it still answers others.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -22,16 +24,20 @@ from facility.readings import Batch, Quality, Rejection
 from facility.sitetables import StoreTable
 from store.base import Chunk, Sink
 from store.entries import Entry
-from store.history import ParquetSink
-from store.influx import InfluxBusy, InfluxSink, pause_s
 from store.journal import Journal
 from store.ledger import Ledger
+from store.meanfile import MeanFile
+from store.means import hold_ms
+from store.retry import StoreBusy, pause_s
+from store.series import Health
 
 MOST_READINGS = 200_000
 """Readings in one chunk: what Parquet seals in half a second, or InfluxDB takes in 40 bodies."""
 MOST_ENTRIES = 2_000
-INFLUX_PERIOD_S = 1.0
-"""How often readings go to InfluxDB while it keeps up."""
+DISK_PAUSE_S: Final = 1.0
+"""How long to wait before our own disk is tried again [s]: our choice."""
+HEALTH_S = 10.0
+"""How often the pipeline's own health is written [s]: our choice."""
 
 _log = structlog.get_logger(__name__)
 
@@ -56,15 +62,56 @@ class Source(Protocol):
         ...
 
 
-def make_sink(store: StoreTable, data: Path, token: Callable[[], str]) -> Sink:
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a sink takes nothing now.
+
+    Attributes:
+        text: What it said.
+        since_ms: Since when [ms].
+        needs_somebody: Whether it will not pass by itself, so that somebody must be told.
+    """
+
+    text: str
+    since_ms: int
+    needs_somebody: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What is to be shipped next.
+
+    Attributes:
+        chunk: It; None where there is nothing.
+        series_seq: The last of the engine's series in it.
+        change_seq: The last change of an alarm in it.
+        is_more: Whether more is waiting already.
+    """
+
+    chunk: Chunk | None
+    series_seq: int = 0
+    change_seq: int = 0
+    is_more: bool = False
+
+
+def make_sink(
+    store: StoreTable, data: Path, token: Callable[[], str], hold: Callable[[Point], int] = hold_ms
+) -> Sink:
     """Return where the readings of a site go: InfluxDB where the site file names one, else Parquet files.
 
     Args:
         store: What the site file says of it.
         data: The data folder.
         token: Gives InfluxDB's token, anew whenever the one before was refused.
+        hold: Tells how long a value stands for its point [ms].
     """
-    return ParquetSink(data) if store.influxdb is None else InfluxSink(store.influxdb, token)
+    if store.influxdb is None:
+        from store.sealing import ParquetSink  # noqa: PLC0415 - a program that writes none need not have it
+
+        return ParquetSink(data)
+    from store.influx import InfluxSink  # noqa: PLC0415 - likewise
+
+    return InfluxSink(store.influxdb, token, hold=hold)
 
 
 class Shipper:
@@ -77,12 +124,16 @@ class Shipper:
         journal: The journal as its writer, for what the sink refuses; None in another process.
         clock: The clock.
         random_source: Where the jitter of pauses comes from.
-        seal_s: How often a chunk is made while the sink keeps up [s].
+        seal_s: How often a chunk is made while the sink keeps up, where it does not say itself [s].
+        hold: Tells how long a value stands for its point [ms].
+        health: Gives the pipeline's own health; None where nobody knows it.
 
     Attributes:
         seq: The last entry that the sink has.
         error: What the sink said, "" while it takes everything.
+        trouble: The same, with since when and whether somebody must be told; None while there is none.
         refused: How many readings it will never take.
+        late: How many readings came too late to be in a mean.
     """
 
     def __init__(
@@ -95,6 +146,8 @@ class Shipper:
         clock: Clock,
         random_source: random.Random,
         seal_s: float,
+        hold: Callable[[Point], int] = hold_ms,
+        health: Callable[[], Health] | None = None,
     ) -> None:
         self._sink = sink
         self._source = source
@@ -102,23 +155,41 @@ class Shipper:
         self._journal = journal
         self._clock = clock
         self._random = random_source
-        self._period_s = INFLUX_PERIOD_S if isinstance(sink, InfluxSink) else seal_s
+        self._hold = hold
+        self._health = health
+        self._health_s = float("-inf")
+        self._period_s = seal_s if sink.period_s is None else sink.period_s
         self._points: dict[int, Point] = {}
+        self._means: MeanFile | None = None
         self.seq = source.reader(sink.name)
         self._series_seq, _ = ledger.cursor(f"{sink.name}.series")
         self._change_seq, _ = ledger.cursor(f"{sink.name}.changes")
         for entry in source.point_entries():
             self._learn(entry)
         self.name = sink.name
-        self.error = ""
+        self.trouble: Trouble | None = None
         self.refused = 0
+        self._shipped = 0
+
+    @property
+    def error(self) -> str:
+        """What the sink said, "" while it takes everything."""
+        return "" if self.trouble is None else self.trouble.text
+
+    @property
+    def late(self) -> int:
+        """How many readings came too late to be in a mean."""
+        return 0 if self._means is None else self._means.late
 
     async def run(self) -> None:
         """Ship until cancelled; what is left then is shipped after the next start."""
         while True:
-            more = await self.ship()
-            if not more:
+            begin_s = self._clock.monotonic_s()
+            if not await self.ship():
                 await asyncio.sleep(self._period_s)
+            elif self._sink.most_per_s is not None:
+                due_s = self._shipped / self._sink.most_per_s
+                await asyncio.sleep(max(0.0, begin_s + due_s - self._clock.monotonic_s()))
 
     async def ship(self) -> bool:
         """Ship one chunk, however long that takes.
@@ -126,17 +197,23 @@ class Shipper:
         Returns:
             Whether more is waiting already.
         """
-        chunk, draws_seq, changes_seq, more = await asyncio.to_thread(self._next)
+        following = await asyncio.to_thread(self._next)
+        chunk = following.chunk
         if chunk is None:
             return False
         refused = await self._store(chunk)
         if refused:
             self.refused += len(refused)
             if self._journal is not None:
-                await asyncio.to_thread(self._journal.refuse, refused)
-        self.seq, self._series_seq, self._change_seq = chunk.last_seq, draws_seq, changes_seq
-        await asyncio.to_thread(self._settle)
-        return more
+                await self._until_kept(partial(self._journal.refuse, refused))
+        self.seq, self._series_seq, self._change_seq = (
+            chunk.last_seq,
+            following.series_seq,
+            following.change_seq,
+        )
+        await self._until_kept(self._settle)
+        self._shipped = len(chunk.batch)
+        return following.is_more
 
     async def _store(self, chunk: Chunk) -> Sequence[Rejection]:
         attempt = 0
@@ -144,25 +221,70 @@ class Shipper:
             try:
                 refused = await self._sink.store(chunk)
             except StoreUnavailable as error:
-                if not self.error:
-                    _log.warning("history waits", sink=self.name, error=str(error))
-                self.error = str(error)
-                asked = error.retry_after_s if isinstance(error, InfluxBusy) else None
+                busy = error if isinstance(error, StoreBusy) else None
+                self._note(str(error), needs_somebody=busy is None)
+                asked = None if busy is None else busy.retry_after_s
                 await asyncio.sleep(pause_s(attempt, asked, self._random))
                 attempt += 1
             else:
-                if self.error:
+                if self.trouble is not None:
                     _log.info("history goes on", sink=self.name)
-                self.error = ""
+                self.trouble = None
                 return refused
 
-    def _next(self) -> tuple[Chunk | None, int, int, bool]:
+    async def _until_kept(self, keep: Callable[[], None]) -> None:
+        """Write to our own disk what the sink has answered, for as long as it takes."""
+        while True:
+            try:
+                await asyncio.to_thread(keep)
+            except StoreUnavailable as error:
+                self._note(str(error), needs_somebody=True)
+                await asyncio.sleep(DISK_PAUSE_S)
+            else:
+                return
+
+    def _note(self, text: str, *, needs_somebody: bool) -> None:
+        before = self.trouble
+        since_ms = self._clock.now_ms() if before is None else before.since_ms
+        if before is None or before.needs_somebody != needs_somebody:
+            _log.warning("history waits", sink=self.name, error=text, needs_somebody=needs_somebody)
+        self.trouble = Trouble(text, since_ms, needs_somebody)
+
+    def _next(self) -> _Next:
         """Gather what comes after the last chunk."""
+        batches, last_seq, is_more = self._gather(self.seq)
+        draws = self._ledger.series(self._series_seq)
+        changes = self._ledger.changes(self._change_seq)
+        health = self._measured()
+        if last_seq == self.seq and not draws and not changes and not health:
+            return _Next(None)
+        batch = Batch.concatenate(batches)
+        chunk = Chunk(
+            first_seq=self.seq + 1,
+            last_seq=last_seq,
+            batch=batch,
+            points=self._points,
+            draws=[(at_ms, row) for _, at_ms, row in draws],
+            changes=[change for _, change in changes],
+            means=self._kept().take(last_seq, batch),
+            health=health,
+        )
+        return _Next(
+            chunk,
+            series_seq=draws[-1][0] if draws else self._series_seq,
+            change_seq=changes[-1][0] if changes else self._change_seq,
+            is_more=is_more,
+        )
+
+    def _gather(self, after_seq: int, upto_seq: int | None = None) -> tuple[list[Batch], int, bool]:
+        """Return the batches after an entry, the last entry, and whether there are more."""
         batches: list[Batch] = []
-        count, last_seq, more = 0, self.seq, False
-        while count < MOST_READINGS:
+        count, last_seq = 0, after_seq
+        while True:
             entries = self._source.read(last_seq, MOST_ENTRIES)
             for entry in entries:
+                if upto_seq is not None and entry.seq > upto_seq:
+                    return batches, last_seq, False
                 self._learn(entry)
                 if isinstance(entry.content, Batch):
                     readings = entry.content.take(entry.content.quality != Quality.REFUSED)
@@ -170,32 +292,43 @@ class Shipper:
                     count += len(readings)
                 last_seq = entry.seq
                 if count >= MOST_READINGS:
-                    more = True
-                    break
+                    return batches, last_seq, True
             if not entries:
-                break
-        draws = self._ledger.series(self._series_seq)
-        changes = self._ledger.changes(self._change_seq)
-        if last_seq == self.seq and not draws and not changes:
-            return None, 0, 0, False
-        chunk = Chunk(
-            first_seq=self.seq + 1,
-            last_seq=last_seq,
-            batch=Batch.concatenate(batches),
-            points=self._points,
-            draws=[(at_ms, row) for _, at_ms, row in draws],
-            changes=[change for _, change in changes],
-        )
-        series_seq = draws[-1][0] if draws else self._series_seq
-        change_seq = changes[-1][0] if changes else self._change_seq
-        return chunk, series_seq, change_seq, more
+                return batches, last_seq, False
+
+    def _kept(self) -> MeanFile:
+        """Return the means as they stand at the last entry that the sink has."""
+        if self._means is None:
+            means = MeanFile(self._ledger.path.parent / f"means-{self.name}.npz", self._hold)
+            for number, point in self._points.items():
+                means.learn(number, point)
+            self._means = means
+            if means.seq > self.seq:
+                means.forget()
+            # Steps that are closed on the way were given to the sink before.
+            more = bool(means.seq)
+            while more and means.seq < self.seq:
+                batches, last_seq, more = self._gather(means.seq, self.seq)
+                means.take(last_seq, Batch.concatenate(batches))
+        return self._means
+
+    def _measured(self) -> Sequence[Health]:
+        now_s = self._clock.monotonic_s()
+        if self._health is None or now_s - self._health_s < HEALTH_S:
+            return ()
+        self._health_s = now_s
+        return (self._health(),)
 
     def _settle(self) -> None:
         self._source.set_reader(self.name, self.seq)
         self._ledger.set_cursor(f"{self.name}.series", self._series_seq)
         self._ledger.set_cursor(f"{self.name}.changes", self._change_seq)
         self._ledger.trim_series(self._series_seq)
+        self._kept().save()
 
     def _learn(self, entry: Entry) -> None:
         if isinstance(entry.content, tuple):
-            self._points.update((known.id, known.point) for known in entry.content)
+            for known in entry.content:
+                self._points[known.id] = known.point
+                if self._means is not None:
+                    self._means.learn(known.id, known.point)

@@ -1,8 +1,8 @@
 """Opening SQLite so that a commit means what it says.
 
 Write-ahead mode with full sync: a commit returns after the disk has it, and readers in other processes
-are never in the way. SQLite falls back silently where a file system can not do this, so the settings are
-read back and a difference is an error (reliability facts, section 1.3).
+are never in the way (SQLite's documentation: write-ahead logging, PRAGMA synchronous). SQLite falls back
+silently where a file system can not do this, so the settings are read back and a difference is an error.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def open_writer(path: Path, schema: str, version: int) -> sqlite3.Connection:
             problem = f"expected schema {version} or older, found {found}"
         else:
             connection.executescript(schema)
-            connection.execute(f"PRAGMA user_version = {version}")
+            if found != version:
+                # Setting it writes, and a file on a full disk must still be opened for reading.
+                connection.execute(f"PRAGMA user_version = {version}")
     except sqlite3.Error as error:
         connection.close()
         raise StoreUnavailable(str(path), str(error)) from error
@@ -80,8 +82,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+
+
+@contextmanager
+def saving(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Run statements as one synced transaction, and say so where the disk does not take it.
+
+    Args:
+        connection: An open connection.
+        path: Its file.
+
+    Raises:
+        StoreUnavailable: Where nothing of it was stored.
+    """
+    try:
+        with transaction(connection):
+            yield connection
+    except sqlite3.Error as error:
+        raise StoreUnavailable(str(path), str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from aiohttp import web
 from rich.console import Console
 
 from facility.readings import Batch, Quality
-from megawatch.monitor import Monitor
+from megawatch.monitor import Monitor, timing
 from megawatch.process import end
 from megawatch.sitefolder import open_site
+from rules.engine import Engine
 from store.alarms import Alarm
 from store.entries import Mark
 from store.journalfile import JournalReader
@@ -119,6 +121,43 @@ def alarms(data: Path) -> list[Alarm]:
         return ledger.alarms()
 
 
+def replayed(folder: Path) -> list[tuple[str, str, str, int, int | None]]:
+    """Judge a site's journal afterwards, from its first entry to the last tick that was judged live.
+
+    Returns:
+        Every alarm: id, rule, subject, when it opened and when it returned [ms].
+    """
+    site = open_site(folder)
+    with closing(JournalReader(site.data)) as journal, closing(LedgerReader(site.data)) as ledger:
+        entries = journal.read(0, 10_000_000)
+        _, last_tick_ms = ledger.cursor()
+    rhythm = site.file.engine
+    timings = {broker.name: timing(broker) for broker in site.file.brokers}
+    engine = Engine(
+        site.file.site, timings, site.rules, tick_ms=rhythm.tick_ms, lateness_ms=rhythm.lateness_ms
+    )
+    steps = [step for entry in entries for step in engine.take(entry)]
+    steps += engine.advance(last_tick_ms + rhythm.lateness_ms)
+    found: dict[str, tuple[str, str, str, int, int | None]] = {}
+    for step in steps:
+        for change in step.changes if step.at_ms <= last_tick_ms else ():
+            returned_ms = change.at_ms if change.change == "returned" else None
+            found[change.alarm_id] = (
+                change.alarm_id,
+                change.rule,
+                change.subject,
+                change.opened_ms,
+                returned_ms,
+            )
+    return sorted(found.values())
+
+
+def recorded(folder: Path) -> list[tuple[str, str, str, int, int | None]]:
+    """Return every alarm of a site as it was recorded live, in the form of `replayed`."""
+    found = alarms(open_site(folder).data)
+    return sorted((a.id, a.rule, a.subject, a.opened_ms, a.returned_ms) for a in found)
+
+
 def draws(data: Path, tenant: str) -> list[tuple[int, TenantDraw]]:
     """Return a tenant's draw, second by second [ms]."""
     with closing(LedgerReader(data)) as ledger:
@@ -133,14 +172,17 @@ class Receiver:
     Attributes:
         url: Where it is.
         pages: What it was given: the key and the body, in order.
+        accepted_ms: When it was given each [ms].
     """
 
     url: str = ""
     pages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    accepted_ms: list[int] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
         """Take a page."""
         self.pages.append((request.headers["Idempotency-Key"], await request.json()))
+        self.accepted_ms.append(time.time_ns() // 1_000_000)  # noqa: TID251 - a receiver has a clock of its own
         return web.Response(status=200)
 
     def about(self, rule: str, change: str = "opened") -> list[str]:

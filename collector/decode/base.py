@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -24,7 +25,7 @@ class Gathered:
 
     Attributes:
         rows: Readings and refusals.
-        metadata: Metadata messages to keep, by topic.
+        metadata: Metadata messages to keep, by topic; an empty one is to be kept no longer.
         unchanged: How many metadata messages said nothing new.
         waiting: Messages that wait for their metadata from now on.
         settled: Numbers of messages that wait no longer.
@@ -55,7 +56,11 @@ class Context:
 
 
 class Decoder(Protocol):
-    """Turns the messages of one broker into readings."""
+    """Turns the messages of one broker into readings.
+
+    A message at which a decoder fails for a fault of its own is refused with `Reason.DECODER_FAILED`, and
+    takes no other with it.
+    """
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -105,3 +110,27 @@ def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason,
     except RecursionError:
         return Reason.BAD_JSON, "nested too deeply"
     return Reason.WRONG_TYPE, "decoded at the second try"
+
+
+def check_keys(payload: bytes) -> tuple[Reason, str] | None:
+    """Say what is wrong with the keys and texts of a payload that was read as JSON before; None for nothing.
+
+    What a decoder skips it does not look at: bytes that are no text, and keys that stand twice.
+
+    Args:
+        payload: The payload.
+    """
+    repeated = False
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        # Numbers stay text: the limit on the digits of an integer is not what is asked here.
+        json.loads(payload, object_pairs_hook=note, parse_int=str, parse_float=str)
+    except RecursionError:
+        return Reason.BAD_JSON, "nested too deeply"
+    except ValueError as error:
+        return Reason.BAD_JSON, str(error)
+    return (Reason.DUPLICATE_KEY, "expected each key once") if repeated else None

@@ -7,30 +7,26 @@ that comes before its metadata waits for it, on disk.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
+import structlog
 
-from collector.decode.base import Context, Gathered, explain
-from collector.decode.dsxmetadata import Refusal, describe
+from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.dsxmetadata import Described, Refusal, describe
+from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.decode.dsxscopes import Scopes
 from collector.gather import Rows
 from collector.message import Message
 from facility import dsx
-from facility.points import Asset, Point
 from facility.readings import Reason
 from facility.sitetables import BrokerTable
 from store.journalfile import Waiting
 
 MOST_BYTES: Final = 65_536
 """The longest payload that is looked at: a value has some 60 bytes, metadata some 300."""
-WAIT_MS: Final = 600_000
-"""How long a value waits for its metadata: six times the 100 s after which that is repeated."""
-MOST_WAITING: Final = 200_000
-"""How many values wait at most; more are refused at once."""
 
 _QUOTES: Final = 6
 """Quotation marks in a value with its three keys once each; more may hide a key that stands twice."""
@@ -45,6 +41,7 @@ class _Value(msgspec.Struct, gc=False):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Value)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,30 @@ class Refused:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What one publisher's metadata says of a point.
+
+    Attributes:
+        value_topic: On which topic the values come.
+        said: What they are.
+    """
+
+    value_topic: str
+    said: Described | Refused
+
+    @property
+    def publisher(self) -> str:
+        """Who publishes the values."""
+        topic = dsx.parse_topic(self.value_topic)
+        return "" if topic is None else topic.publisher
+
+
 class DsxDecoder:
     """Decodes one broker's DSX bus.
+
+    The building system alone says who publishes a point's values. Metadata under another name describes
+    what is published under that name, and only where the building system says nothing else of it.
 
     Args:
         broker: The broker.
@@ -79,18 +98,19 @@ class DsxDecoder:
         self._context = context
         self._metadata: dict[str, bytes] = {}
         self._routes: dict[str, int | Refused] = {}
-        self._owners: dict[str, str] = {}
-        self._points: dict[str, tuple[Point, Asset | None]] = {}
-        self._scopes: dict[str, str] = {}
-        self._parked: dict[str, deque[Waiting]] = defaultdict(deque)
-        self._parked_count = 0
-        for topic, payload in metadata.items():
-            message = Message(topic, payload, 0)
-            self._take_metadata(message, dsx.parse_topic(topic), Gathered())
-        for item in waiting:
-            if item.broker == broker.name:
-                self._parked[item.topic].append(item)
-                self._parked_count += 1
+        self._entries: dict[str, dict[str, _Entry]] = {}
+        self._topics: dict[str, set[str]] = {}
+        self._scopes = Scopes()
+        self._park = Park(item for item in waiting if item.broker == broker.name)
+        for text, payload in metadata.items():
+            topic = dsx.parse_topic(text)
+            found = None if topic is None else describe(topic, payload, broker.name)
+            if topic is not None and isinstance(found, Described):
+                self._metadata[text] = payload
+                self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
+                self._scopes.set(text, found.scope, found.point.stream)
+        for key in self._entries:
+            self._route(key, Rows())
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -99,37 +119,53 @@ class DsxDecoder:
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
-        routes, rows, decode = self._routes, into.rows, _DECODER.decode
-        for message in messages:
-            route = routes.get(message.topic)
-            if isinstance(route, int):
-                payload = message.payload
-                try:
-                    read = decode(payload)
-                except (msgspec.MsgspecError, RecursionError, ValueError):
-                    self._refuse_value(message, route, rows)
-                    continue
-                if payload.count(b'"') != _QUOTES and repeats_key(payload):
-                    rows.refuse(message, Reason.DUPLICATE_KEY, "expected each key once", route)
-                    continue
-                rows.add(route, read.timestamp, read.value, is_good=read.quality == dsx.GOOD, message=message)
-            else:
-                self._decode_other(message, route, into)
+        rest = iter(messages)
+        while not self._decode(rest, into):
+            pass
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Give up on values whose metadata has not come for too long."""
-        for topic in list(self._parked):
-            queue = self._parked[topic]
-            while queue and (queue[0].received_ms < now_ms - WAIT_MS):
-                self._give_up(queue.popleft(), into)
-            if not queue:
-                del self._parked[topic]
+        for waiting in self._park.give_up(now_ms):
+            into.settled.append(waiting.id)
+            detail = f"expected metadata of this point within {WAIT_MS // 60_000} minutes, found none"
+            into.rows.refuse(_message(waiting), Reason.NO_METADATA, detail)
+
+    def _decode(self, rest: Iterator[Message], into: Gathered) -> bool:
+        """Decode messages up to the end, or up to one at which this fails; tell whether it was the end."""
+        routes, rows, decode = self._routes, into.rows, _DECODER.decode
+        message: Message | None = None
+        try:
+            for message in rest:  # noqa: B007, RUF100 - asked for below
+                route = routes.get(message.topic)
+                if not isinstance(route, int):
+                    self._decode_other(message, route, into)
+                    continue
+                payload = message.payload
+                if len(payload) > MOST_BYTES:
+                    rows.refuse(message, *_too_large(payload), route)
+                    continue
+                try:
+                    read = decode(payload)
+                except (msgspec.MsgspecError, RecursionError, ValueError):
+                    rows.refuse(message, *explain(payload, _DECODER), route)
+                    continue
+                if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
+                    rows.refuse(message, *problem, route)
+                    continue
+                rows.add(route, read.timestamp, read.value, is_good=read.quality == dsx.GOOD, message=message)
+        except Exception as error:
+            if message is None:
+                raise
+            _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
+            rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+            return False
+        return True
 
     # What is not a value of a known point ---------------------------------------------
 
-    def _decode_other(self, message: Message, route: int | Refused | None, into: Gathered) -> None:
+    def _decode_other(self, message: Message, route: Refused | None, into: Gathered) -> None:
         rows = into.rows
-        if isinstance(route, Refused):
+        if route is not None:
             rows.refuse(message, Reason.METADATA_REFUSED, route.detail)
             return
         topic = dsx.parse_topic(message.topic)
@@ -140,58 +176,24 @@ class DsxDecoder:
             expected = "expected letters, digits, '.', '_' and '-' between the slashes"
             rows.refuse(message, Reason.BAD_TOPIC, expected)
         elif len(message.payload) > MOST_BYTES:
-            detail = f"expected at most {MOST_BYTES} bytes, found {len(message.payload)}"
-            rows.refuse(message, Reason.TOO_LARGE, detail)
+            rows.refuse(message, *_too_large(message.payload))
         elif topic.type == "Metadata":
             self._take_metadata(message, topic, into)
-        elif topic.key in self._owners:
-            detail = f"expected values from {self._owners[topic.key]}, found {topic.publisher}"
+        elif (owner := self._entries.get(topic.key, {}).get(dsx.BUILDING_SYSTEM)) is not None:
+            detail = f"expected values from {owner.publisher}, found {topic.publisher}"
             rows.refuse(message, Reason.WRONG_PUBLISHER, detail)
         else:
-            self._park(message, into)
+            self._wait(message, into)
 
-    def _take_metadata(self, message: Message, topic: dsx.Topic | None, into: Gathered) -> None:
-        if topic is None:
+    def _wait(self, message: Message, into: Gathered) -> None:
+        if (length := len(message.payload)) > MOST_WAITING_BYTES:
+            detail = (
+                f"expected at most {MOST_WAITING_BYTES} bytes before the metadata has come, found {length}"
+            )
+            into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
-        if self._metadata.get(message.topic) == message.payload:
-            into.unchanged += 1
-            return
-        known = describe(topic, message.payload, self._broker.name)
-        if isinstance(known, Refusal):
-            into.rows.refuse(message, known.reason, known.detail)
-            if known.value_topic:
-                self._routes[known.value_topic] = Refused(known.detail)
-                self._release(known.value_topic, into)
-            return
-        self._metadata[message.topic] = into.metadata[message.topic] = message.payload
-        if known.scope:
-            self._scopes[known.scope] = known.point.stream
-            self._rescope()
-        self._owners[topic.key] = known.publisher
-        self._points[known.value_topic] = (known.point, known.asset)
-        self._routes[known.value_topic] = self._declare(known.value_topic)
-        self._release(known.value_topic, into)
-
-    def _declare(self, value_topic: str) -> int:
-        """Put a point into the register, with the stream that its heartbeat's scope gives it."""
-        point, asset = self._points[value_topic]
-        for scope, stream in self._scopes.items():
-            if not point.is_heartbeat and dsx.covers(scope, value_topic):
-                point = replace(point, stream=stream)
-        number = self._context.register.number(point, asset)
-        rating = self._context.site.rack(point.asset).rating_milliwatts
-        self._context.ranges.set(number, point, None if rating is None else rating / 1e6)
-        return number
-
-    def _rescope(self) -> None:
-        for value_topic in self._points:
-            self._declare(value_topic)
-
-    # Waiting for metadata -------------------------------------------------------------
-
-    def _park(self, message: Message, into: Gathered) -> None:
-        if self._parked_count >= MOST_WAITING:
-            detail = f"expected at most {MOST_WAITING} values that wait for their metadata"
+        if not self._park.has_room(message.topic):
+            detail = f"expected metadata before {MOST_ON_TOPIC} values of a point, {MOST_WAITING} of all wait"
             into.rows.refuse(message, Reason.NO_METADATA, detail)
             return
         waiting = Waiting(
@@ -202,49 +204,88 @@ class DsxDecoder:
             flags=message.flags,
             id=next(self._context.waiting_numbers),
         )
-        self._parked[message.topic].append(waiting)
-        self._parked_count += 1
+        self._park.add(waiting)
         into.waiting.append(waiting)
+
+    # Metadata -------------------------------------------------------------------------
+
+    def _take_metadata(self, message: Message, topic: dsx.Topic, into: Gathered) -> None:
+        text, payload = message.topic, message.payload
+        if self._metadata.get(text) == payload:
+            into.unchanged += 1
+            return
+        entries = self._entries.setdefault(topic.key, {})
+        before = entries.pop(topic.publisher, None)
+        if self._metadata.pop(text, None) is not None:
+            into.metadata[text] = b""
+        scope = stream = ""
+        if payload:
+            found = describe(topic, payload, self._broker.name)
+            if isinstance(found, Refusal):
+                into.rows.refuse(message, found.reason, found.detail)
+                # What can not be read does not say who publishes: that is who did before.
+                usual = before.value_topic if before else dsx.value_topic(topic.publisher, topic.key)
+                entries[topic.publisher] = _Entry(found.value_topic or usual, Refused(found.detail))
+            else:
+                self._metadata[text] = into.metadata[text] = payload
+                entries[topic.publisher] = _Entry(found.value_topic, found)
+                scope, stream = found.scope, found.point.stream
+        elif text not in into.metadata:
+            into.unchanged += 1
+        if not entries:
+            del self._entries[topic.key]
+        changed = self._scopes.set(text, scope, stream)
+        for value_topic in self._route(topic.key, into.rows):
+            self._release(value_topic, into)
+        if changed:
+            self._regroup(changed, into.rows)
+
+    def _route(self, key: str, rows: Rows) -> Iterable[str]:
+        """Say what the values of a point are, for every topic on which they may come; return those topics."""
+        entries = self._entries.get(key, {})
+        found = {entry.value_topic: entry for entry in entries.values()}
+        if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
+            found[first.value_topic] = first
+        for value_topic in self._topics.pop(key, set()) - found.keys():
+            del self._routes[value_topic]
+        for value_topic, entry in found.items():
+            said = entry.said
+            self._routes[value_topic] = said if isinstance(said, Refused) else self._declare(said, rows)
+        if found:
+            self._topics[key] = set(found)
+        return found
+
+    def _declare(self, found: Described, rows: Rows) -> int:
+        """Put a point into the register, with the stream that a heartbeat's scope gives it."""
+        point = found.point
+        stream = None if point.is_heartbeat else self._scopes.stream_of(found.value_topic)
+        if stream is not None:
+            point = replace(point, stream=stream)
+        number = self._context.register.number(point, found.asset)
+        rating = self._context.site.rack(point.asset).rating_milliwatts
+        rating_kw = None if rating is None else rating / 1e6
+        ranges = self._context.ranges
+        if rows.points and ranges.contradicts(number, point, rating_kw):
+            rows.seal(ranges)
+        ranges.set(number, point, rating_kw)
+        return number
+
+    def _regroup(self, scopes: tuple[str, ...], rows: Rows) -> None:
+        """Find the stream anew of every point that a scope covers, or covered."""
+        for key, topics in list(self._topics.items()):
+            if any(dsx.covers(scope, topic) for topic in topics for scope in scopes):
+                self._route(key, rows)
 
     def _release(self, value_topic: str, into: Gathered) -> None:
         """Decode what waited for this metadata."""
-        for waiting in self._parked.pop(value_topic, ()):
-            into.settled.append(waiting.id)
-            self._parked_count -= 1
-            message = Message(waiting.topic, waiting.payload, waiting.received_ms, waiting.flags)
-            self.decode([message], into)
-
-    def _give_up(self, waiting: Waiting, into: Gathered) -> None:
-        into.settled.append(waiting.id)
-        self._parked_count -= 1
-        message = Message(waiting.topic, waiting.payload, waiting.received_ms, waiting.flags)
-        detail = f"expected metadata of this point within {WAIT_MS // 60_000} minutes, found none"
-        into.rows.refuse(message, Reason.NO_METADATA, detail)
-
-    # A value that can not be read -----------------------------------------------------
-
-    @staticmethod
-    def _refuse_value(message: Message, point: int, rows: Rows) -> None:
-        payload = message.payload
-        if len(payload) > MOST_BYTES:
-            detail = f"expected at most {MOST_BYTES} bytes, found {len(payload)}"
-            rows.refuse(message, Reason.TOO_LARGE, detail, point)
-            return
-        reason, detail = explain(payload, _DECODER)
-        rows.refuse(message, reason, detail, point)
+        waited = self._park.release(value_topic)
+        into.settled += [item.id for item in waited]
+        self.decode([_message(item) for item in waited], into)
 
 
-def repeats_key(payload: bytes) -> bool:
-    """Tell whether an object has a key twice; its text was read as JSON before."""
-    repeated = False
+def _message(waiting: Waiting) -> Message:
+    return Message(waiting.topic, waiting.payload, waiting.received_ms, waiting.flags)
 
-    def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        nonlocal repeated
-        repeated = repeated or len(dict(pairs)) < len(pairs)
-        return dict(pairs)
 
-    try:
-        json.loads(payload, object_pairs_hook=note)
-    except (ValueError, RecursionError):
-        return True
-    return repeated
+def _too_large(payload: bytes) -> tuple[Reason, str]:
+    return Reason.TOO_LARGE, f"expected at most {MOST_BYTES} bytes, found {len(payload)}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from collector.decode.base import check_keys
 from facility import dsx
 from facility.names import NAME_RULE, AssetId, is_name
 from facility.points import Asset, Cadence, Point
@@ -72,7 +73,7 @@ class Refusal:
     Attributes:
         reason: Why.
         detail: What was expected and what was found.
-        value_topic: The topic of the values that can not be understood therefore; "" where that is not known.
+        value_topic: The topic of the values that can not be understood therefore; "" where it does not say.
     """
 
     reason: Reason
@@ -88,14 +89,21 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         payload: Its payload.
         broker: The broker it came from, part of the name of its stream.
     """
-    value_topic = dsx.value_topic(topic.publisher, topic.key)
     try:
         found = _DECODER.decode(payload)
     except msgspec.ValidationError as error:
-        return Refusal(Reason.WRONG_TYPE, str(error), value_topic)
+        return Refusal(Reason.WRONG_TYPE, str(error))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return Refusal(Reason.BAD_JSON, str(error)[:200] or "expected a JSON object", value_topic)
+        return Refusal(Reason.BAD_JSON, str(error)[:200] or "expected a JSON object")
+    if (wrong := check_keys(payload)) is not None:
+        return Refusal(*wrong)
+    own = topic.publisher == dsx.BUILDING_SYSTEM
     publisher = found.integration or topic.publisher
+    if not is_name(publisher):
+        return Refusal(Reason.BAD_NAME, f"expected {NAME_RULE}, found {publisher[:MOST_NAME]!r}")
+    if not own and publisher != topic.publisher:
+        detail = f"expected no integration but {topic.publisher} itself, found {publisher[:MOST_NAME]!r}"
+        return Refusal(Reason.IDENTITY_CONFLICT, detail, dsx.value_topic(topic.publisher, topic.key))
     value_topic = dsx.value_topic(publisher, topic.key)
     problem = _check(topic, found)
     if problem is not None:
@@ -109,7 +117,6 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
     asset = _asset(topic, found)
-    own = topic.publisher == dsx.BUILDING_SYSTEM
     stream = f"{broker}:{publisher}"
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
@@ -135,7 +142,7 @@ def _owner(found: _Metadata) -> str:
 
 
 def _asset(topic: dsx.Topic, found: _Metadata) -> Asset | None:
-    if found.rackLocationId is None and found.objectId is None:
+    if not (found.rackLocationId or found.objectId):
         return None
     return Asset(
         id=AssetId(_owner(found)),
@@ -157,7 +164,7 @@ def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:
     if not _owner(found):
         return Reason.MISSING_FIELD, "expected rackLocationId, objectId or associateId, found none"
     names: list[Any] = [_owner(found), *(found.servesId or ())]
-    names += [name for name in (found.integration, found.phase) if name is not None]
+    names += [found.phase] if found.phase else []
     wrong = next((name for name in names if not is_name(name)), None)
     if wrong is not None:
         return Reason.BAD_NAME, f"expected {NAME_RULE}, found {wrong[:MOST_NAME]!r}"

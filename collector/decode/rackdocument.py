@@ -6,18 +6,19 @@ refused by itself. What is wrong with the object as a whole refuses the object.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import structlog
 
-from collector.decode.base import Context, Gathered, explain
-from collector.decode.dsx import repeats_key
+from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.rackdocumentusual import Usual, may_repeat_keys
 from collector.gather import Rows
 from collector.message import Message
 from facility.instants import EARLIEST_MS, from_iso
-from facility.names import AssetId, is_name, nearest
+from facility.names import NAME_LENGTH, AssetId, is_name, nearest
 from facility.points import Asset, Cadence, Point
 from facility.rackdoc import (
     FEED_KEYS,
@@ -34,10 +35,20 @@ from facility.readings import Reason
 from facility.sitetables import BrokerTable
 from facility.units import UNITS, Dimension
 
-MOST_BYTES: Final = 1_048_576
-"""The longest payload that is looked at: a row of a thousand racks."""
+MOST_BYTES: Final = 262_144
+"""The longest payload that is looked at: 600 racks with all that a rack has. One that is all new takes some
+0.15 s, and nothing else is decoded meanwhile (our choice)."""
+MOST_DOCUMENTS: Final = 2_000
+"""The most documents of one message (our choice)."""
+MOST_KEYS: Final = 500
+"""The most keys of one object: several times what the schema knows (our choice)."""
+MOST_MISSED: Final = 1_000_000
+"""A sequence number that is further ahead than this was set anew: 11 days at one a second (our choice)."""
+MOST_HINTS: Final = 200
+"""How many names that nobody knows are compared with those that are known; the rest get no hint."""
 
 _DECODER: Final = msgspec.json.Decoder()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,9 @@ class RackDocumentDecoder:
         self._broker = broker
         self._context = context
         self._numbers: dict[tuple[str, str, str, str], int] = {}
+        self._usual = Usual()
         self._sequences: dict[str, int] = {}
+        self._hints = _Hints()
         self.missed = 0
 
     @property
@@ -77,7 +90,11 @@ class RackDocumentDecoder:
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
         for message in messages:
-            self._decode(message, into.rows)
+            try:
+                self._decode(message, into.rows)
+            except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
+                _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
+                into.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""
@@ -98,33 +115,29 @@ class RackDocumentDecoder:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             rows.refuse(message, *explain(message.payload, _DECODER))
             return
-        if repeats_key(message.payload):
-            rows.refuse(message, Reason.DUPLICATE_KEY, "expected each key once")
-            return
         documents = found if isinstance(found, list) else [found]
+        problem = _too_many(documents)
+        if problem is None and may_repeat_keys(message.payload, documents):
+            problem = check_keys(message.payload)
+        if problem is not None:
+            rows.refuse(message, *problem)
+            return
         if not documents:
             rows.refuse(message, Reason.WRONG_TYPE, "expected at least one document, found none")
+        # The topic of a row names a row; that of a rack speaks for this rack alone, in an array too.
+        speaks_for_one = not isinstance(found, list) or parts[-1] in self._context.site.racks
+        self._hints.renew()
         for document in documents:
-            self._take(message, document, rows, alone=None if isinstance(found, list) else parts[-1])
+            self._take(message, document, rows, alone=parts[-1] if speaks_for_one else None)
 
     def _take(self, message: Message, document: object, rows: Rows, *, alone: str | None) -> None:
         if not isinstance(document, dict):
             detail = f"expected an object, found {type(document).__name__}"
             rows.refuse(message, Reason.WRONG_TYPE, detail)
             return
-        rack = document.get("rack", alone)
-        if not isinstance(rack, str) or not is_name(rack):
-            rows.refuse(message, Reason.BAD_NAME, f"expected the rack's id, found {str(rack)[:80]!r}")
-            return
-        if alone is not None and rack != alone:
-            detail = f"expected the rack of the topic, {alone}, found {rack}"
-            rows.refuse(message, Reason.IDENTITY_CONFLICT, detail)
-            return
-        if rack not in self._context.site.racks:
-            hint = nearest(rack, self._context.site.racks)
-            rows.refuse(
-                message, Reason.UNKNOWN_RACK, f"expected a declared rack, found {rack} {hint}".strip()
-            )
+        rack = self._rack(document.get("rack", alone), alone)
+        if not isinstance(rack, str):
+            rows.refuse(message, *rack)
             return
         try:
             time_ms = _time(document.get("time"))
@@ -132,11 +145,26 @@ class RackDocumentDecoder:
             rows.refuse(message, Reason.BAD_TIME, str(error))
             return
         self._note_sequence(rack, document.get("seq"))
-        before = len(rows.points) + len(rows.rejections)
-        for value in _values(message, document, rows):
-            self._add(message, AssetId(rack), time_ms, value, rows)
-        if len(rows.points) + len(rows.rejections) == before:
+        if self._usual.take(message, rack, time_ms, document, rows):
+            return
+        values = _Values(message, rows, self._hints)
+        for value in values.of(document):
+            self._add(message, rack, time_ms, value, rows)
+        if not values.count:
             rows.refuse(message, Reason.MISSING_FIELD, f"expected values of {rack}, found none")
+
+    def _rack(self, rack: object, alone: str | None) -> AssetId | tuple[Reason, str]:
+        """Return the rack that a document is of, or what is wrong with the one that it names."""
+        if not isinstance(rack, str) or not is_name(rack):
+            found = repr(rack[:NAME_LENGTH]) if isinstance(rack, str) else type(rack).__name__
+            return Reason.BAD_NAME, f"expected the rack's id, found {found}"
+        if alone is not None and rack != alone:
+            return Reason.IDENTITY_CONFLICT, f"expected the rack of the topic, {alone}, found {rack}"
+        racks = self._context.site.racks
+        if rack not in racks:
+            hint = self._hints.of(rack, racks)
+            return Reason.UNKNOWN_RACK, f"expected a declared rack, found {rack} {hint}".strip()
+        return AssetId(rack)
 
     def _add(self, message: Message, rack: AssetId, time_ms: int, value: _Value, rows: Rows) -> None:
         number = self._number(rack, value)
@@ -174,58 +202,134 @@ class RackDocumentDecoder:
             rating = self._context.site.rack(rack).rating_milliwatts
             self._context.ranges.set(number, point, None if rating is None else rating / 1e6)
             self._numbers[identity] = number
+            self._usual.learn(rack, value.feed, value.name, value.phase, number, UNITS[value.key.unit])
         return number
 
     def _note_sequence(self, rack: str, found: object) -> None:
         if not isinstance(found, int) or isinstance(found, bool):
             return
         before = self._sequences.get(rack)
-        if before is not None and found > before + 1:
+        if before is not None and before + 1 < found <= before + MOST_MISSED:
             self.missed += found - before - 1
         if before is None or found > before or found == 0:
             self._sequences[rack] = found
 
 
+class _Hints:
+    """The known name that is nearest to one that nobody knows, for those who write documents.
+
+    Comparing a name with thousands takes tens of milliseconds, so that is done once for a name, once in a
+    message, and for so many names at all.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, str] = {}
+        self._may_look = True
+
+    def renew(self) -> None:
+        """Begin another message."""
+        self._may_look = True
+
+    def of(self, name: str, known: Collection[str]) -> str:
+        """Return the hint for a name, "" for none."""
+        name = name[:NAME_LENGTH]
+        hint = self._found.get(name)
+        if hint is None and self._may_look and len(self._found) < MOST_HINTS:
+            self._may_look = False
+            alike = sorted(known, key=lambda other: -_alike(other, name))[:MOST_HINTS]
+            hint = self._found[name] = nearest(name, alike)
+        return hint or ""
+
+
+def _alike(one: str, other: str) -> int:
+    """Return with how many equal characters two names begin."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+class _Values:
+    """Takes the values out of one document.
+
+    Args:
+        message: The message.
+        rows: Takes what can be no value.
+        hints: What names may have been meant.
+
+    Attributes:
+        count: How many values and refusals there were.
+    """
+
+    def __init__(self, message: Message, rows: Rows, hints: _Hints) -> None:
+        self._message = message
+        self._rows = rows
+        self._hints = hints
+        self.count = 0
+
+    def of(self, document: dict[str, Any]) -> Iterator[_Value]:
+        """Yield the values of a document."""
+        for name, found in document.items():
+            key = RACK_KEYS.get(name)
+            if key is not None:
+                self.count += 1
+                yield _Value(name, key, found)
+            elif name == "feeds":
+                yield from self._of_feeds(found)
+            elif name not in OTHER_KEYS:
+                self._refuse_key("", name, RACK_KEYS)
+
+    def _of_feeds(self, feeds: object) -> Iterator[_Value]:
+        if not isinstance(feeds, dict) or len(feeds) > MOST_FEEDS:
+            found = type(feeds).__name__ if not isinstance(feeds, dict) else f"one with {len(feeds)}"
+            detail = f"feeds: expected an object with at most {MOST_FEEDS} feeds, found {found}"
+            self._refuse(Reason.WRONG_TYPE, detail)
+            return
+        for feed, values in feeds.items():
+            if feed not in ("a", "b", "c", "d") or not isinstance(values, dict):
+                detail = f"feeds: expected an object for each of a to d, found {feed[:20]!r}"
+                self._refuse(Reason.UNKNOWN_QUANTITY, detail)
+                continue
+            for name, found in values.items():
+                key = FEED_KEYS.get(name)
+                if key is None:
+                    self._refuse_key(f"feeds.{feed}: ", name, FEED_KEYS)
+                elif key.has_phases and isinstance(found, list) and len(found) == len(PHASES):
+                    self.count += len(PHASES)
+                    for phase, value in zip(PHASES, found, strict=True):
+                        yield _Value(name, key, value, feed, phase)
+                else:
+                    self.count += 1
+                    yield _Value(name, key, found, feed)
+
+    def _refuse_key(self, where: str, name: str, known: Collection[str]) -> None:
+        hint = self._hints.of(name, known)
+        detail = f"{where}expected a key of the rack document schema, found {name[:60]!r} {hint}".strip()
+        self._refuse(Reason.UNKNOWN_QUANTITY, detail)
+
+    def _refuse(self, reason: Reason, detail: str) -> None:
+        self.count += 1
+        self._rows.refuse(self._message, reason, detail)
+
+
+def _too_many(documents: list[object]) -> tuple[Reason, str] | None:
+    """Say what a message has too many of; None for nothing."""
+    if len(documents) > MOST_DOCUMENTS:
+        return Reason.TOO_LARGE, f"expected at most {MOST_DOCUMENTS} documents, found {len(documents)}"
+    objects = [found for found in documents if isinstance(found, dict)]
+    for document in objects:
+        feeds = document.get("feeds")
+        inner = feeds.values() if isinstance(feeds, dict) else ()
+        for found in (document, feeds, *inner):
+            if isinstance(found, dict) and len(found) > MOST_KEYS:
+                return Reason.TOO_LARGE, f"expected at most {MOST_KEYS} keys of an object, found {len(found)}"
+    return None
+
+
 def _time(found: object) -> int:
     if isinstance(found, str):
         return from_iso(found)
+    # JSON has one kind of number: 1.78e12 is an integer too.
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
     if not isinstance(found, int) or isinstance(found, bool) or found < EARLIEST_MS:
         kind = found if isinstance(found, int) else type(found).__name__
         raise ValueError(f"expected time as ISO 8601 with an offset or as Unix milliseconds, found {kind}")
     return found
-
-
-def _values(message: Message, document: dict[str, Any], rows: Rows) -> Iterator[_Value]:
-    for name, found in document.items():
-        key = RACK_KEYS.get(name)
-        if key is not None:
-            yield _Value(name, key, found)
-        elif name == "feeds":
-            yield from _feed_values(message, found, rows)
-        elif name not in OTHER_KEYS:
-            hint = nearest(name, RACK_KEYS)
-            detail = f"expected a key of the rack document schema, found {name[:60]!r} {hint}".strip()
-            rows.refuse(message, Reason.UNKNOWN_QUANTITY, detail)
-
-
-def _feed_values(message: Message, feeds: object, rows: Rows) -> Iterator[_Value]:
-    if not isinstance(feeds, dict) or len(feeds) > MOST_FEEDS:
-        detail = f"feeds: expected an object with at most {MOST_FEEDS} feeds, found {type(feeds).__name__}"
-        rows.refuse(message, Reason.WRONG_TYPE, detail)
-        return
-    for feed, values in feeds.items():
-        if feed not in ("a", "b", "c", "d") or not isinstance(values, dict):
-            detail = f"feeds: expected an object for each of a to d, found {feed[:20]!r}"
-            rows.refuse(message, Reason.UNKNOWN_QUANTITY, detail)
-            continue
-        for name, found in values.items():
-            key = FEED_KEYS.get(name)
-            if key is None:
-                hint = nearest(name, FEED_KEYS)
-                detail = f"feeds.{feed}: expected a key of the schema, found {name[:60]!r} {hint}".strip()
-                rows.refuse(message, Reason.UNKNOWN_QUANTITY, detail)
-            elif key.has_phases and isinstance(found, list) and len(found) == len(PHASES):
-                for phase, value in zip(PHASES, found, strict=True):
-                    yield _Value(name, key, value, feed, phase)
-            else:
-                yield _Value(name, key, found, feed)

@@ -1,1 +1,1 @@
-"""One rule a file, named after the catalogue (domain facts, section 9)."""
+"""One rule a file, named after the catalogue: C for contract, Q for quality of data."""

@@ -8,14 +8,15 @@ from pydantic import Field
 
 from facility.readings import BoolArray
 from rules.base import Active, Desk, Findings, Rule, Severity, codes
-from rules.view import KILOWATT, NO_LIMIT, View
+from rules.figures import in_kilowatts, lowered
+from rules.view import NO_LIMIT, View
 
 
 class DrawNearLimit(Rule):
     """The best estimate of the draw is above the warning share of the limit.
 
     The share is the contract's own, 95 % where it says nothing: the level to which Meta's Dynamo caps a
-    breaker (ISCA 2016, from memory; domain facts, section 9.1).
+    breaker (ISCA 2016).
     """
 
     name: ClassVar[str] = "C1"
@@ -40,12 +41,12 @@ class DrawNearLimit(Rule):
     def judge(self, view: View) -> Findings:
         """Hold the draw against the warning share of the limit in force."""
         tenants = view.tenants
-        level = tenants.limit * tenants.warn_share
+        level, applies = tenants.warn, tenants.limit != NO_LIMIT
         return Findings(
-            verdict=codes(tenants.best > level, tenants.high <= level, tenants.limit != NO_LIMIT),
-            value=tenants.best / KILOWATT,
-            limit=level / KILOWATT,
-            returned=tenants.high <= level * (1 - self.deadband_percent / 100),
+            verdict=codes(tenants.best > level, tenants.high <= level, applies),
+            value=in_kilowatts(tenants.best),
+            limit=in_kilowatts(level),
+            returned=~applies | (tenants.high <= lowered(level, self.deadband_percent)),
         )
 
     def suppressed(self, view: View, active: Active) -> BoolArray | None:

@@ -8,15 +8,16 @@ import numpy as np
 from pydantic import Field
 
 from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.view import KILOWATT, NO_LIMIT, View
+from rules.figures import in_kilowatts, lowered
+from rules.view import NO_LIMIT, View
 
 
 class Overdraw(Rule):
     """The lower bound of the draw is above the limit, under a clause that binds at every moment.
 
-    Exactly at the limit is compliant. The clause is that of threshold leases; the on-delay of 5 s is no part
-    of it but keeps single readings from paging (domain facts, sections 1.1 and 9.1). From the contract's
-    critical share on it is critical: NVIDIA's DSX Flex splits at 20 % over target.
+    Exactly at the limit is compliant. The clause is that of leases with an electricity consumption threshold;
+    the on-delay of 5 s is no part of it but keeps single readings from paging (our choice). From the
+    contract's critical share on it is critical: NVIDIA's DSX Flex splits at 20 % over target.
     """
 
     name: ClassVar[str] = "C2"
@@ -29,6 +30,9 @@ class Overdraw(Rule):
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
     unknown_title: ClassVar[str] = "cannot verify that the draw keeps the contract"
+    unknown_look_at: ClassVar[str] = (
+        "Find out why readings are missing; until they are heard, ask the tenant what it draws."
+    )
     unknown_told_by: ClassVar[str] = "C3"
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is below the critical share")
@@ -47,12 +51,12 @@ class Overdraw(Rule):
         tenants = view.tenants
         limit = tenants.limit
         applies = (limit != NO_LIMIT) & tenants.binds_instantly
-        critical = tenants.low > limit * tenants.critical_share
+        critical = tenants.low > tenants.critical
         return Findings(
             verdict=codes(tenants.low > limit, tenants.high <= limit, applies),
-            value=tenants.best / KILOWATT,
-            limit=limit / KILOWATT,
-            returned=~applies | (tenants.high <= limit * (1 - self.deadband_percent / 100)),
+            value=in_kilowatts(tenants.best),
+            limit=in_kilowatts(limit),
+            returned=~applies | (tenants.high <= lowered(limit, self.deadband_percent)),
             severity=np.where(critical, Severity.CRITICAL, self.severity).astype(np.int8),
             on_delay_ms=np.maximum(tenants.sustain_ms, round(self.on_delay_s * 1_000)),
         )

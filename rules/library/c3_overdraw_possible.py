@@ -7,13 +7,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.view import KILOWATT, NO_LIMIT, View
+from rules.figures import in_kilowatts
+from rules.view import NO_LIMIT, View
 
 
 class OverdrawPossible(Rule):
     """The limit lies between the bounds of the draw, while enough of the tenant is covered by readings.
 
-    With less coverage the sum is not valid for any decision about the contract (domain facts, section 7.4):
+    With less coverage the sum is not valid for any decision about the contract (Q2 says why):
     an alarm that stands then stays, and a new one is C2's own "cannot verify".
     """
 
@@ -43,8 +44,9 @@ class OverdrawPossible(Rule):
         between = applies & (tenants.low <= tenants.limit) & (tenants.limit < tenants.high)
         breach = between & (tenants.coverage >= self.least_coverage)
         return Findings(
-            verdict=codes(breach, ~between),
-            value=tenants.high / KILOWATT,
-            limit=tenants.limit / KILOWATT,
+            # Too little coverage is no breach of this rule and no return: it ends a pending alarm only.
+            verdict=codes(breach, ~breach),
+            value=in_kilowatts(tenants.high),
+            limit=in_kilowatts(tenants.limit),
             returned=~between,
         )

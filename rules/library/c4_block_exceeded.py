@@ -27,6 +27,9 @@ class BlockExceeded(Rule):
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
     unknown_title: ClassVar[str] = "cannot verify that the demand block kept the contract"
+    unknown_look_at: ClassVar[str] = (
+        "Read the energy registers over the block; the account team needs them where readings are missing."
+    )
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(0, ge=0, description="how long it must last to become an alarm [s]")

@@ -15,7 +15,7 @@ class BlockForecast(Rule):
     """Energy so far plus the present draw for the rest of the block exceeds what the block may take.
 
     `(E + P·r) / T > limit`, once a third of the block is over: before that the forecast is mostly the present
-    draw (domain facts, section 9.1).
+    draw (our choice). Blocks of 15 min are the usual demand interval of utilities.
     """
 
     name: ClassVar[str] = "C5"

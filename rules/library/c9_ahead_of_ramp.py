@@ -7,13 +7,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.view import KILOWATT, NO_LIMIT, View
+from rules.figures import in_kilowatts, lowered
+from rules.view import NO_LIMIT, View
 
 
 class AheadOfRamp(Rule):
     """The best estimate is above the limit of this phase, although not above the final one.
 
-    Leases step up by phase, and the phase is what holds (domain facts, sections 1.1 and 9.1).
+    Leases step up by phase, and the phase is what holds (clauses on electricity consumption thresholds).
     """
 
     name: ClassVar[str] = "C9"
@@ -41,9 +42,9 @@ class AheadOfRamp(Rule):
         kept = (tenants.high <= tenants.limit) | (tenants.best > tenants.final)
         return Findings(
             verdict=codes(ahead, kept, ramping),
-            value=tenants.best / KILOWATT,
-            limit=tenants.limit / KILOWATT,
+            value=in_kilowatts(tenants.best),
+            limit=in_kilowatts(tenants.limit),
             returned=~ramping
-            | (tenants.high <= tenants.limit * (1 - self.deadband_percent / 100))
+            | (tenants.high <= lowered(tenants.limit, self.deadband_percent))
             | (tenants.best > tenants.final),
         )

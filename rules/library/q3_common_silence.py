@@ -17,7 +17,7 @@ class CommonSilence(Rule):
 
     Groups overlap: a gateway, two busways and a coolant unit may see the same racks. The group that is silent
     most wholly is told, the larger one first; a group whose silent racks are all told already is not.
-    Levels: domain facts, section 5.5.
+    The levels are our choice.
     """
 
     name: ClassVar[str] = "Q3"
@@ -39,9 +39,10 @@ class CommonSilence(Rule):
     def judge(self, view: View) -> Findings:
         """Find the groups that explain the silence of their racks."""
         racks, groups = view.racks, list(view.racks.groups.values())
-        silent = np.array([int(racks.is_silent[places].sum()) for places in groups], np.int64)
-        size = np.array([len(places) for places in groups], np.int64)
-        share = silent / np.maximum(size, 1)
+        silent = np.zeros(len(groups), np.int64)
+        if groups and racks.is_silent.any():
+            silent = np.add.reduceat(racks.is_silent[racks.members].astype(np.int64), racks.starts)
+        share = silent / np.diff(racks.starts, append=len(racks.members))
         fires = (silent >= self.least_racks) & (share >= self.least_share)
         told = self._explain(racks.is_silent, groups, share, fires) if fires.any() else fires
         return Findings(

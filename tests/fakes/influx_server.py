@@ -1,116 +1,26 @@
-"""A database that takes line protocol, on loopback: it stores like InfluxDB and fails as it is told.
-
-It reads lines with a parser of its own, which knows escapes, so that a name that was not written as it
-should be is seen as whatever a server would make of it. Beside it are a sink for it and ways to store chunks.
-"""
+"""A database that takes line protocol, on loopback: it stores like InfluxDB and fails as it is told."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+import json
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeVar
 
-import pytest
 from aiohttp import web
 
-from facility.errors import StoreUnavailable
-from facility.readings import Rejection
-from facility.sitetables import InfluxTable
-from store.base import Chunk, Sink
-from store.influx import InfluxSink
+from tests.fakes.lines import BadLine, Fields, Line, Tags, parse
 
-T = TypeVar("T")
-Delivered = tuple[Sequence[Rejection], list[StoreUnavailable]]
-Fields = dict[str, float | str]
-Tags = tuple[tuple[str, str], ...]
+__all__ = ["Answer", "BadLine", "FakeInflux", "Line", "parse", "serving"]
+
 Stored = dict[tuple[str, Tags, int], Fields]
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_TIME = re.compile(r"-?\d{1,19}", re.ASCII)
-_SPECIAL = re.compile(r"\\([,= \\\"])")
-
-
-class BadLine(ValueError):  # noqa: N818 - what it is, not that it is one
-    """A line that is not line protocol."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line, read.
-
-    Attributes:
-        measurement: Its measurement.
-        tags: Its tags, in the order in which they stood.
-        fields: Its fields.
-        time: Its time, in whatever unit it was written.
-    """
-
-    measurement: str
-    tags: Tags
-    fields: Fields
-    time: int
-
-
-def parse(text: str) -> Line:
-    """Read a line.
-
-    Raises:
-        BadLine: Where it is none.
-    """
-    parts = _split(text, " ")
-    if len(parts) != 3:
-        raise BadLine(f"expected series, fields and time, found {len(parts)} parts")
-    series, fields, time = parts
-    measurement, *tags = _split(series, ",")
-    if not measurement or not _TIME.fullmatch(time):
-        raise BadLine("expected a measurement and a time")
-    return Line(
-        measurement=_unescape(measurement),
-        tags=tuple(_pair(tag) for tag in tags),
-        fields={
-            name: _value(value) for name, value in (_pair(part, plain=False) for part in _split(fields, ","))
-        },
-        time=int(time),
-    )
-
-
-def _split(text: str, separator: str) -> list[str]:
-    parts, start, is_quoted, place = [], 0, False, 0
-    while place < len(text):
-        if text[place] == "\\":
-            place += 1
-        elif text[place] == '"':
-            is_quoted = not is_quoted
-        elif text[place] == separator and not is_quoted:
-            parts.append(text[start:place])
-            start = place + 1
-        place += 1
-    return [*parts, text[start:]]
-
-
-def _pair(text: str, *, plain: bool = True) -> tuple[str, str]:
-    name, *rest = _split(text, "=")
-    if len(rest) != 1 or not name or not rest[0]:
-        raise BadLine(f"expected a name and its value, found {text!r}")
-    return _unescape(name), _unescape(rest[0]) if plain else rest[0]
-
-
-def _value(text: str) -> float | str:
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return _unescape(text[1:-1])
-    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-        raise BadLine(f"expected a float or a text, found {text!r}")
-    return float(text)
-
-
-def _unescape(text: str) -> str:
-    return _SPECIAL.sub(r"\1", text)
+_QUESTION = re.compile(r'SELECT "(\w+)" FROM "(\w+)" WHERE time = \$(\w+)((?: AND "\w+" = \$\w+)*)')
+_TERM = re.compile(r'"(\w+)" = \$(\w+)')
+PATHS = {"1": "/write", "2": "/api/v2/write"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +33,8 @@ class Answer:
         headers: What it answers besides.
         hangs: Whether it never answers.
         resets: Whether it drops the connection instead.
+        words: What it says.
+        forgets: Whether it has forgotten everything by then, as one that was killed before it had it on disk.
     """
 
     status: int = 503
@@ -130,71 +42,102 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     hangs: bool = False
     resets: bool = False
+    words: str = "as told"
+    forgets: bool = False
 
 
 @dataclass(slots=True)
 class FakeInflux:
-    """The database.
+    """The database. What is known of points is stored apart, for it is written beside every test.
 
     Attributes:
-        script: What it does with the next requests that have lines; afterwards it behaves.
-        bad: The values that it can not store.
+        script: What it does with the next requests that have readings; afterwards it behaves.
+        bad: The values that it can not store, and says so.
+        dropped: The values that it says it stored, and did not.
         status: What it answers to bad lines.
         stores_good: Whether the good lines of a request with bad ones are stored.
         tells_dropped: Whether it says how many lines were bad.
         status_of_nothing: What it answers to a write of nothing; 400 is how InfluxDB 3 does it.
         token: The token that it takes.
-        path: The path of its write requests.
+        is_readable: Whether that token may read.
+        generation: Which InfluxDB it says it is.
+        path: The path of its write requests; "" for that of its generation.
         most_bytes: The longest body that it takes.
-        bodies: The lines of every request that it read.
-        arrived: Set once a request with lines has come.
+        bodies: The lines of every request with readings that it read.
+        squeezed: How many bodies came compressed.
+        arrived: Set once a request with readings has come.
         probes: How many writes of nothing there were.
-        tokens: Every token that it was shown.
+        asked: How many lines it was asked for.
+        tokens: Every token that a write showed.
         stored: What it holds.
         url: Where it is.
     """
 
     script: Sequence[Answer] = ()
     bad: Collection[float] = ()
+    dropped: Collection[float] = ()
     status: int = 422
     stores_good: bool = True
     tells_dropped: bool = True
     status_of_nothing: int = 204
     token: str = "secret"  # noqa: S105 - opens nothing
-    path: str = "/api/v2/write"
+    is_readable: bool = True
+    generation: str = "2"
+    path: str = ""
     most_bytes: int = 10_000_000
     bodies: list[list[str]] = field(default_factory=list)
+    squeezed: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     probes: int = 0
+    asked: int = 0
     tokens: list[str] = field(default_factory=list)
     stored: Stored = field(default_factory=dict)
     url: str = ""
 
     @property
     def values(self) -> list[float]:
-        """The values that it holds, sorted, each as often as it holds it."""
-        return sorted(float(fields["value"]) for fields in self.stored.values())
+        """The values of readings that it holds, sorted, each as often as it holds it."""
+        found = (fields["value"] for (name, _, _), fields in self.stored.items() if name != "point")
+        return sorted(float(value) for value in found)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
+        if request.path == "/ping":
+            return web.Response(status=204, headers={"X-Influxdb-Version": f"{self.generation}.0.0"})
+        if request.path == "/query":
+            return self._select(request)
+        if request.path != (self.path or PATHS[self.generation]):
+            return _say(400 if request.method == "POST" else 404, f"unsupported path: {request.path}")
+        bucket = request.query.get("bucket", request.query.get("db", ""))
+        if bucket.startswith("readings/") or "rp" in request.query:
+            return _say(404, "bucket not found")
+        return await self._write(request, bucket)
+
+    async def _write(self, request: web.Request, bucket: str) -> web.StreamResponse:
+        # The framework has undone the compression.
+        self.squeezed += request.headers.get("Content-Encoding") == "gzip"
         body = await request.text()
         lines = [line for line in body.split("\n") if line and not line.startswith("#")]
         self.tokens.append(request.headers.get("Authorization", "").removeprefix("Token "))
-        if request.path != self.path:
-            return _say(400, f"unsupported path requested: {request.path}")
         if self.tokens[-1] != self.token:
             return _say(401, "unauthorized access")
-        if request.query.get("bucket") != "readings":
+        if bucket != "readings":
             return _say(404, "bucket not found")
         if request.query.get("precision") != "ms":
             return _say(400, "expected milliseconds")
         if not lines:
             self.probes += 1
             return web.Response(status=self.status_of_nothing, text="incoming write was empty")
+        if all(line.startswith("point,") for line in lines):
+            self._keep(lines)
+            return web.Response(status=204)
         self.bodies.append(lines)
         self.arrived.set()
         if len(self.bodies) <= len(self.script):
             return await self._misbehave(request, self.script[len(self.bodies) - 1], lines)
+        return self._take(body, lines)
+
+    def _take(self, body: str, lines: list[str]) -> web.StreamResponse:
         if len(body) > self.most_bytes:
             return _say(413, "Request Entity Too Large")
         bad = [line for line in lines if not self._is_good(line)]
@@ -204,14 +147,33 @@ class FakeInflux:
             return web.Response(status=204)
         return _say(self.status, f"partial write: cannot store {bad[0]!r}", len(bad) * self.tells_dropped)
 
+    def _select(self, request: web.Request) -> web.StreamResponse:
+        if not self.is_readable:
+            return _say(403, "the token may only write")
+        parameters = json.loads(request.query.get("params", "{}"))
+        results = []
+        for question in request.query["q"].split(";"):
+            match = _QUESTION.fullmatch(question)
+            assert match is not None, question
+            tags = tuple(sorted((name, parameters[value]) for name, value in _TERM.findall(match[4])))
+            at_ms = parameters[match[3]] // 1_000_000
+            self.asked += 1
+            fields = self.stored.get((match[2], tags, at_ms), {})
+            value = fields.get(match[1])
+            series = [{"columns": ["time", match[1]], "values": [[at_ms, value]]}]
+            results.append({"series": series} if value is not None else {})
+        return web.json_response({"results": results})
+
     async def _misbehave(self, request: web.Request, answer: Answer, lines: list[str]) -> web.StreamResponse:
+        if answer.forgets:
+            self.stored.clear()
         if answer.stores:
             self._keep(lines)
         if answer.hangs:
             await asyncio.Event().wait()
         if answer.resets and request.transport is not None:
             request.transport.abort()
-        return _say(answer.status, "as told", headers=answer.headers)
+        return _say(answer.status, answer.words, headers=answer.headers)
 
     def _is_good(self, text: str) -> bool:
         try:
@@ -221,8 +183,9 @@ class FakeInflux:
 
     def _keep(self, lines: Iterable[str]) -> None:
         for line in (parse(text) for text in lines if self._is_good(text)):
-            place = (line.measurement, tuple(sorted(line.tags)), line.time)
-            self.stored.setdefault(place, {}).update(line.fields)
+            if line.fields.get("value") not in self.dropped:
+                place = (line.measurement, tuple(sorted(line.tags)), line.time)
+                self.stored.setdefault(place, {}).update(line.fields)
 
 
 def _say(
@@ -237,7 +200,7 @@ def _say(
 async def serving(fake: FakeInflux) -> AsyncIterator[FakeInflux]:
     """Serve a fake database on a free port of loopback, while the context lasts."""
     app = web.Application(client_max_size=20_000_000)
-    app.router.add_post("/{path:.*}", fake.handle)
+    app.router.add_route("*", "/{path:.*}", fake.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -247,66 +210,3 @@ async def serving(fake: FakeInflux) -> AsyncIterator[FakeInflux]:
         yield fake
     finally:
         await runner.cleanup()
-
-
-def with_sink(
-    fake: FakeInflux,
-    story: Callable[[InfluxSink], Awaitable[T]],
-    *,
-    bucket: str = "readings",
-    tokens: Iterable[str] = ("secret",),
-    timeout_s: float = 5.0,
-) -> T:
-    """Serve a fake database and tell a story of a sink for it, which takes its tokens one after the other."""
-    waiting = deque(tokens)
-
-    def token() -> str:
-        return waiting.popleft() if len(waiting) > 1 else waiting[0]
-
-    async def run() -> T:
-        async with serving(fake):
-            table = InfluxTable.model_validate({"url": fake.url, "org": "titan", "bucket": bucket})
-            sink = InfluxSink(table, token, timeout_s)
-            try:
-                return await story(sink)
-            finally:
-                await sink.close()
-
-    return asyncio.run(run())
-
-
-def delivered(fake: FakeInflux, chunk: Chunk, timeout_s: float = 5.0) -> Delivered:
-    """Store a chunk, again and again until it is; return what was refused and what went wrong before."""
-    errors: list[StoreUnavailable] = []
-
-    async def story(sink: Sink) -> Delivered:
-        while True:
-            try:
-                return await sink.store(chunk), errors
-            except StoreUnavailable as error:
-                errors.append(error)
-                assert len(errors) < 50
-
-    return with_sink(fake, story, timeout_s=timeout_s)
-
-
-def refusal(
-    fake: FakeInflux,
-    chunk: Chunk,
-    *,
-    bucket: str = "readings",
-    tokens: Iterable[str] = ("secret",),
-) -> StoreUnavailable:
-    """Return why a chunk can not be stored now."""
-
-    async def story(sink: InfluxSink) -> StoreUnavailable:
-        with pytest.raises(StoreUnavailable) as caught:
-            await sink.store(chunk)
-        return caught.value
-
-    return with_sink(fake, story, bucket=bucket, tokens=tokens)
-
-
-def values_of(rejected: Iterable[Rejection]) -> list[float]:
-    """Return the values of refused lines, each as often as it was refused."""
-    return sorted(float(parse(rejection.payload.decode()).fields["value"]) for rejection in rejected)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.proxy import Network, network
-from tests.monitoring import Watch, draws, journalled, receiving, watching
+from tests.monitoring import Watch, draws, journalled, receiving, recorded, replayed, watching
 from tests.publishing import Publisher
 from tests.servers.brokers import Broker, Mosquitto
 
@@ -142,6 +142,8 @@ async def a_break(kind: str, qos: int, folder: Path) -> None:
         await asyncio.sleep(1)
         check(watch, bus, broken_ms, healed_ms, lossless=qos == 1)
         assert len(pager.about("C2")) == 1
+        await stage.close()
+        assert replayed(stage.folder) == recorded(stage.folder)
 
 
 @dataclass(slots=True)

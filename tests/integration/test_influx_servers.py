@@ -1,33 +1,32 @@
-"""Real databases give back what the sink stored, and refuse what it says that they refused."""
+"""Both generations of InfluxDB give back what the sink stored, and refuse what it says that they refused."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from facility.errors import StoreUnavailable
+from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
 from facility.sitetables import InfluxTable
 from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
-from store.influx import InfluxBusy, InfluxSink
-from store.series import TenantDraw
+from store.influx import InfluxSink
+from store.influxhistory import InfluxHistory
+from store.means import Means
+from store.retry import StoreBusy
+from store.series import Health, TenantDraw
 from tests.builders import T0_MS, a_batch, a_point
-from tests.servers import influxd, victoria
-from tests.servers.victoria import Server
+from tests.decoded import recorded, simulated
+from tests.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
-
-needs_influxd = pytest.mark.skipif(
-    influxd.PROGRAM is None, reason="needs influxd on the PATH, or its path in MEGAWATCH_INFLUXD"
-)
-needs_victoria = pytest.mark.skipif(victoria.PROGRAM is None, reason="needs victoria-metrics on the PATH")
 
 LONG_GONE_MS = -315_619_200_000
 """1960, beyond what the bucket keeps."""
@@ -41,18 +40,11 @@ POINTS = {
 ODD = (0.1, 1 / 3, -0.0, 5e-324, 1.7976931348623157e308, -1e15, 90.5, 4.0, 1e-7, 2**53 + 2.0)
 
 
-@pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run an InfluxDB 2 for the tests of this module."""
-    with influxd.influxd(tmp_path_factory.mktemp("influxd")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a VictoriaMetrics for the tests of this module."""
-    with victoria.victoria(tmp_path_factory.mktemp("victoria")) as server:
-        yield server
+@pytest.fixture(scope="module", params=GENERATIONS)
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    """Run an InfluxDB for the tests of this module."""
+    with influx(str(request.param), tmp_path_factory.mktemp("influxd")) as found:
+        yield found
 
 
 def a_draw(tenant: str) -> TenantDraw:
@@ -87,48 +79,48 @@ def an_event() -> AlarmChange:
 
 
 def a_chunk(
-    batch: Batch,
+    batch: Batch | None = None,
     points: dict[int, Point] | None = None,
     draws: Sequence[tuple[int, Sequence[TenantDraw]]] = (),
     changes: Sequence[AlarmChange] = (),
 ) -> Chunk:
     """Return a chunk of the points above."""
+    batch = Batch.empty() if batch is None else batch
     known = POINTS if points is None else points
     return Chunk(first_seq=1, last_seq=2, batch=batch, points=known, draws=draws, changes=changes)
 
 
 def stored(
-    url: str,
-    *chunks: Chunk,
-    org: str = influxd.ORG,
-    bucket: str = influxd.BUCKET,
-    token: str = influxd.TOKEN,
+    table: InfluxTable, token: str, *chunks: Chunk, is_squeezed: bool | None = None
 ) -> list[Rejection]:
     """Store chunks in a database and return what was refused; without any, only check it."""
 
     async def story() -> list[Rejection]:
-        table = InfluxTable.model_validate({"url": url, "org": org, "bucket": bucket})
-        sink = InfluxSink(table, lambda: token)
+        sink = InfluxSink(table, lambda: token, is_squeezed=is_squeezed)
         try:
             if not chunks:
                 await sink.check()
-            return [rejection for chunk in chunks for rejection in await sink.store(chunk)]
+            found = [rejection for chunk in chunks for rejection in await sink.store(chunk)]
+            assert sink.doubt == ""
+            return found
         finally:
             await sink.close()
 
     return asyncio.run(story())
 
 
-@needs_influxd
-def test_influxdb_gives_every_reading_back_bit_for_bit(influx: Server) -> None:
+@pytest.mark.parametrize("is_squeezed", [False, True])
+def test_every_reading_comes_back_bit_for_bit(database: Influx, *, is_squeezed: bool) -> None:
     """Values, qualities, times and names come back as they were; twice stored is stored once."""
     values = [*ODD, np.nan]
     batch = a_batch([(number % 2, T0_MS + number, value) for number, value in enumerate(values)])
     batch = replace(batch, quality=np.array([0, 1, 3] * 3 + [0, Quality.NO_VALUE], np.uint8))
+    chunks = (a_chunk(batch), a_chunk(batch))
 
-    assert stored(influx.url, a_chunk(batch), a_chunk(batch)) == []
+    assert stored(database.table(), database.writer, *chunks, is_squeezed=is_squeezed) == []
 
-    rows = influxd.select(influx, "SELECT * FROM reading ORDER BY time")
+    until = f"time >= {T0_MS}ms AND time < {T0_MS + 100}ms"
+    rows = database.select(f"SELECT * FROM reading WHERE {until} ORDER BY time")  # noqa: S608 - our own words
     assert len(rows) == len(values)
     for number, row in enumerate(rows):
         point = POINTS[number % 2]
@@ -142,44 +134,54 @@ def test_influxdb_gives_every_reading_back_bit_for_bit(influx: Server) -> None:
         assert not has_value or np.float64(row["value"]).tobytes() == batch.value[number].tobytes()
 
 
-@needs_influxd
-def test_influxdb_gives_draws_and_alarms_back(influx: Server) -> None:
-    """The engine's series come back in megawatts, and what nobody could tell is not there."""
-    chunk = a_chunk(Batch.empty(), draws=[(T0_MS, [a_draw("acme")])], changes=[an_event()])
+def test_what_is_made_of_readings_comes_back(database: Influx) -> None:
+    """Draws in megawatts, alarms, means, health: what nobody could tell is not there."""
+    start = np.array([T0_MS // MINUTE_MS * MINUTE_MS])
+    half, value = np.array([30_000]), np.array([2.5])
+    means = Means(MINUTE_MS, np.array([0]), start, half, value / 2, value, value, value, np.array([1]))
+    health = Health(at_ms=T0_MS, figures={"received": 5.0}, dead_lettered={"bad-json": 2})
+    chunk = a_chunk(draws=[(T0_MS, [a_draw("acme")])], changes=[an_event()])
 
-    assert stored(influx.url, chunk) == []
+    assert stored(database.table(), database.writer, replace(chunk, means=[means], health=[health])) == []
 
-    (draw,) = influxd.select(influx, "SELECT * FROM tenant_draw")
-    assert draw == {
-        "time": T0_MS,
-        "tenant": "acme",
-        "low_mw": 180.000000001,
-        "best_mw": 181.0,
-        "limit_mw": 200.0,
-        "coverage": 0.5,
-        "demand_mw": 180.2505,
-    }
-    (event,) = influxd.select(influx, "SELECT * FROM alarm_event")
-    assert event == {
-        "time": T0_MS,
-        "change": "opened",
-        "id": "1f2e",
-        "rule": "C2",
-        "severity": "high",
-        "subject": "bus:PUB",
-        "value": 210.5,
-    }
+    assert database.select("SELECT * FROM tenant_draw WHERE tenant = 'acme'") == [
+        {
+            "time": T0_MS,
+            "tenant": "acme",
+            "low_mw": 180.000000001,
+            "best_mw": 181.0,
+            "limit_mw": 200.0,
+            "coverage": 0.5,
+            "demand_mw": 180.2505,
+        }
+    ]
+    assert database.select("SELECT * FROM alarm_event") == [
+        {
+            "time": T0_MS,
+            "change": "opened",
+            "id": "1f2e",
+            "rule": "C2",
+            "severity": "high",
+            "subject": "bus:PUB",
+            "value": 210.5,
+        }
+    ]
+    (mean,) = database.select("SELECT mean, min, max, last, coverage FROM reading_1m")
+    assert mean == {"time": start[0], "mean": 2.5, "min": 2.5, "max": 2.5, "last": 2.5, "coverage": 0.5}
+    assert database.select("SELECT * FROM pipeline") == [{"time": T0_MS, "received": 5.0}]
+    assert database.select("SELECT * FROM dead_letters") == [
+        {"time": T0_MS, "count": 2.0, "reason": "bad-json"}
+    ]
 
 
-@needs_influxd
-def test_influxdb_refuses_exactly_what_it_can_not_keep(influx: Server) -> None:
+def test_exactly_what_can_not_be_kept_is_refused(database: Influx) -> None:
     """Lines beyond the retention and lines whose field is of another type are found among the good ones."""
-    earlier_ms = T0_MS - 10 * 365 * 86_400_000
-    influxd.write(influx, f"tenant_draw,tenant=x low_mw=5i {earlier_ms}")
+    earlier_ms = T0_MS - 10 * 365 * DAY_MS
+    database.write(f"tenant_draw,tenant=x low_mw=5i {earlier_ms}")
     rows = [(0, LONG_GONE_MS if number in (7, 8, 150) else earlier_ms + number, 1.0) for number in range(200)]
     chunk = a_chunk(a_batch(rows), draws=[(earlier_ms, [a_draw("acme"), a_draw("other")])])
 
-    rejected = stored(influx.url, chunk)
+    rejected = stored(database.table(), database.writer, chunk)
 
     assert sorted(r.topic for r in rejected) == [
         *["Rack/RackPower/hall-1/r_1"] * 3,
@@ -187,70 +189,63 @@ def test_influxdb_refuses_exactly_what_it_can_not_keep(influx: Server) -> None:
         "tenant_draw,tenant=other",
     ]
     assert {"retention" in r.detail or "field type conflict" in r.detail for r in rejected} == {True}
-    until_ms = earlier_ms + 1_000
-    query = f"SELECT value FROM reading WHERE time >= {earlier_ms}ms AND time < {until_ms}ms"  # noqa: S608
-    assert len(influxd.select(influx, query)) == 197
+    until = f"time >= {earlier_ms}ms AND time < {earlier_ms + 1_000}ms"
+    assert len(database.select(f"SELECT value FROM reading WHERE {until}")) == 197  # noqa: S608 - our own words
 
 
-@needs_influxd
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "token", "words"),
     [
-        ({"token": "wrong"}, "the token is not valid"),
-        ({"bucket": "nowhere"}, "bucket 'nowhere'"),
-        ({"org": "nobody"}, "organisation 'nobody'"),
-        ({"org": ""}, "url, org and bucket"),
+        ({}, "wrong", "the token is not valid"),
+        ({}, "wrong:password", "the token is not valid"),
+        ({"bucket": "nowhere"}, "", "bucket 'nowhere'"),
+        ({"bucket": "readings/nowhere"}, "", "bucket 'readings/nowhere'"),
+        ({"org": "nobody"}, "", "organisation 'nobody'"),
+        ({"org": ""}, "", "url, org and bucket"),
     ],
-    ids=["token", "bucket", "org", "no-org"],
+    ids=["token", "password", "bucket", "policy", "org", "no-org"],
 )
-def test_influxdb_says_what_somebody_must_put_right(
-    influx: Server, changed: dict[str, str], words: str
+def test_what_somebody_must_put_right_is_said(
+    database: Influx, changed: dict[str, str], token: str, words: str
 ) -> None:
     """A check finds what would keep every chunk out, and says what to do."""
+    if database.generation == 1 and "org" in changed:
+        pytest.skip("InfluxDB 1 has no organisations")
+
     with pytest.raises(StoreUnavailable) as caught:
-        stored(influx.url, **changed)
+        stored(database.table(**changed), token or database.writer)
 
     assert words in caught.value.cause
-    assert not isinstance(caught.value, InfluxBusy)
+    assert not isinstance(caught.value, StoreBusy)
 
 
-@needs_influxd
-def test_a_token_that_may_only_read_is_found_before_anything_is_written(influx: Server) -> None:
+def test_a_token_that_may_only_read_is_found_before_anything_is_written(database: Influx) -> None:
     """A check proves that the token may write, by a write of nothing."""
     with pytest.raises(StoreUnavailable, match="may not write to bucket 'readings'"):
-        stored(influx.url, token=influxd.make_token(influx))
+        stored(database.table(), database.reader)
 
 
-def samples(server: Server, name: str) -> dict[tuple[str, int], list[float]]:
-    """Return the values of a series in a VictoriaMetrics by point and time, each as often as it is there."""
-    found: dict[tuple[str, int], list[float]] = {}
-    for series in victoria.export(server, f'{{__name__="{name}"}}'):
-        for at_ms, value in zip(series["timestamps"], series["values"], strict=True):
-            found.setdefault((_place(series["metric"]), at_ms), []).append(value)
-    return found
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: recorded(T0_MS + DAY_MS, repeats=3), id="the-recording"),
+        pytest.param(lambda: simulated(T0_MS + 2 * DAY_MS, 3_600), id="an-hour-of-a-row"),
+    ],
+)
+def test_all_of_a_bus_is_read_back_equal(database: Influx, make: Callable[[], Chunk]) -> None:
+    """Every reading of NVIDIA's recording, and of an hour of simulated racks, is there, bit for bit."""
+    chunk = make()
 
+    assert stored(database.table(), database.writer, chunk) == []
 
-def _place(metric: dict[str, Any]) -> str:
-    return ",".join(f"{name}={metric[name]}" for name in sorted(metric) if name != "__name__")
-
-
-@needs_victoria
-def test_victoriametrics_gives_every_reading_back(metrics: Server) -> None:
-    """Names and times come back as they were, values to twelve digits; twice stored is stored once."""
-    rows = [(number % 2, T0_MS + number, number * 1.25) for number in range(6_000)]
-    chunk = a_chunk(a_batch(rows))
-
-    assert stored(metrics.url, chunk, a_chunk(a_batch(rows))) == []
-
-    rack = "asset=r1,feed=A,phase=L1,point=Rack/RackPower/hall-1/r_1,quantity=rack.power.active"
-    coolant = "area=Secondary.Supply,asset=c1,point=CDU/LiquidTemperature/c.1,quantity=coolant.supply"
-    expected = {((rack, coolant)[number], at_ms): [value] for number, at_ms, value in rows}
-    assert samples(metrics, "reading_value") == expected
-    assert samples(metrics, "reading_received_lag_ms") == {place: [5] for place in expected}
-
-
-@needs_victoria
-def test_victoriametrics_with_a_wrong_path_refuses_no_line(metrics: Server) -> None:
-    """It answers 400 to a path that it does not know: that is no fault of any line."""
-    with pytest.raises(StoreUnavailable, match="see whether url, org and bucket are right"):
-        stored(f"{metrics.url}/else", a_chunk(a_batch([(0, T0_MS, 1.0)])))
+    span = (int(chunk.batch.source_ms.min()), int(chunk.batch.source_ms.max()) + 1)
+    with closing(InfluxHistory(database.table(), lambda: database.reader)) as history:
+        for number, point in chunk.points.items():
+            wanted = chunk.batch.take(chunk.batch.point == number)
+            wanted = wanted.take(np.argsort(wanted.source_ms, kind="stable"))
+            if len(wanted):
+                found = history.readings(point.key, *span)
+                assert found.time_ms.tolist() == wanted.source_ms.tolist()
+                assert found.value.tobytes() == wanted.value.tobytes()
+                assert found.quality.tolist() == wanted.quality.tolist()
+                assert found.unit == point.unit

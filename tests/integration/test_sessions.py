@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.address import Address
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
-from collector.mqtt import Address
 from collector.session import Session
 from facility.readings import Flag
 from megawatch.process import end

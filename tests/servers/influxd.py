@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from tests.servers.victoria import Server, free_port, running
+from tests.servers.process import Server, find_version, free_port, running
 
-PROGRAM: Final = os.environ.get("MEGAWATCH_INFLUXD") or shutil.which("influxd")
-"""Where the program is; None where it is not."""
+PROGRAM: Final = find_version("influxd", 2, "MEGAWATCH_INFLUXD")
+"""Where the program of the second generation is; None where it is not."""
 
 ORG: Final = "titan"
 BUCKET: Final = "readings"
@@ -26,9 +24,16 @@ _AUTHORIZATION: Final = {"Authorization": f"Token {TOKEN}"}
 
 
 @contextmanager
-def influxd(folder: Path) -> Iterator[Server]:
-    """Run an InfluxDB with an organisation, a bucket and a token."""
-    port = free_port()
+def influxd(folder: Path, port: int = 0, options: Sequence[str] = ()) -> Iterator[Server]:
+    """Run an InfluxDB with an organisation, a bucket and a token; again, where there was one.
+
+    Args:
+        folder: Where it keeps what it keeps.
+        port: Its port; 0 for a free one.
+        options: What it is told besides.
+    """
+    is_new = not (folder / "influxd.bolt").exists()
+    port = port or free_port()
     command = [
         str(PROGRAM),
         "--http-bind-address",
@@ -42,6 +47,7 @@ def influxd(folder: Path) -> Iterator[Server]:
         "--reporting-disabled",
         "--log-level",
         "error",
+        *options,
     ]
     setup = {
         "username": "admin",
@@ -52,8 +58,9 @@ def influxd(folder: Path) -> Iterator[Server]:
         "retentionPeriodSeconds": RETENTION_S,
     }
     with running(command, Server(port), folder) as server:
-        status, body = server.request("POST", "/api/v2/setup", body=json.dumps(setup))
-        assert status == 201, body
+        if is_new:
+            status, body = server.request("POST", "/api/v2/setup", body=json.dumps(setup))
+            assert status == 201, body
         yield server
 
 

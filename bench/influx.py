@@ -1,0 +1,300 @@
+"""InfluxDB and VictoriaMetrics: what writing costs us and them, what a reading takes on disk, and the reads.
+
+NVIDIA's recording for 40 pods (6,640 points), over and over. Beside our writer: influxdb-client's Points in
+its asynchronous and its batching mode, to the same server in the same run. Beside our schema: others of the
+same readings. Every server that is on this machine is measured, each in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
+from influxdb_client.client.write.point import Point
+from influxdb_client.client.write_api import WriteOptions
+from influxdb_client.domain.write_precision import WritePrecision
+
+from bench.frame import Figure, seconds_of
+from bench.schemas import FORMS, Form, stream
+from facility.instants import HOUR_MS, MINUTE_MS
+from facility.sitetables import InfluxTable
+from store.base import Chunk
+from store.influx import MOST_LINES, InfluxSink
+from store.influxquery import InfluxQuery
+from store.influxserver import Kind
+from store.influxwrite import open_writer
+from store.lineprotocol import Encoder
+from store.sealing import ParquetSink
+from tests.servers import influxd, influxd1, victoria
+from tests.servers.process import Server
+
+PODS: Final = 40
+START_MS: Final = 1_780_000_000_000 // HOUR_MS * HOUR_MS
+SETTLE_S: Final = 25.0
+"""How long a server is left alone, so that it puts away what it was given [s]."""
+QUICKLY: Final = (
+    "--storage-cache-snapshot-write-cold-duration=1s",
+    "--storage-compact-full-write-cold-duration=3s",
+)
+QUICKLY_1: Final = '  cache-snapshot-write-cold-duration = "1s"\n  compact-full-write-cold-duration = "3s"'
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A server that can be measured.
+
+    Attributes:
+        name: What it is.
+        kind: How it is written to.
+        run: Runs it in a folder.
+        token: What opens it.
+        data: Where its data are, below its folder.
+    """
+
+    name: str
+    kind: Kind
+    run: Callable[[Path], AbstractContextManager[Server]]
+    token: str
+    data: str
+
+
+def databases() -> list[Database]:
+    """Return the servers that are on this machine."""
+    found = []
+    if influxd.PROGRAM:
+        run = lambda folder: influxd.influxd(folder, options=QUICKLY)  # noqa: E731 - as short as its use
+        found.append(Database("InfluxDB 2", Kind.INFLUXDB_2, run, influxd.TOKEN, "engine/data"))
+    if influxd1.PROGRAM:
+        token = f"{influxd1.ADMIN}:{influxd1.PASSWORD}"
+        run = lambda folder: influxd1.influxd1(folder, options=QUICKLY_1)  # noqa: E731 - likewise
+        found.append(Database("InfluxDB 1", Kind.INFLUXDB_1, run, token, "data"))
+    if victoria.PROGRAM:
+        found.append(Database("VictoriaMetrics", Kind.VICTORIA_METRICS, victoria.victoria, "", "data"))
+    return found
+
+
+def run(*, quick: bool = False) -> list[Figure]:
+    """Measure every server that is there."""
+    plays, repetitions = (2, 2) if quick else (12, 3)
+    figures = []
+    for database in databases():
+        figures += _writing(database, repetitions)
+        forms = dict(list(FORMS.items())[:1]) if quick else FORMS
+        for name, form in forms.items():
+            figures += _schema(database, name, form, plays)
+    figures += _parquet(plays)
+    return figures
+
+
+def table_of(server: Server) -> InfluxTable:
+    """Return what a site file would say of a server."""
+    return InfluxTable.model_validate({"url": server.url, "org": influxd.ORG, "bucket": influxd.BUCKET})
+
+
+# Writing ------------------------------------------------------------------------------
+
+
+def _writing(database: Database, repetitions: int) -> list[Figure]:
+    ours, points, batching, theirs = [], [], [], []
+    with tempfile.TemporaryDirectory() as name, database.run(Path(name)) as server:
+        process = psutil.Process(server.pid)
+        chunks = list(stream(PODS, repetitions + 1, START_MS))
+        sink = InfluxSink(table_of(server), lambda: database.token)
+        with asyncio.Runner() as runner:
+            runner.run(sink.store(chunks[0]))  # the names of all series
+            for chunk in chunks[1:]:
+                count = len(chunk.batch)
+                before = _spent(process)
+                ours.append(_cpu(lambda c=chunk: runner.run(sink.store(c))) / count * 1e6)  # type: ignore[misc]  # the default binds the chunk
+                theirs.append((_spent(process) - before) / count * 1e6)
+                if database.kind is Kind.INFLUXDB_2:
+                    points.append(_cpu(lambda c=chunk: runner.run(_points(server, c))) / count * 1e6)  # type: ignore[misc]  # likewise
+                    batching.append(_cpu(lambda c=chunk: _batching(server, c)) / count * 1e6)  # type: ignore[misc]  # likewise
+            runner.run(sink.close())
+    beside = "influxdb-client, Points" if points else ""
+    found = [
+        Figure(
+            what=f"store in {database.name}, our CPU per reading",
+            unit="µs",
+            samples=ours,
+            beside=beside,
+            theirs=points,
+        ),
+        Figure(what=f"the same, CPU of {database.name} per reading", unit="µs", samples=theirs),
+    ]
+    if batching:
+        what = "the same by influxdb-client's batching mode, CPU per reading"
+        found.append(Figure(what=what, unit="µs", samples=batching))
+    return found
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    begin_s = time.process_time()
+    work()
+    return time.process_time() - begin_s
+
+
+def _spent(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
+
+
+def _as_points(chunk: Chunk) -> Iterator[Point]:
+    batch, points = chunk.batch, chunk.points
+    for number, at, value, quality in zip(
+        batch.point.tolist(),
+        batch.source_ms.tolist(),
+        batch.value.tolist(),
+        batch.quality.tolist(),
+        strict=True,
+    ):
+        point = points[number]
+        yield (
+            Point("reading")
+            .tag("point", point.key)
+            .tag("asset", point.asset)
+            .tag("quantity", point.quantity)
+            .field("value", value)
+            .field("quality", float(quality))
+            .time(at, WritePrecision.MS)
+        )
+
+
+async def _points(server: Server, chunk: Chunk) -> None:
+    async with InfluxDBClientAsync(server.url, influxd.TOKEN, influxd.ORG) as client:
+        api, waiting = client.write_api(), list[Point]()
+        for point in _as_points(chunk):
+            waiting.append(point)
+            if len(waiting) == MOST_LINES:
+                await api.write(influxd.BUCKET, influxd.ORG, waiting, WritePrecision.MS)  # type: ignore[arg-type]  # likewise
+                waiting = []
+        if waiting:
+            await api.write(influxd.BUCKET, influxd.ORG, waiting, WritePrecision.MS)  # type: ignore[arg-type]  # likewise
+
+
+def _batching(server: Server, chunk: Chunk) -> None:
+    options = WriteOptions(batch_size=MOST_LINES, flush_interval=1_000)
+    with (
+        InfluxDBClient(server.url, influxd.TOKEN, org=influxd.ORG) as client,
+        client.write_api(write_options=options) as api,
+    ):
+        for point in _as_points(chunk):
+            api.write(influxd.BUCKET, influxd.ORG, point, WritePrecision.MS)
+
+
+# Schemas ------------------------------------------------------------------------------
+
+
+def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder, database.run(Path(folder)) as server:
+        process = psutil.Process(server.pid)
+        data = Path(folder) / database.data
+        encoder, readings, lines, sent, end_ms = Encoder(), 0, 0, 0, 0
+        empty, before = _size(data), _spent(process)
+        for chunk in stream(PODS, plays, START_MS):
+            made = form(chunk, encoder)
+            readings, lines, sent = readings + len(chunk.batch), lines + len(made), sent + sum(map(len, made))
+            end_ms = int(chunk.batch.source_ms.max())
+            asyncio.run(_send(database, server, made))
+        spent = _spent(process) - before
+        time.sleep(SETTLE_S)
+        if database.kind is Kind.VICTORIA_METRICS:
+            server.request("GET", "/internal/force_merge")
+            time.sleep(2)
+        found = [
+            Figure(
+                what=f"{database.name}, {name}: on disk, per reading",
+                unit="bytes",
+                samples=[(_size(data) - empty) / readings],
+            ),
+            Figure(
+                what=f"{database.name}, {name}: sent, per reading",
+                unit="bytes",
+                samples=[(sent + lines) / readings],
+            ),
+            Figure(
+                what=f"{database.name}, {name}: CPU of the server, with putting away",
+                unit="µs",
+                samples=[(_spent(process) - before) / readings * 1e6],
+            ),
+            Figure(
+                what=f"{database.name}, {name}: CPU of the server, while writing",
+                unit="µs",
+                samples=[spent / readings * 1e6],
+            ),
+        ]
+        if database.kind is not Kind.VICTORIA_METRICS and "narrow" in name:
+            found += _reads(database, name, server, end_ms)
+        return found
+
+
+async def _send(database: Database, server: Server, lines: Sequence[bytes]) -> None:
+    writer = open_writer(database.kind, table_of(server), database.token, timeout_s=60, is_squeezed=False)
+    for start in range(0, len(lines), MOST_LINES):
+        answer = await writer.write(influxd.BUCKET, b"\n".join(lines[start : start + MOST_LINES]))
+        assert answer.status == 204, answer  # noqa: PLR2004 - stored
+    await writer.close()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def _reads(database: Database, name: str, server: Server, end_ms: int) -> list[Figure]:
+    query = InfluxQuery(table_of(server), lambda: database.token)
+    key = "pod7/" + next(iter(next(iter(stream(1, 1, 0))).points.values())).key.removeprefix("pod0/")
+    span = {"from": (end_ms - 10 * MINUTE_MS) * 1_000_000, "to": end_ms * 1_000_000}
+    within = "time >= $from AND time < $to"
+    one = f'SELECT mean("value") FROM "reading" WHERE "point" = $point AND {within} GROUP BY time(1m)'  # noqa: S608 - our own words
+    inner = f'SELECT mean("value") AS "m" FROM "reading" WHERE "quantity" = $quantity AND {within}'  # noqa: S608 - likewise
+    site = f'SELECT sum("m") FROM ({inner} GROUP BY time(1m), "point") WHERE {within} GROUP BY time(1m)'  # noqa: S608 - likewise
+
+    def timed(question: str, parameters: dict[str, Any]) -> list[float]:
+        return [seconds_of(lambda: query.numbers([question], parameters)) * 1e3 for _ in range(3)]
+
+    with closing(query):
+        found = [
+            Figure(
+                what=f"{database.name}, {name}: minutes of a point over ten",
+                unit="ms",
+                samples=timed(one, {**span, "point": key}),
+            )
+        ]
+        if "only tag" not in name:
+            samples = timed(site, {**span, "quantity": "rack.power.active"})
+            found.append(
+                Figure(
+                    what=f"{database.name}, {name}: power of all racks, minutes over ten",
+                    unit="ms",
+                    samples=samples,
+                )
+            )
+    return found
+
+
+def _parquet(plays: int) -> list[Figure]:
+    async def story(folder: Path) -> tuple[float, int]:
+        sink, readings, spent = ParquetSink(folder), 0, 0.0
+        for chunk in stream(PODS, plays, START_MS):
+            begin_s = time.process_time()
+            await sink.store(chunk)
+            spent, readings = spent + time.process_time() - begin_s, readings + len(chunk.batch)
+        await sink.close()
+        return spent, readings
+
+    with tempfile.TemporaryDirectory() as folder:
+        spent, readings = asyncio.run(story(Path(folder)))
+        size = _size(Path(folder) / "history")
+    return [
+        Figure(what="Parquet: on disk, per reading", unit="bytes", samples=[size / readings]),
+        Figure(what="Parquet: CPU per reading", unit="µs", samples=[spent / readings * 1e6]),
+    ]

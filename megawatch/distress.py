@@ -1,0 +1,203 @@
+"""What the monitor tells of itself when it can not store: from memory, past the journal and the ledger.
+
+A disk that is full or broken takes no alarm either, so this must not need one. It is told as rule Q9 on the
+routes that take it, tried until each has accepted it, and once more when it is over. A restart during an
+episode tells it as a new one: nothing could be written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from facility.errors import DeliveryError
+from facility.instants import Clock, to_iso
+from rules.alarms import alarm_id
+from rules.base import Desk, Severity
+from rules.notify.base import Notifier, pause_s
+from rules.routing import Route, routes_of
+from store.alarms import Notice
+
+if TYPE_CHECKING:
+    from megawatch.monitor import Parts
+
+RULE: Final = "Q9"
+TITLE: Final = "the monitor can not store"
+LOOK_AT: Final = (
+    "Free space on the monitor's disk, or replace it. Nothing is acknowledged to the brokers until then; what"
+    " they can not hold is lost, and no tenant is known to comply."
+)
+HISTORY: Final = "history"
+HISTORY_TITLE: Final = "the database refuses what is written"
+LOOK_AT_HISTORY: Final = (
+    "Check the database's token, its bucket and its disk. Nothing is lost: the journal holds the readings"
+    " until the database takes them, and alarms do not wait for it."
+)
+ON_DELAY_MS: Final = 10_000
+"""How long a disk must refuse before somebody is told: trimming may make room by itself (our choice)."""
+OFF_DELAY_MS: Final = 10_000
+"""How long it must take everything again before that is told (our choice)."""
+CHECK_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Episode:
+    """Something that is wrong.
+
+    Attributes:
+        since_ms: Since when [ms].
+        seen_ms: When it was last seen [ms].
+        cause: What was said.
+        alarm: Its identity, "" until it is told.
+    """
+
+    since_ms: int
+    seen_ms: int
+    cause: str
+    alarm: str = ""
+
+
+@dataclass(slots=True)
+class Distress:
+    """Tells what is wrong with the monitor's own stores.
+
+    Attributes:
+        site: The site's name.
+        problems: Gives what is wrong now: a cause by what it is wrong with; empty while all is well.
+        notifiers: The notifier of each route, by the route's name.
+        routes: Which notifications go where.
+        clock: The clock.
+        random_source: Where the jitter of pauses comes from.
+        waiting: What no receiver has accepted yet.
+    """
+
+    site: str
+    problems: Callable[[], Mapping[str, str]]
+    notifiers: Mapping[str, Notifier]
+    routes: Sequence[Route]
+    clock: Clock
+    random_source: random.Random
+    waiting: list[Notice] = field(default_factory=list)
+    _episodes: dict[str, _Episode] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Look and tell until cancelled."""
+        while True:
+            await self.step(self.clock.now_ms())
+            await asyncio.sleep(CHECK_S)
+
+    async def step(self, now_ms: int) -> None:
+        """Look once, and try what is due.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        self._look(now_ms)
+        tried = await asyncio.gather(*(self._try(notice, now_ms) for notice in self.waiting))
+        self.waiting = [notice for notice in tried if notice is not None]
+
+    def _look(self, now_ms: int) -> None:
+        for subject, cause in self.problems().items():
+            episode = self._episodes.setdefault(subject, _Episode(now_ms, now_ms, cause))
+            episode.seen_ms, episode.cause = now_ms, cause
+            if not episode.alarm and now_ms - episode.since_ms >= ON_DELAY_MS:
+                episode.alarm = alarm_id(RULE, subject, now_ms)
+                self._tell(subject, episode, "opened", now_ms)
+        for subject, episode in list(self._episodes.items()):
+            if now_ms - episode.seen_ms < (OFF_DELAY_MS if episode.alarm else 1):
+                continue
+            del self._episodes[subject]
+            if episode.alarm:
+                self._tell(subject, episode, "returned", now_ms)
+
+    def _tell(self, subject: str, episode: _Episode, change: str, now_ms: int) -> None:
+        body = self._compose(subject, episode, change, now_ms)
+        self.waiting += [
+            Notice(
+                key=body["key"],
+                route=route,
+                alarm_id=episode.alarm,
+                body=body,
+                source_ms=now_ms,
+                created_ms=now_ms,
+                due_ms=now_ms,
+            )
+            for route in routes_of(body, self.routes)
+        ]
+
+    def _compose(self, subject: str, episode: _Episode, change: str, now_ms: int) -> dict[str, Any]:
+        is_over = change == "returned"
+        severity = Severity.CRITICAL.word
+        title, look_at = (HISTORY_TITLE, LOOK_AT_HISTORY) if subject == HISTORY else (TITLE, LOOK_AT)
+        headline = f"[{'over' if is_over else severity.upper()}] {subject}: {title}"
+        lines = [
+            headline,
+            f"where: {subject} at {self.site}, rule {RULE}, alarm {episode.alarm}",
+            f"since: {to_iso(episode.since_ms)}, told at {to_iso(now_ms)}",
+            f"cause: {' '.join(episode.cause.split())}",
+            *([] if is_over else [f"look at: {look_at}"]),
+        ]
+        return {
+            "key": f"{episode.alarm}:{change}",
+            "alarm": episode.alarm,
+            "site": self.site,
+            "rule": RULE,
+            "title": title,
+            "change": change,
+            "severity": severity,
+            "desks": [Desk.PAGE.value, Desk.DATA.value],
+            "subject": subject,
+            "subject_name": subject,
+            "tenant": None,
+            "at_ms": now_ms,
+            "since_ms": episode.since_ms,
+            "opened_ms": episode.since_ms,
+            "value": None,
+            "limit": None,
+            "peak": None,
+            "unit": "",
+            "look_at": look_at,
+            "headline": headline,
+            "text": "\n".join(lines),
+        }
+
+    async def _try(self, notice: Notice, now_ms: int) -> Notice | None:
+        """Try to deliver a notification that is due; return it where it is to be tried again."""
+        if notice.due_ms > now_ms or self._comes_later(notice):
+            return notice
+        attempts = notice.attempts + 1
+        try:
+            await self.notifiers[notice.route].deliver(notice)
+        except DeliveryError as error:
+            _log.warning("not accepted", key=notice.key, route=notice.route, cause=error.cause)
+            if not error.worth_retrying:
+                return None
+            wait_s = pause_s(attempts, error.retry_after_s, self.random_source)
+            return replace(notice, attempts=attempts, due_ms=now_ms + round(wait_s * 1_000))
+        return None
+
+    def _comes_later(self, notice: Notice) -> bool:
+        """Tell whether something of the same alarm waits for the same route and comes first."""
+        first = next(n for n in self.waiting if (n.alarm_id, n.route) == (notice.alarm_id, notice.route))
+        return first is not notice
+
+
+def problems_of(parts: Parts) -> dict[str, str]:
+    """Return what the stores of a monitor refuse now: what they said, by the store's name."""
+    found: dict[str, str] = {}
+    for collector in parts.collectors:
+        if collector.counters.store_error:
+            found["journal"] = collector.counters.store_error
+    if parts.rules is not None and parts.rules.lag.store_error:
+        found["ledger"] = parts.rules.lag.store_error
+    trouble = None if parts.shipper is None else parts.shipper.trouble
+    if trouble is not None and trouble.needs_somebody:
+        found[HISTORY] = trouble.text
+    return found

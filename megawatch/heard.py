@@ -1,0 +1,116 @@
+"""What is heard on a DSX bus by somebody who only listens."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from zoneinfo import ZoneInfo
+
+from collector.decode.base import Context, Gathered
+from collector.decode.dsx import DsxDecoder
+from collector.gather import Ranges
+from collector.message import Message
+from collector.register import Register
+from facility.graph import RACK
+from facility.names import AssetId
+from facility.points import Asset, Point
+from facility.readings import Quality
+from facility.site import Site
+from facility.sitetables import BrokerTable
+from store.entries import Known
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a bus told.
+
+    Attributes:
+        assets: Every asset that was described.
+        points: Every point, by its number.
+        largest: The largest good value of each point, in canonical units.
+        messages: How many messages there were.
+        refused: How many of them could not be understood, by reason.
+        waiting: How many values had no metadata.
+    """
+
+    assets: dict[AssetId, Asset] = field(default_factory=dict)
+    points: dict[int, Point] = field(default_factory=dict)
+    largest: dict[int, float] = field(default_factory=dict)
+    messages: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    waiting: int = 0
+
+    @property
+    def racks(self) -> list[str]:
+        """The racks, in order."""
+        return sorted(asset.id for asset in self.assets.values() if asset.kind == RACK)
+
+    def values(self, quantity: str) -> dict[str, float]:
+        """Return the largest value of a quantity that was heard of each asset."""
+        found: dict[str, float] = {}
+        for number, point in self.points.items():
+            if point.quantity == quantity and number in self.largest:
+                found[point.asset] = max(self.largest[number], found.get(point.asset, -math.inf))
+        return found
+
+    def figures(self) -> dict[str, object]:
+        """Return in figures what was heard."""
+        return {
+            "racks": len(self.racks),
+            "assets": len(self.assets),
+            "points": len(self.points),
+            "points_with_values": len(self.largest),
+            "messages": self.messages,
+            "without_metadata": self.waiting,
+            "refused": dict(self.refused),
+        }
+
+
+class Listener:
+    """Takes in what a DSX bus says.
+
+    Args:
+        broker: The broker.
+    """
+
+    def __init__(self, broker: BrokerTable) -> None:
+        self._register = Register({})
+        self._ranges = Ranges()
+        context = Context(
+            site=Site(name="discovery", zone=ZoneInfo("UTC")),
+            register=self._register,
+            ranges=self._ranges,
+            waiting_numbers=count(1),
+        )
+        self._decoder = DsxDecoder(broker, context, {})
+        self.heard = Heard()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topic filters to listen to."""
+        return self._decoder.topics
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Take in messages, in order."""
+        gathered = Gathered()
+        self._decoder.decode(list(messages), gathered)
+        batch = gathered.rows.batch(self._ranges)
+        heard = self.heard
+        heard.messages += len(messages)
+        heard.waiting += len(gathered.waiting) - len(gathered.settled)
+        heard.refused.update(rejection.reason.value for rejection in gathered.rows.rejections)
+        for known in self._register.news():
+            self._learn(known)
+        good = batch.take(batch.quality == Quality.GOOD)
+        for point, value in zip(good.point.tolist(), good.value.tolist(), strict=True):
+            heard.largest[point] = max(value, heard.largest.get(point, value))
+
+    def _learn(self, known: Known) -> None:
+        self.heard.points[known.id] = known.point
+        if known.asset is not None:
+            before = self.heard.assets.get(known.asset.id)
+            if before is None or len(before.serves) < len(known.asset.serves):
+                self.heard.assets[known.asset.id] = known.asset

@@ -1,0 +1,278 @@
+"""What commands print with `--json`: the shape of each document, for programs that read it.
+
+`docs/json-output.schema.json` is made of these; the tests hold what commands really print against it. A key
+may be added; one that is there keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+_CLOSED: Final = ConfigDict(extra="forbid")
+
+Time = Annotated[str, Field(description="ISO 8601 with an offset")]
+Milliseconds = Annotated[int, Field(description="Unix time [ms]")]
+
+
+@with_config(_CLOSED)
+class Accounting(TypedDict):
+    """Where every reading went: received = stored + dead_lettered + duplicates + waiting."""
+
+    received: int
+    stored: int
+    dead_lettered: int
+    dead_lettered_by_reason: dict[str, int]
+    letters_dropped: Annotated[int, Field(description="dead letters counted above and kept no longer")]
+    duplicates: int
+    waiting: int
+    metadata: int
+    metadata_unchanged: int
+    messages: int
+    undelivered: NotRequired[Annotated[int, Field(description="notifications that wait")]]
+
+
+@with_config(_CLOSED)
+class Broker(TypedDict):
+    """A connection with a broker."""
+
+    name: str
+    state: str
+    detail: str
+    mqtt: str
+    connections: int
+    stale_acknowledgements: int
+    dropped: int
+    gaps: Annotated[int, Field(description="sessions that the broker had forgotten")]
+    missed_documents: int
+    store_error: Annotated[str, Field(description="why nothing is acknowledged now; empty while all is well")]
+
+
+@with_config(_CLOSED)
+class TenantNow(TypedDict):
+    """A tenant at the last tick."""
+
+    id: str
+    name: str
+    low_kw: float
+    best_kw: float
+    high_kw: Annotated[float | None, Field(description="null where nothing bounds the draw")]
+    limit_kw: float | None
+    verdict: Annotated[str | None, Field(description="clear, unknown, breach; null without a limit")]
+    coverage: Annotated[float, Field(ge=0, le=1)]
+    meters_agree: bool
+    demand_kw: float | None
+    forecast_kw: float | None
+    block_limit_kw: float | None
+
+
+@with_config(_CLOSED)
+class Rules(TypedDict):
+    """How far judging is."""
+
+    tick_ms: Milliseconds
+    seq: int
+    step_ms: float
+    is_recovering: bool
+    store_error: str
+
+
+@with_config(_CLOSED)
+class HistoryNow(TypedDict):
+    """How far the history is."""
+
+    sink: str
+    seq: int
+    error: str
+    refused: int
+
+
+@with_config(_CLOSED)
+class Status(TypedDict):
+    """`megawatch status`: parts that run in no process are missing."""
+
+    site: str
+    at_ms: Milliseconds
+    age_s: float
+    is_running: bool
+    open_alarms: int
+    undelivered: int
+    accounting: NotRequired[Accounting]
+    brokers: NotRequired[list[Broker]]
+    rules: NotRequired[Rules]
+    tenants: NotRequired[list[TenantNow]]
+    history: NotRequired[HistoryNow]
+    journal_seq: NotRequired[int]
+    journal_stamp_ms: NotRequired[Milliseconds]
+
+
+@with_config(_CLOSED)
+class AlarmNow(TypedDict):
+    """`megawatch ack`, and each item of `megawatch alarms`."""
+
+    id: str
+    rule: str
+    title: str
+    subject: str
+    severity: str
+    unit: str
+    state: Annotated[str, Field(description="in the words of ISA-18.2")]
+    since: Time | None
+    opened: Time | None
+    returned: Time | None
+    acknowledged: Time | None
+    acknowledged_by: str | None
+    value: float | None
+    limit: float | None
+    peak: float | None
+    is_told: bool
+    needs_acknowledgement: bool
+
+
+@with_config(_CLOSED)
+class Row(TypedDict):
+    """One value of a series."""
+
+    time: Time
+    value: float | None
+    quality: int
+
+
+SeriesAsked = TypedDict(
+    "SeriesAsked", {"series": str, "unit": str, "from": Time, "to": Time, "values": list[Row]}
+)  # `from` is a word of the language
+SeriesAsked.__pydantic_config__ = _CLOSED  # type: ignore[attr-defined]
+
+
+@with_config(_CLOSED)
+class FaultFound(TypedDict):
+    """A fault of a site file."""
+
+    path: str
+    expected: str
+    found: str
+    hint: str
+
+
+@with_config(_CLOSED)
+class Reached(TypedDict):
+    """What a site file names, and whether it was reached."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+@with_config(_CLOSED)
+class Check(TypedDict):
+    """`megawatch check`."""
+
+    is_fine: bool
+    faults: list[FaultFound]
+    warnings: list[str]
+    live: list[Reached]
+
+
+@with_config(_CLOSED)
+class Discovered(TypedDict):
+    """`megawatch discover`."""
+
+    site_file: Annotated[str, Field(description="the proposed site file")]
+    racks: int
+    assets: int
+    points: int
+    points_with_values: int
+    messages: int
+    without_metadata: int
+    refused: dict[str, int]
+
+
+@with_config(_CLOSED)
+class Caption(TypedDict):
+    """What happened at a second of the demo."""
+
+    second: float
+    time: Time
+    caption: str
+
+
+@with_config(_CLOSED)
+class DemoTenant(TypedDict):
+    """How long each verdict held of a tenant, and its bounds when they were widest."""
+
+    id: str
+    seconds: dict[str, int]
+    widest: NotRequired[dict[str, Any]]
+
+
+@with_config(_CLOSED)
+class DemoAlarm(TypedDict):
+    """An alarm of the demo."""
+
+    id: str
+    rule: str
+    title: str
+    subject: str
+    severity: str
+    opened: Time
+    closed: Time | None
+    value: float | None
+    limit: float | None
+    peak: float | None
+    unit: str
+    told: bool
+
+
+@with_config(_CLOSED)
+class Page(TypedDict):
+    """A notification of the demo."""
+
+    key: str
+    rule: str
+    subject: str
+    change: str
+    severity: str
+    headline: str
+    state: str
+    attempts: int
+    source_time: Time
+    delay_s: Annotated[float | None, Field(description="from the source time to the receiver's acceptance")]
+
+
+@with_config(_CLOSED)
+class Demo(TypedDict):
+    """`megawatch demo`."""
+
+    site: str
+    broker: str
+    seconds: int
+    story: list[Caption]
+    tenants: list[DemoTenant]
+    accounting: Accounting
+    alarms: list[DemoAlarm]
+    pages: list[Page]
+
+
+COMMANDS: Final[dict[str, Any]] = {
+    "ack": AlarmNow,
+    "alarms": list[AlarmNow],
+    "check": Check,
+    "demo": Demo,
+    "discover": Discovered,
+    "query": SeriesAsked,
+    "status": Status,
+}
+
+
+def output_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the documents, by the command that prints each."""
+    made = [(name, "serialization", TypeAdapter(kind)) for name, kind in COMMANDS.items()]
+    refs, definitions = TypeAdapter.json_schemas(made)  # type: ignore[arg-type]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What commands of Megawatch print with --json",
+        "$defs": definitions["$defs"],
+        "properties": {name: refs[name, "serialization"] for name, _, _ in made},
+    }

@@ -1,0 +1,213 @@
+"""A scenario performed: the simulated site through the whole monitor, in virtual time.
+
+    plant ─► meters ─► gateways ─► decoder ─► engine ─► pages
+
+What came of it is held against what the scenario's file says must come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Final
+
+from collector.message import Message
+from facility.instants import SECOND_MS, to_iso
+from megawatch.rehearse import Alarm, Heard, Rehearsal, as_message
+from rules.base import Severity
+from rules.engine import Step
+from simulators.bus import payloads
+from simulators.model.wiring import wire
+from simulators.points import Equipment
+from simulators.run import Second, Simulation
+from simulators.scenario import Break, BreakKind, Expectation, Scenario
+from store.entries import MarkKind
+
+TRANSIT_MS: Final = 5
+"""How long a message takes to arrive where nothing holds it up."""
+LEAN: Final = Equipment(tap_points=("power",), bus_points=("power",), has_sensors=False)
+"""The points that the rules about power need; the rest of a bus takes time and changes nothing."""
+
+
+@dataclass(slots=True)
+class Performed:
+    """What a performance came to.
+
+    Attributes:
+        scenario: What was performed.
+        heard: What the monitor made of it.
+        messages: How many messages the monitor received.
+        kept: The last retained message of each topic, as the broker has it.
+    """
+
+    scenario: Scenario
+    heard: Heard
+    messages: int = 0
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+
+def perform(
+    scenario: Scenario,
+    *,
+    equipment: Equipment | None = LEAN,
+    tick_ms: int | None = None,
+    watch: Callable[[Second], None] | None = None,
+    told: Callable[[Step], None] | None = None,
+) -> Performed:
+    """Perform a scenario.
+
+    Args:
+        scenario: The scenario.
+        equipment: What of the plant is on the bus; None for what is usual.
+        tick_ms: Event time between two judgements, where not as the site file says [ms].
+        watch: Is given every second of the plant as it passes.
+        told: Is given every step of the engine.
+    """
+    wiring = wire(scenario.site.site, ratings=scenario.ratings)
+    simulation = Simulation(scenario, wiring=wiring, equipment=equipment)
+    file = scenario.site
+    if tick_ms is not None:
+        file = replace(file, engine=file.engine.model_copy(update={"tick_ms": tick_ms}))
+    rehearsal = Rehearsal(file, begin_ms=scenario.begin_ms, told=told)
+    performed = Performed(scenario, rehearsal.heard)
+    audience = _Audience(scenario, rehearsal, performed)
+    for second in simulation.seconds():
+        if watch is not None:
+            watch(second)
+        audience.hear(second)
+    rehearsal.hear([], scenario.begin_ms + scenario.seconds * SECOND_MS + SECOND_MS)
+    return performed
+
+
+class _Audience:
+    """The monitor's end of the connection: what the broker holds while nobody listens, what it forgets."""
+
+    def __init__(self, scenario: Scenario, rehearsal: Rehearsal, performed: Performed) -> None:
+        self._scenario = scenario
+        self._rehearsal = rehearsal
+        self._performed = performed
+        self._held: list[Message] = []
+        self._away: Break | None = None
+
+    def hear(self, second: Second) -> None:
+        """Let a second pass."""
+        self._change(second.second, second.time_ms)
+        end_ms = second.time_ms + SECOND_MS - 1
+        messages = list(self._messages(second))
+        if self._away is None:
+            self._performed.messages += len(messages)
+            self._rehearsal.hear(messages, end_ms)
+            return
+        is_kept = self._away.kind is not BreakKind.SESSION_LOST
+        self._held += [m for m in messages if is_kept and self._scenario.qos > 0]
+        self._rehearsal.hear([], end_ms, judges=self._away.kind is not BreakKind.MONITOR_STOPPED)
+
+    def _messages(self, second: Second) -> Iterator[Message]:
+        rows = second.rows
+        for channel, payload, sent_ms, is_retained in zip(
+            rows.channel.tolist(),
+            payloads(rows),
+            rows.sent_ms.tolist(),
+            rows.is_retained.tolist(),
+            strict=True,
+        ):
+            topic = second.topics[channel]
+            if is_retained:
+                self._performed.kept[topic] = payload
+            yield as_message(
+                topic, payload, sent_ms + TRANSIT_MS, qos=self._scenario.qos, is_retained=is_retained
+            )
+
+    def _change(self, second: int, time_ms: int) -> None:
+        """Begin and end the times in which nobody listens."""
+        if self._away is not None and second >= self._away.to_s:
+            self._come_back(self._away, time_ms)
+            self._away = None
+        if self._away is None:
+            self._away = next((b for b in self._scenario.breaks if b.from_s <= second < b.to_s), None)
+            if self._away is not None and self._away.kind is not BreakKind.MONITOR_STOPPED:
+                self._rehearsal.mark(MarkKind.LOST, time_ms)
+
+    def _come_back(self, away: Break, time_ms: int) -> None:
+        """Connect again: first comes what the broker kept, then what is new."""
+        since_ms = self._scenario.begin_ms + away.from_s * SECOND_MS
+        rehearsal = self._rehearsal
+        if away.kind is BreakKind.MONITOR_STOPPED:
+            rehearsal.mark(MarkKind.STARTED, since_ms)
+        is_new = away.kind is BreakKind.SESSION_LOST
+        rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, since_ms)
+        kept = self._performed.kept.items() if is_new else ()
+        again = [as_message(topic, said, time_ms, qos=1, is_retained=True) for topic, said in kept]
+        for message in self._held:
+            message.received_ms = time_ms
+        self._performed.messages += len(again) + len(self._held)
+        rehearsal.hear(list(chain(again, self._held)), time_ms)
+        self._held = []
+        rehearsal.mark(MarkKind.CAUGHT_UP, time_ms)
+
+
+# What must come of it -------------------------------------------------------------------
+
+
+def differences(performed: Performed) -> list[str]:
+    """Return where what came is not what the scenario says, one sentence each."""
+    scenario = performed.scenario
+    left = list(performed.heard.alarms)
+    wrong: list[str] = []
+    for expected in scenario.must:
+        found = next((alarm for alarm in left if _fits(alarm, expected, scenario)), None)
+        if found is None:
+            near = [a for a in left if (a.rule, a.subject) == (expected.rule, expected.subject)]
+            said = _described(near[0], scenario) if near else "none"
+            wrong.append(
+                f"missed: {expected.rule} {expected.subject}, expected to open from {expected.from_s} to "
+                f"{expected.to_s} s, found {said}"
+            )
+            continue
+        left.remove(found)
+        wrong += _details(found, expected, scenario)
+    for alarm in left:
+        why = next(
+            (
+                p.why
+                for p in scenario.must_not
+                if p.rule in ("*", alarm.rule) and p.subject in ("*", alarm.subject)
+            ),
+            "",
+        )
+        wrong.append(f"not expected: {_described(alarm, scenario)}{f' ({why})' if why else ''}")
+    return wrong
+
+
+def _fits(alarm: Alarm, expected: Expectation, scenario: Scenario) -> bool:
+    second = _second(alarm.opened_ms, scenario)
+    same = (alarm.rule, alarm.subject) == (expected.rule, expected.subject)
+    return same and expected.from_s <= second <= expected.to_s
+
+
+def _details(alarm: Alarm, expected: Expectation, scenario: Scenario) -> Iterator[str]:
+    """Yield what is wrong with an alarm that was right to open."""
+    what = f"{alarm.rule} {alarm.subject}"
+    if expected.severity and alarm.severity != Severity[expected.severity.upper()]:
+        yield f"{what}: expected severity {expected.severity}, found {alarm.severity.word}"
+    if expected.is_told != (alarm.told_ms is not None):
+        yield f"{what}: expected to be {'told' if expected.is_told else 'silent'}, found the opposite"
+    if expected.returns_by_s is not None:
+        back = None if alarm.returned_ms is None else _second(alarm.returned_ms, scenario)
+        if back is None or back > expected.returns_by_s:
+            found = "it stands" if back is None else f"{back:g}"
+            yield f"{what}: expected to be over by {expected.returns_by_s} s, found {found}"
+
+
+def _described(alarm: Alarm, scenario: Scenario) -> str:
+    back = "" if alarm.returned_ms is None else f", over at {_second(alarm.returned_ms, scenario):g} s"
+    silent = "" if alarm.told_ms is not None else ", not told"
+    return (
+        f"{alarm.rule} {alarm.subject} {alarm.severity.word} at {_second(alarm.opened_ms, scenario):g} s"
+        f"{back}{silent}, {alarm.value:.3f} of {alarm.limit:.3f} ({to_iso(alarm.opened_ms)})"
+    )
+
+
+def _second(at_ms: int, scenario: Scenario) -> float:
+    return (at_ms - scenario.begin_ms) / SECOND_MS

@@ -1,0 +1,118 @@
+"""The columns of what is known of points: one place for each point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, ByteArray, FloatArray, IntArray, Quality
+from rules.layout import Index
+from rules.streams import NEVER
+
+_FIRST_PLACES: Final = 64
+
+
+@dataclass(slots=True)
+class PointState:
+    """What is known of every point; arrays of shape (places,), of which each point has its own.
+
+    Attributes:
+        power: The last power that was to be trusted [mW].
+        value: The last value [canonical unit].
+        source_ms: When that was measured [ms].
+        heard_ms: When the point was last heard [ms].
+        trusted_ms: When it was last heard with a value to be trusted [ms].
+        quality: `Quality` of what was last heard.
+        doubted_ms: When a value of it was last refused [ms].
+        beyond_rating: Whether more than is credible was measured since the last value to be trusted.
+        at_most_once: Whether what was last heard came at most once.
+        heard_since_break: Whether the point was heard since its stream was last broken.
+        stream: The stream that it comes by.
+        is_power: Whether it is a power.
+        is_watched: Whether a draw may be summed of it.
+        is_periodic: Whether its source publishes every period, changed or not.
+        is_heartbeat: Whether it is a heartbeat.
+        fresh_ms: How long it counts as heard [ms].
+        certain_ms: How long its value stands for the power now, at most [ms].
+        period_ms: How often its source publishes, for a periodic one [ms].
+        gap_ms: The longest gap of this season that was no loss [ms].
+        gap_before_ms: The same of the season before [ms].
+        lag_ms: The longest that it was on its way to us in this season [ms].
+        lag_before_ms: The same of the season before [ms].
+    """
+
+    power: IntArray
+    value: FloatArray
+    source_ms: IntArray
+    heard_ms: IntArray
+    trusted_ms: IntArray
+    quality: ByteArray
+    doubted_ms: IntArray
+    beyond_rating: BoolArray
+    at_most_once: BoolArray
+    heard_since_break: BoolArray
+    stream: Index
+    is_power: BoolArray
+    is_watched: BoolArray
+    is_periodic: BoolArray
+    is_heartbeat: BoolArray
+    fresh_ms: IntArray
+    certain_ms: IntArray
+    period_ms: IntArray
+    gap_ms: IntArray
+    gap_before_ms: IntArray
+    lag_ms: IntArray
+    lag_before_ms: IntArray
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return places in which nothing is known."""
+        return cls(**{name: np.full(_FIRST_PLACES, fill, kind) for name, (kind, fill) in _FILL.items()})
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return what `save` returned."""
+        return cls(**{name: arrays[name].copy() for name in _FILL})
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Return every column by its name."""
+        return {name: getattr(self, name).copy() for name in _FILL}
+
+    def grow(self, places: int) -> None:
+        """Make room for at least so many points."""
+        have = len(self.power)
+        if places > have:
+            more = max(places, 2 * have) - have
+            for name, (kind, fill) in _FILL.items():
+                grown = np.concatenate([getattr(self, name), np.full(more, fill, kind)])
+                setattr(self, name, grown)
+
+
+_FILL: Final[dict[str, tuple[Any, Any]]] = {
+    "power": (np.int64, 0),
+    "value": (np.float64, np.nan),
+    "source_ms": (np.int64, NEVER),
+    "heard_ms": (np.int64, NEVER),
+    "trusted_ms": (np.int64, NEVER),
+    "quality": (np.uint8, Quality.NO_VALUE),
+    "doubted_ms": (np.int64, NEVER),
+    "beyond_rating": (np.bool_, False),
+    "at_most_once": (np.bool_, False),
+    "heard_since_break": (np.bool_, False),
+    "stream": (np.intp, 0),
+    "is_power": (np.bool_, False),
+    "is_watched": (np.bool_, False),
+    "is_periodic": (np.bool_, False),
+    "is_heartbeat": (np.bool_, False),
+    "fresh_ms": (np.int64, 0),
+    "certain_ms": (np.int64, 0),
+    "period_ms": (np.int64, 0),
+    "gap_ms": (np.int64, 0),
+    "gap_before_ms": (np.int64, 0),
+    "lag_ms": (np.int64, 0),
+    "lag_before_ms": (np.int64, 0),
+}

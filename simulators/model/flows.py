@@ -1,0 +1,114 @@
+"""What moves the coolant: pumps, valves and leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from simulators.model.events import Event, EventKind
+from simulators.model.noise import Wander
+from simulators.model.state import Bools, Floats, Ints
+from simulators.model.wiring import NONE, Wiring
+
+FLOW_LPM_PER_KW: Final = 1.5
+"""Design flow per kW of rating (NVIDIA's guide for PG25, and OCP) [L/min]."""
+FLOW_SIGMA: Final = 0.004
+"""Fluctuation of the flow around what the valve is set to (our choice)."""
+PRESSURE_KPA: Final = 240.0
+"""Differential pressure of the secondary loop at design flow: 35 psi (NVIDIA's guide) [kPa]."""
+DECAY_S: Final = 2.0
+"""How long flow takes to stop, or to come back [s]."""
+PUMPS: Final = 2
+"""Pumps of a coolant unit: one runs, one stands by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """How coolant moves in a second.
+
+    Attributes:
+        rack_lpm: (R,) flow [L/min].
+        rack_leaks: (R,) whether coolant escapes.
+        cdu_lpm: (C,) flow of the secondary loop [L/min].
+        cdu_kpa: (C,) its differential pressure [kPa].
+        cdu_pumps: (C,) pumps that run.
+    """
+
+    rack_lpm: Floats
+    rack_leaks: Bools
+    cdu_lpm: Floats
+    cdu_kpa: Floats
+    cdu_pumps: Ints
+
+
+class Flows:
+    """The coolant in motion.
+
+    Args:
+        wiring: The plant.
+        seed: What all chance follows from.
+    """
+
+    def __init__(self, wiring: Wiring, seed: int) -> None:
+        self._wiring = wiring
+        racks, units = len(wiring.racks), len(wiring.cdus)
+        wet = wiring.rack_liquid_share > 0
+        self._design = np.where(wet, FLOW_LPM_PER_KW * wiring.rack_rating_milliwatts / 1e6, 0.0)
+        self._noise = Wander(seed, "flow", racks, sigma=FLOW_SIGMA, tau_s=5)
+        self._cdu = np.where(wiring.rack_cdu == NONE, units, wiring.rack_cdu)
+        self._rack_share = np.ones(racks)
+        self._unit_share = np.ones(units)
+        self._escaped_kpa = np.zeros(units)
+        self._events: list[Event] = []
+
+    def begin(self, event: Event, second: int) -> None:
+        """Take note of an event that begins."""
+        del second
+        self._events.append(event)
+
+    def step(self, second: int) -> Moved:
+        """Let a second pass."""
+        self._events = [event for event in self._events if second < event.ends_s]
+        rack_goal, unit_goal, pumps, leaks = self._goals(second)
+        step = 1 / DECAY_S
+        self._rack_share = self._rack_share + np.clip(rack_goal - self._rack_share, -step, step)
+        self._unit_share = self._unit_share + np.clip(unit_goal - self._unit_share, -step, step)
+        pushed: Floats = np.append(self._unit_share, 1.0)[self._cdu]
+        flow: Floats = self._design * self._rack_share * pushed * (1 + self._noise.step(second))
+        units = len(pumps)
+        unit_flow: Floats = np.bincount(self._cdu, flow, units + 1)[:units].astype(np.float64)
+        kpa = np.maximum(PRESSURE_KPA * self._unit_share**2 - self._escaped_kpa, 0.0)
+        return Moved(flow, leaks, unit_flow, kpa, pumps)
+
+    def _goals(self, second: int) -> tuple[Floats, Floats, Ints, Bools]:
+        racks, units = len(self._wiring.racks), len(self._wiring.cdus)
+        rack_goal, unit_goal = np.ones(racks), np.ones(units)
+        pumps, leaks = np.ones(units, np.int64), np.zeros(racks, np.bool_)
+        escapes = np.zeros(units)
+        for event in self._events:
+            on_racks, on_units = self._subjects(event)
+            if event.kind is EventKind.PUMP_FAILURE:
+                # The other pump starts before the flow is back: it needs the time of a stop to build it up.
+                back_s = None if event.failover_s is None else event.at_s + event.failover_s - DECAY_S
+                works = back_s is not None and second >= back_s
+                unit_goal[on_units] = 1.0 if works else 0.0
+                pumps[on_units] = 1 if works else 0
+            elif event.kind is EventKind.FLOW_LOSS:
+                rack_goal[on_racks] = np.minimum(rack_goal[on_racks], 1 - event.strength)
+                unit_goal[on_units] = np.minimum(unit_goal[on_units], 1 - event.strength)
+            else:
+                leaks[on_racks] = True
+                wet = self._wiring.rack_cdu[list(on_racks)]
+                escapes[wet[wet != NONE]] += event.strength / 60
+        # What has escaped is filled up again once nothing leaks.
+        self._escaped_kpa = np.where(escapes > 0, self._escaped_kpa + escapes, 0.0)
+        return rack_goal, unit_goal, pumps, leaks
+
+    def _subjects(self, event: Event) -> tuple[Sequence[int], Sequence[int]]:
+        place = self._wiring.rack_place
+        racks = [place[name] for name in event.subjects if name in place]  # type: ignore[index]  # ids are strings
+        units = [i for i, name in enumerate(self._wiring.cdus) if name in event.subjects]
+        return racks, units

@@ -1,0 +1,160 @@
+"""A simulated site in operation: plant, meters, gateways and what goes wrong, second by second.
+
+Pure: no clock, no loop, no network. The same scenario gives the same bytes, however many seconds are taken at
+once and however the messages of a second are split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facility.instants import SECOND_MS
+from simulators.bus import Publication, publications
+from simulators.catalogue import catalogue
+from simulators.documents import DocumentSpeaker, document_catalogue
+from simulators.faults import Account
+from simulators.instruments import Instrument, instruments_of
+from simulators.meters import Meters
+from simulators.model.plant import Plant
+from simulators.model.state import State
+from simulators.model.wiring import Wiring, wire
+from simulators.points import Equipment
+from simulators.rows import Rows
+from simulators.scenario import Scenario
+from simulators.speech import BusSpeaker, Clocks, Speaker
+from simulators.wirefaults import chain_of
+
+DOCUMENTS = "rack-documents"
+"""The wire of a scenario that speaks in rack documents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Second:
+    """One second of a run.
+
+    Attributes:
+        second: Which, from 0.
+        time_ms: When it begins, by the time of the scenario [ms].
+        state: The plant.
+        rows: What is sent in it, in order of time.
+        withheld: What faults kept from being sent; bit `i` of `faults` is fault `i` of the scenario.
+        topics: The topic of each channel.
+    """
+
+    second: int
+    time_ms: int
+    state: State
+    rows: Rows
+    withheld: Rows
+    topics: Sequence[str]
+
+    @property
+    def messages(self) -> list[Publication]:
+        """What is sent, as messages."""
+        return publications(self.rows, self.topics)
+
+
+class Simulation:
+    """A scenario in operation, to be run once.
+
+    Args:
+        scenario: The scenario.
+        wiring: Its plant, where somebody has wired it already.
+        equipment: What of the plant is on the bus; None for what is usual.
+        instruments: What instruments are like; None for what the scenario says.
+        clock_sigma_ms: Spread of the gateways' clocks around the true time [ms].
+        drift_sigma_ppm: Spread of how fast those clocks run, in millionths.
+
+    Attributes:
+        scenario: The scenario.
+        wiring: Its plant.
+        catalogue: Its points.
+        topics: The topic of each channel of its messages.
+
+    Raises:
+        WiringError: Where the site can not be simulated.
+        ValueError: Where a fault can not work on it.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        wiring: Wiring | None = None,
+        equipment: Equipment | None = None,
+        instruments: Mapping[str, Instrument] | None = None,
+        clock_sigma_ms: float = 0.0,
+        drift_sigma_ppm: float = 0.0,
+    ) -> None:
+        self.scenario = scenario
+        self.wiring = wiring or wire(scenario.site.site)
+        seed = scenario.seed
+        self._plant = Plant(
+            self.wiring, scenario.jobs, seed, events=scenario.events, start_ms=scenario.begin_ms
+        )
+        is_documents = scenario.wire == DOCUMENTS
+        self.catalogue = (
+            document_catalogue(self.wiring) if is_documents else catalogue(self.wiring, equipment)
+        )
+        self._meters = Meters(self.catalogue, instruments or instruments_of(scenario.metering), seed)
+        clocks = Clocks(self.catalogue, seed, offset_sigma_ms=clock_sigma_ms, drift_sigma_ppm=drift_sigma_ppm)
+        period_s = max(1, round(scenario.metering.period_s))
+        self._speaker: Speaker = (
+            DocumentSpeaker(self.catalogue, clocks, period_s=period_s)
+            if is_documents
+            else BusSpeaker(self.catalogue, clocks)
+        )
+        self._faults = chain_of(scenario.faults, self.catalogue, self._speaker, seed)
+        self._held = Rows.none()
+        self._next = 0
+
+    @property
+    def topics(self) -> list[str]:
+        """The topic of each channel."""
+        return self._speaker.topics
+
+    @property
+    def accounts(self) -> list[Account]:
+        """What each fault of the scenario did so far."""
+        return self._faults.accounts
+
+    @property
+    def held(self) -> Rows:
+        """Messages that a fault holds back beyond the last second that was run."""
+        return self._held
+
+    def seconds(self) -> Iterator[Second]:
+        """Run the scenario from where it stands to its end, one second at a time."""
+        while self._next < self.scenario.seconds:
+            yield self.step()
+
+    def step(self) -> Second:
+        """Let the next second pass; the end of the scenario is no hindrance."""
+        second = self._next
+        self._next += 1
+        state = self._plant.step(second)
+        self._faults.on_plant(second, state, self._meters)
+        readings = self._meters.look(state, second)
+        self._faults.on_readings(readings)
+        said = self._speaker.say(readings, self._meters.choose(readings))
+        sent, withheld = self._faults.on_rows(said, readings)
+        return Second(
+            second=second,
+            time_ms=state.time_ms,
+            state=state,
+            rows=self._release(sent, state.time_ms + SECOND_MS),
+            withheld=withheld,
+            topics=self.topics,
+        )
+
+    def _release(self, sent: Rows, end_ms: int) -> Rows:
+        """Return what is sent before a moment, held messages among it, and hold the rest."""
+        if not len(self._held) and (not len(sent) or int(sent.sent_ms[-1]) < end_ms):
+            return sent
+        waiting = Rows.joined([self._held, sent]).in_order()
+        place = int(np.searchsorted(waiting.sent_ms, end_ms))
+        self._held = waiting.take(slice(place, None))
+        return waiting.take(slice(0, place))

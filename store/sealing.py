@@ -1,0 +1,302 @@
+"""Sealing: chunks of the journal become files of the embedded history.
+
+How the files lie and what makes them count: `store.parquet`; how they are read: `store.history`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Final
+
+import duckdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.instants import HOUR_MS, MINUTE_MS
+from facility.readings import Batch, BoolArray, Rejection
+from store.base import Chunk
+from store.dataset import Dataset, Disk, Fill
+from store.means import Means, is_new
+from store.parquet import (
+    FOLDER,
+    PARTS,
+    Columns,
+    Engine,
+    Sealed,
+    Table,
+    hour_folder,
+    open_engine,
+    parts,
+    parts_in,
+)
+from store.series import TenantDraw
+
+OPEN_BYTES: Final = 500_000
+"""Below this size the last part of an hour is taken into the next: it bounds both files and rewriting."""
+
+_POINT: Final = "points.point, points.asset, points.quantity, points.unit, points.feed"
+_TIME: Final = "make_timestamptz(rows.time) AS time"
+_RECEIVED: Final = "make_timestamptz(rows.received) AS received"
+_MEANS: Final = "mean, min, max, last, count, covered_ms, seq"
+_JOINED: Final = "FROM rows JOIN points USING (number)"
+_ROWS: Final = MappingProxyType(
+    {
+        Table.READING: f"SELECT {_POINT}, {_TIME}, {_RECEIVED}, value, quality, flags {_JOINED}",
+        Table.MINUTE: f"SELECT {_POINT}, {_TIME}, {_MEANS} {_JOINED}",
+        Table.QUARTER: f"SELECT {_POINT}, {_TIME}, {_MEANS} {_JOINED}",
+        Table.DRAW: f"SELECT rows.* REPLACE ({_TIME}) FROM rows ORDER BY tenant, rows.time",  # noqa: S608 - our own words
+    }
+)
+_ORDER: Final = MappingProxyType(
+    {
+        Table.READING: "point, time, received",
+        Table.MINUTE: "point, time, seq",
+        Table.QUARTER: "point, time, seq",
+        Table.DRAW: "tenant, time",
+    }
+)
+# The encodings are those of Parquet 1: Spark reads the newer one for floating-point numbers only since 5.
+_FORM: Final = (
+    "FORMAT parquet, PARQUET_VERSION v1, COMPRESSION zstd, ROW_GROUP_SIZE 16384, USE_TMP_FILE false"
+)
+_FOUND: Final = (
+    f"SELECT row {_JOINED} SEMI JOIN {PARTS.format('?')} AS part"
+    " ON points.point = part.point AND make_timestamptz(rows.time) = part.time"
+)
+
+
+class ParquetSink:
+    """Seals chunks into the history's files.
+
+    Raises:
+        StoreUnavailable: Where the folder can not be written, or another process writes it.
+    """
+
+    name: Final = "history"
+    period_s: Final = None
+    most_per_s: Final = None
+
+    def __init__(self, data_dir: Path, disk: Disk | None = None) -> None:
+        self._lock = Lock()
+        self._dataset = Dataset(data_dir.resolve() / FOLDER, disk or Disk())
+        self._engine: Engine | None = None
+
+    def sealed_seq(self) -> int:
+        """Return the last entry of the journal whose readings are sealed, 0 before the first."""
+        return self._dataset.sealed.seq
+
+    async def store(self, chunk: Chunk) -> Sequence[Rejection]:
+        """Seal a chunk: all of it, or nothing.
+
+        A chunk may begin at or before the sealed entry, as it does when it is stored again after a crash.
+        What is sealed is left out then: readings by point and time, series by tick. Of several readings
+        of one point and time in a chunk the first is kept. A step whose mean was sealed before and is
+        fuller now has a second row, with the chunk's last entry as its greater number.
+
+        Returns:
+            Nothing: whatever was journalled can be sealed.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+            StoreCorrupt: Where it ends at or before the sealed entry and is not in the history: it comes
+                from another journal.
+        """
+        await asyncio.to_thread(self._guarded, partial(self._seal, chunk))
+        return ()
+
+    async def drop(self, before_ms: int) -> None:
+        """Drop the readings of all hours that end at or before `before_ms`; means and draws stay.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        await asyncio.to_thread(self._guarded, partial(self._dataset.drop, before_ms))
+
+    async def close(self) -> None:
+        """Let go of the files, once nothing is done to them any more."""
+        await asyncio.to_thread(self._guarded, self._close)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            try:
+                work()
+            except (OSError, duckdb.Error) as error:
+                self._engine = None  # it may be of no use after an error
+                raise StoreUnavailable(str(self._dataset.root), str(error)) from error
+
+    def _close(self) -> None:
+        self._dataset.close()
+        self._engine = None
+
+    def _seal(self, chunk: Chunk) -> None:
+        dataset = self._dataset
+        dataset.settle()
+        sealed = dataset.sealed
+        self._engine = self._engine or open_engine(dataset.root)
+        sealing = _Sealing(dataset.root, sealed, self._engine)
+        place, points = _numbered(chunk)
+        batch = replace(chunk.batch, point=place[chunk.batch.point])
+        if chunk.first_seq <= sealed.seq and len(batch):
+            batch = batch.take(~sealing.holds(chunk.first_seq, batch, points))
+            if chunk.last_seq <= sealed.seq and len(batch):
+                found = f"found entries {chunk.first_seq} to {chunk.last_seq} of another journal"
+                raise StoreCorrupt(str(dataset.root), f"expected what comes after {sealed.seq}, {found}")
+        draws = [(at_ms, rows) for at_ms, rows in chunk.draws if at_ms > sealed.tick_ms]
+        if chunk.last_seq <= sealed.seq and not draws:
+            return
+        sealing.add_readings(batch, points, max(chunk.first_seq, sealed.seq + 1), chunk.last_seq)
+        if chunk.last_seq > sealed.seq:
+            for means in chunk.means:
+                sealing.add_means(means, place, points, max(chunk.first_seq, sealed.seq + 1), chunk.last_seq)
+        sealing.add_draws(draws)
+        after = msgspec.structs.replace(
+            sealed,
+            seq=max(sealed.seq, chunk.last_seq),
+            tick_ms=max([sealed.tick_ms, *(at_ms for at_ms, _ in draws)]),
+            removes=tuple(sealing.removes),
+        )
+        dataset.change(after, sealing.fills)
+
+
+class _Sealing:
+    """The files that a chunk becomes."""
+
+    def __init__(self, root: Path, sealed: Sealed, engine: Engine) -> None:
+        self._root, self._sealed, self._engine = root, sealed, engine
+        self.fills: dict[str, Fill] = {}
+        self.removes: list[str] = []
+
+    def holds(self, first_seq: int, batch: Batch, points: Columns) -> BoolArray:
+        """Tell which readings are sealed already, in parts that end at or after an entry, or were dropped."""
+        held = batch.source_ms // HOUR_MS * HOUR_MS + HOUR_MS <= self._sealed.dropped_ms
+        span = int(batch.source_ms.min()), int(batch.source_ms.max()) + 1
+        found = parts(self._root, self._sealed, Table.READING, *span)
+        names = [str(part.path) for part in found if part.last >= first_seq]
+        if names:
+            rows: Columns = {
+                "row": np.arange(len(batch)),
+                "number": batch.point,
+                "time": batch.source_ms * 1_000,
+            }
+            _register(self._engine, rows, points)
+            held[self._engine.execute(_FOUND, [names]).fetchnumpy()["row"]] = True
+        return held
+
+    def add_readings(self, batch: Batch, points: Columns, first: int, last: int) -> None:
+        """Add the readings, hour by hour, each reading once."""
+        for hour_ms, rows in _by_hour(batch):
+            columns: Columns = {
+                "number": rows.point,
+                "time": rows.source_ms * 1_000,
+                "received": rows.received_ms * 1_000,
+                "value": rows.value,
+                "quality": rows.quality,
+                "flags": rows.flags,
+            }
+            if hour_ms + HOUR_MS > self._sealed.dropped_ms:
+                self._add(Table.READING, hour_ms, (first, last), columns, points)
+
+    def add_means(
+        self, means: Means, place: NDArray[np.int32], points: Columns, first: int, last: int
+    ) -> None:
+        """Add means, hour by hour."""
+        table = Table.MINUTE if means.step_ms == MINUTE_MS else Table.QUARTER
+        rows = means.take(np.lexsort((means.start_ms, place[means.point])))
+        hours = rows.start_ms // HOUR_MS
+        for hour in np.unique(hours).tolist():
+            part = rows.take(hours == hour)
+            columns: Columns = {
+                "number": place[part.point],
+                "time": part.start_ms * 1_000,
+                "mean": part.mean,
+                "min": np.where(part.covered_ms > 0, part.low, np.nan),
+                "max": np.where(part.covered_ms > 0, part.high, np.nan),
+                "last": part.last,
+                "count": part.count.astype(np.int32),
+                "covered_ms": part.covered_ms.astype(np.int32),
+                "seq": np.full(len(part), last),
+            }
+            self._add(table, hour * HOUR_MS, (first, last), columns, points)
+
+    def add_draws(self, draws: Sequence[tuple[int, Sequence[TenantDraw]]]) -> None:
+        """Add the engine's series, hour by hour."""
+        for hour_ms in sorted({at_ms // HOUR_MS * HOUR_MS for at_ms, _ in draws}):
+            ticks = [(at_ms, rows) for at_ms, rows in draws if at_ms // HOUR_MS * HOUR_MS == hour_ms]
+            span = min(at_ms for at_ms, _ in ticks), max(at_ms for at_ms, _ in ticks)
+            self._add(Table.DRAW, hour_ms, span, _draw_columns(ticks), {})
+
+    def _add(self, table: Table, hour_ms: int, span: tuple[int, int], rows: Columns, points: Columns) -> None:
+        if not len(rows["time"]):
+            return
+        folder = hour_folder(table, hour_ms)
+        query, values, first = _ROWS[table], list[str](), span[0]
+        last = parts_in(self._root / folder, self._sealed.end(table))[-1:]
+        if last and last[0].path.stat().st_size < OPEN_BYTES:
+            query = f"FROM ({query}) UNION ALL BY NAME FROM {PARTS.format('?')} ORDER BY {_ORDER[table]}"
+            values, first = [str(last[0].path)], last[0].first
+            self.removes.append(f"{folder}/{last[0].path.name}")
+        fill = partial(_copy, self._engine, f"COPY ({query}) TO ? ({_FORM})", values, rows, points)
+        self.fills[f"{folder}/part-{first}-{span[1]}.parquet"] = fill
+
+
+def _numbered(chunk: Chunk) -> tuple[NDArray[np.int32], Columns]:
+    """Return the number of each point in the order of their keys, and what each number is."""
+    numbers = np.concatenate([chunk.batch.point, *(means.point for means in chunk.means)])
+    counts = np.bincount(numbers)
+    found = [(chunk.points[number], number) for number in np.flatnonzero(counts).tolist()]
+    found.sort(key=lambda one: one[0].key)
+    place = np.zeros(len(counts), np.int32)
+    place[[number for _, number in found]] = np.arange(len(found))
+    columns: Columns = {"number": np.arange(len(found), dtype=np.int32)}
+    columns["point"] = np.array([point.key for point, _ in found], object)
+    for name in ("asset", "quantity", "unit", "feed"):
+        columns[name] = np.array([getattr(point, name) for point, _ in found], object)
+    return place, columns
+
+
+def _by_hour(batch: Batch) -> Iterator[tuple[int, Batch]]:
+    """Yield the readings of each hour (its start [ms]) by point and time, the first of each."""
+    hours = batch.source_ms // HOUR_MS
+    for hour in np.unique(hours).tolist():
+        rows = batch.take(np.flatnonzero(hours == hour))
+        rows = rows.take(np.lexsort((rows.source_ms, rows.point)))
+        yield hour * HOUR_MS, rows.take(is_new(rows.point, rows.source_ms))
+
+
+def _draw_columns(ticks: Sequence[tuple[int, Sequence[TenantDraw]]]) -> Columns:
+    draws = [draw for _, rows in ticks for draw in rows]
+    times = np.repeat([at_ms * 1_000 for at_ms, _ in ticks], [len(rows) for _, rows in ticks])
+    columns: Columns = {"time": times}
+    for name in TenantDraw.__struct_fields__:
+        values = [getattr(draw, name) for draw in draws]
+        if name == "tenant":
+            columns[name] = np.array(values, object)
+        elif name.endswith("_milliwatts"):
+            missing = [value is None for value in values]
+            columns[name] = np.ma.array([value or 0 for value in values], np.int64, mask=missing)
+        else:
+            columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
+    return columns
+
+
+def _register(engine: Engine, rows: Columns, points: Columns) -> None:
+    engine.register("rows", rows)
+    if points:
+        engine.register("points", points)
+
+
+def _copy(
+    engine: Engine, query: str, values: Sequence[str], rows: Columns, points: Columns, path: Path
+) -> None:
+    _register(engine, rows, points)
+    engine.execute(query, [*values, str(path)])
+    engine.unregister("rows")
+    engine.unregister("points")

@@ -1,0 +1,77 @@
+"""The engine's series, the alarms' events and the pipeline's health as lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from facility.readings import Rejection
+from store.alarms import AlarmChange
+from store.names import FaultyName, a_line, plain, rejection
+from store.series import Health, TenantDraw
+
+_MILLIWATTS_IN_MW: Final = 1_000_000_000
+_KW_IN_MW: Final = 1_000
+
+
+def draw_lines(draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> Iterable[bytes | Rejection]:
+    """Yield the draw of every tenant at every tick [ms], in megawatts, or why it has no line."""
+    for at_ms, rows in draws:
+        for draw in rows:
+            yield _line(draw, "tenant_draw", {"tenant": draw.tenant}, _figures(draw), at_ms)
+
+
+def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:
+    """Yield what happened to alarms, or why it has no line."""
+    for change in changes:
+        alarm = change.alarm
+        tags = {
+            "change": change.change,
+            "rule": alarm.rule,
+            "severity": alarm.severity,
+            "subject": alarm.subject,
+        }
+        fields = {"id": alarm.id, "limit": alarm.limit, "value": alarm.value}
+        yield _line(change, "alarm_event", tags, fields, change.at_ms)
+
+
+def health_lines(health: Iterable[Health]) -> Iterable[bytes | Rejection]:
+    """Yield how the pipeline does, or why it has no line."""
+    for one in health:
+        if one.figures:
+            yield _line(one, "pipeline", {}, one.figures, one.at_ms)
+        for reason, count in sorted(one.dead_lettered.items()):
+            yield _line(one, "dead_letters", {"reason": reason}, {"count": count}, one.at_ms)
+
+
+def _figures(draw: TenantDraw) -> dict[str, float | None]:
+    limit, high = draw.limit_milliwatts, draw.high_milliwatts
+    headroom = None if limit is None or high is None else limit - high
+    return {
+        "best_mw": _divide(draw.best_milliwatts, _MILLIWATTS_IN_MW),
+        "block_limit_mw": _divide(draw.block_limit_kw, _KW_IN_MW),
+        "coverage": draw.coverage,
+        "demand_mw": _divide(draw.demand_kw, _KW_IN_MW),
+        "forecast_mw": _divide(draw.forecast_kw, _KW_IN_MW),
+        "headroom_mw": _divide(headroom, _MILLIWATTS_IN_MW),
+        "high_mw": _divide(high, _MILLIWATTS_IN_MW),
+        "limit_mw": _divide(limit, _MILLIWATTS_IN_MW),
+        "low_mw": _divide(draw.low_milliwatts, _MILLIWATTS_IN_MW),
+    }
+
+
+def _line(
+    of: TenantDraw | AlarmChange | Health,
+    measurement: str,
+    tags: Mapping[str, str],
+    fields: Mapping[str, float | str | None],
+    at_ms: int,
+) -> bytes | Rejection:
+    try:
+        return a_line(measurement, tags, fields, at_ms)
+    except FaultyName as error:
+        return rejection(measurement, plain(repr(of)), str(error), at_ms)
+
+
+def _divide(value: float | None, by: int) -> float | None:
+    return None if value is None else value / by

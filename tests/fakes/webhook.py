@@ -1,0 +1,84 @@
+"""A receiver of webhooks on loopback: it keeps what it is given and answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the receiver does with a request.
+
+    Attributes:
+        status: What it answers.
+        headers: What it answers besides.
+        text: What it says.
+        hangs: Whether it never answers.
+        resets: Whether it drops the connection instead.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    hangs: bool = False
+    resets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A request that came.
+
+    Attributes:
+        headers: Its headers, by lower-case name.
+        body: Its body, byte by byte as it came.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class FakeReceiver:
+    """The receiver.
+
+    Attributes:
+        script: What it does with the next requests; afterwards it accepts.
+        url: Where it is.
+        deliveries: What came, in order.
+    """
+
+    script: list[Reply] = field(default_factory=list)
+    url: str = ""
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Keep a request and answer it."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.deliveries.append(Delivery(headers, await request.read()))
+        reply = self.script.pop(0) if self.script else Reply()
+        if reply.hangs:
+            await asyncio.sleep(3_600)
+        if reply.resets and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=reply.status, headers=reply.headers, text=reply.text)
+
+
+@asynccontextmanager
+async def receiver(script: Iterable[Reply] = ()) -> AsyncIterator[FakeReceiver]:
+    """Run a receiver on loopback."""
+    fake = FakeReceiver(list(script))
+    app = web.Application()
+    app.router.add_post("/pages", fake.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}/pages"
+        yield fake
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,343 @@
+"""The commands that people use beside a running monitor, and the monitor's own beginning and end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from megawatch.status import read_status
+from tests.asking import asking
+from tests.publishing import Publisher
+from tests.recording import metadata, values
+from tests.servers.brokers import Mosquitto
+from tests.servers.process import stop
+
+SEED = 11
+SITE = """
+[site]
+name = "{name}"
+rack_rating_kw = 132
+[[broker]]
+url = "{url}"
+client_id = "monitor-{name}"
+keepalive_s = 4
+[store]
+seal_s = 2
+[[tenant]]
+id = "orchid"
+name = "Orchid AI"
+holds = [{{ racks = "A-*", from = 2026-01-01 }}]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 1.0
+[[rack]]
+ids = "A-{{01..12}}"
+[rules]
+C2 = {{ on_delay_s = 1 }}
+"""
+PARTS = ("collector", "rules", "writer", "notifier")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A monitor that runs in a process of its own, beside the test.
+
+    Attributes:
+        site: Its folder.
+        broker: Its broker.
+        truth: Where the simulator writes what is true.
+        process: The process.
+    """
+
+    site: Path
+    broker: Mosquitto
+    truth: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def data(self) -> Path:
+        """Its data folder."""
+        return self.site / "data"
+
+
+def start(*arguments: object, log: Path) -> subprocess.Popen[bytes]:
+    """Start a command in a process of its own."""
+    command = [sys.executable, "-m", "megawatch", *map(str, arguments)]
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+
+
+def write_site(folder: Path, url: str) -> Path:
+    """Write a site whose one tenant draws more than it contracted, and return its folder."""
+    folder.mkdir(parents=True)
+    (folder / "site.toml").write_text(SITE.format(name=folder.name, url=url))
+    return folder
+
+
+def status_when(data: Path, wanted: str, timeout_s: float = 30) -> dict[str, Any]:
+    """Return the status once it has an entry, and a tenant in breach."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        found = read_status(data)
+        if wanted in found and any(tenant["verdict"] == "breach" for tenant in found.get("tenants", ())):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no {wanted} within {timeout_s} s: {read_status(data)}")
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+    """Run a broker, a simulated site and a monitor, until the tenant is in breach and paged."""
+    folder = tmp_path_factory.mktemp("beside")
+    with ExitStack() as stack:
+        broker = stack.enter_context(Mosquitto(folder / "broker"))
+        site = write_site(folder / "one", broker.url)
+        monitor = start("run", site, log=folder / "run.log")
+        stack.callback(stop, monitor, signal.SIGKILL)
+        truth = folder / "truth"
+        plant = start(
+            *("simulate", "--broker", broker.url, "--truth", truth, "--seed", SEED), log=folder / "plant.log"
+        )
+        stack.callback(stop, plant, signal.SIGINT)
+        status_when(site / "data", "history")
+        time.sleep(3)
+        yield Beside(site, broker, truth, monitor)
+
+
+@pytest.mark.servers
+def test_status_shows_tenants_and_where_every_reading_went(
+    beside: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a document and for people, beside the running monitor: verdict, bounds, and a sum that closes."""
+    with asking(capsys) as ask:
+        shown = ask("status", beside.site, "--json")
+        told = ask("status", beside.site)
+
+    document = shown.document
+    [orchid] = [tenant for tenant in document["tenants"] if tenant["id"] == "orchid"]
+    account = document["accounting"]
+    assert (shown.status, told.status, document["is_running"]) == (0, 0, True)
+    assert document["age_s"] < 5
+    assert document["open_alarms"] >= 1
+    assert (orchid["verdict"], orchid["limit_kw"], orchid["coverage"]) == ("breach", 1_000.0, 1.0)
+    assert orchid["low_kw"] == orchid["best_kw"] == orchid["high_kw"] > 1_000
+    parts = ("stored", "dead_lettered", "duplicates", "waiting")
+    assert account["received"] == sum(account[part] for part in parts) > 1_000
+    assert account["dead_lettered"] == account["duplicates"] == 0
+    assert all(
+        word in told.out for word in ("Orchid AI", "BREACH", "1.000 MW", "received =", "C2", "connected")
+    )
+
+
+@pytest.mark.servers
+def test_an_alarm_is_listed_and_taken_in_hand(beside: Beside, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the beginning of its id, once; who took it first stays; the monitor goes on with it."""
+    with asking(capsys) as ask:
+        found = ask("alarms", beside.site, "--json").document
+        [alarm] = [one for one in found if (one["rule"], one["subject"]) == ("C2", "orchid")]
+        taken = ask("ack", beside.site, alarm["id"][:7], "--by", "kim", "--json").document
+        again = ask("ack", beside.site, alarm["id"], "--by", "lee")
+        listed = ask("alarms", beside.site)
+        nobody = ask("ack", beside.site, "zzz")
+        empty = ask("ack", beside.site, "")
+
+    assert (alarm["state"], alarm["limit"], alarm["unit"]) == ("active, unacknowledged", 1_000.0, "kW")
+    assert alarm["value"] > 1_000
+    assert (taken["state"], taken["acknowledged_by"]) == ("active, acknowledged", "kim")
+    assert "by kim" in again.out
+    assert "acknowledged: kim" in listed.out
+    assert [nobody.status, empty.status] == [1, 1]
+    assert "found no alarm for 'zzz'" in nobody.err
+
+
+@pytest.mark.servers
+def test_query_gives_what_the_site_truly_drew(beside: Beside, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rack's readings are the simulator's truth, second by second; a tenant's draw is their sum."""
+    truth = [json.loads(line) for line in beside.truth.read_text().splitlines()[:-1]]
+    racks = [f"A-{number:02d}" for number in range(1, 13)]
+    with asking(capsys) as ask:
+        rack = ask("query", beside.site, "A-03", "--last", "1h", "--json").document
+        lines = ask("query", beside.site, "A-03", "rack.power.active", "--last", "1h", "--csv").out
+        tenant = ask("query", beside.site, "orchid", "--last", "1h", "--json").document
+        means = ask("query", beside.site, "orchid", "--last", "1h", "--step", "2s", "--json").document
+        told = ask("query", beside.site, "orchid", "high", "--last", "5s")
+
+    known = {row["time"]: row["value"] for row in rack["values"]}
+    expected = {iso(second["time_ms"]): second["rack_milliwatts"]["A-03"] / 1e6 for second in truth}
+    assert {time: known[time] for time in expected if time in known} == pytest.approx(expected)
+    assert rack["unit"] == "kW"
+    rows = list(csv.DictReader(lines.splitlines()))
+    assert {row["time"]: float(row["value [kW]"]) for row in rows}.items() >= expected.items()
+    sums = {sum(second["rack_milliwatts"][name] for name in racks) for second in truth}
+    drawn = [row["value"] for row in tenant["values"] if row["value"] is not None]
+    assert {round(value * 1e9) for value in drawn[5:-3]} <= sums
+    assert tenant["unit"] == "MW"
+    assert 2 <= len(means["values"]) < len(tenant["values"])
+    assert told.status == 0
+    assert "orchid high [MW]" in told.out
+
+
+def iso(time_ms: int) -> str:
+    """Return a time as documents give it."""
+    seconds, milliseconds = divmod(time_ms, 1_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{milliseconds:03d}Z"
+
+
+@pytest.mark.servers
+def test_what_can_not_be_found_is_told_with_the_nearest_name(
+    beside: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown tenant, figure or quantity is answered with what there is."""
+    with asking(capsys) as ask:
+        answers = [
+            ask("query", beside.site, "orchit"),
+            ask("query", beside.site, "orchid", "hihg"),
+            ask("query", beside.site, "A-03", "rack.power"),
+            ask("query", beside.site, "orchid", "--from", "2026-01-02", "--to", "2026-01-01"),
+        ]
+
+    assert [answer.status for answer in answers] == [1, 1, 1, 2]
+    assert "did you mean 'orchid'?" in answers[0].err
+    assert "did you mean 'high'?" in answers[1].err
+    assert "rack.power.active" in answers[2].err
+    assert "a start before the end" in answers[3].err
+
+
+@pytest.mark.servers
+def test_a_second_monitor_on_the_same_data_is_refused(beside: Beside, tmp_path: Path) -> None:
+    """Whole or in part it is told which process runs, and the first one is not disturbed."""
+    for options in ((), ("--only", "rules")):
+        second = start("run", beside.site, *options, log=tmp_path / "log")
+        assert second.wait(15) == 1
+        told = (tmp_path / "log").read_text()
+        assert f"process {beside.process.pid} already runs the" in told
+        assert "stop it first" in told
+        assert "Traceback" not in told
+    assert beside.process.poll() is None
+    assert read_status(beside.data)["brokers"][0]["connections"] == 1
+
+
+@pytest.mark.servers
+def test_each_part_runs_in_a_process_of_its_own(
+    beside: Beside, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four processes on one data folder are one monitor; without the collector's journal the others wait."""
+    site = write_site(tmp_path / "parts", beside.broker.url)
+    early = start("run", site, "--only", "rules", log=tmp_path / "early")
+    assert early.wait(15) == 1
+    assert "start the collector first" in (tmp_path / "early").read_text()
+
+    running = [start("run", site, "--only", PARTS[0], log=tmp_path / PARTS[0])]
+    try:
+        until = time.monotonic() + 15
+        while not (site / "data" / "journal.sqlite").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        running += [start("run", site, "--only", part, log=tmp_path / part) for part in PARTS[1:]]
+        status_when(site / "data", "history")
+        with asking(capsys) as ask:
+            shown = ask("status", site, "--json")
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+    ended = [process.wait(10) for process in running]
+
+    assert shown.status == 0
+    assert {"accounting", "rules", "history", "tenants"} <= set(shown.document)
+    assert ended == [0] * 4, [(tmp_path / part).read_text()[-300:] for part in PARTS]
+
+
+@pytest.mark.servers
+def test_discover_writes_a_site_file_that_check_accepts_and_run_monitors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From NVIDIA's recording: its racks, its graph, guesses marked as such, then the draw of all."""
+    with Mosquitto(tmp_path / "broker") as broker, Publisher(broker.port) as publisher:
+        for message in metadata():
+            publisher.publish(message.topic, message.payload, retain=True)
+        publisher.flush()
+        out = tmp_path / "site" / "site.toml"
+        out.parent.mkdir()
+        listening = start(
+            *("discover", broker.url, "--out", out, "--seconds", 4, "--name", "pod", "--json"),
+            log=tmp_path / "found",
+        )
+        time.sleep(2)
+        now_ms = time.time_ns() // 1_000_000  # noqa: TID251 - a publisher has a clock of its own
+        said = values()
+        for message in said:
+            publisher.publish(message.topic, message.stamped(now_ms - 60_000))
+        assert listening.wait(20) == 0, (tmp_path / "found").read_text()
+        found = json.loads((tmp_path / "found").read_text())
+        with asking(capsys) as ask:
+            checked = ask("check", out.parent, "--live")
+            again = ask("discover", broker.url, "--out", out, "--seconds", 1)
+
+        monitor = start("run", out.parent, log=tmp_path / "run")
+        try:
+            stored = monitored(out.parent / "data", publisher)
+        finally:
+            monitor.send_signal(signal.SIGTERM)
+        assert monitor.wait(10) == 0, (tmp_path / "run").read_text()
+
+    text = out.read_text()
+    assert (found["racks"], found["points"], found["refused"]) == (6, 166, {})
+    assert found["site_file"] == text
+    assert 'ids = ["Pod1C-E05"]' in text
+    assert "rating_kw = 140  # guess: what a liquid-cooled rack" in text
+    assert 'serves = ["C-E01-TAP-E1", "C-E02-TAP-E1"' in text
+    assert "# Who holds what is nowhere on the bus" in text
+    assert checked.status == 0, checked.out
+    assert "fine; 6 racks, 0 tenants" in checked.out
+    assert again.status == 1
+    assert "left as it is" in again.err
+    assert stored == pytest.approx(214.08, abs=0.005)
+
+
+def monitored(data: Path, publisher: Publisher) -> float:
+    """Publish the recording until a monitor knows every rack; return what it says the site draws [kW]."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if read_status(data).get("brokers", [{}])[0].get("state") == "connected":
+            break
+        time.sleep(0.1)
+    now_ms = time.time_ns() // 1_000_000  # noqa: TID251 - a publisher has a clock of its own
+    for message in values():
+        publisher.publish(message.topic, message.stamped(now_ms - 50_000))
+    while time.monotonic() < until:
+        tenants = read_status(data).get("tenants") or [{}]
+        if tenants[0].get("coverage") == 1:
+            return float(tenants[0]["best_kw"])
+        time.sleep(0.1)
+    raise AssertionError(read_status(data))
+
+
+@pytest.mark.servers
+def test_the_monitor_ends_when_asked_and_status_says_so(
+    beside: Beside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A termination ends it within ten seconds, with status 0; what it knew last stays to be seen."""
+    began = time.monotonic()
+    beside.process.send_signal(signal.SIGTERM)
+    ended = beside.process.wait(10)
+    with asking(capsys) as ask:
+        shown = ask("status", beside.site, "--json")
+        told = ask("status", beside.site)
+        listed = ask("alarms", beside.site, "--json")
+
+    assert ended == 0
+    assert time.monotonic() - began < 10
+    assert (shown.status, told.status, listed.status) == (1, 1, 0)
+    assert shown.document["is_running"] is False
+    assert "The monitor does not run" in told.out
+    assert any(alarm["rule"] == "C2" for alarm in listed.document)

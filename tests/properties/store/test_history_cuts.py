@@ -1,0 +1,327 @@
+"""A seal that is cut off loses nothing and doubles nothing: by a kill, a power cut, or a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facility.errors import StoreUnavailable
+from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS
+from store.base import Chunk
+from store.dataset import Disk, Fill
+from store.history import ParquetHistory
+from store.parquet import Table, hour_folder
+from store.sealing import ParquetSink
+from tests.builders import T0_MS, a_batch
+from tests.histories import ALL, KEY, OTHER, a_draw, open_site, rows_in, rows_of, seal
+
+HOUR = T0_MS // HOUR_MS * HOUR_MS
+
+
+class KilledError(BaseException):
+    """The process is no more: nothing is tidied up."""
+
+
+class MortalDisk(Disk):
+    """A disk on which something happens in place of a step.
+
+    Args:
+        step: Before which step, counted from 0.
+        happens: What.
+    """
+
+    def __init__(self, step: int, happens: Callable[[], None]) -> None:
+        self.left = step
+        self._happens = happens
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder, unless it happens."""
+        self._step()
+        super().make_folder(path)
+
+    def write(self, path: Path, fill: Fill) -> None:
+        """Write a file; half of it, if it happens."""
+        if self.left == 0:
+            fill(path)
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        self._step()
+        super().write(path, fill)
+
+    def rename(self, path: Path, to: Path) -> None:
+        """Rename a file, unless it happens."""
+        self._step()
+        super().rename(path, to)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, unless it happens."""
+        self._step()
+        super().remove(path)
+
+    def sync(self, path: Path) -> None:
+        """Sync a file or a folder, unless it happens."""
+        self._step()
+        super().sync(path)
+
+    def _step(self) -> None:
+        self.left -= 1
+        if self.left == -1:
+            self._happens()
+
+
+class ForgetfulDisk(MortalDisk):
+    """A disk of which a power cut leaves only what was synced: a name only if its folder was.
+
+    Args:
+        root: What is written.
+        kept: Where that is put which would be left.
+        step: Before which step the power fails.
+    """
+
+    def __init__(self, root: Path, kept: Path, step: int) -> None:
+        super().__init__(step, die)
+        self._root = root
+        self._kept = kept
+
+    def sync(self, path: Path) -> None:
+        """Sync a file or a folder, and keep it."""
+        super().sync(path)
+        kept = self._kept / path.relative_to(self._root)
+        if not path.is_dir() or not kept.is_dir():
+            return
+        names = {child.name for child in path.iterdir()}
+        for child in kept.iterdir():
+            if child.name not in names:
+                child.unlink()
+        for name in names:
+            if (path / name).is_dir():
+                (kept / name).mkdir(exist_ok=True)
+            else:
+                shutil.copyfile(path / name, kept / name)
+
+
+def die() -> None:
+    """Be killed."""
+    raise KilledError
+
+
+def refuse() -> None:
+    """Say that the disk is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data directory of which a chunk is sealed and two more entries are not.
+
+    Attributes:
+        folder: The directory.
+        rows: All readings, in order.
+        minutes: How many means over minutes there are, by how many readings are sealed.
+        part: A chunk of the first of the two entries.
+        chunk: A chunk of both. They are of the hours that are sealed, and of another day as well.
+    """
+
+    folder: Path
+    rows: list[tuple[int, float]]
+    minutes: dict[int, set[int]]
+    part: Chunk
+    chunk: Chunk
+
+    def is_whole(self) -> bool:
+        """Tell whether the history says exactly what was received, in each of the three forms."""
+        with closing(ParquetHistory(self.folder)) as history:
+            readings = history.readings(KEY, *ALL)
+            means = history.means(OTHER, HOUR, HOUR + 2 * HOUR_MS, HOUR_MS)
+            draws = history.draw("acme", "best", *ALL)
+        return (
+            list(zip(readings.time_ms.tolist(), readings.value.tolist(), strict=True)) == self.rows
+            and means.value.tolist() == pytest.approx([1.5, 5.5])
+            and draws.time_ms.tolist() == [self.rows[number][0] for number in (0, 2, 4, 6, 7)]
+        )
+
+
+def count_minutes(chunks: Sequence[Chunk]) -> int:
+    """Return how many means over minutes chunks bring."""
+    return sum(len(means) for chunk in chunks for means in chunk.means if means.step_ms == MINUTE_MS)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """What the tests of cut-off seals begin with."""
+    site = open_site(tmp_path_factory.mktemp("original"))
+    rows = [(0, HOUR + number * HOUR_MS // 4, float(number)) for number in range(8)]
+    rows.append((0, HOUR + 2 * DAY_MS, 8.0))
+    # The first point's readings come in disorder, hour by hour; the second one's in order, for its means.
+    other = [(1, at_ms, value) for _, at_ms, value in rows[:8]]
+    site.append(a_batch(rows[0:8:2] + other[:4]))
+    site.draw([(at_ms, [a_draw("acme", 10**9)]) for _, at_ms, _ in rows[0:8:2]])
+    seal(site.folder, site.chunk(0))
+    site.append(a_batch([*rows[1:7:2], rows[8], *other[4:7]]), a_batch([rows[7], other[7]]))
+    site.draw([(rows[7][1], [a_draw("acme", 10**9)])])
+    readings = [(at_ms, value) for _, at_ms, value in rows]
+    chunks = [site.chunk(0, 2), site.chunk(2, 3), site.chunk(2)]
+    minutes = {8: {count_minutes(chunks[:1])}, 15: {count_minutes(chunks[:2])}}
+    # A chunk that begins too early brings means again that were sealed: the newer ones are read.
+    minutes[17] = {count_minutes(chunks[::2]), count_minutes(chunks)}
+    prepared = Prepared(site.folder, readings, minutes, *chunks[1:])
+    site.close()
+    return prepared
+
+
+@pytest.fixture
+def prepared(original: Prepared, tmp_path: Path) -> Prepared:
+    """A copy of it."""
+    shutil.copytree(original.folder, tmp_path, dirs_exist_ok=True)
+    return replace(original, folder=tmp_path)
+
+
+def is_tidy(prepared: Prepared) -> bool:
+    """Tell whether the files hold what is sealed, and nothing else: another program reads them all."""
+    folder = prepared.folder
+    readings = len(rows_in(folder, "reading", "value"))
+    minutes = len(rows_in(folder, "minute", "mean"))
+    draws = len(rows_in(folder, "tenant_draw", "tenant"))
+    names = [path.name for path in (folder / "history").rglob("*.*")]
+    is_known = minutes in prepared.minutes[readings]
+    return (
+        (readings, draws) in ((8, 4), (15, 5), (17, 5))
+        and is_known
+        and all(name == "sealed.json" or name.startswith("part-") for name in names)
+    )
+
+
+STEPS = range(58)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_between_any_two_steps_loses_and_doubles_nothing(prepared: Prepared, step: int) -> None:
+    """A history is whole after a kill, after the next start, and after the chunk was sealed again."""
+    with suppress(KilledError):
+        seal(prepared.folder, prepared.chunk, disk=MortalDisk(step, die))
+    assert prepared.is_whole()
+    seal(prepared.folder)
+    assert is_tidy(prepared)
+    seal(prepared.folder, prepared.chunk)
+
+    assert is_tidy(prepared)
+    assert prepared.is_whole()
+
+
+def test_the_steps_are_all_of_them(prepared: Prepared) -> None:
+    """The kills above reach from before the first step of a seal to after its last."""
+    disk = MortalDisk(1_000, die)
+
+    seal(prepared.folder, prepared.chunk, disk=disk)
+
+    assert 20 < 1_000 - disk.left < len(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_power_cut_at_any_step_loses_and_doubles_nothing(prepared: Prepared, step: int) -> None:
+    """A history is whole after a power cut that took each name of a folder not synced, and another."""
+    root, kept = prepared.folder / "history", prepared.folder / "kept"
+
+    for chunk, last_step in ((prepared.part, step), (prepared.chunk, 1_000)):
+        shutil.copytree(root, kept)
+        with suppress(KilledError):
+            seal(prepared.folder, chunk, disk=ForgetfulDisk(root, kept, last_step))
+        shutil.rmtree(root)
+        kept.rename(root)
+        assert prepared.is_whole()
+
+    assert is_tidy(prepared)
+
+
+@pytest.mark.parametrize("step", STEPS[::3])
+def test_a_full_disk_is_waited_out(prepared: Prepared, step: int) -> None:
+    """Whatever the disk refuses, the same sink seals the same chunk once it has room again."""
+
+    async def run() -> None:
+        disk = MortalDisk(1_000, refuse)
+        sink = ParquetSink(prepared.folder, disk)
+        disk.left = step
+        with suppress(StoreUnavailable):
+            await sink.store(prepared.chunk)
+        assert prepared.is_whole()
+        await sink.store(prepared.chunk)
+        assert sink.sealed_seq() == prepared.chunk.last_seq
+        await sink.close()
+
+    asyncio.run(run())
+
+    assert is_tidy(prepared)
+    assert prepared.is_whole()
+
+
+def test_what_a_file_system_refuses_is_unavailable(prepared: Prepared) -> None:
+    """A file where a folder should be is told as a store that can not take it now, and leaves nothing."""
+    in_the_way = prepared.folder / "history" / hour_folder(Table.READING, HOUR + 2 * DAY_MS)
+    in_the_way.parent.mkdir()
+    in_the_way.write_bytes(b"")
+
+    with pytest.raises(StoreUnavailable):
+        seal(prepared.folder, prepared.chunk)
+    assert is_tidy(prepared)
+    assert prepared.is_whole()
+    in_the_way.unlink()
+    seal(prepared.folder, prepared.chunk)
+
+    assert is_tidy(prepared)
+    assert prepared.is_whole()
+
+
+@pytest.mark.parametrize("limit", [1_000, 50_000, 200_000])
+def test_a_part_that_has_no_room_is_waited_out(tmp_path: Path, limit: int) -> None:
+    """A file that the system cuts short in mid-write leaves nothing, and is written once there is room."""
+    site = open_site(tmp_path)
+    values = np.random.default_rng(1).normal(90.0, 1.0, 30_000)
+    site.append(a_batch([(0, T0_MS + number, value) for number, value in enumerate(values)]))
+    chunk = site.chunk(0)
+
+    async def run() -> None:
+        sink = ParquetSink(tmp_path)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            with pytest.raises(StoreUnavailable):
+                await sink.store(chunk)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert site.files() == {"lock"}
+        await sink.store(chunk)
+        await sink.close()
+
+    asyncio.run(run())
+
+    assert [value for (value,) in rows_in(tmp_path, "reading", "value")] == values.tolist()
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_kill_while_dropping_leaves_the_rest_whole(prepared: Prepared, step: int) -> None:
+    """Dropped readings are gone all at once, and their files at the next start or drop."""
+    seal(prepared.folder, prepared.chunk)
+
+    async def run(disk: Disk) -> None:
+        sink = ParquetSink(prepared.folder, disk)
+        try:
+            await sink.drop(HOUR + HOUR_MS)
+        finally:
+            await sink.close()
+
+    with suppress(KilledError):
+        asyncio.run(run(MortalDisk(step, die)))
+    assert rows_of(prepared.folder) in (prepared.rows, prepared.rows[4:])
+    asyncio.run(run(Disk()))
+
+    assert rows_of(prepared.folder) == prepared.rows[4:]
+    found = rows_in(prepared.folder, "reading", "point, value")
+    assert [value for point, value in found if point == KEY] == [4.0, 5.0, 6.0, 7.0, 8.0]

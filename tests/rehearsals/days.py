@@ -1,0 +1,122 @@
+"""A random day through the whole monitor, held against the judge."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from collector.message import Message
+from facility.instants import to_iso
+from facility.sitefile import read_site
+from megawatch.rehearse import Heard, Rehearsal, as_message
+from simulators.compare import Raised, differences
+from simulators.episodes import Episode, Promise
+from simulators.judge import judge
+from simulators.randomday import SHORT_S, TENANTS, random_day
+from simulators.randomwire import RandomWire, Sent
+from simulators.sight import sights
+from simulators.terms import read_agreements
+
+UNUSED: Final = "[rules]\n" + "".join(f"{rule}.enabled = false\n" for rule in ("C1", "C5", "Q1", "Q2", "Q3"))
+"""Rules that say nothing about whether a contract was kept; without them a day takes half the time."""
+
+
+@dataclass(slots=True)
+class Day:
+    """What a day came to.
+
+    Attributes:
+        episodes: What the judge found.
+        heard: What the monitor said.
+        wrong: Where the two disagree, one sentence each.
+    """
+
+    episodes: list[Episode]
+    heard: Heard
+    wrong: list[str] = field(default_factory=list)
+
+    def duties(self) -> Counter[str]:
+        """Count the episodes by clause and duty."""
+        return Counter(f"{episode.clause} {episode.duty}" for episode in self.episodes)
+
+
+def wire_of(seed: int) -> str:
+    """Return what is spoken on the day of a seed: every fourth speaks in rack documents."""
+    return "rack-documents" if seed % 4 == 3 else "dsx"  # the fourth of each four
+
+
+def live_through(seed: int, *, seconds: int, rules: str = "") -> Day:
+    """Let a random day happen, and hold the monitor against the judge.
+
+    Args:
+        seed: What the day follows from.
+        seconds: How long it lasts [s].
+        rules: Further parameters of rules, which make the monitor another than it should be.
+    """
+    wire = wire_of(seed)
+    made = random_day(seed, seconds=seconds, wire=wire)
+    sound = RandomWire(made, wire)
+    zone, agreements = read_agreements(made.site_text)
+    seen = sights(sound.course, TENANTS, sound.lag_s)
+    promise = Promise(lag_ms=sound.lag_s * 1_000)
+    episodes = [
+        episode
+        for tenant, agreement in agreements.items()
+        for episode in judge(tenant, agreement, seen[tenant], zone, promise)
+    ]
+    file = read_site(f"{made.site_text}{UNUSED}{rules}")
+    rehearsal = Rehearsal(file, begin_ms=made.begin_ms - 3_000, gather_ms=50)
+    rehearsal.hear(_messages(sound.opening()), made.begin_ms - 1_000)
+    for second, sent in enumerate(sound.seconds()):
+        rehearsal.hear(_messages(sent), made.begin_ms + second * 1_000 + 999)
+    rehearsal.hear([], made.begin_ms + seconds * 1_000 + 250)
+    raised = [
+        Raised(
+            rule=alarm.rule,
+            subject=alarm.subject,
+            opened_ms=alarm.opened_ms,
+            told_ms=alarm.told_ms,
+            returned_ms=alarm.returned_ms,
+        )
+        for alarm in rehearsal.heard.alarms
+    ]
+    return Day(episodes, rehearsal.heard, differences(episodes, raised))
+
+
+def _messages(sent: list[Sent]) -> list[Message]:
+    return [
+        as_message(
+            item.message.topic,
+            item.message.payload,
+            item.at_ms,
+            qos=1,
+            is_retained=item.message.is_retained,
+        )
+        for item in sent
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Run one seed alone and print what the judge found, what the monitor said, and where they disagree."""
+    seed = int(arguments[0])
+    seconds = int(arguments[1]) if len(arguments) > 1 else SHORT_S
+    day = live_through(seed, seconds=seconds)
+    lines = [f"seed {seed}, {wire_of(seed)}, {seconds} s"]
+    lines += [
+        f"judge    {to_iso(e.earliest_ms)} to {to_iso(e.latest_ms)} {e.duty} for {e.clause} of {e.tenant}: "
+        f"{float(e.peak) / 1e6:.3f} of {float(e.allowed) / 1e6:.3f} kW"
+        for e in sorted(day.episodes, key=lambda episode: (episode.tenant, episode.earliest_ms))
+    ]
+    lines += [
+        f"monitor  {to_iso(a.opened_ms)} {a.rule} of {a.subject}: {a.value:.3f} of {a.limit:.3f}, "
+        f"over {'never' if a.returned_ms is None else to_iso(a.returned_ms)}"
+        for a in sorted(day.heard.alarms, key=lambda alarm: (alarm.subject, alarm.opened_ms))
+    ]
+    sys.stdout.write("\n".join([*lines, *(day.wrong or ["they agree"])]) + "\n")
+    return 1 if day.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""A scenario on a real broker: everything is taken, nothing is stamped ahead, and the truth is beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from megawatch.clock import SteadyClock
+from megawatch.perform import differences, perform
+from megawatch.playscenario import begun_at, play_scenario
+from simulators.publishpace import Pace
+from simulators.run import Second
+from simulators.scenariofile import open_scenario
+from tests.servers.brokers import Mosquitto
+
+
+@pytest.mark.servers
+def test_a_scenario_is_played_to_a_broker(tmp_path: Path) -> None:
+    """A minute in two seconds: all messages acknowledged, none of a moment to come, the truth written."""
+    scenario = replace(open_scenario("i_grid_sag"), seconds=60)
+    clock, ahead = SteadyClock(), list[int]()
+
+    def said(second: Second, _pace: Pace) -> None:
+        ahead.append(second.time_ms - clock.now_ms())
+
+    with Mosquitto(tmp_path / "broker") as broker:
+        played = asyncio.run(
+            play_scenario(scenario, broker.url, clock=clock, speed=30, folder=tmp_path / "truth", said=said)
+        )
+
+    assert played.published == played.acknowledged > 1_000
+    assert played.undelivered == 0
+    assert len(ahead) == 60
+    assert max(ahead) <= 0
+    with duckdb.connect() as connection:
+        (rows,) = connection.execute(
+            "SELECT count(*) FROM read_parquet(?)", [str(tmp_path / "truth" / "tenants.parquet")]
+        ).fetchall()
+    assert rows == (120,)
+    head = json.loads((tmp_path / "truth" / "run.jsonl").read_text(encoding="utf-8"))
+    assert head["published"] == {
+        "published": played.published,
+        "acknowledged": played.published,
+        "undelivered": 0,
+    }
+
+
+def test_a_scenario_that_begins_at_another_time_is_the_same_scenario() -> None:
+    """Contracts, ramps and amendments move with it: the same alarms, at the same seconds."""
+    scenario = open_scenario("o_contract_ends")
+    moved = begun_at(scenario, scenario.begin_ms + 12_345_000)
+
+    performed = perform(moved, tick_ms=1_000)
+
+    alarms = [(a.rule, a.opened_ms - moved.begin_ms) for a in performed.heard.alarms]
+    before = [
+        (a.rule, a.opened_ms - scenario.begin_ms) for a in perform(scenario, tick_ms=1_000).heard.alarms
+    ]
+    assert alarms == before
+    assert not [text for text in differences(performed) if not text.startswith("C1")]
+    (tenant,) = moved.site.site.tenants
+    (old,) = scenario.site.site.tenants
+    assert tenant.contract is not None
+    assert old.contract is not None
+    assert tenant.contract.ends_ms == (old.contract.ends_ms or 0) + 12_345_000

@@ -1,0 +1,65 @@
+"""Random days through the monitor, held against the judge: nothing missed, nothing invented, all on time.
+
+A day has five tenants and two hundred racks, random loads, contracts of every method, amendments, racks that
+change hands, and faults on the wire. It is shortened to five minutes of event time, judged every second, with
+demand blocks of one to four minutes; with the rules that say whether a contract was kept (C2, C3, C4, C9).
+Longer ones are run by `make soak`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from simulators.randomday import SHORT_S
+from tests.rehearsals.days import live_through
+
+PER_TEST = 10
+SEEDS = 200
+SOAK_SEEDS = 1_000
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PER_TEST))
+def test_random_days_agree_with_the_judge(first: int) -> None:
+    """Over ten seeds every owed page comes in its window, and no page comes without its episode."""
+    duties = _check(range(first, first + PER_TEST), SHORT_S)
+
+    assert duties["overdraw page"] + duties["demand page"] > 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [("C2.on_delay_s = 20", "missed"), ("C2.on_delay_s = 1", "invented"), ("C4.enabled = false", "missed")],
+)
+def test_a_monitor_that_is_wrong_is_found_out(rules: str, said: str) -> None:
+    """One that pages too late, too early or not at all disagrees with the judge."""
+    wrong = [text for seed in range(4) for text in live_through(seed, seconds=SHORT_S, rules=rules).wrong]
+
+    assert any(text.startswith(said) for text in wrong)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(0, SOAK_SEEDS, 50))
+def test_a_thousand_random_days_agree_with_the_judge(first: int) -> None:
+    """The same over a thousand seeds, a quarter of an hour each."""
+    _check(range(first, first + 50), 3 * SHORT_S)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_six_random_hours_agree_with_the_judge(seed: int) -> None:
+    """The same over six hours on end, second by second."""
+    _check([seed], 6 * 3_600)
+
+
+def _check(seeds: range | list[int], seconds: int) -> Counter[str]:
+    duties: Counter[str] = Counter()
+    wrong: list[str] = []
+    for seed in seeds:
+        day = live_through(seed, seconds=seconds)
+        duties += day.duties()
+        wrong += [f"seed {seed}: {text}" for text in day.wrong]
+    again = "run one alone: python -m tests.rehearsals.days SEED [SECONDS]"
+    assert not wrong, "\n".join([again, *wrong])
+    return duties

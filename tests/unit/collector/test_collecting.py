@@ -1,0 +1,272 @@
+"""The collector's promise: an acknowledgement follows the journal, and stops with it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import collector.service
+from collector.address import Address
+from collector.decode import dsx
+from collector.decode.base import Context, Decoder, Gathered
+from collector.decode.dsx import DsxDecoder
+from collector.decode.dsxmetadata import Described, Refusal, describe
+from collector.gather import Ranges
+from collector.message import ConnectionChange, ConnectionEvent, Message
+from collector.register import Register
+from collector.service import Collector
+from collector.session import Session
+from facility.dsx import Topic
+from facility.errors import StoreUnavailable
+from facility.readings import Reason
+from store.entries import Mark, MarkKind
+from store.intake import Intake
+from store.journal import Journal
+from store.journalfile import Account
+from tests.builders import T0_MS
+from tests.unit.collector.hearing import LAG_MS, a_broker, a_site, document_topic, metadata, raw, value
+
+
+class StoppedClock:
+    """A clock that stands still."""
+
+    def now_ms(self) -> int:
+        """Return the time [ms]."""
+        return T0_MS + LAG_MS
+
+    def monotonic_s(self) -> float:
+        """Return seconds since some moment [s]."""
+        return 0.0
+
+
+class Broken:
+    """A decoder whose rows can make no batch."""
+
+    topics = ("#",)
+
+    def decode(self, messages: list[Message], into: Gathered) -> None:
+        """Add rows of a point that nobody declared."""
+        for message in messages:
+            into.rows.add(10**6, T0_MS, 1.0, is_good=True, message=message)
+
+    def settle(self, now_ms: int, into: Gathered) -> None:
+        """Nothing waits."""
+
+
+class ASession(Session):
+    """A session without a broker, which remembers what was acknowledged."""
+
+    def __init__(self) -> None:
+        address = Address(host="127.0.0.1", port=1, client_id="test")
+        super().__init__("bus", address, [], now_ms=StoppedClock().now_ms, random_source=random.Random(1))  # noqa: S311 - a test
+        self.acknowledged: list[Message] = []
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """Note messages that are safe."""
+        self.acknowledged += messages
+
+
+@dataclass(slots=True)
+class Bench:
+    """A collector and all around it."""
+
+    collector: Collector
+    session: ASession
+    journal: Journal
+
+    async def take(self, *items: Message | ConnectionEvent) -> None:
+        """Let the collector take items at once."""
+        await self.collector._take(list(items))
+
+    def marks(self) -> list[MarkKind]:
+        """Return the marks of the journal."""
+        return [e.content.kind for e in self.journal.read(0) if isinstance(e.content, Mark)]
+
+
+def make(journal: Journal, decoder: Decoder | None = None, *, since_ms: int = 0) -> Bench:
+    """Return a collector on a journal."""
+    context = Context(a_site(), Register(journal.known()), Ranges(), count(1))
+    session = ASession()
+    made = decoder or DsxDecoder(a_broker(), context, journal.metadata(), journal.waiting())
+    made_of = Collector(session, made, context, journal, clock=StoppedClock(), since_ms=since_ms)
+    made_of._backlog = None  # until a connection is made
+    return Bench(made_of, session, journal)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return an empty journal."""
+    opened = Journal(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bench(journal: Journal) -> Bench:
+    """Return a collector of a DSX bus."""
+    return make(journal)
+
+
+def test_everything_is_in_the_journal_before_it_is_acknowledged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readings, metadata, dead letters and what waits: one append, then all acknowledgements, in order."""
+    messages = [metadata("r1"), value("r1", 90), raw("odd", b""), value("r2", 80), metadata("r1")]
+    seen: list[tuple[int, int]] = []
+    append = bench.journal.append
+
+    def watched(intake: Intake, now_ms: int) -> Account:
+        assert not bench.session.acknowledged
+        added = append(intake, now_ms)
+        seen.append((added.received, len(bench.session.acknowledged)))
+        return added
+
+    monkeypatch.setattr(bench.journal, "append", watched)
+
+    asyncio.run(bench.take(*messages))
+
+    assert seen == [(3, 0)]
+    assert bench.session.acknowledged == messages
+    counters = bench.collector.counters
+    assert counters.account == Account(stored=1, dead_lettered={"unknown-topic": 1}, waiting=1)
+    assert (counters.received, counters.in_hand, counters.messages) == (3, 0, 5)
+    assert (counters.metadata, counters.metadata_unchanged) == (1, 1)
+
+
+def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is acknowledged meanwhile, it is said why, and everything adds up at every moment."""
+    monkeypatch.setattr(collector.service, "PAUSE_S", 0.001)
+    append, refusals = bench.journal.append, 3
+    states: list[tuple[str, int, int, int]] = []
+
+    def refusing(intake: Intake, now_ms: int) -> Account:
+        nonlocal refusals
+        counters = bench.collector.counters
+        assert counters.received == counters.account.received + counters.in_hand
+        states.append((counters.store_error, counters.in_hand, len(bench.session.acknowledged), refusals))
+        if refusals:
+            refusals -= 1
+            raise StoreUnavailable("journal", "database or disk is full")
+        return append(intake, now_ms)
+
+    monkeypatch.setattr(bench.journal, "append", refusing)
+
+    asyncio.run(bench.take(metadata("r1"), value("r1", 90)))
+
+    error = "journal can not store now: database or disk is full"
+    assert states == [("", 1, 0, 3), (error, 1, 0, 2), (error, 1, 0, 1), (error, 1, 0, 0)]
+    assert len(bench.session.acknowledged) == 2
+    counters = bench.collector.counters
+    assert (counters.store_error, counters.in_hand, counters.refused_by_disk) == ("", 0, 3)
+    assert bench.journal.account().stored == 1
+
+
+def test_what_is_said_to_be_stored_is_what_the_disk_holds(bench: Bench) -> None:
+    """The counters are those of the file, also for what is delivered twice or in conflict."""
+    asyncio.run(bench.take(metadata("r1"), value("r1", 90), value("r1", 90), value("r1", 91)))
+
+    account = bench.collector.counters.account
+    assert account == bench.journal.account()
+    assert (account.stored, account.duplicates) == (1, 1)
+    assert account.dead_lettered == {Reason.CONFLICTING_VALUE: 1}
+    assert bench.collector.counters.received == account.received == 3
+
+
+def test_a_flood_of_refusals_in_one_message_adds_up(journal: Journal) -> None:
+    """What is refused in one for many counts as one: received is what has an end."""
+    bench = make(journal)
+    messages = [metadata("r1"), *(value("r1", 1e9, T0_MS + i) for i in range(50))]
+
+    asyncio.run(bench.take(*messages, raw(document_topic("r1"), b"{}")))
+
+    counters = bench.collector.counters
+    assert counters.received == counters.account.received == 51
+
+
+def test_rows_that_make_no_batch_are_dead_letters(journal: Journal) -> None:
+    """A fault of our own refuses what it met, is acknowledged, and does not come again for ever."""
+    bench = make(journal, Broken())
+    messages = [value("r1", 90), value("r2", 91)]
+
+    asyncio.run(bench.take(*messages))
+
+    assert bench.journal.account() == Account(dead_lettered={Reason.DECODER_FAILED: 2})
+    assert bench.collector.counters.received == 2
+    assert bench.session.acknowledged == messages
+
+
+def test_a_message_at_which_a_decoder_fails_takes_no_other_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metadata, readings and waiting values around it are kept as if it had not been there."""
+
+    def failing(topic: Topic, payload: bytes, broker: str) -> Described | Refusal:
+        if b"poison" in payload:
+            raise ZeroDivisionError("a fault of our own")
+        return describe(topic, payload, broker)
+
+    monkeypatch.setattr(dsx, "describe", failing)
+    poison = metadata("r3", rackLocationName="poison")
+
+    asyncio.run(bench.take(value("r2", 80), metadata("r1"), poison, value("r1", 90), metadata("r2"), poison))
+
+    account = bench.journal.account()
+    assert (account.stored, account.waiting) == (2, 0)
+    assert account.dead_lettered == {Reason.DECODER_FAILED: 2}
+    assert set(bench.journal.metadata()) == {metadata("r1").topic, metadata("r2").topic}
+
+
+# Connections --------------------------------------------------------------------------
+
+_EVENTS = {
+    "the first session": ([ConnectionChange.RENEWED], 0, [MarkKind.CONNECTED], 0),
+    "a session that was kept": ([ConnectionChange.RESUMED], 0, [MarkKind.CONNECTED], 0),
+    "forgotten while we were away": ([ConnectionChange.RENEWED], T0_MS - 5, [MarkKind.SESSION_LOST], 1),
+    "forgotten while it was away": (
+        [ConnectionChange.RENEWED, ConnectionChange.LOST, ConnectionChange.RENEWED],
+        0,
+        [MarkKind.CONNECTED, MarkKind.LOST, MarkKind.SESSION_LOST],
+        1,
+    ),
+    "too much at once": ([ConnectionChange.OVERLOADED], 0, [MarkKind.OVERLOADED], 0),
+}
+
+
+@pytest.mark.parametrize(("changes", "since_ms", "marks", "gaps"), _EVENTS.values(), ids=_EVENTS)
+def test_what_happens_to_a_connection_is_a_mark(
+    journal: Journal, changes: list[ConnectionChange], since_ms: int, marks: list[MarkKind], gaps: int
+) -> None:
+    """A session that the broker has forgotten is a gap, except where there was none before."""
+    bench = make(journal, since_ms=since_ms)
+
+    async def take() -> None:
+        for change in changes:
+            await bench.take(ConnectionEvent(change, T0_MS))
+
+    asyncio.run(take())
+
+    assert bench.marks() == marks
+    assert bench.collector.counters.gaps == gaps
+
+
+def test_new_readings_end_the_backlog_and_refused_ones_do_not(bench: Bench) -> None:
+    """Only a reading that was kept says that what arrives is new; a clock that is years ahead does not."""
+
+    async def take() -> None:
+        await bench.take(ConnectionEvent(ConnectionChange.RESUMED, T0_MS))
+        await bench.take(metadata("r1"), value("r1", 80, T0_MS - 60_000, received_ms=T0_MS))
+        await bench.take(value("r1", 90, T0_MS + 10**10, received_ms=T0_MS), raw(value("r1").topic, b"{"))
+        assert MarkKind.CAUGHT_UP not in bench.marks()
+        await bench.take(value("r1", 90, T0_MS))
+
+    asyncio.run(take())
+
+    assert bench.marks() == [MarkKind.CONNECTED, MarkKind.CAUGHT_UP]

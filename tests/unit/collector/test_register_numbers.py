@@ -1,0 +1,67 @@
+"""Numbers of points: one for each key, for ever, and news only where something is new."""
+
+from __future__ import annotations
+
+from collector.register import Register
+from facility.names import AssetId
+from facility.points import Asset
+from store.entries import Known
+from tests.builders import a_point, known_racks
+
+
+def test_each_key_has_one_number() -> None:
+    """Numbers begin at 0 and rise by one."""
+    register = Register({})
+
+    numbers = [register.number(a_point(key)) for key in ("a", "b", "a", "c", "b")]
+
+    assert numbers == [0, 1, 0, 2, 1]
+    assert [known.point.key for known in register.news()] == ["a", "b", "c"]
+    assert register.news() == []
+
+
+def test_numbers_go_on_where_the_journal_ends() -> None:
+    """A number that was given is never given again, whatever lies between the numbers."""
+    kept = Known(7, a_point("seventh"))
+
+    register = Register({7: kept})
+
+    assert register.number(a_point("seventh")) == 7
+    assert register.number(a_point("another")) == 8
+    assert [known.id for known in register.news()] == [8]
+
+
+def test_the_same_again_is_no_news() -> None:
+    """A point that is known so already makes no entry in the journal."""
+    racks = known_racks(["r1", "r2"])
+    register = Register({known.id: known for known in racks})
+
+    for known in racks:
+        assert register.number(known.point, known.asset) == known.id
+
+    assert register.news() == []
+
+
+def test_a_point_known_otherwise_is_news_once() -> None:
+    """Its number stays; the newest description is what the journal is told."""
+    (kept,) = known_racks(["r1"])
+    register = Register({0: kept})
+    first = Asset(id=AssetId("r1"), kind="Rack", serves=(AssetId("x"),))
+    last = Asset(id=AssetId("r1"), kind="Rack", serves=(AssetId("y"),))
+
+    register.number(kept.point, first)
+    register.number(kept.point, last)
+
+    assert register.news() == [Known(0, kept.point, last)]
+    assert register.news() == []
+
+
+def test_a_point_that_is_described_back_is_no_news() -> None:
+    """What was taken back before anybody was told leaves nothing to tell."""
+    (kept,) = known_racks(["r1"])
+    register = Register({0: kept})
+
+    register.number(a_point(kept.point.key, stream="bus:OTHER"), kept.asset)
+    register.number(kept.point, kept.asset)
+
+    assert register.news() == []

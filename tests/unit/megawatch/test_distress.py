@@ -1,0 +1,157 @@
+"""A monitor that can not store says so without storing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from facility.errors import DeliveryError
+from megawatch.distress import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress
+from rules.routing import Route
+from store.alarms import Notice
+from tests.builders import T0_MS
+
+FULL = "journal.sqlite can not store now: database or disk is full"
+
+
+class Receiver:
+    """Takes what is told, or says what it is to say first."""
+
+    def __init__(self, *answers: DeliveryError) -> None:
+        self.answers = list(answers)
+        self.took: list[Notice] = []
+        self.tried: list[str] = []
+
+    async def deliver(self, notice: Notice) -> None:
+        """Take a notification."""
+        self.tried.append(notice.key)
+        if self.answers:
+            raise self.answers.pop(0)
+        self.took.append(notice)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class Site:
+    """What is wrong, who is told, and a clock that is set."""
+
+    receivers: dict[str, Receiver]
+    problems: dict[str, str] = field(default_factory=dict)
+    at_ms: int = T0_MS
+
+    def __post_init__(self) -> None:
+        """Make what is tested."""
+        self.distress = Distress(
+            site="titan",
+            problems=lambda: self.problems,
+            notifiers=self.receivers,
+            routes=[Route(name=name) for name in self.receivers],
+            clock=self,
+            random_source=random.Random(1),  # noqa: S311 - the same every time
+        )
+
+    def now_ms(self) -> int:
+        """Return the time [ms]."""
+        return self.at_ms
+
+    def monotonic_s(self) -> float:
+        """Return the time [s]."""
+        return self.at_ms / 1_000
+
+    def live(self, seconds: int) -> None:
+        """Let seconds pass."""
+        for _ in range(seconds):
+            self.at_ms += 1_000
+            asyncio.run(self.distress.step(self.at_ms))
+
+
+def test_a_disk_that_stays_full_is_told_once_and_once_more_when_it_is_over() -> None:
+    """With the cause, since when, and what to do; a flicker at its end does not end it."""
+    receiver = Receiver()
+    site = Site({"pager": receiver}, {"journal": FULL})
+    site.live(60)
+    site.problems = {}
+    site.live(OFF_DELAY_MS // 2_000)
+    site.problems = {"journal": FULL}
+    site.live(1)
+    site.problems = {}
+    site.live(60)
+
+    opened, returned = receiver.took
+    assert (opened.body["change"], returned.body["change"]) == ("opened", "returned")
+    assert opened.body["rule"] == RULE
+    assert opened.source_ms - T0_MS == ON_DELAY_MS + 1_000
+    assert opened.alarm_id == returned.alarm_id
+    assert opened.key != returned.key
+    assert "disk is full" in opened.body["text"]
+    assert "look at" in opened.body["text"]
+
+
+def test_a_moment_without_room_is_not_told() -> None:
+    """Trimming makes room by itself."""
+    receiver = Receiver()
+    site = Site({"pager": receiver})
+    for _ in range(5):
+        site.problems = {"journal": FULL}
+        site.live(ON_DELAY_MS // 1_000 - 1)
+        site.problems = {}
+        site.live(1)
+
+    assert not receiver.tried
+
+
+def test_it_is_tried_until_it_is_accepted_with_one_key() -> None:
+    """A receiver that is away hears it later, before it hears that it is over."""
+    away = [DeliveryError("503", worth_retrying=True) for _ in range(4)]
+    receiver, other = Receiver(*away), Receiver()
+    site = Site({"pager": receiver, "mail": other}, {"ledger": FULL})
+
+    site.live(12)
+    site.problems = {}
+    site.live(120)
+
+    assert [notice.body["change"] for notice in receiver.took] == ["opened", "returned"]
+    assert len(set(receiver.tried)) == 2
+    assert receiver.tried.count(receiver.took[0].key) == 5
+    assert [notice.key for notice in other.took] == [notice.key for notice in receiver.took]
+    assert not site.distress.waiting
+
+
+def test_what_is_refused_for_good_is_not_tried_again() -> None:
+    """A receiver that does not want it is left alone."""
+    receiver = Receiver(DeliveryError("401", worth_retrying=False))
+    site = Site({"pager": receiver}, {"journal": FULL})
+
+    site.live(30)
+
+    assert len(receiver.tried) == 1
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_only_routes_that_take_it_are_told(*, takes: bool) -> None:
+    """It is critical, for those who are on call and those who keep the telemetry."""
+    receiver = Receiver()
+    site = Site({"pager": receiver}, {"journal": FULL})
+    severity = "critical" if takes else "low"
+    site.distress.routes = [Route(name="pager", severities=frozenset({severity}))]
+
+    site.live(30)
+
+    assert len(receiver.took) == takes
+
+
+def test_two_stores_are_two_alarms() -> None:
+    """Each is told by itself, and each ends by itself."""
+    receiver = Receiver()
+    site = Site({"pager": receiver}, {"journal": FULL, "ledger": FULL})
+    site.live(20)
+    del site.problems["journal"]
+    site.live(20)
+
+    told = [(notice.body["subject"], notice.body["change"]) for notice in receiver.took]
+    assert sorted(told) == [("journal", "opened"), ("journal", "returned"), ("ledger", "opened")]

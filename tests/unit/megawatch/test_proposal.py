@@ -1,0 +1,117 @@
+"""What `discover` proposes: a file that passes check, with guesses that say so and err on the safe side."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.message import Message
+from facility.sitefile import read_site
+from facility.sitetables import BrokerTable
+from megawatch.discover import Bus, Login
+from megawatch.heard import Listener
+from megawatch.proposal import propose
+from simulators.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
+from tests.builders import T0_MS
+
+BROKER = BrokerTable.model_validate(
+    {"url": "mqtts://bms.example", "username": 'a "b"', "password_file": "pw"}
+)
+
+
+def proposed(*said: tuple[Tag, float | None]) -> str:
+    """Return what is proposed after the metadata of points and, where there is one, a value of each."""
+    listener = Listener(BROKER)
+    told = [metadata_message(point) for point, _ in said]
+    told += [value_message(point, value, T0_MS) for point, value in said if value is not None]
+    listener.take([Message(one.topic, one.payload, T0_MS) for one in told])
+    return propose(listener.heard, BROKER, "hall", 5)
+
+
+def power(rack: str) -> Tag:
+    """Return the power point of a rack."""
+    return rack_tag(rack, "RackPower", f"row/{rack}", "kW")
+
+
+def racks_of(text: str) -> list[dict[str, Any]]:
+    """Return the rack tables of a site file."""
+    tables: list[dict[str, Any]] = tomllib.loads(text).get("rack", [])
+    return tables
+
+
+def test_no_rack_is_guessed_smaller_than_its_neighbours() -> None:
+    """An idle rack would else be capped by its idle draw, and its silence would look like compliance."""
+    text = proposed((power("r1"), 0.1), (power("r2"), 47.8))
+
+    assert [(table["ids"], table["rating_kw"]) for table in racks_of(text)] == [(["r1", "r2"], 80)]
+    assert "# guess: half as much again as r2 was heard to draw" in text
+
+
+def test_a_liquid_cooled_rack_is_guessed_at_what_such_racks_draw() -> None:
+    """Heard while it idles, a liquid-cooled rack is still one of the kind that draws 140 kW."""
+    flow = rack_tag("r1", "RackLiquidFlow", "row/r1", "LPM")
+
+    assert racks_of(proposed((power("r1"), 47.8), (flow, 100.0)))[0]["rating_kw"] == 140
+    assert racks_of(proposed((power("r1"), 120.0), (flow, 100.0)))[0]["rating_kw"] == 180
+
+
+def test_without_any_power_the_guess_is_a_large_rack() -> None:
+    """Nothing was heard, so nothing may look small."""
+    text = proposed((power("r1"), None))
+
+    assert racks_of(text)[0]["rating_kw"] == 140
+    assert "nothing was heard of their power" in text
+    assert "1 of 1 points had no value" in text
+
+
+def test_the_graph_is_that_of_the_bus() -> None:
+    """What serves whom is stated plainly; feeds are counted where several meters serve a rack."""
+    taps = [meter_tag(f"T{i}", "ActivePower", f"t{i}", "kW", ["r1"]) for i in (1, 2, 3)]
+    unit = tag("CDU", "LiquidTemperature", "cdu", unit="C", objectName="C1", objectId="C1",
+               servesId=["r1", "r2"], processArea=["Secondary", "Supply"])  # fmt: skip
+    text = proposed(*((point, 20.0) for point in (power("r1"), power("r2"), *taps, unit)))
+    document = tomllib.loads(text)
+
+    feeds = {table["ids"][0]: table["feeds"] for table in racks_of(text)}
+    serves = {table["id"]: (table["kind"], table["serves"]) for table in document["asset"]}
+    assert feeds == {"r1": 3, "r2": 2}
+    assert serves == {
+        "C1": ("CDU", ["r1", "r2"]),
+        **{f"T{i}": ("PowerMeter", ["r1"]) for i in (1, 2, 3)},
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_what_is_proposed_passes_check(count: int) -> None:
+    """Whatever was heard, the file is read without a fault, with its racks and its broker."""
+    text = proposed(*((power(f"r{i:03d}"), 10.0) for i in range(count)))
+    file = read_site(text)
+
+    assert len(file.site.racks) == count
+    assert file.brokers[0] == BROKER
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_files_are_named_from_where_the_site_file_will_be(tmp_path: Path) -> None:
+    """A password file given on the command line is found again beside the written file."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "site").mkdir()
+    file = tmp_path / "secrets" / "bms"
+    file.write_text("geheim\n")
+    login = Login(username="me", password_file=file)
+    beside = Bus.at("mqtt://host", "x", login, tmp_path / "site")
+    alone = Bus.at("mqtt://host", "x", login, None)
+    inline = Bus.at("mqtt://me:ge%40heim@host:1884", "x", Login(), None)
+
+    assert str(beside.table.password_file) == "../secrets/bms"
+    assert alone.table.password_file == str(file)
+    assert beside.address.password == alone.address.password == file.read_text().strip()
+    assert (inline.address.username, inline.address.password, inline.table.url) == (
+        "me",
+        "ge@heim",
+        "mqtt://host:1884",
+    )
+    assert "geheim" not in repr(beside)

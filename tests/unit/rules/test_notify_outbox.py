@@ -1,0 +1,333 @@
+"""The outbox delivers at least once, in order, under one key, and loses nothing that was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from facility.errors import DeliveryError, StoreUnavailable
+from rules.notify.outbox import Outbox
+from rules.notify.webhook import WebhookNotifier
+from store.alarms import Alarm, AlarmChange, Notice
+from store.ledger import Ledger, Progress
+from tests.builders import T0_MS
+from tests.fakes.webhook import Reply, receiver
+
+BUSY = DeliveryError("503 busy", worth_retrying=True)
+REFUSED = DeliveryError("403 forbidden", worth_retrying=False)
+
+
+@dataclass(slots=True)
+class RecordingNotifier:
+    """A notifier that keeps what it is given, and fails as it is told.
+
+    Attributes:
+        script: What it raises at the next deliveries, None where it accepts; afterwards it accepts.
+        told: The keys that it was given, in order, accepted or not.
+    """
+
+    script: list[Exception | None] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    async def deliver(self, notice: Notice) -> None:
+        """Take a notification, or fail."""
+        self.told.append(notice.key)
+        error = self.script.pop(0) if self.script else None
+        if error is not None:
+            raise error
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(slots=True)
+class Hand:
+    """A clock that is moved by hand.
+
+    Attributes:
+        now_ms: What it shows [ms].
+    """
+
+    now_ms: int = T0_MS
+
+    def __call__(self) -> int:
+        """Return the time [ms]."""
+        return self.now_ms
+
+
+def a_notice(key: str, *, route: str = "pager", due_ms: int = T0_MS) -> Notice:
+    """Return a notification; the alarm is what stands before the colon of its key."""
+    return Notice(
+        key=key,
+        route=route,
+        alarm_id=key.partition(":")[0],
+        body={"headline": key},
+        source_ms=T0_MS,
+        created_ms=T0_MS,
+        due_ms=due_ms,
+    )
+
+
+def an_alarm(name: str) -> AlarmChange:
+    """Return the opening of an alarm."""
+    alarm = Alarm(
+        id=name, rule="C2", title="t", subject="acme", severity="high", unit="kW", since_ms=1, opened_ms=1
+    )
+    return AlarmChange(alarm=alarm, change="opened", at_ms=T0_MS)
+
+
+def put(ledger: Ledger, *notices: Notice, seq: int = 1) -> None:
+    """Save notifications, as the engine's progress does."""
+    names = dict.fromkeys(notice.alarm_id for notice in notices)
+    changes = [an_alarm(name) for name in names]
+    ledger.save(Progress(seq=seq, tick_ms=T0_MS, changes=changes, notices=notices, series={}))
+
+
+def an_outbox(ledger: Ledger, now_ms: Callable[[], int], **notifiers: RecordingNotifier) -> Outbox:
+    """Return an outbox whose jitter is seeded."""
+    return Outbox(ledger, notifiers, now_ms=now_ms, random_source=random.Random(1))  # noqa: S311 - jitter
+
+
+def round_of(outbox: Outbox, ledger: Ledger, hand: Hand, route: str = "pager") -> list[Notice]:
+    """Make one attempt of whatever of a route is due."""
+
+    async def story() -> list[Notice]:
+        return [await outbox.attempt(notice) for notice in ledger.due(hand(), route)]
+
+    return asyncio.run(story())
+
+
+def states(notices: Iterable[Notice]) -> Mapping[str, tuple[str, int]]:
+    """Return the state of each notification, and how often it was tried."""
+    return {notice.key: (notice.state, notice.attempts) for notice in notices}
+
+
+def test_what_is_accepted_is_delivered_once(tmp_path: Path) -> None:
+    """It is marked, with the time, and not due again."""
+    pager, hand = RecordingNotifier(), Hand(T0_MS + 70)
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+
+        (done,) = round_of(outbox, ledger, hand)
+
+        assert (done.state, done.attempts, done.delivered_ms) == ("delivered", 1, T0_MS + 70)
+        assert round_of(outbox, ledger, hand) == []
+    assert pager.told == ["a:opened"]
+
+
+def test_a_failed_attempt_is_repeated_under_the_same_key(tmp_path: Path) -> None:
+    """Not before its pause is over, and as often as it needs."""
+    pager, hand = RecordingNotifier([BUSY, BUSY, None]), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+
+        (first,) = round_of(outbox, ledger, hand)
+        assert round_of(outbox, ledger, hand) == []
+        hand.now_ms = first.due_ms - 1
+        assert round_of(outbox, ledger, hand) == []
+        hand.now_ms = first.due_ms
+        (second,) = round_of(outbox, ledger, hand)
+        hand.now_ms = second.due_ms
+        (third,) = round_of(outbox, ledger, hand)
+
+    assert (first.state, first.error) == ("waiting", "503 busy")
+    assert (third.state, third.attempts, third.error) == ("delivered", 3, "")
+    assert pager.told == ["a:opened"] * 3
+
+
+def test_a_final_refusal_is_kept_and_not_repeated(tmp_path: Path) -> None:
+    """It stands in the ledger with what the receiver said."""
+    pager, hand = RecordingNotifier([REFUSED]), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        round_of(outbox, ledger, hand)
+        hand.now_ms += 10**9
+
+        assert round_of(outbox, ledger, hand) == []
+
+        (kept,) = ledger.notices()
+        assert (kept.state, kept.error, kept.attempts) == ("refused", "403 forbidden", 1)
+    assert pager.told == ["a:opened"]
+
+
+def test_what_comes_after_a_waiting_page_of_an_alarm_waits_too(tmp_path: Path) -> None:
+    """Nobody hears that it is over before it began; other alarms do not wait for it."""
+    pager, hand = RecordingNotifier([BUSY, None]), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"), a_notice("a:returned"), a_notice("b:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+
+        (waiting, _) = round_of(outbox, ledger, hand)
+        hand.now_ms = waiting.due_ms
+        round_of(outbox, ledger, hand)
+        round_of(outbox, ledger, hand)
+
+    assert pager.told == ["a:opened", "b:opened", "a:opened", "a:returned"]
+
+
+def test_routes_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """A pager that is down holds nobody else's mail."""
+    pager, mail, hand = RecordingNotifier([BUSY]), RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"), a_notice("a:opened", route="mail"))
+        outbox = an_outbox(ledger, hand, pager=pager, mail=mail)
+
+        round_of(outbox, ledger, hand)
+        (mailed,) = round_of(outbox, ledger, hand, "mail")
+
+        assert mailed.state == "delivered"
+
+
+def test_the_same_change_saved_twice_is_one_page(tmp_path: Path) -> None:
+    """After a crash the engine judges ticks again; whoever was told is not told anew."""
+    pager, hand = RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        round_of(outbox, ledger, hand)
+        put(ledger, a_notice("a:opened"))
+
+        assert round_of(outbox, ledger, hand) == []
+
+    assert pager.told == ["a:opened"]
+
+
+def test_a_crash_between_delivery_and_record_repeats_under_the_same_key(tmp_path: Path) -> None:
+    """At least once: what was not recorded as delivered is delivered again, recognisably."""
+    pager, hand = RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        (lost,) = ledger.due(hand(), "pager")
+        asyncio.run(pager.deliver(lost))
+    with closing(Ledger(tmp_path)) as ledger:
+        (again,) = round_of(an_outbox(ledger, hand, pager=pager), ledger, hand)
+
+    assert again.state == "delivered"
+    assert pager.told == ["a:opened"] * 2
+
+
+def test_a_fault_of_a_notifier_loses_no_page(tmp_path: Path) -> None:
+    """Whatever it raises, the page waits for its next attempt."""
+    pager, hand = RecordingNotifier([ValueError("a bug")]), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+
+        (failed,) = round_of(an_outbox(ledger, hand, pager=pager), ledger, hand)
+
+        assert (failed.state, failed.error) == ("waiting", "ValueError('a bug')")
+        assert failed.due_ms > hand()
+
+
+@dataclass(slots=True)
+class FullDisk:
+    """A ledger whose disk refuses to keep what became of notifications for some time.
+
+    Attributes:
+        ledger: The ledger.
+        refusals: How often it refuses.
+    """
+
+    ledger: Ledger
+    refusals: int
+
+    def due(self, now_ms: int, route: str) -> Sequence[Notice]:
+        """Return what is due."""
+        return self.ledger.due(now_ms, route)
+
+    def settle(self, notice: Notice) -> None:
+        """Refuse, then keep."""
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("ledger", "no space left")
+        self.ledger.settle(notice)
+
+
+def test_a_full_disk_ends_no_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page goes out although nobody can write that down, and once: it is written down when the disk can."""
+    monkeypatch.setattr("rules.notify.outbox.POLL_S", 0.01)
+    pager, hand = RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        full = FullDisk(ledger, refusals=3)
+        outbox = an_outbox(full, hand, pager=pager)  # type: ignore[arg-type] # as far as an outbox uses it
+
+        async def story() -> None:
+            running = asyncio.create_task(outbox.run())
+            async with asyncio.timeout(5):
+                while ledger.notices()[0].state != "delivered":  # noqa: ASYNC110 - a ledger has no event
+                    await asyncio.sleep(0.01)
+            running.cancel()
+
+        asyncio.run(story())
+
+    assert pager.told == ["a:opened"]
+
+
+def test_what_is_new_is_delivered_at_once(tmp_path: Path) -> None:
+    """Nobody waits for the next look when the engine says that something came."""
+    pager, hand = RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        outbox = an_outbox(ledger, hand, pager=pager)
+
+        async def story() -> float:
+            running = asyncio.create_task(outbox.run())
+            await asyncio.sleep(0.05)
+            loop = asyncio.get_running_loop()
+            put(ledger, a_notice("a:opened"))
+            began_s = loop.time()
+            outbox.wake()
+            async with asyncio.timeout(5):
+                while not pager.told:  # noqa: ASYNC110 - what counts is when it was told
+                    await asyncio.sleep(0.005)
+            took_s = loop.time() - began_s
+            running.cancel()
+            return took_s
+
+        assert asyncio.run(story()) < 0.9
+
+
+def test_retry_after_decides_when_it_is_due(tmp_path: Path) -> None:
+    """What a real receiver asks for ends as the time of the next attempt."""
+    hand = Hand()
+
+    async def story(ledger: Ledger) -> Notice:
+        async with receiver([Reply(429, {"Retry-After": "40"})]) as fake:
+            notifier = WebhookNotifier(fake.url, b"secret", now_ms=hand)
+            outbox = Outbox(
+                ledger,
+                {"pager": notifier},
+                now_ms=hand,
+                random_source=random.Random(1),  # noqa: S311 - jitter
+            )
+            (notice,) = ledger.due(hand(), "pager")
+            found = await outbox.attempt(notice)
+            await notifier.close()
+            return found
+
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        waiting = asyncio.run(story(ledger))
+
+    assert waiting.state == "waiting"
+    assert waiting.due_ms == T0_MS + 40_000
+
+
+def test_states_are_told_for_each_page(tmp_path: Path) -> None:
+    """What was delivered, what waits and what was refused stand beside each other."""
+    pager, hand = RecordingNotifier([None, BUSY, REFUSED]), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"), a_notice("b:opened"), a_notice("c:opened"))
+        round_of(an_outbox(ledger, hand, pager=pager), ledger, hand)
+
+        found = states(ledger.notices())
+
+    assert found == {"a:opened": ("delivered", 1), "b:opened": ("waiting", 1), "c:opened": ("refused", 1)}

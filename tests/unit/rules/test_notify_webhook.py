@@ -1,0 +1,249 @@
+"""A webhook says who it is from, when, and whether it came before; an answer is taken for what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from email.utils import format_datetime
+
+import pytest
+
+from facility.errors import DeliveryError
+from facility.instants import to_datetime
+from rules.notify import webhook
+from rules.notify.webhook import LONGEST_RETRY_AFTER_S, WebhookNotifier, sign
+from store.alarms import Notice
+from tests.builders import T0_MS
+from tests.fakes.webhook import FakeReceiver, Reply, receiver
+
+SECRET = b"between us"
+NOW_MS = T0_MS + 678
+
+
+def a_notice(key: str = "a1:opened", **body: object) -> Notice:
+    """Return a notification that is due."""
+    return Notice(
+        key=key,
+        route="pager",
+        alarm_id=key.partition(":")[0],
+        body={"headline": "a tenant draws 210 kW"} | body,
+        source_ms=T0_MS,
+        created_ms=T0_MS,
+        due_ms=T0_MS,
+    )
+
+
+def deliver(
+    *script: Reply, notice: Notice | None = None, secret: bytes = SECRET, times: int = 1
+) -> tuple[FakeReceiver, list[DeliveryError | None]]:
+    """Deliver a notification to a receiver that follows a script; return it and what each attempt came to."""
+    outcomes: list[DeliveryError | None] = []
+
+    async def story() -> FakeReceiver:
+        async with receiver(script) as fake:
+            notifier = WebhookNotifier(fake.url, secret, now_ms=lambda: NOW_MS)
+            outcomes.extend([await outcome_of(notifier.deliver(notice or a_notice())) for _ in range(times)])
+            await notifier.close()
+        return fake
+
+    return asyncio.run(story()), outcomes
+
+
+async def outcome_of(attempt: Awaitable[None]) -> DeliveryError | None:
+    """Return why an attempt failed, None where it did not."""
+    try:
+        await attempt
+    except DeliveryError as error:
+        return error
+    return None
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_body_is_what_was_composed() -> None:
+    """Every letter of it, in UTF-8, with its type."""
+    fake, outcomes = deliver(notice=a_notice(site="Zürich", draw_high_kw=None, value=0.1))
+
+    assert outcomes == [None]
+    (came,) = fake.deliveries
+    assert json.loads(came.body) == {
+        "headline": "a tenant draws 210 kW",
+        "site": "Zürich",
+        "draw_high_kw": None,
+        "value": 0.1,
+    }
+    assert came.headers["content-type"] == "application/json"
+    assert "Zürich".encode() in came.body
+
+
+def test_the_signature_is_over_timestamp_and_body() -> None:
+    """A receiver that knows the secret can tell that neither was changed."""
+    fake, _ = deliver()
+
+    (came,) = fake.deliveries
+    timestamp = came.headers["megawatch-timestamp"]
+    expected = hmac.new(SECRET, timestamp.encode() + b"." + came.body, hashlib.sha256).hexdigest()
+    assert timestamp == str(NOW_MS // 1_000)
+    assert came.headers["megawatch-signature"] == f"v1={expected}"
+
+
+def test_the_signature_is_what_another_tool_makes() -> None:
+    """The figure is that of OpenSSL's dgst over the same bytes."""
+    mac = "80c3b3a86bf3d6e504e36590f4579665ab8112f7c588fe78f6ff4014710f7a54"
+
+    assert sign(SECRET, "1780000000", b'{"value":1}') == f"v1={mac}"
+
+
+@pytest.mark.parametrize(
+    ("secret", "timestamp", "body"),
+    [
+        pytest.param(b"another", "1780000000", b"{}", id="another secret"),
+        pytest.param(SECRET, "1780000001", b"{}", id="another time"),
+        pytest.param(SECRET, "1780000000", b"{ }", id="another body"),
+    ],
+)
+def test_whatever_is_changed_changes_the_signature(secret: bytes, timestamp: str, body: bytes) -> None:
+    """Nobody can replay a page later, or with another text."""
+    assert sign(secret, timestamp, body) != sign(SECRET, "1780000000", b"{}")
+
+
+def test_without_a_secret_nothing_is_signed() -> None:
+    """No signature is better than one that anybody can make."""
+    fake, _ = deliver(secret=b"")
+
+    assert "megawatch-signature" not in fake.deliveries[0].headers
+
+
+def test_the_key_is_the_same_at_every_attempt() -> None:
+    """A receiver recognises a repetition, whatever became of the attempt before."""
+    fake, _ = deliver(Reply(503), Reply(resets=True), Reply(429), times=4)
+
+    assert [came.headers["idempotency-key"] for came in fake.deliveries] == ["a1:opened"] * 4
+    assert len({came.body for came in fake.deliveries}) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_every_success_is_a_success(status: int) -> None:
+    """A receiver may answer with any status of that class."""
+    assert deliver(Reply(status))[1] == [None]
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        *(
+            (status, False)
+            for status in (301, 302, 307, 400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 451)
+        ),
+        *((status, True) for status in (408, 429, 500, 501, 502, 503, 504, 599)),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(status: int, *, again: bool) -> None:
+    """A refusal of the message itself is final; of the moment, it is not."""
+    _, (error,) = deliver(Reply(status, text="no such service"))
+
+    assert error is not None
+    assert error.worth_retrying is again
+    assert error.cause == f"{status} no such service"
+
+
+def test_what_a_receiver_says_is_kept_short() -> None:
+    """A page of HTML for an answer does not fill the ledger."""
+    _, (error,) = deliver(Reply(400, text="x" * 100_000))
+
+    assert error is not None
+    assert error.cause == f"400 {'x' * webhook.MOST_ERROR}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_s"),
+    [
+        pytest.param("17", 17.0, id="seconds"),
+        pytest.param("0", 0.0, id="at once"),
+        pytest.param("-5", 0.0, id="in the past"),
+        pytest.param(format_datetime(to_datetime(NOW_MS - 678 + 90_000), usegmt=True), 89.322, id="a date"),
+        pytest.param(format_datetime(to_datetime(NOW_MS - 90_000), usegmt=True), 0.0, id="a past date"),
+        pytest.param("86400", LONGEST_RETRY_AFTER_S, id="a day is cut"),
+        pytest.param("soon", None, id="nonsense"),
+        pytest.param("Mon, 32 Jan 2026 00:00:00 GMT", None, id="no such date"),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_read_in_both_forms(status: int, text: str, expected_s: float | None) -> None:
+    """Seconds or a date (RFC 9110, 10.2.3); what can not be read is as if it were not there."""
+    _, (error,) = deliver(Reply(status, {"Retry-After": text}))
+
+    assert error is not None
+    assert error.retry_after_s == (None if expected_s is None else pytest.approx(expected_s, abs=1e-3))
+
+
+def test_a_final_answer_has_no_time_for_another() -> None:
+    """Retry-After on a refusal changes nothing."""
+    _, (error,) = deliver(Reply(403, {"Retry-After": "5"}))
+
+    assert error is not None
+    assert (error.worth_retrying, error.retry_after_s) == (False, None)
+
+
+def unreachable() -> Iterable[tuple[str, Callable[[], Awaitable[DeliveryError | None]]]]:
+    """Yield ways in which no answer comes."""
+
+    async def refused() -> DeliveryError | None:
+        async with receiver() as fake:
+            url = fake.url
+        return await attempt(url)
+
+    async def reset() -> DeliveryError | None:
+        async with receiver([Reply(resets=True)]) as fake:
+            return await attempt(fake.url)
+
+    async def unknown() -> DeliveryError | None:
+        return await attempt("http://no-such-host.invalid/")
+
+    async def attempt(url: str) -> DeliveryError | None:
+        notifier = WebhookNotifier(url, SECRET, now_ms=lambda: NOW_MS)
+        found = await outcome_of(notifier.deliver(a_notice()))
+        await notifier.close()
+        return found
+
+    return [("refused", refused), ("reset", reset), ("unknown host", unknown)]
+
+
+@pytest.mark.parametrize("way", [way for _, way in unreachable()], ids=[name for name, _ in unreachable()])
+def test_no_answer_is_tried_again(way: Callable[[], Awaitable[DeliveryError | None]]) -> None:
+    """Whatever the network does, the page is not lost for it."""
+
+    async def story() -> DeliveryError | None:
+        return await way()
+
+    error = asyncio.run(story())
+
+    assert error is not None
+    assert error.worth_retrying
+    assert error.cause
+
+
+def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One dead receiver does not hold the route for ever; it is tried again."""
+    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.1)
+
+    _, (error,) = deliver(Reply(hangs=True))
+
+    assert error is not None
+    assert error.worth_retrying
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """The signed page goes to the address that the site file names, and nowhere else."""
+    fake, (error,) = deliver(Reply(307, {"Location": "/elsewhere"}))
+
+    assert len(fake.deliveries) == 1
+    assert error is not None
+    assert not error.worth_retrying
