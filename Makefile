@@ -17,7 +17,7 @@ demo: $(READY)
 
 # Most of the time the tests on real servers wait: three at once keep two cores busy.
 test: $(READY) servers
-	@$(RUN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(RUN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 soak: $(READY) servers
 	@$(RUN)/python -m pytest -m soak $(ARGS)
@@ -27,6 +27,7 @@ check: $(READY)
 	@$(RUN)/ruff check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports
+	@$(RUN)/python -m grafana.build --check
 
 format: $(READY)
 	@$(RUN)/ruff format .
@@ -47,6 +48,8 @@ lock: $(READY)
 	@$(RUN)/python -m pip install --quiet uv
 	@$(RUN)/uv pip compile pyproject.toml --group dev --extra nats --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+	@$(RUN)/uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
+		--no-header --quiet -c requirements.lock --output-file deploy/requirements.lock
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

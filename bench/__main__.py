@@ -21,6 +21,7 @@ TITLES: Final = {
     "journal": "journal append",
     "tick": "engine tick",
     "history": "Parquet: sealing and the three usual reads",
+    "influx": "InfluxDB and VictoriaMetrics: writing, disk, reads",
     "simulator": "a second of the simulated plant",
     "wire": "the simulated wire: cost per message, publishing, speed and memory",
     "page": "delay from breach to the page accepted, on-delay taken off",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,62 +23,23 @@ from influxdb_client.client.write_api import WriteOptions
 from influxdb_client.domain.write_precision import WritePrecision
 
 from bench.frame import Figure, seconds_of
+from bench.influxdatabases import Database, databases, send, spent_s, table_of
 from bench.schemas import FORMS, Form, stream
+from bench.telegraf import forwarding
 from facility.instants import HOUR_MS, MINUTE_MS
-from facility.sitetables import InfluxTable
 from store.base import Chunk
 from store.influx import MOST_LINES, InfluxSink
 from store.influxquery import InfluxQuery
 from store.influxserver import Kind
-from store.influxwrite import open_writer
-from store.lineprotocol import Encoder
+from store.lineprotocol import Encoder, Kept
 from store.sealing import ParquetSink
-from tests.servers import influxd, influxd1, victoria
+from tests.servers import influxd
 from tests.servers.process import Server
 
 PODS: Final = 40
 START_MS: Final = 1_780_000_000_000 // HOUR_MS * HOUR_MS
 SETTLE_S: Final = 25.0
 """How long a server is left alone, so that it puts away what it was given [s]."""
-QUICKLY: Final = (
-    "--storage-cache-snapshot-write-cold-duration=1s",
-    "--storage-compact-full-write-cold-duration=3s",
-)
-QUICKLY_1: Final = '  cache-snapshot-write-cold-duration = "1s"\n  compact-full-write-cold-duration = "3s"'
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A server that can be measured.
-
-    Attributes:
-        name: What it is.
-        kind: How it is written to.
-        run: Runs it in a folder.
-        token: What opens it.
-        data: Where its data are, below its folder.
-    """
-
-    name: str
-    kind: Kind
-    run: Callable[[Path], AbstractContextManager[Server]]
-    token: str
-    data: str
-
-
-def databases() -> list[Database]:
-    """Return the servers that are on this machine."""
-    found = []
-    if influxd.PROGRAM:
-        run = lambda folder: influxd.influxd(folder, options=QUICKLY)  # noqa: E731 - as short as its use
-        found.append(Database("InfluxDB 2", Kind.INFLUXDB_2, run, influxd.TOKEN, "engine/data"))
-    if influxd1.PROGRAM:
-        token = f"{influxd1.ADMIN}:{influxd1.PASSWORD}"
-        run = lambda folder: influxd1.influxd1(folder, options=QUICKLY_1)  # noqa: E731 - likewise
-        found.append(Database("InfluxDB 1", Kind.INFLUXDB_1, run, token, "data"))
-    if victoria.PROGRAM:
-        found.append(Database("VictoriaMetrics", Kind.VICTORIA_METRICS, victoria.victoria, "", "data"))
-    return found
 
 
 def run(*, quick: bool = False) -> list[Figure]:
@@ -95,11 +55,6 @@ def run(*, quick: bool = False) -> list[Figure]:
     return figures
 
 
-def table_of(server: Server) -> InfluxTable:
-    """Return what a site file would say of a server."""
-    return InfluxTable.model_validate({"url": server.url, "org": influxd.ORG, "bucket": influxd.BUCKET})
-
-
 # Writing ------------------------------------------------------------------------------
 
 
@@ -113,9 +68,9 @@ def _writing(database: Database, repetitions: int) -> list[Figure]:
             runner.run(sink.store(chunks[0]))  # the names of all series
             for chunk in chunks[1:]:
                 count = len(chunk.batch)
-                before = _spent(process)
+                before = spent_s(process)
                 ours.append(_cpu(lambda c=chunk: runner.run(sink.store(c))) / count * 1e6)  # type: ignore[misc]  # the default binds the chunk
-                theirs.append((_spent(process) - before) / count * 1e6)
+                theirs.append((spent_s(process) - before) / count * 1e6)
                 if database.kind is Kind.INFLUXDB_2:
                     points.append(_cpu(lambda c=chunk: runner.run(_points(server, c))) / count * 1e6)  # type: ignore[misc]  # likewise
                     batching.append(_cpu(lambda c=chunk: _batching(server, c)) / count * 1e6)  # type: ignore[misc]  # likewise
@@ -131,21 +86,25 @@ def _writing(database: Database, repetitions: int) -> list[Figure]:
         ),
         Figure(what=f"the same, CPU of {database.name} per reading", unit="µs", samples=theirs),
     ]
+    if points and (telegraf := forwarding(database, _bodies(repetitions))):
+        what = "lines through Telegraf into InfluxDB 2, CPU of Telegraf per reading"
+        found.append(Figure(what=what, unit="µs", samples=telegraf))
     if batching:
         what = "the same by influxdb-client's batching mode, CPU per reading"
         found.append(Figure(what=what, unit="µs", samples=batching))
     return found
 
 
+def _bodies(count: int) -> Iterator[list[bytes]]:
+    encoder = Encoder()
+    for chunk in stream(PODS, count, START_MS):
+        yield encoder.encode(chunk).lines[Kept.DAYS]
+
+
 def _cpu(work: Callable[[], object]) -> float:
     begin_s = time.process_time()
     work()
     return time.process_time() - begin_s
-
-
-def _spent(process: psutil.Process) -> float:
-    spent = process.cpu_times()
-    return float(spent.user + spent.system)
 
 
 def _as_points(chunk: Chunk) -> Iterator[Point]:
@@ -199,13 +158,13 @@ def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figur
         process = psutil.Process(server.pid)
         data = Path(folder) / database.data
         encoder, readings, lines, sent, end_ms = Encoder(), 0, 0, 0, 0
-        empty, before = _size(data), _spent(process)
+        empty, before = _size(data), spent_s(process)
         for chunk in stream(PODS, plays, START_MS):
             made = form(chunk, encoder)
             readings, lines, sent = readings + len(chunk.batch), lines + len(made), sent + sum(map(len, made))
             end_ms = int(chunk.batch.source_ms.max())
-            asyncio.run(_send(database, server, made))
-        spent = _spent(process) - before
+            asyncio.run(send(database, server, made))
+        spent = spent_s(process) - before
         time.sleep(SETTLE_S)
         if database.kind is Kind.VICTORIA_METRICS:
             server.request("GET", "/internal/force_merge")
@@ -224,7 +183,7 @@ def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figur
             Figure(
                 what=f"{database.name}, {name}: CPU of the server, with putting away",
                 unit="µs",
-                samples=[(_spent(process) - before) / readings * 1e6],
+                samples=[(spent_s(process) - before) / readings * 1e6],
             ),
             Figure(
                 what=f"{database.name}, {name}: CPU of the server, while writing",
@@ -235,14 +194,6 @@ def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figur
         if database.kind is not Kind.VICTORIA_METRICS and "narrow" in name:
             found += _reads(database, name, server, end_ms)
         return found
-
-
-async def _send(database: Database, server: Server, lines: Sequence[bytes]) -> None:
-    writer = open_writer(database.kind, table_of(server), database.token, timeout_s=60, is_squeezed=False)
-    for start in range(0, len(lines), MOST_LINES):
-        answer = await writer.write(influxd.BUCKET, b"\n".join(lines[start : start + MOST_LINES]))
-        assert answer.status == 204, answer  # noqa: PLR2004 - stored
-    await writer.close()
 
 
 def _size(folder: Path) -> int:

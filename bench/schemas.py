@@ -52,7 +52,7 @@ def stream(pods: int, plays: int, start_ms: int) -> Iterable[Chunk]:
 
 
 def ours(chunk: Chunk, encoder: Encoder) -> Lines:
-    """Return one narrow measurement with all tags, value, quality and lag: how readings are written."""
+    """Return one narrow measurement with all tags, and what is not as usual: how readings are written."""
     return encoder.encode(chunk).lines[Kept.DAYS]
 
 
@@ -60,17 +60,17 @@ def point_only(chunk: Chunk, _encoder: Encoder) -> Lines:
     """Return one narrow measurement whose only tag is the point."""
     heads = {number: f"reading,point={point.key} " for number, point in chunk.points.items()}
     return [
-        f"{heads[number]}value={value!r},quality={quality},received_lag_ms={lag} {at}".encode()
-        for number, at, lag, value, quality in _rows(chunk.batch)
+        f"{heads[number]}value={value!r}{f',quality={quality}' if quality else ''} {at}".encode()
+        for number, at, _, value, quality in _rows(chunk.batch)
     ]
 
 
-def value_only(chunk: Chunk, _encoder: Encoder) -> Lines:
-    """Return one narrow measurement with all tags, and the value alone where it is good."""
+def always(chunk: Chunk, _encoder: Encoder) -> Lines:
+    """Return one narrow measurement with all tags, whose quality and lag are always said."""
     heads = {number: _head("reading", point) for number, point in chunk.points.items()}
     return [
-        f"{heads[number]}value={value!r}{f',quality={quality}' if quality else ''} {at}".encode()
-        for number, at, _, value, quality in _rows(chunk.batch)
+        f"{heads[number]}value={value!r},quality={quality},received_lag_ms={lag} {at}".encode()
+        for number, at, lag, value, quality in _rows(chunk.batch)
     ]
 
 
@@ -78,9 +78,9 @@ def wide(chunk: Chunk, _encoder: Encoder) -> Lines:
     """Return a measurement for each kind of asset, a field for each quantity, moments put together."""
     fields: dict[tuple[str, int], list[str]] = {}
     names = {number: _wide_names(point) for number, point in chunk.points.items()}
-    for number, at, lag, value, quality in _rows(chunk.batch):
+    for number, at, _, value, quality in _rows(chunk.batch):
         head, name = names[number]
-        texts = [f"{name}={value!r}", f"{name}_quality={quality}", f"{name}_lag_ms={lag}"]
+        texts = [f"{name}={value!r}", f"{name}_quality={quality}"] if quality else [f"{name}={value!r}"]
         fields.setdefault((head, at), []).extend(texts)
     return [f"{head}{','.join(texts)} {at}".encode() for (head, at), texts in fields.items()]
 
@@ -89,7 +89,7 @@ Form = Callable[[Chunk, Encoder], Lines]
 FORMS: Final[dict[str, Form]] = {
     "one narrow measurement (ours)": ours,
     "narrow, the point as only tag": point_only,
-    "narrow, the value alone where it is good": value_only,
+    "narrow, quality and lag always": always,
     "a wide measurement for each kind of asset": wide,
 }
 

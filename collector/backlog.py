@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-PROMPT_MS: Final = 2_000
-"""What arrives within this of its source time is new."""
+PROMPT_MS: Final = 500
+"""What arrives within this of its source time is new: little enough that what is still on its way is judged
+with what it belongs to, and more than a network takes."""
 STEADY_MS: Final = 5_000
 """A lag that has not fallen by a second in this time is a slow clock, not a backlog."""
 LONGEST_MS: Final = 120_000

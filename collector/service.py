@@ -20,6 +20,7 @@ from store.entries import Mark, MarkKind
 from store.intake import Intake, readings_of
 from store.journal import Journal
 from store.journalfile import Account
+from store.threads import in_thread
 
 GATHER_S: Final = 0.01
 """How long what follows a message may still come into the same append."""
@@ -213,7 +214,7 @@ class Collector:
         """Append, and try again for as long as the disk refuses: until then nothing is acknowledged."""
         while True:
             try:
-                added = await asyncio.to_thread(self._journal.append, intake, self._now_ms())
+                added = await in_thread(self._journal.append, intake, self._now_ms())
             except StoreUnavailable as error:
                 if not self.counters.store_error:
                     _log.error("acknowledgements stopped", error=str(error))

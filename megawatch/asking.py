@@ -19,12 +19,14 @@ from megawatch.sitefolder import SiteFolder
 from megawatch.status import FRESH_MS, read_status
 from megawatch.usage import WrongUsage
 from store.alarms import Alarm
-from store.base import Series
+from store.base import History, Series
 from store.history import ParquetHistory
+from store.influxhistory import InfluxHistory
 from store.journalfile import FILE as JOURNAL_FILE
 from store.journalfile import JournalReader
 from store.ledger import FILE as LEDGER_FILE
 from store.ledger import Ledger, LedgerReader
+from store.means import holds
 
 
 class NeverRan(MegawatchError):  # noqa: N818 - says what was found
@@ -187,6 +189,19 @@ class Answer:
         }
 
 
+@contextmanager
+def _history(folder: SiteFolder) -> Iterator[History]:
+    """Open what was stored: in the database that the site file names, or in the data folder."""
+    table = folder.file.store.influxdb
+    opened = (
+        ParquetHistory(folder.data, holds(folder.file.brokers))
+        if table is None
+        else InfluxHistory(table, folder.influx_token)
+    )
+    with closing(opened) as history:
+        yield history
+
+
 def series(folder: SiteFolder, asked: Asked) -> Answer:
     """Return what was asked for.
 
@@ -209,7 +224,7 @@ def series(folder: SiteFolder, asked: Asked) -> Answer:
     with closing(JournalReader(folder.data)) as journal:
         points = [known.point for known in journal.known().values()]
     question = query.Question(asked.subject, asked.what, from_ms, to_ms, step_ms)
-    with closing(ParquetHistory(folder.data)) as history:
+    with _history(folder) as history:
         return Answer(query.answer(question, site, points, history), from_ms, to_ms)
 
 

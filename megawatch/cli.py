@@ -17,8 +17,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from facility.errors import MegawatchError, SiteFileError
+from megawatch import influxcommand
 from megawatch.part import ALL_PARTS, Part
-from megawatch.usage import WrongUsage
+from megawatch.usage import WrongUsage, write_new
 
 app = typer.Typer(
     name="megawatch",
@@ -28,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(influxcommand.app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Site = Annotated[Path, typer.Argument(help="The site file, or the folder that holds site.toml.")]
@@ -90,6 +93,7 @@ def print_json(document: Any) -> None:  # noqa: ANN401 - any document
 @app.command()
 def demo(
     *,
+    scenario: Annotated[str, typer.Option(help="A scenario of ours by its name, or a file.")] = "demo_minute",
     seconds: Seconds = None,
     broker: Annotated[str | None, typer.Option(help="Use this broker: mqtt://host:port.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Save the last view as SVG.", hidden=True)] = None,
@@ -103,7 +107,7 @@ def demo(
 
     logs.configure(quiet=True)
     console = None if as_json else show.terminal()
-    wish = Wish(broker_url=broker, seconds=seconds, console=console, picture=picture)
+    wish = Wish(scenario=scenario, broker_url=broker, seconds=seconds, console=console, picture=picture)
     document = asyncio.run(run_demo(wish))
     if as_json:
         print_json(document)
@@ -118,15 +122,6 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put site.toml.")]
     folder.mkdir(parents=True, exist_ok=True)
     write_new(target, SITE)
     typer.echo(f"wrote {target}; next: megawatch check {folder}")
-
-
-def write_new(target: Path, text: str) -> None:
-    """Write a file that must not be there yet."""
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise MegawatchError(f"{target} is there already; it is left as it is") from error
 
 
 @app.command()
@@ -144,6 +139,22 @@ def check(
 
     logs.configure(quiet=True)
     document, text = check_site(site, live=live)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(text)
+    if not document["is_fine"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(site: Site, *, as_json: AsJson = False) -> None:
+    """Tell what the brokers and the database can and can not do: proved, not asked."""
+    from megawatch import logs
+    from megawatch.doctor import examine
+
+    logs.configure(quiet=True)
+    document, text = examine(site)
     if as_json:
         print_json(document)
     else:
@@ -225,7 +236,9 @@ def run(
 
 @app.command()
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="A scenario of ours by its name, or a file.")] = "demo",
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario of ours by its name, or a file.")
+    ] = "demo_minute",
     *,
     broker: Annotated[str, typer.Option(help="Publish to this broker.")] = "mqtt://127.0.0.1:1883",
     seconds: Seconds = None,

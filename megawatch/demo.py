@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,22 +16,27 @@ from rich.console import Console
 
 from collector.session import State
 from facility.errors import MegawatchError
+from facility.instants import SECOND_MS, Clock
 from megawatch.brokeraddress import split_login
 from megawatch.brokers import own_broker
+from megawatch.clock import SteadyClock
 from megawatch.demoreport import report
 from megawatch.demosite import write_site
 from megawatch.demoview import View
 from megawatch.monitor import Monitor
+from megawatch.playscenario import NotPublished, Play, begun_at, connected
 from megawatch.process import end, stop_signals
-from megawatch.simulate import NotPublished, publisher_in
 from megawatch.sitefolder import open_site
 from megawatch.stage import Pager, Stage
-from simulators.plant import Plant, Shape
-from simulators.publish import Publisher, play
-from simulators.script import demo_script
+from simulators.publishfast import Publisher
+from simulators.scenario import Scenario
+from simulators.scenariofile import open_scenario
 from store.ledger import LedgerReader
 
-SEED: Final = 7
+SCENARIO: Final = "demo_minute"
+"""What is shown where nothing else is asked for."""
+ENDLESS_S: Final = 366 * 86_400
+"""A demo goes on after the end of its scenario, until somebody interrupts it."""
 SETTLE_S: Final = 1.0
 """How long what is on its way may still arrive before the last document is made."""
 ANSWER_S: Final = 10.0
@@ -46,12 +51,14 @@ class Wish:
     """How a demo is to run.
 
     Attributes:
+        scenario: A scenario that comes with the product, by its name, or a file.
         broker_url: A broker that is already there; None starts one.
         seconds: For how long [s]; None until it is interrupted.
         console: Where the live view is drawn; None for no view.
         picture: Where to save the view as it is at the end, an SVG file; None for nowhere.
     """
 
+    scenario: str = SCENARIO
     broker_url: str | None = None
     seconds: float | None = None
     console: Console | None = None
@@ -68,12 +75,14 @@ async def run_demo(wish: Wish) -> dict[str, Any]:
         What happened: accounting, alarms and pages.
 
     Raises:
-        MegawatchError: Where there is no broker, or it does not let us in, or goes away.
+        MegawatchError: Where there is no such scenario, no broker, or one that does not let us in.
     """
+    seconds = ENDLESS_S if wish.seconds is None else round(wish.seconds)
+    scenario = replace(open_scenario(wish.scenario), seconds=seconds)
     stop = stop_signals()
     with tempfile.TemporaryDirectory(prefix="megawatch-demo-") as name:
         async with AsyncExitStack() as stack:
-            setting = asyncio.create_task(_set(stack, Path(name), wish.broker_url))
+            setting = asyncio.create_task(_set(stack, Path(name), scenario, wish.broker_url))
             stopping = asyncio.create_task(stop.wait())
             stack.push_async_callback(end, stopping)
             await asyncio.wait({setting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,14 +93,10 @@ async def run_demo(wish: Wish) -> dict[str, Any]:
 
 
 async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> dict[str, Any]:
-    """Play the script until it is over or somebody interrupts it."""
+    """Play the scenario until it is over or somebody interrupts it."""
     view = View(stage, wish.console or Console(quiet=True))
-    now_ms = stage.monitor.built.clock.now_ms
-    acting = asyncio.create_task(
-        play(
-            stage.plant, stage.script, stage.publisher, now_ms=now_ms, seconds=wish.seconds, said=stage.heard
-        )
-    )
+    clock = stage.monitor.built.clock
+    acting = asyncio.create_task(stage.play.run(stage.publisher, clock=clock, said=stage.heard))
     watching = asyncio.create_task(view.run()) if wish.console else None
     await asyncio.wait({acting, stopping, stage.running}, return_when=asyncio.FIRST_COMPLETED)
     if acting.done() and not stopping.done():
@@ -109,8 +114,8 @@ async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> dict[
     return await asyncio.to_thread(report, stage)
 
 
-async def _set(stack: AsyncExitStack, folder: Path, broker_url: str | None) -> Stage:
-    """Set the stage: broker, pager, site, monitor, and the plant's voice."""
+async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker_url: str | None) -> Stage:
+    """Set the stage: broker, pager, site, monitor, and the voice of the simulated site."""
     run = secrets.token_hex(3)
     username = password = None
     if broker_url is None:
@@ -122,7 +127,9 @@ async def _set(stack: AsyncExitStack, folder: Path, broker_url: str | None) -> S
         what = "your broker"
     pager = Pager(secrets.token_hex(16).encode())
     webhook = await stack.enter_async_context(_pager(pager))
-    write_site(folder, url=url, login=(username, password), webhook=webhook, secret=pager.secret, run=run)
+    planned = begun_at(scenario, _next_second_ms(SteadyClock()))
+    login = (username, password)
+    write_site(folder, planned, url=url, login=login, webhook=webhook, secret=pager.secret, run=run)
     monitor = Monitor(open_site(folder), console=Console(quiet=True))
     if broker_url is not None:
         stack.push_async_callback(monitor.forget_sessions)
@@ -131,19 +138,26 @@ async def _set(stack: AsyncExitStack, folder: Path, broker_url: str | None) -> S
     await _let_in(monitor, running)
     ledger = LedgerReader(monitor.site.data)
     stack.callback(ledger.close)
-    publisher = await publisher_in(stack, broker_url or url, qos=1, client_id=f"demo-plant-{run}")
-    plant = Plant(Shape(), SEED)
+    # What it took until all were ready is the only difference between the site's dates and the plant's.
+    begin_ms = _next_second_ms(monitor.built.clock)
+    play = Play(replace(planned, begin_ms=begin_ms))
+    publisher = await connected(stack, play, broker_url or url, client_id=f"demo-plant-{run}")
     if broker_url is not None:
-        stack.push_async_callback(_withdraw, publisher, plant)
-    script = demo_script(plant.racks)
-    return Stage(monitor, running, ledger, pager, f"{what} at {url}", plant, script, publisher)
+        stack.push_async_callback(_withdraw, publisher)
+    await asyncio.sleep(max(0, begin_ms - monitor.built.clock.now_ms()) / SECOND_MS)
+    return Stage(monitor, running, ledger, pager, f"{what} at {url}", planned, play, publisher)
 
 
-async def _withdraw(publisher: Publisher, plant: Plant) -> None:
-    """Take what the broker keeps of the plant off it, where the broker is still there."""
+def _next_second_ms(clock: Clock) -> int:
+    return (clock.now_ms() // SECOND_MS + 1) * SECOND_MS
+
+
+async def _withdraw(publisher: Publisher) -> None:
+    """Take what the broker keeps of the site off it, where the broker is still there."""
     with suppress(Exception):
         async with asyncio.timeout(WITHDRAW_S):
-            await publisher.withdraw(plant.tags())
+            await publisher.withdraw()
+            await publisher.settle()
 
 
 async def _let_in(monitor: Monitor, running: asyncio.Task[None]) -> None:

@@ -22,8 +22,8 @@ def report(stage: Stage) -> dict[str, Any]:
         "broker": stage.broker,
         "seconds": stage.second + 1,
         "story": [
-            {"second": second, "time": to_iso(stage.start_ms + round(second * 1_000)), "caption": caption}
-            for second, caption in sorted(stage.script.captions.items())
+            {"second": second, "time": to_iso(stage.start_ms + second * 1_000), "caption": caption}
+            for second, caption in sorted(stage.scenario.captions.items())
             if second <= stage.second
         ],
         "tenants": _tenants(stage),
@@ -36,10 +36,11 @@ def report(stage: Stage) -> dict[str, Any]:
 def _tenants(stage: Stage) -> list[dict[str, Any]]:
     """Return for each tenant how long each verdict held, and its bounds when they were widest."""
     found = []
-    end_ms = stage.start_ms + (stage.second + 3) * 1_000
+    # In its first second the site says everything for the first time: nobody knows anything before.
+    begin_ms, end_ms = stage.start_ms + 1_000, stage.start_ms + (stage.second + 3) * 1_000
     with closing(ParquetHistory(stage.monitor.site.data)) as history:
         for tenant in stage.monitor.site.file.site.tenants:
-            series = [history.draw(tenant.id, figure, stage.start_ms, end_ms) for figure in _FIGURES]
+            series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
             low, best, high, limit = (one.value * 1_000 for one in series)
             row: dict[str, Any] = {
                 "id": tenant.id,

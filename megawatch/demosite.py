@@ -1,70 +1,50 @@
-"""The site of the demo: its contracts, and delays that let a day's story happen within a minute."""
+"""The site of a demo: that of its scenario, on the demo's broker, with the demo's pager."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
-_SITE: Final = """
-[site]
-name = "demo"
-rack_rating_kw = 132
+from facility import dsx, rackdoc
+from facility.sitetables import BrokerTable
+from simulators.scenario import Scenario
 
+_OWN: Final = frozenset({"broker", "route", "store", "metrics"})
+"""Tables of a site file that are about the monitor's surroundings: a demo has its own."""
+_KEPT: Final = ("name", "format", "heartbeat_s", "repeat_s", "period_s", "jitter_s")
+"""What a broker's table says of what is spoken on it."""
+_HEADER: Final = re.compile(r"\[\[?\s*([\w-]+)[\w.\s-]*\]\]?\s*(#.*)?$")
+
+_TABLES: Final = """
 [[broker]]
 url = "{url}"
 client_id = "megawatch-demo-{run}"
-topics = ["BMS/v1/PUB/+/+/+/demo/#"]
+topics = ["{topics}"]
 session_expiry_s = 60
-{login}
-[[tenant]]
-id = "orchid"
-name = "Orchid AI"
-holds = [{{ racks = ["A-{{01..12}}", "B-0[1-6]"], from = 2026-01-01 }}]
-[[tenant.contract]]
-from = 2026-01-01
-committed_mw = 1.85
-
-[[tenant]]
-id = "basil"
-name = "Basil Research"
-holds = [{{ racks = ["B-0[7-9]", "B-1[0-2]", "C-0[1-6]"], from = 2026-01-01 }}]
-[[tenant.contract]]
-from = 2026-01-01
-committed_mw = 1.25
-
-[[tenant]]
-id = "cedar"
-name = "Cedar Cloud"
-holds = [{{ racks = ["C-0[7-9]", "C-1[0-2]", "D-{{01..12}}"], from = 2026-01-01 }}]
-[[tenant.contract]]
-from = 2026-01-01
-committed_mw = 1.75
+{rest}
 
 [[route]]
 to = {{ webhook = "{webhook}", secret_file = "secret" }}
-
-# Delays are a tenth of what they are by default, so that all of it fits into a minute.
-[rules]
-C1 = {{ on_delay_s = 3, off_delay_s = 5 }}
-C2 = {{ on_delay_s = 3, off_delay_s = 5, unknown_delay_s = 3 }}
-C3 = {{ on_delay_s = 3, off_delay_s = 5 }}
-Q1 = {{ on_delay_s = 3, off_delay_s = 3 }}
-Q2 = {{ on_delay_s = 3, off_delay_s = 5 }}
-Q3 = {{ on_delay_s = 2, off_delay_s = 4 }}
-"""
-_LOGIN: Final = """username = {username}
-password_file = "password"
 """
 
 
 def write_site(
-    folder: Path, *, url: str, login: tuple[str | None, str | None], webhook: str, secret: bytes, run: str
+    folder: Path,
+    scenario: Scenario,
+    *,
+    url: str,
+    login: tuple[str | None, str | None],
+    webhook: str,
+    secret: bytes,
+    run: str,
 ) -> None:
-    """Write the demo's site file and its secrets.
+    """Write a demo's site file and its secrets.
 
     Args:
         folder: An empty folder.
+        scenario: The scenario whose site it is, with its dates as they are to be.
         url: The broker's address.
         login: User name and password, None for none.
         webhook: Where pages go.
@@ -72,14 +52,18 @@ def write_site(
         run: What tells this run from others on the same broker.
     """
     username, password = login
-    text = _SITE.format(
+    broker = scenario.site.brokers[0]
+    rest = [f"{key} = {json.dumps(value)}" for key in _KEPT if (value := getattr(broker, key)) is not None]
+    if username is not None and password is not None:
+        rest += [f"username = {json.dumps(username)}", 'password_file = "password"']
+    tables = _TABLES.format(
         url=url,
         webhook=webhook,
         run=run,
-        login=_LOGIN.format(username=json.dumps(username))
-        if username is not None and password is not None
-        else "",
+        topics=_topics(broker, scenario.site.site.name),
+        rest="\n".join(rest),
     )
+    text = f"{without_tables(scenario.site_text, _OWN)}\n{tables}"
     for name, content in (
         ("site.toml", text.encode()),
         ("secret", secret),
@@ -88,3 +72,28 @@ def write_site(
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(content)
+
+
+def _topics(broker: BrokerTable, site: str) -> str:
+    """Return the filter of what the simulated site says; others may be on the same broker."""
+    if broker.format == "dsx":
+        return f"{dsx.PREFIX}+/+/+/+/{site}/#"
+    return f"{rackdoc.PREFIX}{site}/#"
+
+
+def without_tables(text: str, names: frozenset[str]) -> str:
+    """Return a TOML document without some of its tables, and without those within them.
+
+    Args:
+        text: The document, each table's header on a line of its own.
+        names: The first names of the tables.
+    """
+    kept: list[str] = []
+    is_kept = True
+    for line in text.splitlines():
+        header = _HEADER.match(line)
+        if header is not None:
+            is_kept = header[1] not in names
+        if is_kept:
+            kept.append(line)
+    return "\n".join(kept)

@@ -62,7 +62,7 @@ class View:
     async def _tell(self) -> None:
         told = ""
         while True:
-            caption = self._stage.script.caption(self._stage.second)
+            caption = self._stage.caption
             if caption != told:
                 self._console.print(self._story())
                 told = caption
@@ -119,7 +119,7 @@ class View:
     def _story(self) -> Text:
         second = max(self._stage.second, 0)
         text = Text(f" {second // 60}:{second % 60:02d} ", style="reverse")
-        text.append(f" {self._stage.script.caption(self._stage.second)}", style="bold not reverse")
+        text.append(f" {self._stage.caption}", style="bold not reverse")
         return text
 
     def _compose(
@@ -134,7 +134,7 @@ class View:
         rows = alarms_table(listed, zone, now_ms=status["at_ms"], width=width - 4 * is_roomy, most=most)
         head = Text.assemble(
             ("Megawatch demo", "bold"),
-            (f"  {len(stage.plant.racks)} racks, {stage.broker}. Ctrl-C ends it.", "dim"),
+            (f"  {stage.racks} racks, {stage.broker}. Ctrl-C ends it.", "dim"),
             no_wrap=True, overflow="ellipsis",
         )  # fmt: skip
         told = [_slowest(pages)]

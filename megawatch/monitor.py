@@ -29,10 +29,11 @@ from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
 from megawatch.lock import locked
 from megawatch.part import ALL_PARTS, Part
+from megawatch.servicemanager import show_life
 from megawatch.sitefolder import SiteFolder
 from megawatch.status import StatusWriter
+from megawatch.timings import timing
 from rules.engine import Engine
-from rules.knowledge import Timing
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
@@ -41,12 +42,16 @@ from rules.routing import Route
 from rules.service import RulesService
 from store.journal import Journal
 from store.journalfile import FILE as JOURNAL_FILE
-from store.journalfile import JournalFollower
+from store.journalfollower import JournalFollower
 from store.ledger import Ledger
+from store.means import holds
 from store.shipping import Shipper, make_sink
+from store.threads import in_thread
 
 TRIM_S: Final = 60.0
 """How often what nobody needs any more is dropped from the journal."""
+STANDS_STILL_MS: Final = 30_000
+"""Judging that is behind by more, and does not move, hangs [ms]: our choice."""
 CONSOLE: Final = "console"
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +109,7 @@ class Monitor:
         self._random = random_source or random.Random()  # noqa: S311 - jitter, not a secret
         self._built: Parts | None = None
         self._status: StatusWriter | None = None
+        self._seen_tick_ms = 0
         self.started = asyncio.Event()
 
     async def run(self) -> None:
@@ -132,6 +138,7 @@ class Monitor:
                     if parts.journal is not None:
                         group.create_task(self._trim(parts.journal), name="trim")
                     group.create_task(status.run(), name="status")
+                    group.create_task(show_life(self._is_well), name="life")
                     self.started.set()
             except* MegawatchError as errors:
                 raise errors.exceptions[0] from errors
@@ -151,6 +158,15 @@ class Monitor:
         """What it is doing; there once `started` is set."""
         assert self._status is not None  # noqa: S101 - set before anybody is told
         return self._status
+
+    def _is_well(self) -> bool:
+        """Tell whether judging, where it runs here, goes on: it is up to date, or moved since last asked."""
+        rules = self.built.rules
+        if rules is None or not rules.lag.tick_ms or rules.lag.is_recovering:
+            return True
+        before_ms, self._seen_tick_ms = self._seen_tick_ms, rules.lag.tick_ms
+        behind_ms = self.built.clock.now_ms() - rules.lag.tick_ms
+        return behind_ms < STANDS_STILL_MS or rules.lag.tick_ms > before_ms
 
     async def forget_sessions(self) -> None:
         """Let every broker forget us; to be called when the monitor runs no more."""
@@ -189,7 +205,8 @@ class Monitor:
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
-            sink = make_sink(self.site.file.store, data, self.site.influx_token)
+            hold = holds(self.site.file.brokers)
+            sink = make_sink(self.site.file.store, data, self.site.influx_token, hold)
             stack.push_async_callback(sink.close)
             parts.shipper = Shipper(
                 sink,
@@ -199,6 +216,8 @@ class Monitor:
                 clock=clock,
                 random_source=self._random,
                 seal_s=self.site.file.store.seal_s,
+                hold=hold,
+                health=lambda: self.status.health(),  # noqa: PLW0108 - there is none yet
             )
         return parts
 
@@ -312,18 +331,6 @@ class Monitor:
             await asyncio.sleep(TRIM_S)
             before_ms = journal.head_stamp_ms - round(store.journal_hours * 3_600_000)
             try:
-                await asyncio.to_thread(journal.trim, before_ms, round(store.journal_gb * 1e9))
+                await in_thread(journal.trim, before_ms, round(store.journal_gb * 1e9))
             except StoreUnavailable as error:
                 _log.warning("journal not trimmed", error=str(error))
-
-
-def timing(broker: BrokerTable) -> Timing:
-    """Return when the points of a broker are published."""
-    period_ms = round(broker.period_s * 1_000)
-    jitter_ms = period_ms // 2 if broker.jitter_s is None else round(broker.jitter_s * 1_000)
-    return Timing(
-        repeat_ms=round(broker.repeat_s * 1_000),
-        heartbeat_ms=round(broker.heartbeat_s * 1_000),
-        period_ms=period_ms,
-        certain_ms=period_ms + jitter_ms,
-    )

@@ -176,6 +176,30 @@ class Check(TypedDict):
 
 
 @with_config(_CLOSED)
+class Database(TypedDict):
+    """A database as it was found."""
+
+    kind: str
+    version: str
+    takes_writes: bool
+    answers_queries: bool | None
+    speaks_influxql: bool
+    overwrites: bool | None
+    retention: str
+    buckets: dict[str, str]
+    notes: list[str]
+
+
+@with_config(_CLOSED)
+class Doctor(TypedDict):
+    """`megawatch doctor`."""
+
+    is_fine: bool
+    reached: list[Reached]
+    database: Database | None
+
+
+@with_config(_CLOSED)
 class Discovered(TypedDict):
     """`megawatch discover`."""
 
@@ -260,6 +284,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "alarms": list[AlarmNow],
     "check": Check,
     "demo": Demo,
+    "doctor": Doctor,
     "discover": Discovered,
     "query": SeriesAsked,
     "status": Status,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock, midnight_ms, to_iso, to_ms
 from facility.sitefile import read_site
+from megawatch.brokeraddress import PORTS, split_login
 from megawatch.process import run_until_stopped
 from simulators.conditions import Conditions
 from simulators.model.wiring import wire
 from simulators.points import Equipment
 from simulators.publishfast import Change, Options, Publisher, address_of
+from simulators.publishlink import BrokerLost, BrokerRefused
 from simulators.publishpace import Pace, perform
 from simulators.run import Second, Simulation
 from simulators.scenario import Scenario
@@ -25,6 +29,13 @@ from simulators.truth import Truth
 _WHEN: Final = re.compile(
     r"(\bends = )?\b(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?)?"
 )
+
+
+class NotPublished(MegawatchError):  # noqa: N818 - says what happened
+    """A broker did not take what the simulated site said."""
+
+    def __init__(self, place: str, cause: BaseException) -> None:
+        super().__init__(f"{place} does not take what is published: {cause}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,89 @@ class Played:
     acknowledged: int
     undelivered: int
     begin_ms: int
+
+
+class Play:
+    """A scenario that is being played to a broker, and the record of its truth.
+
+    Args:
+        scenario: The scenario, with its dates as they are to be.
+        equipment: What of the plant is on the bus; None for what is usual.
+        folder: Where to write the truth, None for nowhere.
+
+    Attributes:
+        pace: How it keeps its time.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *, equipment: Equipment | None = None, folder: Path | None = None
+    ) -> None:
+        wiring = wire(scenario.site.site, ratings=scenario.ratings)
+        self._scenario = scenario
+        self._simulation = Simulation(scenario, wiring=wiring, equipment=equipment)
+        self._conditions = None if folder is None else Conditions(wiring)
+        self._truth = None if folder is None else Truth(scenario, wiring, folder)
+        self.pace = Pace()
+
+    @property
+    def topics(self) -> list[str]:
+        """The topic of each channel of its messages."""
+        return self._simulation.topics
+
+    @property
+    def qos(self) -> int:
+        """Quality of service of its values."""
+        return self._scenario.qos
+
+    async def run(
+        self,
+        publisher: Publisher,
+        *,
+        clock: Clock,
+        speed: float = 1.0,
+        said: Callable[[Second, Pace], None] | None = None,
+    ) -> None:
+        """Publish it from its beginning to its end.
+
+        Args:
+            publisher: Where.
+            clock: The clock.
+            speed: How many times as fast as real time.
+            said: Is told of each second once it is published.
+        """
+
+        def note(second: Second, pace: Pace) -> None:
+            if self._truth is not None and self._conditions is not None:
+                self._truth.note(second.state)
+                self._conditions.note(second.state)
+            if said is not None:
+                said(second, pace)
+
+        await perform(
+            self._simulation.seconds(), publisher, now_ms=clock.now_ms, speed=speed, said=note, pace=self.pace
+        )
+
+    def close(self, publisher: Publisher) -> Played:
+        """Write what is not written yet of its truth, once its publisher is closed.
+
+        Returns:
+            What became of it.
+        """
+        played = Played(
+            pace=self.pace,
+            published=publisher.published,
+            acknowledged=publisher.tally.acknowledged,
+            undelivered=sum(len(rows) for rows in publisher.undelivered),
+            begin_ms=self._scenario.begin_ms,
+        )
+        if self._truth is not None and self._conditions is not None:
+            names = ("published", "acknowledged", "undelivered")
+            self._truth.close(
+                conditions=self._conditions.found,
+                accounts=self._simulation.accounts,
+                published={name: getattr(played, name) for name in names},
+            )
+        return played
 
 
 async def play_scenario(
@@ -73,49 +167,55 @@ async def play_scenario(
         folder: Where to write the truth, None for nowhere.
         said: Is told of each second once it is published.
         told: Is told when the broker goes away and comes back.
+
+    Raises:
+        BadAddress: Where it is no such address.
+        NotPublished: Where the broker can not be reached, does not accept us, or is away for too long.
+        OSError: Where the truth can not be written.
     """
     early_ms = round(scenario.seconds * SECOND_MS * (1 - 1 / speed))
     moved = begun_at(scenario, (clock.now_ms() - early_ms) // SECOND_MS * SECOND_MS)
-    wiring = wire(moved.site.site, ratings=moved.ratings)
-    simulation, conditions = Simulation(moved, wiring=wiring, equipment=equipment), Conditions(wiring)
-    truth, pace = Truth(moved, wiring, folder), Pace()
+    play = Play(moved, equipment=equipment, folder=folder)
+    client_id = f"megawatch-simulate-{secrets.token_hex(3)}"
+    async with AsyncExitStack() as stack:
+        publisher = await connected(stack, play, url, client_id=client_id, connections=connections, told=told)
+        try:
+            await run_until_stopped(lambda: play.run(publisher, clock=clock, speed=speed, said=said))
+        except (BrokerLost, BrokerRefused) as error:
+            raise NotPublished(url.rpartition("@")[2], error) from error
+    return play.close(publisher)
 
-    def note(second: Second, kept: Pace) -> None:
-        truth.note(second.state)
-        if folder is not None:
-            conditions.note(second.state)
-        if said is not None:
-            said(second, kept)
 
-    options = Options(
-        qos=moved.qos, connections=connections, client_id=f"megawatch-simulate-{secrets.token_hex(3)}"
-    )
-    publisher = Publisher(address_of(url), options, topics=simulation.topics, told=told)
-    async with publisher:
+async def connected(
+    stack: AsyncExitStack,
+    play: Play,
+    url: str,
+    *,
+    client_id: str,
+    connections: int = 1,
+    told: Callable[[Change], None] | None = None,
+) -> Publisher:
+    """Connect a simulated site to a broker, for as long as a stack lasts.
 
-        async def act() -> None:
-            await perform(
-                simulation.seconds(), publisher, now_ms=clock.now_ms, speed=speed, said=note, pace=pace
-            )
+    Args:
+        stack: Disconnects it.
+        play: What it will say.
+        url: `mqtt://host:port` or `mqtts://host:port`, user and password before the host where there are any.
+        client_id: Beginning of the client ids.
+        connections: How many connections share the topics.
+        told: Is told when the broker goes away and comes back.
 
-        await run_until_stopped(act)
-    played = Played(
-        pace=pace,
-        published=publisher.published,
-        acknowledged=publisher.tally.acknowledged,
-        undelivered=sum(len(rows) for rows in publisher.undelivered),
-        begin_ms=moved.begin_ms,
-    )
-    truth.close(
-        conditions=conditions.found,
-        accounts=simulation.accounts,
-        published={
-            "published": played.published,
-            "acknowledged": played.acknowledged,
-            "undelivered": played.undelivered,
-        },
-    )
-    return played
+    Raises:
+        BadAddress: Where it is no such address.
+        NotPublished: Where the broker can not be reached or does not accept us.
+    """
+    place, _, _ = split_login(url, *PORTS)
+    options = Options(qos=play.qos, connections=connections, client_id=client_id)
+    publisher = Publisher(address_of(url), options, topics=play.topics, told=told)
+    try:
+        return await stack.enter_async_context(publisher)
+    except (BrokerLost, BrokerRefused, OSError) as error:
+        raise NotPublished(place, error) from error
 
 
 def begun_at(scenario: Scenario, begin_ms: int) -> Scenario:

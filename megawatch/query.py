@@ -19,9 +19,7 @@ from facility.points import Point
 from facility.readings import Quality
 from facility.site import Site
 from megawatch.usage import WrongUsage
-from store.base import History, Series
-
-FIGURES: Final = ("low", "best", "high", "limit", "coverage", "demand", "forecast")
+from store.base import FIGURES, History, Series
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)", re.ASCII)
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

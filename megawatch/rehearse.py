@@ -239,9 +239,11 @@ class Rehearsal:
             due_ms = max(self.now_ms, self.engine.tick_ms + tick_ms + lateness_ms)
             if due_ms > until_ms:
                 break
-            self.now_ms = due_ms
+            self.now_ms, before_ms = due_ms, self.engine.tick_ms
             for step in self.engine.advance(due_ms):
                 self._note(step)
+            if self.engine.tick_ms == before_ms:
+                break  # it holds its ticks, for a reason of its own
         self.now_ms = max(self.now_ms, until_ms)
 
     # What comes out ---------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -13,19 +13,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from facility.instants import to_iso
 from megawatch.clock import SteadyClock
 from megawatch.playscenario import play_scenario
-from megawatch.simulate import NotPublished, run_simulation
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
 from simulators.publishfast import Change
-from simulators.publishlink import BrokerLost, BrokerRefused
 from simulators.publishpace import Pace
 from simulators.run import Second
 from simulators.scenario import Scenario
 from simulators.scenariofile import open_scenario
-
-DEMO: Final = "demo"
-"""The hall of the demo, which has no end."""
-DEMO_SEED: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +28,8 @@ class Wish:
 
     Attributes:
         broker: Where.
-        seconds: For how long at most [s].
-        truth: Where to write the truth: a folder, for the demo's hall a file; None for nowhere.
+        seconds: For how long [s]; nothing new happens beyond the end of a scenario.
+        truth: The folder to write the truth to; None for nowhere.
         seed: What all chance follows from.
         qos: Quality of service of values.
         speed: How many times as fast as real time.
@@ -61,34 +55,27 @@ async def simulate(name: str, wish: Wish) -> dict[str, Any]:
 
     Raises:
         SiteFileError: Where there is no such scenario, or it has faults.
-        NotPublished: Where the broker does not take it.
+        MegawatchError: Where the address is none, or the broker does not take it.
     """
-    if name == DEMO:
-        seed, qos = DEMO_SEED if wish.seed is None else wish.seed, 1 if wish.qos is None else wish.qos
-        count = await run_simulation(wish.broker, seconds=wish.seconds, truth=wish.truth, seed=seed, qos=qos)
-        return {"scenario": name, "published": count, "seed": seed}
     known = [rule for made in RULES for rule in (made.name, f"{made.name}-{CANNOT_VERIFY}")]
     scenario = open_scenario(name, rules=known)
     scenario = replace(
         scenario,
-        seconds=scenario.seconds if wish.seconds is None else min(scenario.seconds, round(wish.seconds)),
+        seconds=scenario.seconds if wish.seconds is None else round(wish.seconds),
         seed=scenario.seed if wish.seed is None else wish.seed,
         qos=scenario.qos if wish.qos is None else wish.qos,
     )
     with _progress() as progress:
         watcher = _Watcher(scenario, progress)
-        try:
-            played = await play_scenario(
-                scenario,
-                wish.broker,
-                clock=SteadyClock(),
-                speed=wish.speed,
-                folder=wish.truth,
-                said=watcher.said,
-                told=watcher.told,
-            )
-        except (BrokerLost, BrokerRefused, OSError, ValueError) as error:
-            raise NotPublished(wish.broker.rpartition("@")[2], error) from error
+        played = await play_scenario(
+            scenario,
+            wish.broker,
+            clock=SteadyClock(),
+            speed=wish.speed,
+            folder=wish.truth,
+            said=watcher.said,
+            told=watcher.told,
+        )
     return {
         "scenario": scenario.name,
         "seed": scenario.seed,

@@ -10,10 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from megawatch.monitor import Monitor
+from megawatch.playscenario import Play
 from rules.notify.webhook import sign
-from simulators.plant import Plant
-from simulators.publish import Publisher
-from simulators.script import Script
+from simulators.publishfast import Publisher
+from simulators.publishpace import Pace
+from simulators.run import Second
+from simulators.scenario import Scenario
 from store.ledger import LedgerReader
 
 
@@ -50,11 +52,11 @@ class Stage:
         ledger: Its ledger.
         pager: Who gets its pages.
         broker: Where they meet, for people.
-        plant: The site that is not there.
-        script: What happens there.
+        scenario: The site that is not there, and what happens to it.
+        play: It, being played.
         publisher: Its voice.
-        start_ms: When the script began [ms]; 0 before.
-        second: The second of the script, -1 before it begins.
+        start_ms: When it began [ms]; 0 before.
+        second: The last second of it that was published, -1 before it begins.
     """
 
     monitor: Monitor
@@ -62,14 +64,25 @@ class Stage:
     ledger: LedgerReader
     pager: Pager
     broker: str
-    plant: Plant
-    script: Script
+    scenario: Scenario
+    play: Play
     publisher: Publisher
     start_ms: int = 0
     second: int = -1
 
-    def heard(self, second: int, at_ms: int) -> None:
-        """Note the second of the script and its time [ms]."""
-        if second == 0:
-            self.start_ms = at_ms
-        self.second = second
+    @property
+    def racks(self) -> int:
+        """How many racks the site has."""
+        return len(self.scenario.site.site.racks)
+
+    @property
+    def caption(self) -> str:
+        """What happens now; what the scenario proves where it has nothing to tell of this."""
+        past = [text for at_s, text in sorted(self.scenario.captions.items()) if at_s <= self.second]
+        return past[-1] if past else self.scenario.proves
+
+    def heard(self, second: Second, _pace: Pace) -> None:
+        """Note a second that was published."""
+        if second.second == 0:
+            self.start_ms = second.time_ms
+        self.second = second.second

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Thread
@@ -20,12 +22,15 @@ from prometheus_client.registry import Collector as MetricSource
 from megawatch.sitefolder import SiteFolder
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journalfile import Account
+from store.series import Health
+from store.threads import in_thread
 
 if TYPE_CHECKING:
     from megawatch.monitor import Parts
 
 FOLDER: Final = "status"
 PERIOD_S: Final = 1.0
+_COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
 FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
 
@@ -58,7 +63,7 @@ class StatusWriter:
 
     async def run(self) -> None:
         """Write every second until cancelled, and once more then."""
-        await asyncio.to_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        await in_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
         self._serve()
         try:
             while True:
@@ -72,9 +77,9 @@ class StatusWriter:
 
     async def write(self) -> None:
         """Write once."""
-        undelivered = await asyncio.to_thread(self._parts.ledger.undelivered)
+        undelivered = await in_thread(self._parts.ledger.undelivered)
         self._latest = self.document(undelivered)
-        await asyncio.to_thread(self._save, self._latest)
+        await in_thread(self._save, self._latest)
 
     def document(self, undelivered: int) -> dict[str, Any]:
         """Return what this process is doing, all of it at one moment of the event loop.
@@ -133,6 +138,23 @@ class StatusWriter:
             "metadata_unchanged": sum(c.counters.metadata_unchanged for c in collectors),
             "messages": sum(c.counters.messages for c in collectors),
         }
+
+    def health(self) -> Health:
+        """Return how this process does, as it is written beside the readings: figures of one moment."""
+        found = self.document(self._latest.get("undelivered", 0))
+        account, brokers = found.get("accounting", {}), found.get("brokers", [])
+        figures = {name: float(account[name]) for name in _COUNTED if name in account}
+        for name, entries, seconds in _lags(found):
+            figures |= {f"{name}_lag_entries": float(entries), f"{name}_lag_s": seconds}
+        figures |= {
+            "undelivered": float(found["undelivered"]),
+            "brokers": float(len(brokers)),
+            "brokers_connected": float(sum(broker["state"] == "connected" for broker in brokers)),
+            "cpu_s": time.process_time(),
+            "memory_bytes": resident_bytes(),
+        }
+        refused = dict(account.get("dead_lettered_by_reason", {}))
+        return Health(at_ms=found["at_ms"], figures=figures, dead_lettered=refused)
 
     def _broker(self, place: int) -> dict[str, Any]:
         session, counters = self._parts.sessions[place], self._parts.collectors[place].counters
@@ -212,6 +234,15 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def resident_bytes() -> float:
+    """Return how much memory this process holds [bytes]; at its most, where only that is known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024.0
+    return float(pages * resource.getpagesize())
 
 
 def _lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:

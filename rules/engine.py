@@ -84,8 +84,8 @@ class Engine:
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
         draw: What each tenant drew at that tick; None before the first.
-        recovering: Brokers whose collector began anew and has not read yet what was kept for it, each with
-            since when it was away [ms]: until it has, no tick is evaluated.
+        recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
+            it has, no tick is evaluated.
         behind: Brokers of which what arrives may be old.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
     """
@@ -120,7 +120,7 @@ class Engine:
         self.draw: Draw | None = None
         self.began_ms = 0
         self.queue = Queue(lateness_ms)
-        self.recovering: dict[str, int] = {}
+        self.recovering: set[str] = set()
         self.behind: set[str] = set()
         self.seq = 0
         self.tick_ms: int | None = None
@@ -144,6 +144,8 @@ class Engine:
                 self._begin(entry.stamp_ms)
                 self.queue.put_readings(batch, is_backlog=bool(self.behind))
             case Mark() as mark:
+                if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
+                    self.recovering.add(mark.broker)
                 self._begin(entry.stamp_ms)
                 steps += self._take_mark(mark, entry.stamp_ms)
             case points:
@@ -170,24 +172,16 @@ class Engine:
                 self._builder = None
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> list[Step]:
-        """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it.
-
-        What the broker kept is judged at the time that it is of. So whatever happens to a connection in a
-        recovery counts from when the collector was away: later, it would hold back what is older.
-        """
-        effective_ms = stamp_ms
-        if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
-            self.recovering.setdefault(mark.broker, mark.since_ms)
+        """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
         if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.behind.discard(mark.broker)
         else:
             self.behind.add(mark.broker)
-        if mark.broker in self.recovering:
-            is_lost = mark.kind is MarkKind.LOST
-            effective_ms = mark.since_ms if is_lost else self.recovering[mark.broker]
-        self.queue.put(Queued(mark, min(effective_ms, stamp_ms), mark.broker in self.recovering))
-        if mark.broker in self.recovering and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
-            del self.recovering[mark.broker]
+        is_recovery = mark.broker in self.recovering
+        effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
+        self.queue.put(Queued(mark, effective_ms, is_recovery))
+        if is_recovery and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
+            self.recovering.discard(mark.broker)
             return [] if self.recovering else self._run(stamp_ms - self._lateness_ms - 1)
         return []
 

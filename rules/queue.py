@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facility.readings import Batch, IntArray, Quality
+from facility.readings import Batch, Flag, IntArray, Quality
 from store.entries import Mark
 
 
@@ -59,28 +59,36 @@ class Queue:
         """Yield what counts at a moment, and keep the rest.
 
         A mark waits for everything before it, and everything after it waits for the mark: what was heard
-        before a break must not count as heard after it.
+        before a break must not count as heard after it. Only what a broker kept for us passes: it is of the
+        time of the break, and at least once, so that the break takes nothing of it.
         """
         kept: deque[Queued] = deque()
+        is_held = False
         while self.items:
             item = self.items.popleft()
             if isinstance(item.content, Mark):
-                if kept or item.from_ms > at_ms:
+                is_held = is_held or bool(kept) or item.from_ms > at_ms
+                if is_held:
                     kept.append(item)
-                    break
-                yield item
+                else:
+                    yield item
                 continue
-            ready, later = self._split(item.content, item, at_ms)
+            if item.from_ms > at_ms or (is_held and not item.is_backlog):
+                kept.append(item)
+                continue
+            ready, later = self._split(item.content, item, at_ms, is_held=is_held)
             if len(ready):
                 yield Queued(ready, item.from_ms, item.is_backlog)
             if later is not None:
                 kept.append(later)
-        self.items.extendleft(reversed(kept))
+        self.items = kept
 
-    def _split(self, batch: Batch, item: Queued, at_ms: int) -> tuple[Batch, Queued | None]:
+    def _split(self, batch: Batch, item: Queued, at_ms: int, *, is_held: bool) -> tuple[Batch, Queued | None]:
         """Part readings into those that count at a moment and those that do not yet."""
         due_ms = self._due_ms(batch)
         due = due_ms <= at_ms
+        if is_held:
+            due &= (batch.flags & Flag.AT_MOST_ONCE) == 0
         if due.all():
             return batch, None
         if not due.any():

@@ -26,10 +26,11 @@ from rules.engine import Engine, Step
 from rules.message import compose, message_key
 from rules.routing import Route, routes_of
 from rules.view import View
-from store.alarms import Alarm, AlarmChange, Notice
+from store.alarms import Alarm, AlarmChange, Notice, Progress
 from store.entries import Entry
-from store.ledger import Ledger, Progress
+from store.ledger import Ledger
 from store.series import TenantDraw
+from store.threads import in_thread
 
 READER: Final = "rules"
 SAVE_MS: Final = 1_000
@@ -141,7 +142,7 @@ class RulesService:
     async def run(self) -> None:
         """Judge until cancelled."""
         while True:
-            await asyncio.to_thread(self.step, self._clock.now_ms())
+            await in_thread(self.step, self._clock.now_ms())
             if self.lag.store_error:
                 await asyncio.sleep(PAUSE_S)
                 continue

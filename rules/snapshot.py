@@ -48,7 +48,7 @@ def save(engine: Engine, path: Path) -> None:
         "seq": engine.seq,
         "tick_ms": engine.tick_ms,
         "began_ms": engine.began_ms,
-        "recovering": engine.recovering,
+        "recovering": sorted(engine.recovering),
         "behind": sorted(engine.behind),
         "knowledge": knowledge,
         "demand": engine.demand.save(),
@@ -119,7 +119,7 @@ def _restore(
         content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
         assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
         engine.queue.put(Queued(content, from_ms, is_backlog))
-    engine.recovering = dict(values["recovering"])
+    engine.recovering = set(values["recovering"])
     engine.behind = set(values["behind"])
     engine.seq, engine.tick_ms = values["seq"], values["tick_ms"]
     engine.began_ms = values["began_ms"]

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, IntArray
+from rules.habit import Habit
 
 NEVER: Final = -(2**62)
 """A time before all times, far enough from the ends of 64 bits to reckon with."""
@@ -34,47 +35,12 @@ SURE_MS: Final = 2_000
 """How long a stream must have been heard before its gaps tell what is missing (our choice)."""
 LEAST_GAP_MS: Final = 200
 """Shorter gaps are not told apart: they are shorter than the time between two ticks (our choice)."""
-TIMES: Final = 3
-"""How often a gap must have come to be usual: once or twice may be an outage (our choice)."""
-LEARNT: Final = 8
-"""How many gaps must have come before any is usual (our choice)."""
 SEASON_MS: Final = 150_000
 """Gaps of this season and the one before count: longer than values are repeated (our choice)."""
 MISSED_HEARTBEATS: Final = 3
 """How many heartbeats may be missed (our choice: 30 s on the DSX bus)."""
 
 Index = NDArray[np.intp]
-
-
-@dataclass(slots=True)
-class Habit:
-    """How long something usually lasts at most: what was reached three times in this season and the last.
-
-    Attributes:
-        longest_ms: The longest of this season [ms], falling.
-        before_ms: The longest of the season before [ms], falling.
-        count: How often it came.
-    """
-
-    longest_ms: list[int] = field(default_factory=list)
-    before_ms: list[int] = field(default_factory=list)
-    count: int = 0
-
-    def note(self, lasted_ms: int) -> None:
-        """Note how long it lasted [ms]."""
-        self.count += 1
-        if len(self.longest_ms) < TIMES or lasted_ms > self.longest_ms[-1]:
-            self.longest_ms = sorted([*self.longest_ms, lasted_ms], reverse=True)[:TIMES]
-
-    def turn(self) -> None:
-        """Begin another season."""
-        self.before_ms, self.longest_ms = self.longest_ms, []
-
-    @property
-    def usual_ms(self) -> int | None:
-        """How long it usually lasts at most [ms]; None while that is not known."""
-        both = sorted([*self.longest_ms, *self.before_ms], reverse=True)
-        return both[TIMES - 1] if self.count >= LEARNT and len(both) >= TIMES else None
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ class Truth:
         self._chunk: list[State] = []
         self._parts = 0
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
 
     def note(self, state: State) -> None:
         """Take in a second of the plant."""

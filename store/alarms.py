@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+from store.series import TenantDraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +112,22 @@ class Notice:
     state: str = "waiting"
     error: str = ""
     delivered_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is saved at once.
+
+    Attributes:
+        seq: The last entry of the journal that was taken.
+        tick_ms: The last tick that was evaluated [ms].
+        changes: What happened to alarms.
+        notices: What is to be told.
+        series: The engine's series, by tick [ms].
+    """
+
+    seq: int
+    tick_ms: int
+    changes: Sequence[AlarmChange] = ()
+    notices: Sequence[Notice] = ()
+    series: Mapping[int, Sequence[TenantDraw]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from facility.points import Point
 from facility.readings import Batch, FloatArray, IntArray, Rejection
 from store.alarms import AlarmChange
 from store.means import Means
-from store.series import Health, TenantDraw
+from store.series import DrawMean, Health, TenantDraw
 
 FARTHEST_MS: Final = 2**52
 """Before and after every time that anything can have [ms]."""
@@ -33,6 +33,7 @@ class Chunk:
         draws: The engine's series: tick [ms] and every tenant at it.
         changes: What happened to alarms.
         means: Means that are complete since the last chunk, or were and are now fuller.
+        draw_means: Means of the engine's series, likewise.
         health: How the pipeline itself does.
     """
 
@@ -43,6 +44,7 @@ class Chunk:
     draws: Sequence[tuple[int, Sequence[TenantDraw]]] = ()
     changes: Sequence[AlarmChange] = ()
     means: Sequence[Means] = ()
+    draw_means: Sequence[DrawMean] = ()
     health: Sequence[Health] = ()
 
 

@@ -170,7 +170,7 @@ class InfluxHistory:
             for source in self._query.sources("reading")
         ]
         time, (value, code) = self._columns(questions, {"point": key}, span, 2)
-        quality = np.where(np.isnan(code), float(Quality.NO_VALUE), code).astype(np.uint8)
+        quality = np.where(np.isnan(code), float(Quality.GOOD), code).astype(np.uint8)
         # A moment that once had a value keeps the field, whatever was written over it.
         value = np.where(quality == Quality.NO_VALUE, np.nan, value)
         zero = np.zeros(len(time))

@@ -14,7 +14,7 @@ from typing import Final
 
 from facility.readings import Reason, Rejection
 from store.entries import Entry, EntryKind, Known, unpack
-from store.sqlite import open_reader, open_writer, saving
+from store.sqlite import Guard, alone, open_reader
 
 FILE: Final = "journal.sqlite"
 
@@ -236,7 +236,7 @@ def register_reader(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("INSERT INTO reader VALUES (?, 0) ON CONFLICT (name) DO NOTHING", (name,))
 
 
-class JournalReader:
+class JournalReader(Guard):
     """The journal, as everybody but its writer sees it.
 
     Raises:
@@ -244,29 +244,36 @@ class JournalReader:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.path = folder / FILE
         self._connection = open_reader(self.path)
 
+    @alone
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
+    @alone
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
         return list(read_entries(self._connection, after_seq, most, str(self.path)))
 
+    @alone
     def head(self) -> tuple[int, int]:
         """Return the number and the stamp of the last entry [ms]; zeros where there is none."""
         return read_head(self._connection)
 
+    @alone
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
         return read_point_entries(self._connection, str(self.path))
 
+    @alone
     def known(self) -> dict[int, Known]:
         """Return every point that is known, as it is known best, by its number."""
         return latest(self.point_entries())
 
+    @alone
     def readings_after(self, seq: int) -> int:
         """Return how many readings come after an entry: how far behind a reader there is."""
         (count,) = self._connection.execute(
@@ -274,18 +281,22 @@ class JournalReader:
         ).fetchone()
         return int(count)
 
+    @alone
     def account(self) -> Account:
         """Return where everything went."""
         return read_account(self._connection)
 
+    @alone
     def readers(self) -> dict[str, int]:
         """Return, by name, up to which entry each reader has read for good."""
         return read_readers(self._connection)
 
+    @alone
     def reader(self, name: str) -> int:
         """Return up to which entry a reader has read for good, 0 where it never did."""
         return self.readers().get(name, 0)
 
+    @alone
     def dead_letters(self, most: int = 100) -> list[Rejection]:
         """Return the last dead letters, newest first."""
         rows = self._connection.execute(
@@ -294,51 +305,3 @@ class JournalReader:
             (most,),
         )
         return [Rejection(t, p, n, Reason(r), d, at) for t, p, n, r, d, at in rows]
-
-
-class JournalFollower(JournalReader):
-    """The journal, as an engine or a writer in another process than the collector follows it.
-
-    What it writes is its place, and how far it has judged; neither needs to survive a loss of power, for
-    after one it starts from its snapshot.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._writer = open_writer(self.path, SCHEMA, VERSION)
-        self._writer.execute("PRAGMA synchronous = NORMAL")
-
-    def close(self) -> None:
-        """Close the file."""
-        super().close()
-        self._writer.close()
-
-    def promise(self, floor_ms: int) -> None:
-        """Tell the collector that nothing may be stamped at or before `floor_ms` any more.
-
-        Raises:
-            StoreUnavailable: Where the disk did not take it.
-        """
-        with saving(self._writer, self.path) as writer:
-            writer.execute(
-                "INSERT INTO promise VALUES (1, ?)"
-                " ON CONFLICT (id) DO UPDATE SET floor_ms = max(floor_ms, excluded.floor_ms)",
-                (floor_ms,),
-            )
-
-    def set_reader(self, name: str, seq: int) -> None:
-        """Note that a reader needs nothing up to and including entry `seq` any more."""
-        with saving(self._writer, self.path) as writer:
-            put_reader(writer, name, seq)
-
-    def reader(self, name: str) -> int:
-        """Return up to which entry a reader has read for good; from then on trimming waits for it.
-
-        Raises:
-            StoreUnavailable: Where the disk did not take that.
-        """
-        known = self.readers().get(name)
-        if known is None:
-            with saving(self._writer, self.path) as writer:
-                register_reader(writer, name)
-        return known or 0

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
 import msgspec
 
-from store.alarms import Alarm, AlarmChange, Notice
+from store.alarms import Alarm, AlarmChange, Notice, Progress
 from store.series import TenantDraw
-from store.sqlite import open_reader, open_writer, saving
+from store.sqlite import Guard, alone, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
 
@@ -107,26 +106,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _SERIES: Final = msgspec.msgpack.Decoder(list[TenantDraw])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What is saved at once.
-
-    Attributes:
-        seq: The last entry of the journal that was taken.
-        tick_ms: The last tick that was evaluated [ms].
-        changes: What happened to alarms.
-        notices: What is to be told.
-        series: The engine's series, by tick [ms].
-    """
-
-    seq: int
-    tick_ms: int
-    changes: Sequence[AlarmChange] = ()
-    notices: Sequence[Notice] = ()
-    series: Mapping[int, Sequence[TenantDraw]] = field(default_factory=dict)
-
-
-class LedgerReader:
+class LedgerReader(Guard):
     """The ledger, as everybody but the monitor sees it.
 
     Raises:
@@ -134,18 +114,22 @@ class LedgerReader:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.path = folder / FILE
         self._connection = open_reader(self.path)
 
+    @alone
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
+    @alone
     def cursor(self, name: str = ENGINE) -> tuple[int, int]:
         """Return up to which entry and which tick [ms] a reader is; zeros before it began."""
         row = self._connection.execute("SELECT seq, tick_ms FROM cursor WHERE name = ?", (name,)).fetchone()
         return (0, 0) if row is None else (row[0], row[1])
 
+    @alone
     def alarms(self, *, since_ms: int = 0, only_open: bool = False) -> list[Alarm]:
         """Return alarms that opened at or after `since_ms`, or are still open, oldest first."""
         rows = self._connection.execute(
@@ -156,6 +140,7 @@ class LedgerReader:
         found = [_alarm(row) for row in rows]
         return [alarm for alarm in found if alarm.is_open] if only_open else found
 
+    @alone
     def alarm(self, beginning: str) -> list[Alarm]:
         """Return the alarms whose id begins so."""
         rows = self._connection.execute(
@@ -164,6 +149,7 @@ class LedgerReader:
         )
         return [_alarm(row) for row in rows]
 
+    @alone
     def changes(self, after_seq: int, most: int = 1_000) -> list[tuple[int, AlarmChange]]:
         """Return what happened to alarms after a change's number, in order, with the numbers."""
         rows = self._connection.execute(
@@ -175,6 +161,7 @@ class LedgerReader:
             for seq, change, at_ms, body in rows
         ]
 
+    @alone
     def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[TenantDraw]]]:
         """Return the engine's series after a row's number: number, tick [ms] and the tenants."""
         rows = self._connection.execute(
@@ -182,11 +169,13 @@ class LedgerReader:
         )
         return [(seq, at_ms, _SERIES.decode(body)) for seq, at_ms, body in rows]
 
+    @alone
     def undelivered(self) -> int:
         """Return how many notifications wait for their delivery."""
         (count,) = self._connection.execute("SELECT count(*) FROM outbox WHERE state = 'waiting'").fetchone()
         return int(count)
 
+    @alone
     def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
         """Return notifications, newest first; those of one state, or all."""
         rows = self._connection.execute(
@@ -211,7 +200,8 @@ class Ledger(LedgerReader):
     def close(self) -> None:
         """Close the file."""
         super().close()
-        self._writer.close()
+        with self._lock:
+            self._writer.close()
 
     def save(self, progress: Progress) -> None:
         """Save what ticks brought: all of it, or nothing.
@@ -263,6 +253,7 @@ class Ledger(LedgerReader):
                 _put_event(connection, AlarmChange(alarm=after, change="acknowledged", at_ms=at_ms))
         return after
 
+    @alone
     def due(self, now_ms: int, route: str, most: int = 100) -> list[Notice]:
         """Return the notifications of a route that are to be tried now, the oldest first.
 

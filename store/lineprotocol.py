@@ -1,7 +1,8 @@
 """A chunk as lines of InfluxDB's line protocol, at millisecond precision.
 
-    reading        tags   asset, area, feed, phase, point, quantity
-                   fields value [canonical unit], quality, received_lag_ms
+    reading        tags   asset, area, feed, phase, point, quantity; setpoint=yes for a target
+                   fields value [canonical unit]; quality where it is not good; received_lag_ms where that is
+                          more than ten seconds
     reading_1m     tags   as above            means over minutes, and reading_15m over quarter-hours
                    fields mean, min, max, last [canonical unit], coverage
     point          tags   point               what is known of a point, once a day
@@ -9,12 +10,15 @@
     tenant_draw    tags   tenant
                    fields low_mw, best_mw, high_mw, limit_mw, headroom_mw, coverage, demand_mw, forecast_mw,
                           block_limit_mw
+    tenant_draw_1m tags   tenant              means over minutes, and tenant_draw_15m over quarter-hours
+                   fields low_mw, best_mw, high_mw, limit_mw, headroom_mw, coverage, most_mw, known
     alarm_event    tags   change, rule, severity, subject
                    fields value, limit, id (text)
     pipeline       fields as in `status`: received, stored, waiting, ...
     dead_letters   tags   reason
                    fields count
 
+Quality and lag say something of few readings, and would be a third of what a reading takes on disk.
 A tag without a value is left out, and so is a field; the tag `point` is a point's identity and always
 there. Numbers are floats without exception, for a field that was once written as an integer refuses
 floats for ever. Nothing is escaped: servers disagree on what an escaped name means, so a name either
@@ -38,11 +42,11 @@ from facility.readings import Batch, BoolArray, IntArray, Quality, Rejection
 from store.base import Chunk
 from store.means import Means, hold_ms
 from store.names import FaultyName, a_line, head, plain, rejection, tags_of
-from store.serieslines import alarm_lines, draw_lines, health_lines
+from store.serieslines import alarm_lines, draw_lines, draw_mean_lines, health_lines
 
 _VALUE: Final = b"value="
-_LAG: Final = tuple(b",quality=%d,received_lag_ms=" % code for code in range(256))
-_QUALITY: Final = tuple(b"quality=%d" % code for code in range(256))
+LATE_MS: Final = 10_000
+"""From here on it is written how much later than measured a reading was received [ms]: our choice."""
 _WITHOUT_VALUE: Final = (Quality.NO_VALUE, Quality.REFUSED)
 
 
@@ -137,10 +141,10 @@ class Encoder:
         if len(batch):
             lines[Kept.YEARS] += self._point_lines(numbers, int(batch.received_ms.max()))
         for means in chunk.means:
-            kept = Kept.MONTHS if means.step_ms == MINUTE_MS else Kept.YEARS
-            lines[kept] += self._mean_lines(means)
+            lines[_kept(means.step_ms)] += self._mean_lines(means)
         series: Iterable[tuple[Kept, Iterable[bytes | Rejection]]] = (
             (Kept.DAYS, draw_lines(chunk.draws)),
+            *((_kept(mean.step_ms), draw_mean_lines([mean])) for mean in chunk.draw_means),
             (Kept.YEARS, alarm_lines(chunk.changes)),
             (Kept.DAYS, health_lines(chunk.health)),
         )
@@ -192,42 +196,60 @@ class Encoder:
 
     def _reading_lines(self, batch: Batch) -> list[bytes]:
         has_value: BoolArray = np.isfinite(batch.value) & ~np.isin(batch.quality, _WITHOUT_VALUE)
-        if has_value.all():
-            return self._with_value(batch)
+        is_plain = has_value & (batch.quality == Quality.GOOD)
+        is_plain &= batch.received_ms - batch.source_ms < LATE_MS
+        if is_plain.all():
+            return self._plain_lines(batch)
         lines = np.empty(len(batch), object)
-        lines[has_value] = self._with_value(batch.take(has_value))
-        lines[~has_value] = self._without_value(batch.take(~has_value))
+        lines[is_plain] = self._plain_lines(batch.take(is_plain))
+        lines[~is_plain] = self._odd_lines(batch.take(~is_plain), has_value[~is_plain])
         found: list[bytes] = lines.tolist()
         return found
 
-    def _with_value(self, batch: Batch) -> list[bytes]:
+    def _plain_lines(self, batch: Batch) -> list[bytes]:
         parts = zip(
             map(self._readings.__getitem__, batch.point.tolist()),
             _texts(batch.value.tolist()),
-            map(_LAG.__getitem__, batch.quality.tolist()),
-            _texts((batch.received_ms - batch.source_ms).tolist()),
             repeat(b" "),
             _texts(batch.source_ms.tolist()),
             strict=False,
         )
         return list(map(b"".join, parts))
 
-    def _without_value(self, batch: Batch) -> list[bytes]:
-        return [
-            b"%b%b %d" % (self._readings[number].removesuffix(_VALUE), _QUALITY[code], time_ms)
-            for number, code, time_ms in zip(
-                batch.point.tolist(), batch.quality.tolist(), batch.source_ms.tolist(), strict=True
-            )
-        ]
+    def _odd_lines(self, batch: Batch, has_value: BoolArray) -> list[bytes]:
+        """Return the lines of readings of which more is to be said than their value, or less."""
+        lines = []
+        for number, at_ms, received_ms, value, quality, is_valued in zip(
+            batch.point.tolist(),
+            batch.source_ms.tolist(),
+            batch.received_ms.tolist(),
+            batch.value.tolist(),
+            batch.quality.tolist(),
+            has_value.tolist(),
+            strict=True,
+        ):
+            fields = [b"value=%b" % msgspec.json.encode(value)] if is_valued else []
+            fields += [b"quality=%d" % quality] if quality != Quality.GOOD or not is_valued else []
+            lag_ms = received_ms - at_ms
+            fields += [b"received_lag_ms=%d" % lag_ms] if lag_ms >= LATE_MS else []
+            head = self._readings[number].removesuffix(_VALUE)
+            lines.append(b"%b%b %d" % (head, b",".join(fields), at_ms))
+        return lines
 
     def _mean_lines(self, means: Means) -> list[bytes]:
-        """Return means; a step in which nothing stood has its coverage only."""
-        known = means.take(~np.isin(means.point, list(self._faults)) & (means.covered_ms > 0))
+        """Return means; a step of which nothing is left has its coverage only."""
+        means = means.take(~np.isin(means.point, list(self._faults)))
+        gone = means.take(means.covered_ms == 0)
+        lines = [
+            b"%bcoverage=0.0 %d" % (self._heads[number].means[means.step_ms], start)
+            for number, start in zip(gone.point.tolist(), gone.start_ms.tolist(), strict=True)
+        ]
+        known = means.take(means.covered_ms > 0)
         columns = (known.coverage, known.last, known.high, known.mean, known.low, known.start_ms)
         form = b"%bcoverage=%b,last=%b,max=%b,mean=%b,min=%b %b"
         heads = (self._heads[number].means[known.step_ms] for number in known.point.tolist())
         texts = (_texts(column.tolist()) for column in columns)
-        return [form % parts for parts in zip(heads, *texts, strict=True)] if len(known) else []
+        return lines + [form % parts for parts in zip(heads, *texts, strict=True)] if len(known) else lines
 
     def _refusal(self, chunk: Chunk, row: int) -> Rejection:
         batch = chunk.batch
@@ -235,6 +257,10 @@ class Encoder:
         point = chunk.points[number]
         text = f"{point!r} {float(batch.value[row])!r} {batch.quality[row]} {batch.source_ms[row]}"
         return rejection(point.key, plain(text), self._heads[number].fault, int(batch.received_ms[row]))
+
+
+def _kept(step_ms: int) -> Kept:
+    return Kept.MONTHS if step_ms == MINUTE_MS else Kept.YEARS
 
 
 def _texts(numbers: list[float] | list[int]) -> list[bytes]:

@@ -83,11 +83,14 @@ class Meaner:
         final = np.append(first[1:], len(point)) + np.arange(len(first))
         until[final] = begin[final]
         good = ~np.isnan(value)
+        # A backlog may end what was given as standing when its point was thought to be silent.
+        ends = np.where(self._is_closed[heard], self._last_ms[heard] + self._hold_ms[heard], _NEVER)
         found = []
         for step_ms in STEPS_MS:
             pieces = stood(step_ms, all_points, begin, until, stands)
             readings = made(step_ms, point[good], time_ms[good])
-            found.append(self._close(step_ms, heard, begin[final], pieces, readings))
+            given = stood(step_ms, heard, time_ms[first], ends, np.zeros(len(heard)))
+            found.append(self._close(step_ms, heard, begin[final], [pieces, readings], given))
         self._last_ms[heard] = begin[final]
         self._value[heard] = stands[final]
         self._is_closed[heard] = False
@@ -124,19 +127,29 @@ class Meaner:
         self._open = opened
 
     def _close(
-        self, step_ms: int, heard: IntArray, last_ms: IntArray, pieces: Means, readings: Means
+        self, step_ms: int, heard: IntArray, last_ms: IntArray, parts: list[Means], given: Means
     ) -> Means:
-        """Add to what is open; return what is closed by the last reading of each point [ms]."""
-        means = add_up(step_ms, [self._state(step_ms, heard), pieces, readings])
+        """Add to what is open; return what is closed by the last reading of each point [ms].
+
+        Steps that were given before are given again at once, even where nothing is left of them.
+        """
+        nothing_of = Means(step_ms, given.point, given.start_ms, **nothing(len(given)))
+        means = add_up(step_ms, [self._state(step_ms, heard), *parts, nothing_of])
         place = np.searchsorted(heard, means.point)
         is_open = means.start_ms == (last_ms // step_ms * step_ms)[place]
         state, fresh = self._open[step_ms], nothing(len(heard))
         for name in _STATE:
             state[name][heard] = fresh[name]
             state[name][means.point[is_open]] = getattr(means, name)[is_open]
-        return means.take(~is_open & ((means.covered_ms > 0) | (means.count > 0)))
+        was_given = np.isin(_place(means), _place(given))
+        return means.take(was_given | ~is_open & ((means.covered_ms > 0) | (means.count > 0)))
 
     def _state(self, step_ms: int, points: IntArray) -> Means:
         points = points[self._last_ms[points] != _NEVER]
         start = self._last_ms[points] // step_ms * step_ms
         return Means(step_ms, points, start, *(self._open[step_ms][name][points] for name in _STATE))
+
+
+def _place(means: Means) -> IntArray:
+    """Return a number for each point and step."""
+    return means.point << 34 | means.start_ms // means.step_ms

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from facility.instants import MINUTE_MS
 from facility.points import Cadence, Point
 from facility.readings import Batch, BoolArray, FloatArray, IntArray, Quality
+from facility.sitetables import BrokerTable
 
 QUARTER_MS: Final = 15 * MINUTE_MS
 STEPS_MS: Final = (MINUTE_MS, QUARTER_MS)
@@ -33,6 +34,26 @@ def hold_ms(point: Point) -> int:
     On change: 100 s, after which the DSX BMS bus repeats an unchanged value, and a tenth. Periodic: 5 s.
     """
     return _ON_CHANGE_MS if point.cadence is Cadence.ON_CHANGE else _PERIODIC_MS
+
+
+def holds(brokers: Iterable[BrokerTable]) -> Callable[[Point], int]:
+    """Return what tells how long a value stands for its point [ms], by how often its broker's sources speak.
+
+    On change: the repeat time and a tenth. Periodic: three periods, and at least 5 s.
+    """
+    table = {
+        broker.name: {
+            Cadence.ON_CHANGE: round(broker.repeat_s * 1_100),
+            Cadence.PERIODIC: max(_PERIODIC_MS, round(broker.period_s * 3_000)),
+        }
+        for broker in brokers
+    }
+
+    def hold(point: Point) -> int:
+        known = table.get(point.stream.partition(":")[0])
+        return hold_ms(point) if known is None else known[point.cadence]
+
+    return hold
 
 
 def is_new(*columns: NDArray[Any]) -> BoolArray:
@@ -212,7 +233,8 @@ def kept_means(
     """
     zero = np.zeros(len(start_ms), np.int64)
     total = np.where(covered_ms > 0, mean * (covered_ms / step_ms), 0.0)
-    low, high = np.fmin(range_[0], np.inf), np.fmax(range_[1], -np.inf)
+    low = np.where(covered_ms > 0, range_[0], np.inf)
+    high = np.where(covered_ms > 0, range_[1], -np.inf)
     return Means(step_ms, zero, start_ms, covered_ms, total, low, high, np.full(len(zero), np.nan), zero)
 
 

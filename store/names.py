@@ -11,7 +11,7 @@ from facility.points import Point
 from facility.readings import DEAD_LETTER_BYTES, Reason, Rejection
 
 _SHOWN: Final = 80
-_OPTIONAL: Final = ("area", "feed", "phase")
+_OPTIONAL: Final = ("area", "feed", "phase", "setpoint")
 # Texts that are no identity: what would end or escape them, or begin another line, is not in them.
 _FREE: Final = ("unit", "stream")
 _ENDS: Final = frozenset('"\\\n\r\t')
@@ -49,6 +49,7 @@ def tags_of(point: Point) -> dict[str, str]:
         "phase": point.phase,
         "point": point.key,
         "quantity": point.quantity,
+        "setpoint": "yes" if point.is_setpoint else "",
     }
     return {name: value for name, value in tags.items() if value or name not in _OPTIONAL}
 

@@ -5,7 +5,6 @@ How the files lie and what makes them count: `store.parquet`; how they are read:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,6 +37,7 @@ from store.parquet import (
     parts_in,
 )
 from store.series import TenantDraw
+from store.threads import in_thread
 
 OPEN_BYTES: Final = 500_000
 """Below this size the last part of an hour is taken into the next: it bounds both files and rewriting."""
@@ -109,7 +109,7 @@ class ParquetSink:
             StoreCorrupt: Where it ends at or before the sealed entry and is not in the history: it comes
                 from another journal.
         """
-        await asyncio.to_thread(self._guarded, partial(self._seal, chunk))
+        await in_thread(self._guarded, partial(self._seal, chunk))
         return ()
 
     async def drop(self, before_ms: int) -> None:
@@ -118,11 +118,11 @@ class ParquetSink:
         Raises:
             StoreUnavailable: Where the disk did not take it.
         """
-        await asyncio.to_thread(self._guarded, partial(self._dataset.drop, before_ms))
+        await in_thread(self._guarded, partial(self._dataset.drop, before_ms))
 
     async def close(self) -> None:
         """Let go of the files, once nothing is done to them any more."""
-        await asyncio.to_thread(self._guarded, self._close)
+        await in_thread(self._guarded, self._close)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         with self._lock:

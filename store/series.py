@@ -43,3 +43,23 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     figures: dict[str, float]
     dead_lettered: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class DrawMean(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant over one step.
+
+    Attributes:
+        tenant: Who.
+        step_ms: Length of the step [ms].
+        start_ms: When it begins [ms].
+        known: The share of it for which there were draws, 0 to 1.
+        most_mw: The highest best estimate in it [MW].
+        figures: Means by the name of the figure; power in MW. What nobody could tell is not there.
+    """
+
+    tenant: str
+    step_ms: int
+    start_ms: int
+    known: float
+    most_mw: float
+    figures: dict[str, float]

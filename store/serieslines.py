@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
+from facility.instants import MINUTE_MS
 from facility.readings import Rejection
 from store.alarms import AlarmChange
 from store.names import FaultyName, a_line, plain, rejection
-from store.series import Health, TenantDraw
+from store.series import DrawMean, Health, TenantDraw
 
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
 _KW_IN_MW: Final = 1_000
+_FIELDS: Final = MappingProxyType({"coverage": "coverage"})
 
 
 def draw_lines(draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> Iterable[bytes | Rejection]:
@@ -19,6 +22,15 @@ def draw_lines(draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> Iterable[by
     for at_ms, rows in draws:
         for draw in rows:
             yield _line(draw, "tenant_draw", {"tenant": draw.tenant}, _figures(draw), at_ms)
+
+
+def draw_mean_lines(means: Iterable[DrawMean]) -> Iterable[bytes | Rejection]:
+    """Yield tenants' means over minutes or quarter-hours, or why they have no line."""
+    for mean in means:
+        measurement = "tenant_draw_1m" if mean.step_ms == MINUTE_MS else "tenant_draw_15m"
+        fields = {_FIELDS.get(name, f"{name}_mw"): value for name, value in mean.figures.items()}
+        fields |= {"known": mean.known, "most_mw": mean.most_mw}
+        yield _line(mean, measurement, {"tenant": mean.tenant}, fields, mean.start_ms)
 
 
 def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:
@@ -61,7 +73,7 @@ def _figures(draw: TenantDraw) -> dict[str, float | None]:
 
 
 def _line(
-    of: TenantDraw | AlarmChange | Health,
+    of: TenantDraw | DrawMean | AlarmChange | Health,
     measurement: str,
     tags: Mapping[str, str],
     fields: Mapping[str, float | str | None],

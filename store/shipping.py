@@ -23,6 +23,7 @@ from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
 from facility.sitetables import StoreTable
 from store.base import Chunk, Sink
+from store.drawmeans import DrawMeans
 from store.entries import Entry
 from store.journal import Journal
 from store.ledger import Ledger
@@ -30,6 +31,7 @@ from store.meanfile import MeanFile
 from store.means import hold_ms
 from store.retry import StoreBusy, pause_s
 from store.series import Health
+from store.threads import in_thread
 
 MOST_READINGS = 200_000
 """Readings in one chunk: what Parquet seals in half a second, or InfluxDB takes in 40 bodies."""
@@ -161,6 +163,7 @@ class Shipper:
         self._period_s = seal_s if sink.period_s is None else sink.period_s
         self._points: dict[int, Point] = {}
         self._means: MeanFile | None = None
+        self._draw_means = DrawMeans(ledger.path.parent / f"means-{sink.name}-draws.npz")
         self.seq = source.reader(sink.name)
         self._series_seq, _ = ledger.cursor(f"{sink.name}.series")
         self._change_seq, _ = ledger.cursor(f"{sink.name}.changes")
@@ -197,7 +200,7 @@ class Shipper:
         Returns:
             Whether more is waiting already.
         """
-        following = await asyncio.to_thread(self._next)
+        following = await in_thread(self._next)
         chunk = following.chunk
         if chunk is None:
             return False
@@ -236,7 +239,7 @@ class Shipper:
         """Write to our own disk what the sink has answered, for as long as it takes."""
         while True:
             try:
-                await asyncio.to_thread(keep)
+                await in_thread(keep)
             except StoreUnavailable as error:
                 self._note(str(error), needs_somebody=True)
                 await asyncio.sleep(DISK_PAUSE_S)
@@ -267,6 +270,7 @@ class Shipper:
             draws=[(at_ms, row) for _, at_ms, row in draws],
             changes=[change for _, change in changes],
             means=self._kept().take(last_seq, batch),
+            draw_means=self._draw_means.take((at_ms, rows) for _, at_ms, rows in draws),
             health=health,
         )
         return _Next(
@@ -320,6 +324,8 @@ class Shipper:
         return (self._health(),)
 
     def _settle(self) -> None:
+        # What is known of draws is kept first: once the cursor has moved they are not in the ledger any more.
+        self._draw_means.save()
         self._source.set_reader(self.name, self.seq)
         self._ledger.set_cursor(f"{self.name}.series", self._series_seq)
         self._ledger.set_cursor(f"{self.name}.changes", self._change_seq)

@@ -8,11 +8,18 @@ silently where a file system can not do this, so the settings are read back and 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from threading import RLock
+from typing import Concatenate, ParamSpec, TypeVar
 
 from facility.errors import StoreUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Guard")
 
 BUSY_MS = 10_000
 """How long a writer waits for another one: longer than any transaction here takes."""
@@ -105,3 +112,25 @@ def saving(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conne
             yield connection
     except sqlite3.Error as error:
         raise StoreUnavailable(str(path), str(error)) from error
+
+
+class Guard:
+    """A lock for a connection that several threads read with."""
+
+    def __init__(self) -> None:
+        self._guard = RLock()
+
+
+def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Let one thread at a time into a method.
+
+    A connection that is closed while another thread is in the middle of a statement takes the process down;
+    one that was closed before is an error of that statement.
+    """
+
+    @wraps(method)
+    def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._guard:
+            return method(self, *args, **kwargs)
+
+    return guarded  # type: ignore[return-value]

@@ -8,10 +8,10 @@ from collector.message import Message
 from facility.points import Point
 from facility.readings import Batch, Quality
 from simulators.bus import Publication, metadata_message
-from simulators.plant import Plant, Shape
 from store.base import Chunk
 from tests import recording
 from tests.builders import T0_MS
+from tests.smallhall import Hall, Shape
 from tests.unit.collector.hearing import Hearing
 
 LAG_MS = 20
@@ -44,7 +44,7 @@ def simulated(base_ms: int, seconds: int, *, racks: int = 4, step_s: int = 2) ->
         racks: How many racks the row has.
         step_s: How often each meter speaks [s].
     """
-    plant = Plant(Shape(rows=("A",), racks_per_row=racks), seed=7)
+    plant = Hall(Shape(rows=("A",), racks_per_row=racks), seed=7)
     described = [_plain(metadata_message(tag), base_ms) for tag in plant.tags()]
     said = []
     for second in range(0, seconds, step_s):

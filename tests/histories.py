@@ -11,13 +11,14 @@ from typing import TypeVar
 import duckdb
 
 from facility.readings import Batch
+from store.alarms import Progress
 from store.base import Chunk, Sink
 from store.dataset import Disk
 from store.entries import Known
 from store.history import ParquetHistory
 from store.intake import Intake, readings_of
 from store.journal import Journal
-from store.ledger import Ledger, Progress
+from store.ledger import Ledger
 from store.meaner import Meaner
 from store.means import Means
 from store.sealing import ParquetSink

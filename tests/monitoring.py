@@ -15,9 +15,10 @@ from aiohttp import web
 from rich.console import Console
 
 from facility.readings import Batch, Quality
-from megawatch.monitor import Monitor, timing
+from megawatch.monitor import Monitor
 from megawatch.process import end
 from megawatch.sitefolder import open_site
+from megawatch.timings import timing
 from rules.engine import Engine
 from store.alarms import Alarm
 from store.entries import Mark

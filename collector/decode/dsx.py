@@ -108,7 +108,7 @@ class DsxDecoder:
             if topic is not None and isinstance(found, Described):
                 self._metadata[text] = payload
                 self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
-                self._scopes.set(text, found.scope, found.point.stream)
+                self._scopes.set(text, found.publisher, found.scope, found.point.stream)
         for key in self._entries:
             self._route(key, Rows())
 
@@ -218,7 +218,7 @@ class DsxDecoder:
         before = entries.pop(topic.publisher, None)
         if self._metadata.pop(text, None) is not None:
             into.metadata[text] = b""
-        scope = stream = ""
+        publisher = scope = stream = ""
         if payload:
             found = describe(topic, payload, self._broker.name)
             if isinstance(found, Refusal):
@@ -229,12 +229,12 @@ class DsxDecoder:
             else:
                 self._metadata[text] = into.metadata[text] = payload
                 entries[topic.publisher] = _Entry(found.value_topic, found)
-                scope, stream = found.scope, found.point.stream
+                publisher, scope, stream = found.publisher, found.scope, found.point.stream
         elif text not in into.metadata:
             into.unchanged += 1
         if not entries:
             del self._entries[topic.key]
-        changed = self._scopes.set(text, scope, stream)
+        changed = self._scopes.set(text, publisher, scope, stream)
         for value_topic in self._route(topic.key, into.rows):
             self._release(value_topic, into)
         if changed:
@@ -258,7 +258,7 @@ class DsxDecoder:
     def _declare(self, found: Described, rows: Rows) -> int:
         """Put a point into the register, with the stream that a heartbeat's scope gives it."""
         point = found.point
-        stream = None if point.is_heartbeat else self._scopes.stream_of(found.value_topic)
+        stream = None if point.is_heartbeat else self._scopes.stream_of(found.value_topic, found.publisher)
         if stream is not None:
             point = replace(point, stream=stream)
         number = self._context.register.number(point, found.asset)

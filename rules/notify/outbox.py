@@ -19,6 +19,7 @@ from facility.errors import DeliveryError, StoreUnavailable
 from rules.notify.base import Notifier, pause_s
 from store.alarms import Notice
 from store.ledger import Ledger
+from store.threads import in_thread
 
 POLL_S: Final = 1.0
 """How often what waits for its next attempt is looked at, when nothing new comes."""
@@ -69,7 +70,7 @@ class Outbox:
         while True:
             self._wake[route].clear()
             try:
-                notices = await asyncio.to_thread(self._ledger.due, self._now_ms(), route)
+                notices = await in_thread(self._ledger.due, self._now_ms(), route)
                 for notice in notices:
                     if not await self._is_told(notice):
                         await self.attempt(notice)
@@ -98,7 +99,7 @@ class Outbox:
         """
         notice = replace(notice, attempts=notice.attempts + 1)
         with suppress(StoreUnavailable):  # a page goes out although nobody can write down that it was tried
-            await asyncio.to_thread(self._ledger.settle, notice)
+            await in_thread(self._ledger.settle, notice)
         try:
             await self._notifiers[notice.route].deliver(notice)
         except DeliveryError as error:
@@ -111,7 +112,7 @@ class Outbox:
         self._outcomes[notice.route, notice.key] = notice
         if len(self._outcomes) > MOST_REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
-        await asyncio.to_thread(self._ledger.settle, notice)
+        await in_thread(self._ledger.settle, notice)
         return notice
 
     async def _is_told(self, notice: Notice) -> bool:
@@ -123,7 +124,7 @@ class Outbox:
         outcome = self._outcomes.get((notice.route, notice.key))
         if outcome is None or outcome.attempts <= notice.attempts:
             return False
-        await asyncio.to_thread(self._ledger.settle, outcome)
+        await in_thread(self._ledger.settle, outcome)
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:

@@ -31,7 +31,7 @@ from tests.contract.stored import (
 )
 from tests.oracle import means_by_hand
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("histories")]
 
 ALL = (0, 2**60)
 HOLDS_MS = {POWER: 110_000, COOLANT: 110_000, BUSY: 5_000, LONG: 110_000}

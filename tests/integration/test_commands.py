@@ -23,6 +23,8 @@ from tests.recording import metadata, values
 from tests.servers.brokers import Mosquitto
 from tests.servers.process import stop
 
+pytestmark = pytest.mark.xdist_group("commands")
+
 SEED = 11
 SITE = """
 [site]

@@ -26,6 +26,8 @@ from tests.asking import check_output
 from tests.servers.observed import Observed, kept, sessions
 from tests.servers.process import is_listening, need
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 75
 SILENT, BACK = "falls silent", "is back"
@@ -100,18 +102,20 @@ def start(folder: Path, *arguments: str, by_make: bool = False) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Three demos that ran beside each other.
+    """Four demos that ran beside each other.
 
     Attributes:
         whole: Ran to its end.
         interrupted: Was interrupted after ten seconds.
         guest: Used a broker that was there already, for a while.
-        broker: That broker.
+        other: Showed another scenario.
+        broker: The broker of the guest.
     """
 
     whole: Run
     interrupted: Run
     guest: Run
+    other: Run
     broker: Observed
 
 
@@ -125,18 +129,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         whole = start(folder / "whole", "--seconds", str(SECONDS), "--json", by_make=True)
         interrupted = start(folder / "interrupted")
         guest = start(folder / "guest", "--seconds", "20", "--broker", broker.url, "--json")
-        for run in (whole, interrupted, guest):
+        other = start(folder / "other", "--scenario", "i_grid_sag", "--seconds", "30", "--json")
+        for run in (whole, interrupted, guest, other):
             stack.callback(run.close)
         began = time.monotonic()
         while time.monotonic() < began + 10:
-            for run in (whole, interrupted, guest):
+            for run in (whole, interrupted, guest, other):
                 run.look()
             time.sleep(0.5)
         os.killpg(interrupted.process.pid, signal.SIGINT)
         assert interrupted.process.wait(10) == 0
         assert guest.process.wait(40) == 0
+        assert other.process.wait(40) == 0
         assert whole.process.wait(SECONDS + 30) == 0
-        yield Runs(whole, interrupted, guest, broker)
+        yield Runs(whole, interrupted, guest, other, broker)
 
 
 def seconds(instant: str) -> float:
@@ -226,7 +232,7 @@ def test_a_common_cause_is_paged_once_for_all_its_racks(runs: Runs) -> None:
 
     assert len(racks) == 12
     assert not any(alarm["told"] for alarm in racks)
-    assert [page["subject"] for page in causes] == ["bus:PUB:GW-B"]
+    assert [page["subject"] for page in causes] == ["bus:PUB:GW-P01B"]
     assert not [page for page in document["pages"] if page["rule"] == "Q1"]
 
 
@@ -257,7 +263,7 @@ def test_each_page_has_a_key_of_its_own_and_is_prompt(runs: Runs) -> None:
 @pytest.mark.servers
 def test_nothing_is_left_behind(runs: Runs) -> None:
     """No process, no temporary file, and nobody listens on the broker's port."""
-    for run in (runs.whole, runs.interrupted):
+    for run in (runs.whole, runs.interrupted, runs.other):
         assert run.children, "the broker was seen"
         assert run.left_behind() == []
     assert runs.guest.left_behind() == []
@@ -275,6 +281,19 @@ def test_an_interrupt_ends_it_with_a_summary(runs: Runs) -> None:
     assert "Traceback" not in runs.interrupted.out + runs.interrupted.err
 
 
+@pytest.mark.servers
+def test_any_scenario_can_be_shown(runs: Runs) -> None:
+    """Its site, its tenants and contracts, its course; all that it says is stored."""
+    document = runs.other.document
+    account = document["accounting"]
+
+    assert runs.other.err == ""
+    assert (document["site"], document["seconds"]) == ("titan", 30)
+    assert [tenant["id"] for tenant in document["tenants"]] == ["acme"]
+    assert document["tenants"][0]["seconds"]["breach"] == 0
+    assert account["received"] == account["stored"] > 1_000
+
+
 # On a broker that is there already --------------------------------------------------------
 
 
@@ -286,8 +305,11 @@ def test_only_the_simulated_site_publishes(runs: Runs) -> None:
     log = (runs.broker.folder / "log").read_text(errors="replace")
 
     assert all(who.startswith("demo-plant-") for who, _ in spoke)
-    assert all(re.match(r"BMS/v1/PUB/(Metadata|Value)/[A-Za-z]+/[A-Za-z]+/demo/", topic) for topic in topics)
-    assert len(topics) > 300
+    assert all(
+        re.match(r"BMS/v1/(PUB|NICO|MEPAI)/(Metadata|Value)/[A-Za-z]+/[A-Za-z]+/demo/", topic)
+        for topic in topics
+    )
+    assert len(topics) > 1_000
     assert re.search(r"Received SUBSCRIBE from megawatch-demo-", log)
     assert re.search(r"Received PUBACK from megawatch-demo-", log)
 

@@ -32,6 +32,8 @@ TURN_MS = 100
 CALM_KW, BUSY_KW, LIMIT_MW = 40.0, 60.0, 5.0
 """A tenant of 100 racks draws 4 MW, or 6 MW of 5 MW while an episode lasts."""
 EPISODE_S = 5
+CALM_TURNS = 25
+"""How many turns are calm at the end: a publisher that stops at once resolves no alarm."""
 SEED = 20_261_123
 
 SITE = """
@@ -89,10 +91,10 @@ class Hall:
             self.publisher.publish(topic, json.dumps(body).encode(), retain=True)
 
     def live(self) -> None:
-        """Publish until told to stop, and let no episode be cut short."""
+        """Publish until told to stop; let no episode be cut short, and be calm after it for some seconds."""
         start_ms = time.time_ns() // 1_000_000  # noqa: TID251 - a publisher has a clock of its own
         turn = 0
-        while not self.stop.is_set() or self._busy(turn) is not None:
+        while not self.stop.is_set() or any(self._busy(turn - i) is not None for i in range(CALM_TURNS)):
             at_ms = start_ms + turn * TURN_MS
             busy = self._busy(turn)
             if busy is not None and self._busy(turn - 1) != busy:

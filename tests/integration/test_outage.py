@@ -20,7 +20,7 @@ from tests.monitoring import Watch, journalled, receiving, watching
 from tests.publishing import Publisher
 from tests.servers import influxd, victoria
 from tests.servers.brokers import Mosquitto
-from tests.servers.victoria import Server, free_port
+from tests.servers.process import Server, free_port
 
 AWAY_S = 60
 RACKS = ("r1", "r2")
@@ -105,7 +105,11 @@ class RealDatabase:
 
 @dataclass(slots=True)
 class OrderRecorder:
-    """A database that keeps what it is given in the order in which it is given."""
+    """A database that keeps what it is given in the order in which it is given.
+
+    A line that is written again, because it went away before it answered, takes the place of the same line,
+    as in any database of time series.
+    """
 
     port: int = field(default_factory=free_port)
     arrived: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
@@ -134,7 +138,9 @@ class OrderRecorder:
                 line = parse(text)
                 value = line.fields["value"]
                 assert isinstance(value, float)
-                self.arrived[dict(line.tags)["asset"]].append((line.time, value))
+                arrived = self.arrived[dict(line.tags)["asset"]]
+                if (line.time, value) not in arrived:
+                    arrived.append((line.time, value))
         return web.Response(status=204)
 
 

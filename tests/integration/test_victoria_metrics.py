@@ -93,7 +93,7 @@ def test_every_reading_comes_back(metrics: Server) -> None:
     coolant = "area=Secondary.Supply,asset=c1,point=CDU/LiquidTemperature/c.1,quantity=coolant.supply"
     expected = {((rack, coolant)[number], at_ms): [value] for number, at_ms, value in rows}
     assert samples(metrics, "reading_value") == expected
-    assert samples(metrics, "reading_received_lag_ms") == {place: [5] for place in expected}
+    assert samples(metrics, "reading_quality") == {}
 
 
 def test_the_recording_comes_back(metrics: Server) -> None:

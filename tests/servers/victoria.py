@@ -13,8 +13,6 @@ from urllib.parse import urlencode
 
 from tests.servers.process import Server, find, free_port, running
 
-__all__ = ["PROGRAM", "Server", "export", "free_port", "victoria"]
-
 PROGRAM: Final = find("victoria-metrics")
 """Where the program is; None where it is not."""
 _ASKED: Final = count()

@@ -26,10 +26,9 @@ from rules.draw import Draw
 from rules.engine import Engine
 from rules.knowledge import Timing
 from simulators.bus import Publication, metadata_message
-from simulators.plant import RATING_KW, Plant, Shape
-from simulators.publish import HEARTBEAT_S
 from store.entries import Mark, MarkKind
 from tests.builders import T0_MS
+from tests.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape
 from tests.unit.collector.hearing import Hearing
 from tests.unit.rules.halls import BUS, KW, Tape, a_site, a_tenant, a_version, an_engine
 
@@ -187,7 +186,7 @@ def sums(powers: Sequence[int], holders: Sequence[int]) -> list[int]:
 # A DSX bus: publishes on change, a gateway for each row --------------------------------
 
 
-def said(plant: Plant, course: Course, second: int, at_ms: int) -> Iterator[tuple[str, list[Publication]]]:
+def said(plant: Hall, course: Course, second: int, at_ms: int) -> Iterator[tuple[str, list[Publication]]]:
     """Yield what the gateway of each row says in a second, where it says anything."""
     broken = {spell.what for spell in course.racks if spell.is_on(second)}
     for row in ROWS:
@@ -199,7 +198,7 @@ def said(plant: Plant, course: Course, second: int, at_ms: int) -> Iterator[tupl
         yield row, [_told(plant, course, item, broken) for item in publications]
 
 
-def _told(plant: Plant, course: Course, said_now: Publication, broken: set[str]) -> Publication:
+def _told(plant: Hall, course: Course, said_now: Publication, broken: set[str]) -> Publication:
     """Return what a gateway says of a point, whose meter may be out of order."""
     place = next((i for i, p in enumerate(plant._points) if p.power.value_topic == said_now.topic), None)
     if place is None or plant.racks[place] not in broken:
@@ -241,7 +240,7 @@ def exact(draw: Draw, truth: Sequence[int]) -> bool:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_truth_is_within_the_bounds_of_a_dsx_bus(seed: int) -> None:
     """Silent gateways, meters out of order and cut connections widen the bounds, and never past the truth."""
-    plant = Plant(Shape(ROWS, RACKS), seed)
+    plant = Hall(Shape(ROWS, RACKS), seed)
     course = Course.of(seed, plant.racks)
     site = a_hall(course, plant.racks)
     watched = Watched(Hearing(site), an_engine(site, timing=DSX, tick_ms=TICK_MS, lateness_ms=LATENESS_MS))
@@ -276,7 +275,7 @@ def test_the_truth_is_within_the_bounds_of_a_dsx_bus(seed: int) -> None:
 # Rack documents: periodic, each rack by itself ------------------------------------------
 
 
-def readings(plant: Plant, course: Course, load: Load) -> Iterator[tuple[int, int, int, bool]]:
+def readings(plant: Hall, course: Course, load: Load) -> Iterator[tuple[int, int, int, bool]]:
     """Yield every reading: when [ms], of which rack, how much [mW], and whether it is said.
 
     Each rack has a moment of its own in every second, at which it is read and its power changes.
@@ -294,7 +293,7 @@ def readings(plant: Plant, course: Course, load: Load) -> Iterator[tuple[int, in
 @pytest.mark.parametrize("seed", SEEDS[:20])
 def test_the_truth_is_within_the_bounds_of_rack_documents(seed: int) -> None:
     """Racks that fall silent one by one, for one document or many, widen the bounds, never past the truth."""
-    plant = Plant(Shape(ROWS, RACKS), seed)
+    plant = Hall(Shape(ROWS, RACKS), seed)
     course = Course.of(seed, plant.racks)
     course.boundary = Boundary.RACK_INPUT
     site = a_hall(course, plant.racks)

@@ -44,15 +44,15 @@ def a_meaner() -> Meaner:
 
 
 def last_said(tables: list[Means]) -> dict[tuple[int, int, int], tuple[float, float]]:
-    """Return mean and coverage by step, point and start, as they were said last."""
-    return {
+    """Return mean and coverage by step, point and start, as they were said last; where anything stood."""
+    found = {
         (means.step_ms, int(point), int(start)): (float(mean), float(coverage))
         for means in tables
         for point, start, mean, coverage in zip(
             means.point, means.start_ms, means.mean, means.coverage, strict=True
         )
-        if coverage > 0
     }
+    return {place: figures for place, figures in found.items() if figures[1] > 0}
 
 
 def taken(meaner: Meaner, batches: list[Batch]) -> list[Means]:
@@ -62,7 +62,7 @@ def taken(meaner: Meaner, batches: list[Batch]) -> list[Means]:
     return found + meaner.take(Batch.empty())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(rows, max_size=40), st.lists(st.integers(0, 40), max_size=6))
 def test_chunks_make_no_difference(drawn: list[tuple[int, int, float, Quality]], cuts: list[int]) -> None:
     """Wherever readings are cut, each step's mean and coverage are exact, for both lengths of steps."""

@@ -89,6 +89,54 @@ def test_a_scope_covers_whole_levels() -> None:
     assert streams(describing(*racks(), heartbeat("client-A", scope="row"))) == dict.fromkeys(PATHS, COMMON)
 
 
+@pytest.mark.parametrize("comes_first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("scope", ["rowA", "BMS/v1/+/Value/Rack/+/rowA/+", "BMS/#"])
+def test_a_scope_covers_only_what_its_own_publisher_says(scope: str, *, comes_first: bool) -> None:
+    """What an integration says of a rack in the row is no sign that the row's own client lives."""
+    beat = heartbeat("client-A", scope=scope)
+    agent = [
+        metadata(
+            path,
+            point_type="RackLiquidFlow",
+            engUnit="LPM",
+            rackLocationId=path.replace("/", "."),
+            integration="AGENT",
+        )
+        for path in PATHS[:2]
+    ]
+
+    hearing = describing(beat, *racks(), *agent) if comes_first else describing(*agent, *racks(), beat)
+
+    flows = {k.point.stream for k in hearing.known.values() if k.point.point_type == "RackLiquidFlow"}
+    assert flows == {"bus:AGENT"}
+    assert {found for path, found in streams(hearing).items() if path.startswith("rowA")} == {OWN}
+    again = hearing.again()
+    again.hear()
+    assert {known.point.key: known.point.stream for known in again.known.values()} == {
+        known.point.key: known.point.stream for known in hearing.known.values()
+    }
+
+
+def test_a_point_that_another_publishes_from_now_on_leaves_the_scope() -> None:
+    """Where the metadata come to name an integration, its values are of that integration's stream."""
+    hearing = describing(*racks(), heartbeat("client-A", scope="rowA"))
+
+    hearing.hear(metadata("rowA/r0", rackLocationId="rowA.r0", integration="AGENT"))
+
+    assert streams(hearing) == expected() | {"rowA/r0": "bus:AGENT"}
+
+
+def test_an_integration_s_scope_covers_its_own_values() -> None:
+    """An integration with a heartbeat for a part of what it says answers for that part."""
+    hearing = describing(
+        heartbeat("AGENT", integration="AGENT", scope="rowA"),
+        metadata("rowA/r0", rackLocationId="rowA.r0", integration="AGENT"),
+        metadata("rowA/r1", rackLocationId="rowA.r1"),
+    )
+
+    assert streams(hearing) == {"rowA/r0": "bus:AGENT:AGENT", "rowA/r1": COMMON}
+
+
 def test_a_scope_that_changes_lets_go_of_what_it_covered() -> None:
     """A heartbeat that covers another row now beats for the first row no more."""
     hearing = describing(*racks(), heartbeat("client-A", scope="rowA"))

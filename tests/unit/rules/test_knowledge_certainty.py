@@ -2,80 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
-from facility.points import Cadence
-from facility.readings import Flag, Quality
-from rules.knowledge import Knowledge, Timing
-from rules.streams import LEARNT, SEASON_MS
-from store.entries import Known
+from facility.readings import Flag
+from rules.habit import LEARNT
+from rules.streams import SEASON_MS
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,
-    EVERY_SECOND,
-    KW,
-    Tape,
-    an_engine,
-    at_once,
-    known_heartbeat,
-    known_rack,
-    known_racks_of,
-    one_tenant,
-    play,
 )
-
-LATENESS_MS = 200
-JITTERY = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
-STREAM = f"{BUS}:g1"
-
-
-def knowing(*known: Known, timing: Timing = EVERY_SECOND) -> Knowledge:
-    """Return what knows of points, and has heard nothing of them."""
-    knowledge = Knowledge({BUS: timing}, LATENESS_MS)
-    for entry in known:
-        knowledge.add(entry.id, entry.point)
-    return knowledge
-
-
-def on_change(racks: int = 1) -> Knowledge:
-    """Return what knows of racks whose gateway publishes on change, and of its heartbeat."""
-    points = [known_rack(i, f"r{i}", stream=STREAM, cadence=Cadence.ON_CHANGE) for i in range(racks)]
-    return knowing(*points, known_heartbeat(racks, STREAM))
-
-
-def periodic() -> Knowledge:
-    """Return what knows of one rack that says something every second."""
-    return knowing(known_rack(0, "r0"), timing=JITTERY)
-
-
-def says(
-    knowledge: Knowledge,
-    seconds: Iterable[float],
-    *powers_kw: float | None,
-    late_ms: int = 5,
-    flags: Flag = Flag.NONE,
-    quality: Quality = Quality.GOOD,
-) -> None:
-    """Let every point say something at seconds after `T0_MS`; None for one that does not."""
-    for second in seconds:
-        at_ms = T0_MS + round(second * 1_000)
-        batch = at_once(powers_kw, at_ms, received_ms=at_ms + late_ms, flags=flags, quality=quality)
-        # The monitor looks at what it knows between any two messages.
-        knowledge.at(at_ms - 1)
-        knowledge.hear(batch)
-
-
-def is_certain(knowledge: Knowledge, second: float, point: int = 0) -> bool:
-    """Tell whether a point's value is the power at a second."""
-    return bool(knowledge.at(T0_MS + round(second * 1_000)).is_certain[point])
-
-
-def is_fresh(knowledge: Knowledge, second: float, point: int = 0) -> bool:
-    """Tell whether a point counts as heard at a second."""
-    return bool(knowledge.at(T0_MS + round(second * 1_000)).is_fresh[point])
-
+from tests.unit.rules.knowing import is_certain, is_fresh, on_change, periodic, says
 
 # Sources that publish on change ---------------------------------------------------------
 
@@ -126,6 +62,40 @@ def test_a_publisher_whose_rhythm_is_not_known_is_believed_until_its_heartbeat_i
 
     assert is_certain(knowledge, LEARNT + 5)
     assert not is_certain(knowledge, LEARNT + 30)
+
+
+def test_who_speaks_seldom_is_not_missed_after_a_second() -> None:
+    """When its stream falls silent, a point is in doubt once that is longer than it usually says nothing."""
+    knowledge = on_change(2)
+    for second in range(66):
+        says(knowledge, [second], 50 if second % 3 == 0 else None, 60, 1)
+
+    assert is_certain(knowledge, 66, point=0)
+    assert not is_certain(knowledge, 66, point=1)
+    assert is_certain(knowledge, 67.999, point=0)
+    assert not is_certain(knowledge, 68, point=0)
+
+
+def test_a_point_that_has_said_nothing_for_long_is_believed_while_its_publisher_lives() -> None:
+    """A rack that draws the same for a minute is no rack that should have spoken in the last second."""
+    knowledge = on_change(2)
+    says(knowledge, [0], 50, 60, 1)
+    says(knowledge, range(1, 60), None, 60, 1)
+
+    assert not is_certain(knowledge, 60, point=1)
+    assert is_certain(knowledge, 64, point=0)
+    assert not is_certain(knowledge, 64.001, point=0)
+
+
+def test_an_outage_is_no_habit_of_a_point_either() -> None:
+    """What a point did not say while its whole stream was silent says nothing of how often it speaks."""
+    knowledge = on_change(2)
+    for second in [*range(30), *range(50, 60)]:
+        says(knowledge, [second], 50 if second % 3 == 0 else None, 60, 1)
+
+    # It last spoke at 57, its stream at 59.
+    assert is_certain(knowledge, 61.999, point=0)
+    assert not is_certain(knowledge, 62, point=0)
 
 
 def test_an_outage_is_no_habit() -> None:
@@ -262,74 +232,3 @@ def test_lateness_is_forgotten_after_two_seasons() -> None:
     says(knowledge, range(2, end_s), 50)
 
     assert not is_certain(knowledge, end_s)
-
-
-# Doubt ----------------------------------------------------------------------------------
-
-
-def test_a_refused_value_counts_at_every_tick_that_could_have_used_it() -> None:
-    """Nobody knows what it was of: at the tick that waited for it, the last value is not the power."""
-    site = one_tenant(1_000, racks=1)
-    engine, tape = an_engine(site, lateness_ms=LATENESS_MS), Tape()
-    tape.put(T0_MS - 1_000, known_racks_of(site))
-    tape.connect(T0_MS - 1_000)
-    tape.second(0, 50)
-    came_ms = T0_MS + 1_000 + LATENESS_MS - 10
-    refused = at_once([float("nan")], came_ms, quality=Quality.REFUSED)
-    tape.put(came_ms, refused)
-
-    play(engine, tape.entries, until_ms=T0_MS + 1_000 + LATENESS_MS)
-
-    assert engine.tick_ms == T0_MS + 1_000
-    assert engine.draw is not None
-    assert (engine.draw.low[0], engine.draw.high[0]) == (0, 100 * KW)
-
-
-def test_a_value_that_came_before_a_refused_one_takes_no_doubt_away() -> None:
-    """What was refused was newer, whatever the source time of the good value."""
-    knowledge = periodic()
-    says(knowledge, range(5), 50)
-    refused = at_once([float("nan")], T0_MS + 5_100, quality=Quality.REFUSED)
-    earlier = at_once([51], T0_MS + 5_000, received_ms=T0_MS + 5_050)
-    later = at_once([52], T0_MS + 5_050, received_ms=T0_MS + 5_150)
-
-    knowledge.hear(refused)
-    knowledge.hear(earlier)
-    assert not is_certain(knowledge, 5.2)
-    knowledge.hear(later)
-    assert is_certain(knowledge, 5.2)
-
-
-@pytest.mark.parametrize(
-    ("quality", "said_kw", "best_kw"),
-    [
-        pytest.param(Quality.SOURCE_DOUBTS, 95, 50, id="doubted by its source"),
-        pytest.param(Quality.IMPLAUSIBLE, 300, 50, id="more than is credible"),
-        pytest.param(Quality.NO_VALUE, float("nan"), 50, id="no value"),
-        pytest.param(Quality.GOOD, 95, 95, id="good"),
-    ],
-)
-def test_the_best_estimate_is_the_last_value_to_be_trusted(
-    quality: Quality, said_kw: float, best_kw: float
-) -> None:
-    """A value that is not to be trusted takes the last one's certainty away, and not its place."""
-    knowledge = periodic()
-    says(knowledge, [0], 50)
-    says(knowledge, [1], said_kw, quality=quality)
-
-    known = knowledge.at(T0_MS + 1_500)
-
-    assert known.power[0] == best_kw * KW
-    assert bool(known.is_certain[0]) is (quality is Quality.GOOD)
-    assert bool(known.beyond_rating[0]) is (quality is Quality.IMPLAUSIBLE)
-
-
-def test_a_rating_that_was_disproved_is_doubted_until_a_value_fits_it() -> None:
-    """No value, or a doubtful one, after one beyond the rating gives the rating no credit back."""
-    knowledge = periodic()
-    says(knowledge, [0], 300, quality=Quality.IMPLAUSIBLE)
-    says(knowledge, [1], float("nan"), quality=Quality.NO_VALUE)
-
-    assert knowledge.at(T0_MS + 1_500).beyond_rating[0]
-    says(knowledge, [2], 90)
-    assert not knowledge.at(T0_MS + 2_500).beyond_rating[0]

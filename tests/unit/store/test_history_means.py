@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from facility.instants import HOUR_MS, MINUTE_MS
+from facility.points import Cadence
 from facility.readings import Quality
+from facility.sitetables import BrokerTable
 from store.history import ParquetHistory
-from store.means import QUARTER_MS
+from store.means import QUARTER_MS, holds
 from store.sealing import ParquetSink
-from tests.builders import T0_MS, a_batch
+from tests.builders import T0_MS, a_batch, a_point
 from tests.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, read, rows_in, rows_of, seal
 
 
@@ -133,3 +135,16 @@ def test_dropped_hours_leave_their_means_and_draws(site: Site) -> None:
     assert means.coverage is not None
     assert means.coverage.tolist() == [1.0, 1.0, 1.0]
     assert len(read(site.folder, lambda history: history.draw("acme", "best", *ALL)).value) == 1
+
+
+def test_how_long_a_value_stands_follows_the_broker() -> None:
+    """A slow bus has long silences that are no gaps; what no broker is known of has the usual ones."""
+    broker = BrokerTable.model_validate(
+        {"url": "mqtt://127.0.0.1", "name": "slow", "repeat_s": 600, "period_s": 10}
+    )
+    hold = holds([broker])
+
+    assert hold(a_point(stream="slow:PUB")) == 660_000
+    assert hold(a_point(stream="slow:x", cadence=Cadence.PERIODIC)) == 30_000
+    assert hold(a_point(stream="bus:PUB")) == HOLD_MS
+    assert hold(a_point(stream="bus:x", cadence=Cadence.PERIODIC)) == 5_000

@@ -11,7 +11,8 @@ from facility.readings import DEAD_LETTER_BYTES, Flag, Quality, Reason
 from store.entries import Mark
 from store.intake import Intake
 from store.journal import WARM_MS, Journal
-from store.journalfile import Account, JournalFollower, JournalReader
+from store.journalfile import Account, JournalReader
+from store.journalfollower import JournalFollower
 from tests.builders import T0_MS, a_batch, known_racks
 from tests.unit.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
 

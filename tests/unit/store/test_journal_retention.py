@@ -11,7 +11,8 @@ import store.journalwrite
 from facility.errors import StoreUnavailable
 from store.intake import Intake
 from store.journal import Journal
-from store.journalfile import JournalFollower, JournalReader
+from store.journalfile import JournalReader
+from store.journalfollower import JournalFollower
 from tests.builders import T0_MS, known_racks
 from tests.unit.store.journals import a_mark, everything, noisy, refusal, rows_of
 

@@ -14,9 +14,9 @@ from msgspec import structs
 from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality
-from store.lineprotocol import Encoder, Kept
+from store.lineprotocol import LATE_MS, Encoder, Kept
 from store.means import QUARTER_MS, Means
-from store.series import Health
+from store.series import DrawMean, Health
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import parse
 from tests.lines import A_DRAW, AN_ALARM, CDU, COOLANT, FED, RACK, a_chunk, an_event, encoded, lines_of, texts
@@ -31,8 +31,9 @@ from tests.lines import A_DRAW, AN_ALARM, CDU, COOLANT, FED, RACK, a_chunk, an_e
         (a_point(), 1e20, RACK, "1e20"),
         (FED, 1.5, RACK.replace(",point", ",feed=A,phase=L1,point"), "1.5"),
         (CDU, 31.25, COOLANT, "31.25"),
+        (replace(a_point(), is_setpoint=True), 31.25, f"{RACK},setpoint=yes", "31.25"),
     ],
-    ids=["rack", "whole", "minus-zero", "large", "feed-and-phase", "area"],
+    ids=["rack", "whole", "minus-zero", "large", "feed-and-phase", "area", "setpoint"],
 )
 def test_a_reading_is_one_line_with_sorted_tags_and_floats(
     point: Point, value: float, series: str, text: str
@@ -40,7 +41,7 @@ def test_a_reading_is_one_line_with_sorted_tags_and_floats(
     """A reading's line has its tags in order, only those that say something, and no integer."""
     lines = texts(a_chunk(a_batch([(0, T0_MS, value)]), [point]))
 
-    assert lines == [f"{series} value={text},quality=0,received_lag_ms=5 {T0_MS}"]
+    assert lines == [f"{series} value={text} {T0_MS}"]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,23 @@ def test_without_a_value_only_the_quality_is_written(value: float, quality: Qual
     batch = a_batch([(0, T0_MS, value)], quality=quality)
 
     assert texts(a_chunk(batch, [a_point()])) == [f"{RACK} quality={int(quality)} {T0_MS}"]
+
+
+@pytest.mark.parametrize(
+    ("quality", "lag_ms", "more"),
+    [
+        (Quality.GOOD, LATE_MS - 1, ""),
+        (Quality.GOOD, -LATE_MS, ""),
+        (Quality.GOOD, LATE_MS, f",received_lag_ms={LATE_MS}"),
+        (Quality.IMPLAUSIBLE, 5, ",quality=3"),
+        (Quality.SOURCE_DOUBTS, 90_000, ",quality=1,received_lag_ms=90000"),
+    ],
+)
+def test_what_is_not_as_usual_is_said(quality: Quality, lag_ms: int, more: str) -> None:
+    """A quality that is not good, and a reading that came late, are fields of their own."""
+    batch = a_batch([(0, T0_MS, 90.5)], quality=quality, received_after_ms=lag_ms)
+
+    assert texts(a_chunk(batch, [a_point()])) == [f"{RACK} value=90.5{more} {T0_MS}"]
 
 
 def test_readings_are_written_by_their_time() -> None:
@@ -164,18 +182,19 @@ def test_every_line_reads_back_as_the_reading(batch: Batch) -> None:
         tags = dict(line.tags)
         assert (line.measurement, tags["point"], tags["asset"]) == ("reading", point.key, point.asset)
         assert line.time == batch.source_ms[row]
-        assert line.fields["quality"] == batch.quality[row]
+        quality, lag_ms = batch.quality[row], batch.received_ms[row] - batch.source_ms[row]
+        assert line.fields.get("quality", 0) == quality
         has_value = np.isfinite(batch.value[row]) and batch.quality[row] not in (2, 4)
         assert ("value" in line.fields) == has_value
         if has_value:
             assert np.float64(line.fields["value"]).tobytes() == batch.value[row].tobytes()
-            assert line.fields["received_lag_ms"] == batch.received_ms[row] - batch.source_ms[row]
+        assert line.fields.get("received_lag_ms") == (lag_ms if lag_ms >= LATE_MS else None)
 
 
 def some_means(step_ms: int) -> Means:
     """Return means over two steps, of which nothing stood in the first."""
     start = T0_MS // step_ms * step_ms
-    whole, half = np.array([0.0, 3.0 * step_ms / 2]), np.array([0, step_ms // 2])
+    whole, half = np.array([0.0, 3.0 / 2]), np.array([0, step_ms // 2])
     return Means(
         step_ms,
         np.array([0, 0]),
@@ -194,7 +213,7 @@ def some_means(step_ms: int) -> Means:
     [(MINUTE_MS, Kept.MONTHS, "reading_1m"), (QUARTER_MS, Kept.YEARS, "reading_15m")],
 )
 def test_a_mean_says_how_much_of_its_step_it_is_of(step_ms: int, kept: Kept, name: str) -> None:
-    """Means of each length are kept for as long as their own, and a step without any has no line."""
+    """Means of each length are kept for as long as their own; a step of which nothing is left says that."""
     chunk = replace(a_chunk(points=[a_point()]), means=[some_means(step_ms)])
 
     lines = encoded(chunk).lines
@@ -203,7 +222,7 @@ def test_a_mean_says_how_much_of_its_step_it_is_of(step_ms: int, kept: Kept, nam
     start = T0_MS // step_ms * step_ms
     fields = "coverage=0.5,last=2.5,max=3.5,mean=3.0,min=2.5"
     assert {k: [line.decode() for line in of] for k, of in lines.items() if of} == {
-        kept: [f"{series} {fields} {start}"]
+        kept: [f"{series} coverage=0.0 {start - step_ms}", f"{series} {fields} {start}"]
     }
 
 
@@ -241,3 +260,17 @@ def test_the_pipeline_says_how_it_does() -> None:
         f"pipeline received=9.0,waiting=0.0 {T0_MS}",
         f"dead_letters,reason=bad-json count=2.0 {T0_MS}",
     ]
+
+
+def test_a_mean_of_a_draw_says_how_much_of_its_step_was_known() -> None:
+    """Means of draws are kept for as long as those of readings; what nobody could tell is not there."""
+    means = [
+        DrawMean(tenant="acme", step_ms=step, start_ms=T0_MS, known=0.5, most_mw=9.0, figures={"best": 8.5})
+        for step in (MINUTE_MS, QUARTER_MS)
+    ]
+
+    lines = encoded(replace(a_chunk(), draw_means=means)).lines
+
+    text = f"tenant=acme best_mw=8.5,known=0.5,most_mw=9.0 {T0_MS}"
+    assert [line.decode() for line in lines[Kept.MONTHS]] == [f"tenant_draw_1m,{text}"]
+    assert [line.decode() for line in lines[Kept.YEARS]] == [f"tenant_draw_15m,{text}"]

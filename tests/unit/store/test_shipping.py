@@ -17,6 +17,7 @@ from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality, Reason, Rejection
 from store.base import Chunk
+from store.drawmeans import HOLD_MS
 from store.journalfile import JournalReader
 from store.meanfile import SAVE_MS
 from store.retry import StoreBusy
@@ -163,13 +164,32 @@ def test_means_do_not_care_for_restarts(site: Site, tmp_path_factory: pytest.Tem
     assert len(sink.means()) == 2 * (59 + 3)
 
 
+def test_means_of_draws_do_not_care_for_restarts(site: Site) -> None:
+    """Each tenant's minutes are whole though the writer is started anew, and gaps of the engine are seen."""
+    sink = ListSink()
+    for start in (0, 47, 95, 500):
+        ticks = range(start, start + 48)
+        site.draw([(HOUR + n * 1_000, [a_draw("acme", n * 10**9), a_draw("zeta", 10**9)]) for n in ticks])
+        asyncio.run(shipped(a_shipper(site, sink)))
+
+    means = [mean for chunk in sink.chunks for mean in chunk.draw_means if mean.step_ms == MINUTE_MS]
+    acme = {mean.start_ms: mean for mean in means if mean.tenant == "acme"}
+    first, second, last = (acme[HOUR + n * MINUTE_MS] for n in (0, 1, 2))
+    assert first.figures["best"] == pytest.approx(sum(range(60)) / 60)
+    assert second.figures["low"] == pytest.approx(sum(range(60, 120)) / 60 - 1e-9)
+    assert (first.known, second.known, second.most_mw) == (1.0, 1.0, 119.0)
+    assert last.known == pytest.approx((142 - 120 + HOLD_MS / 1_000) / 60)
+    assert (first.figures["limit"], first.figures["coverage"]) == (300.0, 0.25)
+    assert not {"high", "headroom"} & set(first.figures)
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])
 def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: bytes | None) -> None:
     """The minutes that were open then are made of what comes, and say so by their coverage."""
     sink = ListSink()
     site.append(minutes(0, 2))
     asyncio.run(shipped(a_shipper(site, sink)))
-    (path,) = site.folder.glob("means-*.npz")
+    path = site.folder / "means-list.npz"
     if damage is None:
         path.unlink()
     else:

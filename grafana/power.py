@@ -1,0 +1,188 @@
+"""The dashboard of the power chain: how loaded each meter is, phase by phase."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as build
+
+from grafana import style
+from grafana.frame import Choice, alarms_of, dashboard_of, to_meter
+from grafana.influxql import RANGE, RECENT, joined, last, matches, options, over_time
+from grafana.panels import Column, Influx, Panel, words
+from grafana.schema import MINUTE, READING, of
+from grafana.site import LOAD, LOAD_COLUMNS, LOADS
+
+_METER = matches("asset", "meter")
+METER = Choice(
+    name="meter",
+    label="Meter",
+    query=options("asset", READING, "\"quantity\" = 'current.limit'"),
+)
+
+_PHASES = last("amps", "current.phase", "asset", "phase")
+_DEVIATION = '(max("amps") - mean("amps")) / mean("amps") AS "unbalance"'
+UNBALANCE = joined(_DEVIATION, _PHASES)
+"""The largest deviation of a phase current upwards from the mean of the three, of every meter with phases."""
+UNBALANCES = joined(f'{_DEVIATION}, mean("amps") AS "mean"', _PHASES)
+"""The same with the mean."""
+
+
+def _line(select: str, quantity: str, *by: str, ref: str = "A", alias: str = "$col") -> Influx:
+    where = f"{of(quantity)} AND {_METER} AND {RANGE}"
+    return Influx(over_time(select, MINUTE, where, *by), ref, alias=alias)
+
+
+PANELS: Final = (
+    Panel(
+        id=1,
+        kind="stat",
+        title="Most loaded meter",
+        description="The highest phase current of any meter, as a share of that meter's limit.",
+        unit=style.SHARE,
+        decimals=1,
+        steps=style.LOAD,
+        queries=[Influx(f'SELECT max("load") AS "load" FROM ({LOAD}) WHERE {RECENT}', alias="$col")],
+        size=(6, 4),
+    ),
+    Panel(
+        id=2,
+        kind="stat",
+        title="Largest unbalance of currents",
+        description="The largest deviation of a phase current from the mean of its meter's three,"
+        " as a share of it.",
+        unit=style.SHARE,
+        decimals=1,
+        steps=style.UNBALANCE,
+        queries=[
+            Influx(f'SELECT max("unbalance") AS "unbalance" FROM ({UNBALANCE}) WHERE {RECENT}', alias="$col")
+        ],
+        size=(6, 4),
+    ),
+    Panel(
+        id=3,
+        kind="stat",
+        title="Frequency",
+        description="The lowest and the highest frequency that any meter shows.",
+        unit=style.HERTZ,
+        decimals=2,
+        queries=[
+            Influx(
+                'SELECT min("hz") AS "lowest", max("hz") AS "highest" FROM'
+                f" ({last('hz', 'frequency', 'asset')})"
+                f" WHERE {RECENT}",
+                alias="$col",
+            )
+        ],
+        size=(6, 4),
+    ),
+    Panel(
+        id=4,
+        kind="stat",
+        title="Voltage",
+        description="The lowest and the highest line-to-line voltage that any meter shows.",
+        unit=style.VOLT,
+        decimals=0,
+        queries=[
+            Influx(
+                'SELECT min("v") AS "lowest", max("v") AS "highest" FROM'
+                f" ({last('v', 'voltage.ll', 'asset')})"
+                f" WHERE {RECENT}",
+                alias="$col",
+            )
+        ],
+        size=(6, 4),
+    ),
+    Panel(
+        id=5,
+        kind="table",
+        title="Meters by load",
+        description="The highest phase current of every meter against its limit: the first is the"
+        " one whose breaker"
+        " would trip first.",
+        unit=style.AMPERE,
+        decimals=1,
+        sort="load",
+        hidden=["Time"],
+        columns=LOAD_COLUMNS,
+        queries=[Influx(LOADS, is_table=True)],
+        size=(14, 11),
+    ),
+    Panel(
+        id=6,
+        kind="table",
+        title="Unbalance of currents",
+        description="How far a phase current deviates from the mean of its meter's three, the"
+        " furthest first.",
+        unit=style.SHARE,
+        decimals=1,
+        sort="unbalance",
+        hidden=["Time"],
+        columns=[
+            words("asset", "Meter", to_meter()),
+            Column(name="unbalance", title="Unbalance", steps=style.UNBALANCE),
+            Column(name="mean", title="Mean of phases", unit=style.AMPERE),
+        ],
+        queries=[Influx(UNBALANCES, is_table=True)],
+        size=(10, 11),
+    ),
+    Panel(
+        id=7,
+        kind="timeseries",
+        title="Currents of the meter",
+        description="The highest current of each minute, by phase where there are phases, and the"
+        " meter's limit.",
+        unit=style.AMPERE,
+        low=0,
+        columns=[Column(name="limit", colour=style.VERMILION, more={"custom.lineWidth": 2})],
+        queries=[
+            _line('max("max")', "current.phase", "phase", alias="phase $tag_phase"),
+            _line('max("max") AS "highest"', "current", ref="B"),
+            _line('last("last") AS "limit"', "current.limit", ref="C"),
+        ],
+        size=(12, 9),
+    ),
+    Panel(
+        id=8,
+        kind="timeseries",
+        title="Power of the meter",
+        description="Active power, the mean and the highest of each minute.",
+        unit=style.KILOWATT,
+        columns=[Column(name="mean", colour=style.BLUE), Column(name="highest", colour=style.SKY)],
+        queries=[_line('mean("mean") AS "mean", max("max") AS "highest"', "meter.power.active")],
+        size=(12, 9),
+    ),
+    Panel(
+        id=9,
+        kind="timeseries",
+        title="Voltage of the meter",
+        description="Line-to-line voltage, the lowest and the highest of each minute.",
+        unit=style.VOLT,
+        columns=[Column(name="lowest", colour=style.BLUE), Column(name="highest", colour=style.SKY)],
+        queries=[_line('min("min") AS "lowest", max("max") AS "highest"', "voltage.ll")],
+        size=(12, 8),
+    ),
+    Panel(
+        id=10,
+        kind="timeseries",
+        title="How much of it was heard",
+        description="The share of each minute in which the meter's power was known.",
+        unit=style.SHARE,
+        low=0,
+        steps=style.COVERAGE,
+        queries=[_line('min("coverage") AS "coverage"', "meter.power.active")],
+        size=(12, 8),
+    ),
+)
+"""Its panels."""
+
+
+def dashboard() -> build.Dashboard:
+    """Return the dashboard."""
+    return dashboard_of(
+        "power",
+        "The power chain: load of every meter against its limit, phases, unbalance, voltage.",
+        PANELS,
+        choices=[METER],
+        annotations=[alarms_of(matches("subject", "meter"))],
+    )

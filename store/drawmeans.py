@@ -1,0 +1,114 @@
+"""Means of tenants' draws over minutes and quarter-hours, across restarts: what is looked at over months.
+
+A figure stands from its tick to the next one, and no longer than two ticks of a series that has one each
+second; one that nobody could tell stands for nothing. What a mean is, `store.means` says.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from facility.readings import Batch, Quality
+from store.base import FIGURES
+from store.meaner import Meaner
+from store.means import Means
+from store.series import DrawMean, TenantDraw
+
+AVERAGED: Final = ("low", "best", "high", "limit", "headroom", "coverage")
+"""The figures of which means are kept; demand and forecast are means already."""
+HOLD_MS: Final = 2_500
+"""How long a figure stands [ms]: two ticks of a second, and a half."""
+
+
+class DrawMeans:
+    """Makes means of draws as ticks come, in order.
+
+    Args:
+        path: Where what is known is kept; damaged or gone, it is done without.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tenants: list[str] = []
+        self._meaner = Meaner()
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:
+                self._meaner.restore(columns)
+                self._tenants = [str(tenant) for tenant in columns["tenants"]]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            self._meaner = Meaner()
+
+    def take(self, draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> list[DrawMean]:
+        """Take in draws by tick [ms]; return the means of steps that are over."""
+        points: list[int] = []
+        times: list[int] = []
+        values: list[float] = []
+        for at_ms, rows in draws:
+            for draw in rows:
+                first = self._number(draw.tenant) * len(AVERAGED)
+                points += range(first, first + len(AVERAGED))
+                times += [at_ms] * len(AVERAGED)
+                values += [_value(draw, name) for name in AVERAGED]
+        quality = np.where(np.isnan(np.array(values, np.float64)), Quality.NO_VALUE, Quality.GOOD)
+        batch = Batch.of([points, times, times, values, quality, np.zeros(len(values))])
+        return [mean for means in self._meaner.take(batch) for mean in self._by_tenant(means)]
+
+    def save(self) -> None:
+        """Keep what is known; where the disk refuses, what was kept before stays."""
+        draft = self._path.with_suffix(".draft")
+        with suppress(OSError):
+            with draft.open("wb") as file:
+                np.savez(file, allow_pickle=False, tenants=np.array(self._tenants), **self._meaner.state())
+            draft.replace(self._path)
+
+    def _number(self, tenant: str) -> int:
+        if tenant not in self._tenants:
+            self._tenants.append(tenant)
+            first = (len(self._tenants) - 1) * len(AVERAGED)
+            for number in range(first, first + len(AVERAGED)):
+                self._meaner.learn(number, HOLD_MS)
+        return self._tenants.index(tenant)
+
+    def _by_tenant(self, means: Means) -> list[DrawMean]:
+        """Return means by tenant and step; one of the best estimate is always among them."""
+        found: dict[tuple[int, int], dict[str, float]] = {}
+        shares: dict[tuple[int, int], tuple[float, float]] = {}
+        for number, start, mean, high, covered in zip(
+            means.point.tolist(),
+            means.start_ms.tolist(),
+            means.mean.tolist(),
+            means.high.tolist(),
+            means.coverage.tolist(),
+            strict=True,
+        ):
+            tenant, figure = divmod(number, len(AVERAGED))
+            if covered > 0:
+                found.setdefault((tenant, start), {})[AVERAGED[figure]] = mean
+            if AVERAGED[figure] == "best":
+                shares[tenant, start] = covered, high
+        return [
+            DrawMean(
+                tenant=self._tenants[tenant],
+                step_ms=means.step_ms,
+                start_ms=start,
+                known=shares[tenant, start][0],
+                most_mw=shares[tenant, start][1],
+                figures=figures,
+            )
+            for (tenant, start), figures in found.items()
+            if shares.get((tenant, start), (0.0, 0.0))[0] > 0
+        ]
+
+
+def _value(draw: TenantDraw, name: str) -> float:
+    figure = FIGURES[name]
+    parts = [getattr(draw, column) for column in figure.columns]
+    if None in parts:
+        return float("nan")
+    return float((parts[0] - sum(parts[1:])) / figure.per_unit)

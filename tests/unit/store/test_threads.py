@@ -1,0 +1,44 @@
+"""Work in a thread ends before its caller does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from store.threads import in_thread
+
+
+def test_it_gives_what_the_work_gives() -> None:
+    """A result, or what was raised."""
+    assert asyncio.run(in_thread(divmod, 7, 2)) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(in_thread(divmod, 7, 0))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_whoever_is_cancelled_waits_for_the_work(times: int) -> None:
+    """However often it is cancelled: what the work uses may be closed right after."""
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert may_end.wait(10)
+        ended.set()
+        raise ValueError("nobody waits for this")
+
+    async def story() -> None:
+        task = asyncio.create_task(in_thread(work))
+        while not begun.is_set():  # noqa: ASYNC110 - set by a thread
+            await asyncio.sleep(0)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended.is_set()
+
+    asyncio.run(story())
