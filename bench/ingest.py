@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.frame import Figure
-from simulators.bus import Tag, metadata_message, meter_tag, rack_tag, value_message
+from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, value_message
 from tests.publishing import Publisher
 from tests.servers.brokers import Mosquitto
 from tests.servers.process import find

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Final
 
-from simulators.bus import Tag, metadata_message, rack_tag, value_message
+from simulators.wire.bus import Tag, metadata_message, rack_tag, value_message
 from tests.publishing import Publisher
 
 RACKS: Final = 5_000

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.frame import Figure, quantile
-from simulators.bus import heartbeat_tag, metadata_message, rack_tag, value_message
+from simulators.wire.bus import heartbeat_tag, metadata_message, rack_tag, value_message
 from tests.monitoring import Receiver, Watch, receiving, watching
 from tests.publishing import Publisher
 from tests.servers.brokers import Mosquitto

@@ -18,15 +18,15 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.frame import Figure
 from facility.sitefile import read_site
-from simulators.bus import payloads
-from simulators.frames import MQTT_5, Framer
-from simulators.instruments import RECORDED
+from simulators.meters.instruments import RECORDED
 from simulators.model.jobs import Inference, Storage, Training
 from simulators.model.layouts import Shape, site_text
-from simulators.publishfast import Options, Publisher, address_of
-from simulators.rows import Rows
+from simulators.publish.publisher import Options, Publisher, address_of
 from simulators.run import Simulation
-from simulators.scenario import Scenario
+from simulators.scenario.scenario import Scenario
+from simulators.wire.bus import payloads
+from simulators.wire.frames import MQTT_5, Framer
+from simulators.wire.rows import Rows
 from tests.servers.brokers import Mosquitto
 
 SIZES: Final = (48, 500, 2_270)

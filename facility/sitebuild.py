@@ -107,6 +107,14 @@ class Builder:
             if broker.ca_file is not None and broker.url.startswith("mqtt:"):
                 self.notes.fault(f"{path}.url", "mqtts:// beside ca_file", f"'{broker.url}'")
 
+    def check_feed(self, brokers: list[Located[BrokerTable]], *, is_read: bool) -> None:
+        """Check that a feed is read, and that nothing else is: one source numbers the points of a site."""
+        if not is_read:
+            self.notes.warnings.append("[influxdb] is not read: say so with source = 'influxdb' in [rules]")
+        elif brokers:
+            expected = "no broker beside rules.source = 'influxdb', under which every judgement waits"
+            self.notes.fault(brokers[0].path, expected, f"'{brokers[0].table.url}'")
+
     def check_routes(self, routes: list[Located[RouteTable]], tenants: list[Located[TenantTable]]) -> None:
         """Check that each route leads somewhere and is about tenants that there are."""
         known = [located.table.id for located in tenants]

@@ -16,12 +16,15 @@ from facility.errors import Fault, SiteFileError
 from facility.names import nearest
 from facility.site import Site
 from facility.sitebuild import Builder
+from facility.sitefeed import patient, read_feed
 from facility.sitenotes import Located
 from facility.sitetables import (
     AssetTable,
     BrokerTable,
     EngineTable,
+    FeedTable,
     MetricsTable,
+    Pace,
     RackTable,
     RouteTable,
     SiteTable,
@@ -34,7 +37,11 @@ from facility.tablereading import read_table, show
 MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
-_TABLES: Final = ("site", "store", "engine", "metrics", "broker", "rack", "asset", "tenant", "route", "rules")
+_TABLES: Final = (
+    "site", "store", "engine", "metrics", "broker", "influxdb", "rack", "asset", "tenant", "route", "rules",
+)  # fmt: skip
+SOURCE: Final = "source"
+"""The key of `[rules]` that is no rule: what the rules judge."""
 
 _TableType = TypeVar("_TableType", bound=Table)
 
@@ -46,8 +53,9 @@ class SiteFile:
     Attributes:
         site: The site itself.
         brokers: The buses to listen to.
+        feed: An InfluxDB that somebody else fills and that is read, None where none is.
         store: Where readings are kept.
-        engine: The rhythm of judging.
+        engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
         routes: Which notifications go where.
         rules: Parameters of rules, as written, by the rule's name; checked against the rules at the rim.
@@ -62,6 +70,12 @@ class SiteFile:
     routes: tuple[RouteTable, ...]
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    feed: FeedTable | None = None
+
+    @property
+    def sources(self) -> tuple[Pace, ...]:
+        """Everything that readings come from: the brokers, and the feed where there is one."""
+        return self.brokers if self.feed is None else (*self.brokers, self.feed)
 
 
 def read_site(text: str, source: str = "site.toml") -> SiteFile:
@@ -86,21 +100,26 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     tenants = _array(document, "tenant", TenantTable, faults)
     routes = _array(document, "route", RouteTable, faults)
     rules = _rules(document.get("rules", {}), faults)
+    is_fed = _is_fed(document.get("rules", {}), faults)
+    feed = read_feed(document.get("influxdb"), faults, is_wanted=is_fed)
     builder = Builder(faults)
     site = builder.build(table, racks=racks, assets=assets, tenants=tenants)
     builder.check_brokers(brokers)
     builder.check_routes(routes, tenants)
+    if feed is not None:
+        builder.check_feed(brokers, is_read=is_fed)
     if faults or site is None or store is None or engine is None or metrics is None:
         raise SiteFileError(source, tuple(faults))
     return SiteFile(
         site=site,
         brokers=tuple(located.table for located in brokers),
         store=store,
-        engine=engine,
+        engine=engine if feed is None or not is_fed else patient(engine, feed),
         metrics=metrics,
         routes=tuple(located.table for located in routes),
         rules=rules,
         warnings=tuple(builder.notes.warnings),
+        feed=feed if is_fed else None,
     )
 
 
@@ -150,6 +169,8 @@ def _rules(value: object, faults: list[Fault]) -> dict[str, dict[str, Any]]:
         return {}
     found: dict[str, dict[str, Any]] = {}
     for name, table in value.items():
+        if name == SOURCE:
+            continue
         path = f"rules.{show(name)[1:-1]}"
         if not isinstance(table, dict):
             faults.append(Fault(path=path, expected="a table of parameters", found=show(table)))
@@ -161,6 +182,16 @@ def _rules(value: object, faults: list[Fault]) -> dict[str, dict[str, Any]]:
             if isinstance(entry, (dict, list))
         ]
     return found
+
+
+def _is_fed(rules: object, faults: list[Fault]) -> bool:
+    """Tell whether the rules judge what an InfluxDB holds that somebody else fills."""
+    source = rules.get(SOURCE, "journal") if isinstance(rules, dict) else "journal"
+    if source not in ("journal", "influxdb"):
+        hint = nearest(source, ("journal", "influxdb")) if isinstance(source, str) else ""
+        expected = "'journal' or 'influxdb'"
+        faults.append(Fault(path=f"rules.{SOURCE}", expected=expected, found=show(source), hint=hint))
+    return bool(source == "influxdb")
 
 
 def _plain(value: object) -> object:

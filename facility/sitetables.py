@@ -7,7 +7,7 @@ tables holds None where an entry could not be read, so that the others keep thei
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +40,35 @@ class Table(BaseModel):
     """A table of the site file: frozen, and with no keys but its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class Pace(Protocol):
+    """How often the points of a source are published: of a broker, or of an InfluxDB that others fill."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in pages and figures."""
+        ...
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often each publisher's heartbeat comes [s]."""
+        ...
+
+    @property
+    def repeat_s(self) -> float:
+        """How often an unchanged value is repeated [s]."""
+        ...
+
+    @property
+    def period_s(self) -> float:
+        """How often a periodic value comes [s]."""
+        ...
+
+    @property
+    def jitter_s(self) -> float | None:
+        """How much later than that it may come [s]; None for half of it."""
+        ...
 
 
 class SiteTable(Table):
@@ -98,6 +127,53 @@ class InfluxTable(Table):
     org: str = Field("", description="organisation")
     bucket: str = Field("megawatch", description="bucket")
     token_file: str | None = Field(None, description="file that holds a token that may write")
+
+
+class SeriesTable(Table):
+    """`[[influxdb.series]]`: which field of which measurement is which quantity, and of which asset."""
+
+    measurement: str = Field(description="the measurement")
+    field: str = Field(description="the field, which holds numbers")
+    tag: str = Field(description="the tag that says of which asset it is")
+    asset: str = Field(
+        "(.+)", description="the tag's whole value, a regular expression whose first group is the asset's id"
+    )
+    quantity: str = Field(description="the quantity, such as rack.power.active")
+    unit: str = Field(description="the unit in which the field is written")
+    kind: Name = Field("Rack", description="object type of the assets, such as Rack or PowerMeter")
+    power_feed: str = Field("", description="which of an asset's power feeds it is of, where it is of one")
+
+
+class FeedTable(Table):
+    """`[influxdb]`: an InfluxDB that somebody else fills, read where `rules.source` is "influxdb"."""
+
+    url: HttpAddress = Field(description="where InfluxDB is")
+    org: str = Field("", description="organisation")
+    bucket: str = Field(description="bucket, or database and policy of an InfluxDB 1")
+    token_file: str | None = Field(None, description="file that holds a token that may read")
+    name: Name = Field("influxdb", description="what this source is called in pages and figures")
+    poll_s: Annotated[Number, Field(ge=0.25, le=60)] = Field(1, description="how often it is asked [s]")
+    delay_s: Annotated[Number, Field(ge=0, le=300)] = Field(
+        11,
+        description="how much later than its time a line may be stored: the flush interval of whoever "
+        "stores it, and a second; every judgement waits for so long [s]",
+    )
+    period_s: Seconds = Field(1, description="how often each reading comes [s]")
+    jitter_s: Annotated[Number, Field(ge=0, le=86_400)] | None = Field(
+        None, description="how much later than that it may come, by default half of it [s]"
+    )
+    repeat_s: Seconds = Field(100, description="after how long without any line a measurement is dead [s]")
+    series: list[SeriesTable | None] = Field(default_factory=list, description="what is read from it")
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a heartbeat would come [s]; nothing in a database is one, so that of the DSX bus."""
+        return 10.0
+
+    @property
+    def lateness_ms(self) -> int:
+        """How long a judgement waits for readings on their way [ms]: the delay, and a poll."""
+        return round((self.delay_s + self.poll_s) * 1_000)
 
 
 class StoreTable(Table):

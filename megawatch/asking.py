@@ -194,7 +194,7 @@ def _history(folder: SiteFolder) -> Iterator[History]:
     """Open what was stored: in the database that the site file names, or in the data folder."""
     table = folder.file.store.influxdb
     opened = (
-        ParquetHistory(folder.data, holds(folder.file.brokers))
+        ParquetHistory(folder.data, holds(folder.file.sources))
         if table is None
         else InfluxHistory(table, folder.influx_token)
     )

@@ -28,9 +28,9 @@ from megawatch.playscenario import NotPublished, Play, begun_at, connected
 from megawatch.process import end, stop_signals
 from megawatch.sitefolder import open_site
 from megawatch.stage import Pager, Stage
-from simulators.publishfast import Publisher
-from simulators.scenario import Scenario
-from simulators.scenariofile import open_scenario
+from simulators.publish.publisher import Publisher
+from simulators.scenario.file import open_scenario
+from simulators.scenario.scenario import Scenario
 from store.ledger import LedgerReader
 
 SCENARIO: Final = "demo_minute"

@@ -9,7 +9,7 @@ from typing import Final
 
 from facility import dsx, rackdoc
 from facility.sitetables import BrokerTable
-from simulators.scenario import Scenario
+from simulators.scenario.scenario import Scenario
 
 _OWN: Final = frozenset({"broker", "route", "store", "metrics"})
 """Tables of a site file that are about the monitor's surroundings: a demo has its own."""

@@ -27,6 +27,7 @@ from facility.sitetables import BrokerTable
 from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
+from megawatch.feeder import Feeder, Link, make_feeder, query_of
 from megawatch.lock import locked
 from megawatch.part import ALL_PARTS, Part
 from megawatch.servicemanager import show_life
@@ -63,8 +64,9 @@ class Parts:
 
     Attributes:
         clock: The clock.
-        collectors: The collector of each broker.
-        sessions: The session with each broker.
+        collectors: The collector of each broker, and of the database that is read, where one is.
+        sessions: The session with each of them.
+        decoders: The decoder of each of them; a database needs none.
         journal: The journal, where this process writes it.
         ledger: The ledger.
         rules: Judging, where it runs here.
@@ -75,9 +77,9 @@ class Parts:
 
     clock: SteadyClock
     ledger: Ledger
-    collectors: list[Collector] = field(default_factory=list)
-    sessions: list[Session] = field(default_factory=list)
-    decoders: list[Decoder] = field(default_factory=list)
+    collectors: list[Collector | Feeder] = field(default_factory=list)
+    sessions: list[Session | Link] = field(default_factory=list)
+    decoders: list[Decoder | None] = field(default_factory=list)
     journal: Journal | None = None
     rules: RulesService | None = None
     outbox: Outbox | None = None
@@ -189,7 +191,10 @@ class Monitor:
         clock = SteadyClock(max(journal.head_stamp_ms if journal else 0, ledger.cursor()[1]))
         parts = Parts(clock=clock, ledger=ledger, journal=journal)
         if journal is not None:
-            self._build_collectors(parts, journal)
+            since_ms = self._since_ms(parts, journal)
+            self._build_collectors(parts, journal, since_ms)
+            if self.site.file.feed is not None:
+                self._build_feeder(stack, parts, journal, since_ms)
         source = journal if journal is not None else self._follow(stack)
         if Part.NOTIFIER in self._wanted:
             notifiers = self._notifiers(stack, parts.clock)
@@ -205,7 +210,7 @@ class Monitor:
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
-            hold = holds(self.site.file.brokers)
+            hold = holds(self.site.file.sources)
             sink = make_sink(self.site.file.store, data, self.site.influx_token, hold)
             stack.push_async_callback(sink.close)
             parts.shipper = Shipper(
@@ -226,7 +231,19 @@ class Monitor:
         stack.callback(follower.close)
         return follower
 
-    def _build_collectors(self, parts: Parts, journal: Journal) -> None:
+    def _since_ms(self, parts: Parts, journal: Journal) -> int:
+        """Return up to when the journal knows what happened before this start [ms], 0 for never."""
+        # What was judged and saved before is not judged anew with what the brokers have kept since.
+        judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
+        return max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
+
+    def _build_feeder(self, stack: AsyncExitStack, parts: Parts, journal: Journal, since_ms: int) -> None:
+        query = query_of(self.site)
+        stack.callback(query.close)
+        feeder = make_feeder(self.site, query, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
+        parts.collectors, parts.sessions, parts.decoders = [feeder], [feeder.link], [None]
+
+    def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
         waiting = journal.waiting()
         register = Register(journal.known())
         context = Context(
@@ -236,9 +253,6 @@ class Monitor:
             waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
         )
         metadata = journal.metadata()
-        # What was judged and saved before is not judged anew with what the brokers have kept since.
-        judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
-        since_ms = max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
         for broker in self.site.file.brokers:
             decoder: Decoder
             if broker.format == "dsx":
@@ -280,7 +294,7 @@ class Monitor:
         file = self.site.file
         engine = Engine(
             file.site,
-            {broker.name: timing(broker) for broker in file.brokers},
+            {source.name: timing(source) for source in file.sources},
             self.site.rules,
             tick_ms=file.engine.tick_ms,
             lateness_ms=file.engine.lateness_ms,

@@ -14,14 +14,14 @@ from typing import Final
 
 from collector.message import Message
 from facility.instants import SECOND_MS, to_iso
-from megawatch.rehearse import Alarm, Heard, Rehearsal, as_message
+from megawatch.rehearse import GATHER_MS, Alarm, Heard, Rehearsal, as_message
 from rules.base import Severity
 from rules.engine import Step
-from simulators.bus import payloads
 from simulators.model.wiring import wire
-from simulators.points import Equipment
 from simulators.run import Second, Simulation
-from simulators.scenario import Break, BreakKind, Expectation, Scenario
+from simulators.scenario.scenario import Break, BreakKind, Expectation, Scenario
+from simulators.wire.bus import payloads
+from simulators.wire.points import Equipment
 from store.entries import MarkKind
 
 TRANSIT_MS: Final = 5
@@ -52,6 +52,7 @@ def perform(
     *,
     equipment: Equipment | None = LEAN,
     tick_ms: int | None = None,
+    gather_ms: int = GATHER_MS,
     watch: Callable[[Second], None] | None = None,
     told: Callable[[Step], None] | None = None,
 ) -> Performed:
@@ -61,6 +62,7 @@ def perform(
         scenario: The scenario.
         equipment: What of the plant is on the bus; None for what is usual.
         tick_ms: Event time between two judgements, where not as the site file says [ms].
+        gather_ms: What arrives within this comes into one append, unless it is judged before [ms].
         watch: Is given every second of the plant as it passes.
         told: Is given every step of the engine.
     """
@@ -69,7 +71,7 @@ def perform(
     file = scenario.site
     if tick_ms is not None:
         file = replace(file, engine=file.engine.model_copy(update={"tick_ms": tick_ms}))
-    rehearsal = Rehearsal(file, begin_ms=scenario.begin_ms, told=told)
+    rehearsal = Rehearsal(file, begin_ms=scenario.begin_ms, told=told, gather_ms=gather_ms)
     performed = Performed(scenario, rehearsal.heard)
     audience = _Audience(scenario, rehearsal, performed)
     for second in simulation.seconds():

@@ -16,15 +16,16 @@ from facility.instants import SECOND_MS, Clock, midnight_ms, to_iso, to_ms
 from facility.sitefile import read_site
 from megawatch.brokeraddress import PORTS, split_login
 from megawatch.process import run_until_stopped
-from simulators.conditions import Conditions
 from simulators.model.wiring import wire
-from simulators.points import Equipment
-from simulators.publishfast import Change, Options, Publisher, address_of
-from simulators.publishlink import BrokerLost, BrokerRefused
-from simulators.publishpace import Pace, perform
+from simulators.publish.link import BrokerLost, BrokerRefused
+from simulators.publish.pace import Pace, perform
+from simulators.publish.publisher import Change, Options, Publisher, address_of
 from simulators.run import Second, Simulation
-from simulators.scenario import Scenario
-from simulators.truth import Truth
+from simulators.scenario.scenario import Scenario
+from simulators.truth.conditions import Conditions
+from simulators.truth.silences import silences
+from simulators.truth.truth import Truth
+from simulators.wire.points import Equipment
 
 _WHEN: Final = re.compile(
     r"(\bends = )?\b(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?)?"
@@ -133,7 +134,7 @@ class Play:
         if self._truth is not None and self._conditions is not None:
             names = ("published", "acknowledged", "undelivered")
             self._truth.close(
-                conditions=self._conditions.found,
+                conditions=[*self._conditions.found, *silences(self._scenario, self._simulation.catalogue)],
                 accounts=self._simulation.accounts,
                 published={name: getattr(played, name) for name in names},
             )

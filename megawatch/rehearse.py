@@ -116,7 +116,7 @@ class Rehearsal:
         broker: Through which of its brokers everything comes; the first where nothing is said.
         told: Is given every tick's step, for those who look at draws and bounds.
         begin_ms: When the monitor starts [ms].
-        gather_ms: What arrives within this comes into one append [ms].
+        gather_ms: What arrives within this comes into one append, unless it is judged before [ms].
 
     Attributes:
         heard: What it came to so far.
@@ -174,12 +174,26 @@ class Rehearsal:
             judges: Whether what is due is judged; not while the monitor is away.
         """
         start = 0
-        for end in _gathered(messages, self._gather_ms):
+        for end in self._gathered(messages):
             part = messages[start:end]
             start = end
             self._pass(max(self.now_ms, part[-1].received_ms), judges=judges)
             self._take(part)
         self._pass(until_ms, judges=judges)
+
+    def _gathered(self, messages: Sequence[Message]) -> Iterable[int]:
+        """Yield where each append ends: none is open while something is judged."""
+        if not messages:
+            return
+        tick_ms, phase_ms = self._file.engine.tick_ms, self._file.engine.lateness_ms
+        ends_ms = -1
+        for place, message in enumerate(messages):
+            if message.received_ms >= ends_ms:
+                if place:
+                    yield place
+                next_ms = message.received_ms + tick_ms - (message.received_ms - phase_ms) % tick_ms
+                ends_ms = min(message.received_ms + self._gather_ms, next_ms)
+        yield len(messages)
 
     def mark(self, kind: MarkKind, since_ms: int) -> None:
         """Note what happened to the connection.
@@ -304,18 +318,6 @@ def as_message(topic: str, payload: bytes, received_ms: int, *, qos: int, is_ret
     """
     flags = (Flag.RETAINED if is_retained else Flag.NONE) | (Flag.AT_MOST_ONCE if qos == 0 else Flag.NONE)
     return Message(topic, payload, received_ms, int(flags))
-
-
-def _gathered(messages: Sequence[Message], gather_ms: int) -> Iterable[int]:
-    """Yield where each append ends."""
-    if not messages:
-        return
-    begun_ms = messages[0].received_ms
-    for place, message in enumerate(messages):
-        if message.received_ms - begun_ms >= gather_ms:
-            yield place
-            begun_ms = message.received_ms
-    yield len(messages)
 
 
 def _by_name(rules: Sequence[Rule]) -> dict[str, Rule]:

@@ -15,11 +15,11 @@ from megawatch.clock import SteadyClock
 from megawatch.playscenario import play_scenario
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
-from simulators.publishfast import Change
-from simulators.publishpace import Pace
+from simulators.publish.pace import Pace
+from simulators.publish.publisher import Change
 from simulators.run import Second
-from simulators.scenario import Scenario
-from simulators.scenariofile import open_scenario
+from simulators.scenario.file import open_scenario
+from simulators.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,18 @@ class SiteFolder:
             OSError: Where the file can not be read.
         """
         influxdb = self.file.store.influxdb
-        if influxdb is None or influxdb.token_file is None:
-            return ""
-        return (self.path.parent / influxdb.token_file).read_text(encoding="utf-8").strip()
+        return "" if influxdb is None else self._token(influxdb.token_file)
+
+    def feed_token(self) -> str:
+        """Return the token of the InfluxDB that is read, as its file holds it now.
+
+        Raises:
+            OSError: Where the file can not be read.
+        """
+        return "" if self.file.feed is None else self._token(self.file.feed.token_file)
+
+    def _token(self, name: str | None) -> str:
+        return "" if name is None else (self.path.parent / name).read_text(encoding="utf-8").strip()
 
 
 def open_site(path: Path) -> SiteFolder:
@@ -100,6 +109,8 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
     wanted += [(f"route[{i}].to.secret_file", r.to.secret_file) for i, r in enumerate(file.routes)]
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
+    if file.feed is not None:
+        wanted.append(("influxdb.token_file", file.feed.token_file))
     return _read([(path, name) for path, name in wanted if name is not None], folder, faults)
 
 

@@ -12,10 +12,10 @@ from aiohttp import web
 from megawatch.monitor import Monitor
 from megawatch.playscenario import Play
 from rules.notify.webhook import sign
-from simulators.publishfast import Publisher
-from simulators.publishpace import Pace
+from simulators.publish.pace import Pace
+from simulators.publish.publisher import Publisher
 from simulators.run import Second
-from simulators.scenario import Scenario
+from simulators.scenario.scenario import Scenario
 from store.ledger import LedgerReader
 
 

@@ -162,7 +162,7 @@ class StatusWriter:
             "name": session.name,
             "state": session.health.state.value,
             "detail": session.health.detail,
-            "mqtt": "5" if session.health.version == 5 else "3.1.1",  # noqa: PLR2004 - MQTT 5
+            "mqtt": {4: "3.1.1", 5: "5"}.get(session.health.version, ""),
             "connections": session.health.connections,
             "stale_acknowledgements": session.health.stale,
             "dropped": session.health.dropped,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from facility.sitetables import BrokerTable
+from facility.sitetables import Pace
 from rules.knowledge import Timing
 
 
-def timing(broker: BrokerTable) -> Timing:
+def timing(broker: Pace) -> Timing:
     """Return when the points of a broker are published."""
     period_ms = round(broker.period_s * 1_000)
     jitter_ms = period_ms // 2 if broker.jitter_s is None else round(broker.jitter_s * 1_000)

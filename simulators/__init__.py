@@ -1,5 +1,6 @@
 """A data center that is not there, with the truth it knows; it meets the product only on the wire.
 
-`plant` knows what every rack draws, `script` what happens when, `bus` how the DSX bus says it, and `publish`
-says it to a broker. All but the last are pure: the same seed says the same.
+`scenario` says what happens, `model` what the plant does then, `meters` what is seen of it, `wire` how it is
+said; `publish` says it to a broker, and `truth` keeps what was so. `run` joins them. All but `publish` are
+pure, save that the record of the truth is written to a disk: the same seed says the same.
 """

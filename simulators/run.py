@@ -12,20 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from facility.instants import SECOND_MS
-from simulators.bus import Publication, publications
-from simulators.catalogue import catalogue
-from simulators.documents import DocumentSpeaker, document_catalogue
-from simulators.faults import Account
-from simulators.instruments import Instrument, instruments_of
-from simulators.meters import Meters
+from simulators.meters.instruments import Instrument, instruments_of
+from simulators.meters.meters import Meters
 from simulators.model.plant import Plant
 from simulators.model.state import State
 from simulators.model.wiring import Wiring, wire
-from simulators.points import Equipment
-from simulators.rows import Rows
-from simulators.scenario import Scenario
-from simulators.speech import BusSpeaker, Clocks, Speaker
-from simulators.wirefaults import chain_of
+from simulators.scenario.scenario import Scenario
+from simulators.wire.bus import Publication, publications
+from simulators.wire.catalogue import catalogue
+from simulators.wire.documents import DocumentSpeaker, document_catalogue
+from simulators.wire.faults import Account
+from simulators.wire.points import Equipment
+from simulators.wire.rows import Rows
+from simulators.wire.speech import BusSpeaker, Clocks, Speaker
+from simulators.wire.wirefaults import chain_of
 
 DOCUMENTS = "rack-documents"
 """The wire of a scenario that speaks in rack documents."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from facility.feedrule import FeedRule
 from facility.names import AssetId, is_name
 from facility.points import Asset, Cadence, Point
 from facility.quantities import QUANTITIES
-from facility.readings import Batch, Flag, Quality, Reason, Rejection
+from facility.readings import Batch, Flag, IntArray, Quality, Reason, Rejection
 from facility.units import find_unit
 from store.entries import Known
 from store.influxquery import InfluxQuery, Rows
@@ -25,56 +25,16 @@ from store.intake import Intake
 
 OVERLAP_MS: Final = 30_000
 """How far back is read again, for what was stored late [ms]: three times Telegraf's `flush_interval`."""
+AHEAD_MS: Final = 1_000
+"""A reading stamped this much later than it was read is marked [ms] (our choice)."""
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
+SPAN_MS: Final = 300_000
+"""How much of the past is read at once [ms]: 700,000 readings of 2,270 racks (our choice)."""
+MOST_LATE_MS: Final = 3_600_000
+"""What is stored later than this is not read, unless we were away ourselves [ms] (our choice)."""
+
 _NS: Final = 1_000_000
 _SPAN: Final = "time >= $from AND time < $to"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedRule:
-    """Which series are which points.
-
-    Attributes:
-        measurement: The measurement.
-        field: The field.
-        tag: The tag that says of which asset.
-        asset: What the tag's whole value looks like, a regular expression; its first group is the asset's id.
-        quantity: The quantity, by its name in `facility.quantities`.
-        unit: The unit in which the field is written.
-        kind: What the assets are.
-        power_feed: Of which power feed it is, "" where of none.
-    """
-
-    measurement: str
-    field: str
-    tag: str
-    quantity: str
-    unit: str
-    asset: str = "(.+)"
-    kind: str = "Rack"
-    power_feed: str = ""
-
-    def faults(self) -> list[str]:
-        """Return what is wrong with it, a sentence each."""
-        found = [
-            f"{name}: expected letters, digits, '_', '.', '/' and '-', found {text!r}"
-            for name, text in (("measurement", self.measurement), ("field", self.field), ("tag", self.tag))
-            if not _NAME.fullmatch(text)
-        ]
-        try:
-            if re.compile(self.asset).groups < 1:
-                found.append(f"asset: expected a group in brackets, found {self.asset!r}")
-        except re.error as error:
-            found.append(f"asset: expected a regular expression, found {self.asset!r}: {error}")
-        quantity, unit = QUANTITIES.get(self.quantity), find_unit(self.unit)
-        if quantity is None:
-            found.append(f"quantity: expected one that is known, found {self.quantity!r}")
-        elif unit is None or unit.dimension is not quantity.dimension:
-            found.append(
-                f"unit: expected one of {self.quantity}, such as {quantity.unit}, found {self.unit!r}"
-            )
-        return found
 
 
 class InfluxFeed:
@@ -85,15 +45,27 @@ class InfluxFeed:
         rules: Which series are which points.
         broker: What this source is called, as a broker would be.
         known: Every point that the journal knows, by its number; new ones are numbered after them.
+        since_ms: From when on it is to be read [ms]; None for what the first poll says.
+
+    Attributes:
+        newest_ms: When the newest reading so far was [ms]: where it goes on after a restart.
+        keep_ms: From when on it remembers what it read, besides what it reads again anyway [ms].
 
     Raises:
         ValueError: Where a rule is none.
     """
 
     def __init__(
-        self, query: InfluxQuery, rules: Sequence[FeedRule], broker: str, known: Mapping[int, Known]
+        self,
+        query: InfluxQuery,
+        rules: Sequence[FeedRule],
+        broker: str,
+        known: Mapping[int, Known],
+        since_ms: int | None = None,
     ) -> None:
-        faults = [fault for rule in rules for fault in rule.faults()]
+        faults = [
+            f"{name}: expected {wanted}, found {found}" for r in rules for name, wanted, found in r.faults()
+        ]
         if faults:
             raise ValueError("; ".join(faults))
         self._query = query
@@ -101,28 +73,60 @@ class InfluxFeed:
         self._broker = broker
         self._numbers = {one.point.key: number for number, one in known.items()}
         self._next = 1 + max(known, default=-1)
-        self._seen: dict[int, set[int]] = {}
+        self._seen: dict[int, IntArray] = {}
         self._refused: set[str] = set()
-        self._newest_ms: int | None = None
+        self._reach_ms = since_ms
+        self.newest_ms = since_ms
+        self.keep_ms: int | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more of the past to be read before what is new."""
+        return self._reach_ms is not None
 
     def poll(self, now_ms: int, back_ms: int) -> Intake:
-        """Return what was stored since the last time.
+        """Return what was stored since the last time; `SPAN_MS` of it at most while it is behind.
 
         Args:
             now_ms: The time [ms].
-            back_ms: How far back the first time reaches [ms].
+            back_ms: How far back the first time reaches, where nobody said since when [ms].
 
         Raises:
             StoreUnavailable: Where it can not be read now; nothing is skipped by that.
         """
-        newest = now_ms - back_ms if self._newest_ms is None else self._newest_ms
-        start = newest - OVERLAP_MS
-        intake = self._between(start, now_ms + OVERLAP_MS, now_ms, is_backlog=False)
+        if self.newest_ms is None:
+            self.newest_ms = now_ms - back_ms
+        if self._reach_ms is None:
+            # Up to date: what is new, and what was stored late.
+            start, end = max(self.newest_ms - OVERLAP_MS, now_ms - MOST_LATE_MS), now_ms + OVERLAP_MS
+        else:
+            start = self._reach_ms - OVERLAP_MS
+            end = min(start + SPAN_MS, now_ms + OVERLAP_MS)
+        intake = self._between(start, end, now_ms, is_backlog=False)
+        if self._reach_ms is not None:
+            self._reach_ms = None if end > now_ms else end
         if len(intake.batch):
             # What is stamped ahead of time must not make it skip what is not.
-            self._newest_ms = max(newest, min(now_ms, int(intake.batch.source_ms.max())))
+            self.newest_ms = max(self.newest_ms, min(now_ms, int(intake.batch.source_ms.max())))
         self._forget(start)
         return intake
+
+    def go_back(self, to_ms: int) -> None:
+        """Read everything from a moment on [ms], in spans: it was not read, or may have been stored since."""
+        self._reach_ms = to_ms if self._reach_ms is None else min(self._reach_ms, to_ms)
+
+    def again(self, from_ms: int, to_ms: int, now_ms: int) -> Intake:
+        """Return what was stored late of a span that was read before, beside what is polled.
+
+        Args:
+            from_ms: Start, included [ms].
+            to_ms: End, not included [ms].
+            now_ms: The time [ms].
+
+        Raises:
+            StoreUnavailable: Where it can not be read now.
+        """
+        return self._between(from_ms, to_ms, now_ms, is_backlog=False)
 
     def past(self, from_ms: int, to_ms: int) -> Intake:
         """Return what was stored of a span of the past, as if each reading had come at its own time.
@@ -150,7 +154,7 @@ class InfluxFeed:
         batch = Batch.concatenate(batches)
         batch = batch.take(np.argsort(batch.source_ms, kind="stable"))
         intake.batch = batch
-        intake.received_ms = int(batch.received_ms.max()) if len(batch) else now_ms or end
+        intake.received_ms = now_ms or (int(batch.received_ms.max()) if len(batch) else end)
         if is_backlog:
             self._seen.clear()
         return intake
@@ -164,22 +168,24 @@ class InfluxFeed:
             number = self._number(rule, table.tags.get(rule.tag, ""), intake, now_ms)
             if number is None:
                 continue
-            seen = self._seen.setdefault(number, set())
+            seen = self._seen.get(number, np.empty(0, np.int64))
             (value,) = table.columns
-            new = ~np.isnan(value) & ~np.isin(table.time_ms, list(seen))
+            new = ~np.isnan(value) & ~np.isin(table.time_ms, seen)
             times = table.time_ms[new]
-            seen.update(times.tolist())
+            self._seen[number] = np.concatenate([seen, times])
             canonical = np.array([unit.to_canonical(one) for one in value[new].tolist()])
-            received = times if now_ms is None else np.full(len(times), now_ms)
+            # The line's time is when whoever stored it received it; how long it then took is no news of
+            # the rack, and must not make it look younger.
+            received = times if now_ms is None else np.minimum(times, now_ms)
             count = len(times)
             yield Batch.of(
                 [
                     np.full(count, number),
                     times,
-                    np.maximum(times, received),
+                    received,
                     canonical,
                     np.full(count, Quality.GOOD),
-                    np.full(count, Flag.NONE),
+                    np.where(times > received + AHEAD_MS, Flag.AHEAD, Flag.NONE),
                 ]
             )
 
@@ -212,8 +218,9 @@ class InfluxFeed:
 
     def _forget(self, before_ms: int) -> None:
         """Forget which readings were taken that are not read again."""
+        before_ms = before_ms if self.keep_ms is None else min(before_ms, self.keep_ms)
         for number, seen in self._seen.items():
-            self._seen[number] = {at_ms for at_ms in seen if at_ms >= before_ms}
+            self._seen[number] = seen[seen >= before_ms]
 
 
 def _refusal(rule: FeedRule, text: str, received_ms: int) -> Rejection:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from facility.instants import MINUTE_MS
 from facility.points import Cadence, Point
 from facility.readings import Batch, BoolArray, FloatArray, IntArray, Quality
-from facility.sitetables import BrokerTable
+from facility.sitetables import Pace
 
 QUARTER_MS: Final = 15 * MINUTE_MS
 STEPS_MS: Final = (MINUTE_MS, QUARTER_MS)
@@ -36,7 +36,7 @@ def hold_ms(point: Point) -> int:
     return _ON_CHANGE_MS if point.cadence is Cadence.ON_CHANGE else _PERIODIC_MS
 
 
-def holds(brokers: Iterable[BrokerTable]) -> Callable[[Point], int]:
+def holds(brokers: Iterable[Pace]) -> Callable[[Point], int]:
     """Return what tells how long a value stands for its point [ms], by how often its broker's sources speak.
 
     On change: the repeat time and a tenth. Periodic: three periods, and at least 5 s.

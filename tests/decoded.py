@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from collector.message import Message
 from facility.points import Point
 from facility.readings import Batch, Quality
-from simulators.bus import Publication, metadata_message
+from simulators.wire.bus import Publication, metadata_message
 from store.base import Chunk
 from tests import recording
 from tests.builders import T0_MS

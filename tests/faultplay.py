@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from simulators.faults import Account
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultSpec, Scenario
+from simulators.scenario.scenario import FaultSpec, Scenario
+from simulators.wire.faults import Account
 from tests.simulated import BEGIN_MS, a_scenario, lines, run, with_faults
 
 RACK = "P01A-02"

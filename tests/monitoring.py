@@ -133,7 +133,7 @@ def replayed(folder: Path) -> list[tuple[str, str, str, int, int | None]]:
         entries = journal.read(0, 10_000_000)
         _, last_tick_ms = ledger.cursor()
     rhythm = site.file.engine
-    timings = {broker.name: timing(broker) for broker in site.file.brokers}
+    timings = {broker.name: timing(broker) for broker in site.file.sources}
     engine = Engine(
         site.file.site, timings, site.rules, tick_ms=rhythm.tick_ms, lateness_ms=rhythm.lateness_ms
     )

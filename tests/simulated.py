@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from facility.sitefile import read_site
-from simulators.bus import payloads
-from simulators.instruments import RECORDED
+from simulators.meters.instruments import RECORDED
 from simulators.model.jobs import Job, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.model.wiring import Wiring, wire
-from simulators.rows import Rows
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultKind, FaultSpec, Metering, Scenario
+from simulators.scenario.scenario import FaultKind, FaultSpec, Metering, Scenario
+from simulators.wire.bus import payloads
+from simulators.wire.rows import Rows
 
 BEGIN_MS = 1_780_000_000_000
 

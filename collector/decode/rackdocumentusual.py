@@ -18,6 +18,8 @@ LARGE: Final = 10**15
 DEEPEST: Final = 5
 """A row, its documents, their feeds, a feed, its phases: no usual message is nested deeper."""
 
+_TEXTS: Final = ("time", "rack")
+"""Keys of a document whose values may be texts."""
 _HOLD_TEXT: Final = frozenset({str, dict, list})
 
 
@@ -49,8 +51,25 @@ class Usual:
         key = (name, phase) if phase else name
         self._slots.setdefault((rack, feed), {})[key] = _Slot(number, unit.factor, unit.offset)
 
-    def take(self, message: Message, rack: str, time_ms: int, document: dict[str, Any], rows: Rows) -> bool:
+    def take(
+        self,
+        message: Message,
+        rack: str,
+        time_ms: int,
+        document: dict[str, Any],
+        rows: Rows,
+        *,
+        is_whole: bool = False,
+    ) -> bool:
         """Take a document, if it is a usual one.
+
+        Args:
+            message: The message.
+            rack: The rack.
+            time_ms: When it was measured [ms].
+            document: The document.
+            rows: Takes its values.
+            is_whole: Whether it is all of the message, so that no key may stand twice in it.
 
         Returns:
             Whether it was. If not, nothing of it was taken.
@@ -65,6 +84,8 @@ class Usual:
         for feed, of_feed in feeds.items():
             if type(of_feed) is not dict or not self._collect(rack, feed, of_feed, points, values):
                 return False
+        if is_whole and _is_ambiguous(message.payload, document, feeds):
+            return False
         if points:
             rows.extend(points, time_ms, values, message)
         return bool(points)
@@ -93,6 +114,13 @@ class Usual:
             elif feed or name not in OTHER_KEYS:
                 return False
         return True
+
+
+def _is_ambiguous(payload: bytes, document: dict[str, Any], feeds: dict[str, Any]) -> bool:
+    """Tell whether a key may stand twice: each text that was read stands between two quotes."""
+    texts = len(document) + len(feeds) + sum(map(len, feeds.values()))
+    texts += sum(type(document.get(key)) is str for key in _TEXTS)
+    return b"\\" in payload or payload.count(b'"') != 2 * texts
 
 
 def may_repeat_keys(payload: bytes, documents: list[object]) -> bool:

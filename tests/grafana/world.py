@@ -17,11 +17,11 @@ from grafana.schema import NAMES
 from megawatch.rehearse import Rehearsal, as_message
 from rules.alarms import Transition
 from rules.engine import Step
-from simulators.bus import payloads
 from simulators.model.jobs import Course, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultKind, FaultSpec, Metering, Scenario
+from simulators.scenario.scenario import FaultKind, FaultSpec, Metering, Scenario
+from simulators.wire.bus import payloads
 from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
 from store.drawmeans import DrawMeans

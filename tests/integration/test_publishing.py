@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from simulators.bus import Publication
-from simulators.publishfast import Change, Options, Publisher, address_of
-from simulators.publishlink import BrokerLost, BrokerRefused
-from simulators.publishpace import Pace, perform
-from simulators.rows import Rows
+from simulators.publish.link import BrokerLost, BrokerRefused
+from simulators.publish.pace import Pace, perform
+from simulators.publish.publisher import Change, Options, Publisher, address_of
 from simulators.run import Second
+from simulators.wire.bus import Publication
+from simulators.wire.rows import Rows
 from tests.servers.brokers import BROKERS, Broker, Mosquitto
 from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
 from tests.simulated import a_scenario, lines, run

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulators.instruments import RECORDED
-from simulators.publishfast import Options, Publisher, address_of
-from simulators.publishpace import Pace, perform
+from simulators.meters.instruments import RECORDED
+from simulators.publish.pace import Pace, perform
+from simulators.publish.publisher import Options, Publisher, address_of
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultKind
+from simulators.scenario.scenario import FaultKind
 from tests.servers.brokers import Mosquitto
 from tests.simulated import a_fault, a_scenario
 from tests.subscribing import PATIENCE_S

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulators.conditions import Condition, Conditions
 from simulators.model.state import State
 from simulators.model.wiring import Wiring, wire
 from simulators.run import Simulation
-from simulators.scenariofile import open_scenario
+from simulators.scenario.file import open_scenario
+from simulators.truth.conditions import Condition, Conditions
 
 
 def lived(name: str) -> tuple[Wiring, list[State], list[Condition]]:

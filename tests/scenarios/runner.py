@@ -40,7 +40,7 @@ class Found:
 
 def run(scenario: Scenario) -> Found:
     """Let a site say what a scenario says, and follow its alarms."""
-    source = _Source(scenario)
+    source = ScenarioSource(scenario)
     engine = Engine(
         scenario.file.site,
         {BROKER: source.timing},
@@ -48,12 +48,7 @@ def run(scenario: Scenario) -> Found:
         tick_ms=scenario.step_ms,
         lateness_ms=0,
     )
-    banks = {
-        bank.rule: bank
-        for judge in engine.judges
-        for bank in (judge.bank, judge.unverified)
-        if bank is not None
-    }
+    banks = banks_of(engine)
     found = Found(dict.fromkeys(scenario.expect, ""), [], {})
     for entry in source.opening():
         engine.take(entry)
@@ -65,12 +60,26 @@ def run(scenario: Scenario) -> Found:
             for change in step.changes
         ]
         changes += [change for step in engine.advance(source.at_ms(number)) for change in step.changes]
-        _follow(found, banks, changes, number)
+        follow(found, banks, changes, number)
     found.subjects = {rule: bank.subjects for rule, bank in banks.items()}
     return found
 
 
-def _follow(found: Found, banks: Mapping[str, Bank], changes: Sequence[Transition], number: int) -> None:
+def banks_of(engine: Engine) -> dict[str, Bank]:
+    """Return every bank of alarms of an engine, by what its alarms are called."""
+    banks = (bank for judge in engine.judges for bank in (judge.bank, judge.unverified))
+    return {bank.rule: bank for bank in banks if bank is not None}
+
+
+def follow(found: Found, banks: Mapping[str, Bank], changes: Sequence[Transition], number: int) -> None:
+    """Note what the alarms of a step came to.
+
+    Args:
+        found: Takes it.
+        banks: The alarms, by what they are called.
+        changes: What became of them in this step.
+        number: The step.
+    """
     returned = {(change.rule, change.subject) for change in changes if change.change is Change.RETURNED}
     for rule, subject in found.paths:
         found.paths[rule, subject] += "r" if (rule, subject) in returned else _state(banks[rule], subject)
@@ -90,7 +99,7 @@ def _state(bank: Bank, subject: str) -> str:
     return "p" if columns["state"][place] == PENDING else "."
 
 
-class _Source:
+class ScenarioSource:
     """The entries of the journal that a scenario makes."""
 
     def __init__(self, scenario: Scenario) -> None:

@@ -25,7 +25,7 @@ from facility.site import Rack, Site
 from rules.draw import Draw
 from rules.engine import Engine
 from rules.knowledge import Timing
-from simulators.bus import Publication, metadata_message
+from simulators.wire.bus import Publication, metadata_message
 from store.entries import Mark, MarkKind
 from tests.builders import T0_MS
 from tests.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape

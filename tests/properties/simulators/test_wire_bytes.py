@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.bus import payloads
-from simulators.frames import MQTT_3, MQTT_5, Framer
-from simulators.publishfast import slices
-from simulators.rows import Rows
+from simulators.publish.publisher import slices
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultKind, Scenario
+from simulators.scenario.scenario import FaultKind, Scenario
+from simulators.wire.bus import payloads
+from simulators.wire.frames import MQTT_3, MQTT_5, Framer
+from simulators.wire.rows import Rows
 from tests.simulated import a_fault, a_scenario, lines, run
 
 SECONDS = 25

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.registers import CAPACITY, MILLIJOULES_PER_KWH, UNITS_PER_KWH, Registers
+from simulators.meters.registers import CAPACITY, MILLIJOULES_PER_KWH, UNITS_PER_KWH, Registers
 
 UNIT = MILLIJOULES_PER_KWH // UNITS_PER_KWH
 POWERS = st.integers(-(10**9), 4 * 10**11)  # up to 400 MW

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from simulators.frames import MOST_IDS, MQTT_3, MQTT_5, BadPacket, connect, packets, varint, welcome
-from simulators.rows import Rows
-from simulators.window import Tally, Window
+from simulators.publish.window import Tally, Window
+from simulators.wire.frames import MOST_IDS, MQTT_3, MQTT_5, BadPacket, connect, packets, varint, welcome
+from simulators.wire.rows import Rows
 
 
 def _rows(first: int, count: int) -> Rows:

@@ -112,9 +112,9 @@ def test_no_depth_of_nesting_is_an_exception(depth: int) -> None:
     assert outcome.reasons in ([Reason.BAD_NAME], [Reason.BAD_JSON])
 
 
-def test_a_row_of_a_thousand_racks_holds_nobody_up() -> None:
+def test_a_row_of_five_hundred_racks_holds_nobody_up() -> None:
     """The largest honest message is decoded in time, and all of it is kept."""
-    racks = tuple(f"pod1-row{i // 50:02d}-rack{i % 50:02d}" for i in range(1_000))
+    racks = tuple(f"pod1-row{i // 50:02d}-rack{i % 50:02d}" for i in range(500))
     feeds = {"a": {"kw": 45.1, "amps": [82.0, 81.5, 82.4]}, "b": {"kw": 45.2, "amps": [82.0, 81.5, 82.4]}}
     documents = [
         {"rack": rack, "time": T0_MS, "seq": 1, "power_kw": 90.3, "inlet_c": 23.5, "feeds": feeds}
@@ -125,7 +125,7 @@ def test_a_row_of_a_thousand_racks_holds_nobody_up() -> None:
 
     outcome = hear_in_time(hearing, row(*({**document, "time": T0_MS + 1} for document in documents)))
 
-    assert len(outcome.rows) == 10_000
+    assert len(outcome.rows) == 5_000
     assert not outcome.rejections
 
 
@@ -141,7 +141,7 @@ def test_racks_that_nobody_declared_hold_nobody_up() -> None:
 
 def test_the_fullest_message_holds_nobody_up() -> None:
     """As many values as fit, of racks that are heard for the first time."""
-    racks = tuple(f"r{i}" for i in range(1_000))
+    racks = tuple(f"r{i}" for i in range(500))
     said = dict.fromkeys(RACK_KEYS, 1) | {"feeds": dict.fromkeys("abcd", dict.fromkeys(FEED_KEYS, 1))}
     documents = [{"rack": rack, "time": T0_MS} | said for rack in racks]
     size = len(json.dumps(documents[0], separators=(",", ":"))) + 4
@@ -150,20 +150,20 @@ def test_the_fullest_message_holds_nobody_up() -> None:
     outcome = hear_in_time(listening(racks), raw(document_topic("row"), body))
 
     assert len(body) > 0.9 * MOST_BYTES
-    assert len(outcome.rows) > 10_000
+    assert len(outcome.rows) > 5_000
 
 
 _FLOODS = {
     "keys that nobody knows": b"{"
     + b'"time":%d,' % T0_MS
-    + b",".join(b'"powr_%06d":1' % i for i in range(15_000))
+    + b",".join(b'"powr_%06d":1' % i for i in range(7_000))
     + b"}",
     "feeds that nobody knows": b'{"time":%d,"feeds":{"a":{' % T0_MS
-    + b",".join(b'"kww%07d":1' % i for i in range(15_000))
+    + b",".join(b'"kww%07d":1' % i for i in range(7_000))
     + b"}}}",
-    "empty documents": b"[" + b",".join([b"{}"] * 75_000) + b"]",
-    "nulls": b"[" + b",".join([b"null"] * 50_000) + b"]",
-    "racks that nobody declared": b"[" + b",".join(b'{"rack":"r%06d"}' % i for i in range(12_500)) + b"]",
+    "empty documents": b"[" + b",".join([b"{}"] * 40_000) + b"]",
+    "nulls": b"[" + b",".join([b"null"] * 25_000) + b"]",
+    "racks that nobody declared": b"[" + b",".join(b'{"rack":"r%06d"}' % i for i in range(6_000)) + b"]",
 }
 
 

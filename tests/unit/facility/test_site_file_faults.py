@@ -9,6 +9,7 @@ from facility.sitefile import MOST_CHARACTERS, read_site
 from tests.unit.facility.site_faults import FILES, SITES, Told
 from tests.unit.facility.site_faults_of_buses import BROKERS, RACK_TABLES
 from tests.unit.facility.site_faults_of_contracts import CONTRACTS
+from tests.unit.facility.site_faults_of_feeds import FEEDS
 from tests.unit.facility.site_faults_of_tenants import TENANTS
 from tests.unit.facility.site_texts import SITE, holding, in_broker, in_site, versions, with_ramp
 
@@ -24,6 +25,7 @@ TABLES = [
         ("rack and asset", RACK_TABLES),
         ("tenant and route", TENANTS),
         ("contract", CONTRACTS),
+        ("feed", FEEDS),
     )
     for name, text, told in rows
 ]

@@ -7,6 +7,7 @@ import pytest
 from facility.instants import from_iso, to_iso
 from facility.names import AssetId as R
 from facility.sitefile import read_site as read
+from tests.unit.facility.site_faults_of_feeds import FEED, SOURCE
 from tests.unit.facility.site_texts import CONTRACT, SITE, TENANT, holding, in_contract, with_limit
 
 RATED = """
@@ -181,3 +182,24 @@ def test_what_is_allowed_and_worth_a_second_look_is_said(text: str, told: list[s
 
     assert len(warnings) == len(told)
     assert all(fragment in warning for fragment, warning in zip(told, warnings, strict=True))
+
+
+def test_judging_waits_for_what_a_feed_holds_back() -> None:
+    """Every judgement waits for the delay of whoever stores the lines, and for a poll."""
+    found = read(FEED)
+
+    assert found.feed is not None
+    assert [source.name for source in found.sources] == ["influxdb"]
+    assert found.engine.lateness_ms == 12_000
+    assert (
+        read(FEED.replace("[rules]", "[engine]\nlateness_ms = 20000\n[rules]")).engine.lateness_ms == 20_000
+    )
+    assert "source" not in found.rules
+
+
+def test_a_feed_that_nobody_reads_is_warned_of() -> None:
+    """Without `rules.source` nothing is read, and no judgement waits."""
+    found = read(FEED.replace(SOURCE, ""))
+
+    assert (found.feed, found.sources, found.engine.lateness_ms) == (None, (), 250)
+    assert found.warnings == ("[influxdb] is not read: say so with source = 'influxdb' in [rules]",)

@@ -8,7 +8,7 @@ import pytest
 
 from megawatch.demosite import without_tables, write_site
 from megawatch.sitefolder import open_site
-from simulators.scenariofile import open_scenario, shipped
+from simulators.scenario.file import open_scenario, shipped
 
 URL, WEBHOOK = "mqtt://127.0.0.1:18830", "http://127.0.0.1:9/pages"
 

@@ -14,7 +14,7 @@ from facility.sitetables import BrokerTable
 from megawatch.discover import Bus, Login
 from megawatch.heard import Listener
 from megawatch.proposal import propose
-from simulators.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
+from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
 from tests.builders import T0_MS
 
 BROKER = BrokerTable.model_validate(

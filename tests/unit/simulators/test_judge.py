@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from simulators.episodes import Clause, Duty, Episode, Promise, Sight
-from simulators.judge import judge
-from simulators.terms import Agreement, Phase, Terms
+from simulators.truth.episodes import Clause, Duty, Episode, Promise, Sight
+from simulators.truth.judge import judge
+from simulators.truth.terms import Agreement, Phase, Terms
 
 UTC = ZoneInfo("UTC")
 NOON = 1_780_315_200_000

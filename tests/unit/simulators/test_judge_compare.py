@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulators.compare import Raised, differences
-from simulators.episodes import Clause, Duty, Episode
+from simulators.truth.compare import Raised, differences
+from simulators.truth.episodes import Clause, Duty, Episode
 
 
 def episode(clause: Clause = Clause.OVERDRAW, duty: Duty = Duty.PAGE, to_ms: int = 60_000) -> Episode:

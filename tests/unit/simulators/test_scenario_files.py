@@ -7,8 +7,8 @@ import pytest
 from facility.errors import SiteFileError
 from simulators.model.events import EventKind
 from simulators.model.jobs import Course, Steady, Training
-from simulators.scenario import BreakKind, FaultKind
-from simulators.scenariofile import open_scenario, read_scenario, shipped
+from simulators.scenario.file import open_scenario, read_scenario, shipped
+from simulators.scenario.scenario import BreakKind, FaultKind
 
 GOOD = """
 proves = "That it can be read."

@@ -9,12 +9,13 @@ import duckdb
 import numpy as np
 import pytest
 
-from simulators.conditions import Conditions
 from simulators.model.wiring import wire
 from simulators.run import Simulation
-from simulators.scenario import Scenario
-from simulators.scenariofile import open_scenario, read_scenario
-from simulators.truth import Truth, plain
+from simulators.scenario.file import open_scenario, read_scenario
+from simulators.scenario.scenario import Scenario
+from simulators.truth.conditions import Conditions
+from simulators.truth.silences import silences
+from simulators.truth.truth import Truth, plain, write_blocks
 
 TEXT = """
 proves = "That the truth is written."
@@ -71,7 +72,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, Truth,
         truth.note(second.state)
         conditions.note(second.state)
         published += len(second.rows)
-    truth.close(conditions=conditions.found, accounts=simulation.accounts, published={"published": published})
+    found = [*conditions.found, *silences(scenario, simulation.catalogue)]
+    truth.close(conditions=found, accounts=simulation.accounts, published={"published": published})
     return scenario, truth, folder
 
 
@@ -121,6 +123,46 @@ def test_what_was_broken_is_in_the_episodes(recorded: tuple[Scenario, Truth, Pat
     assert ("overdraw", "2026-06-01T12:01:30.000Z", "2026-06-01T12:02:10.000Z", "page") in found
 
 
+def test_the_demand_of_each_block_is_the_mean_of_its_seconds(recorded: tuple[Scenario, Truth, Path]) -> None:
+    """Two blocks: a whole minute, and the half of one in which the demand clause still holds."""
+    scenario, truth, folder = recorded
+    drawn = truth.series("acme")
+    first, second = sum(drawn[:60]) / 60, sum(drawn[60:90]) / 30
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            'SELECT epoch_ms("from"), epoch_ms("to"), id, milliwatts, allowed_milliwatts '
+            "FROM read_parquet(?)",
+            [str(folder / "demand.parquet")],
+        ).fetchall()
+
+    starts = [(row[0] - scenario.begin_ms, row[1] - scenario.begin_ms, row[2]) for row in found]
+    assert starts == [(0, 60_000, "acme"), (60_000, 90_000, "acme")]
+    assert [row[3] for row in found] == pytest.approx([first, second], rel=1e-15)
+    assert [row[4] for row in found] == [400_000_000, 400_000_000]
+    assert first < 400_000_000 < second
+    lines = [
+        (e["from_ms"], e["to_ms"], e["tenant"], e["demand"], e["allowed"])
+        for e in rows(folder, "demand.jsonl")
+    ]
+    assert lines == found
+
+
+def test_a_run_without_demand_clauses_has_an_empty_table(tmp_path: Path) -> None:
+    """The columns are there all the same, for those who query over many runs."""
+    write_blocks(tmp_path / "demand.parquet", [])
+
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT * FROM read_parquet(?)", [str(tmp_path / "demand.parquet")])
+        assert [column[0] for column in found.description or ()] == [
+            "from",
+            "to",
+            "id",
+            "milliwatts",
+            "allowed_milliwatts",
+        ]
+        assert found.fetchall() == []
+
+
 def test_conditions_have_beginning_and_end(recorded: tuple[Scenario, Truth, Path]) -> None:
     """The dead feed is in the truth from the second it died to the second it came back."""
     _, _, folder = recorded
@@ -129,6 +171,35 @@ def test_conditions_have_beginning_and_end(recorded: tuple[Scenario, Truth, Path
 
     assert dead["P01A-01-TAP-A"] == ("2026-06-01T12:00:20.000Z", "2026-06-01T12:00:40.000Z")
     assert not any(str(subject).endswith("TAP-B") for subject in dead)
+
+
+def test_silence_is_told_of_racks_tenants_and_gateways() -> None:
+    """A gateway and two meters, for a while at once: each has its times, and so have racks and tenants."""
+    scenario = read_scenario(f"""{TEXT}
+[[fault]]
+kind = "mute"
+from_s = 60
+to_s = 999
+scope = "P01A-0[12]"
+""")
+    found = silences(scenario, Simulation(scenario).catalogue)
+
+    times = {
+        (c.rule, c.subject): (
+            (c.from_ms - scenario.begin_ms) // 1_000,
+            None if c.to_ms is None else (c.to_ms - scenario.begin_ms) // 1_000,
+            c.worst,
+        )
+        for c in found
+    }
+    assert len(times) == len(found)
+    assert times == {
+        **{("Q1", f"P01B-0{n}"): (50, 70, 0.0) for n in range(1, 5)},
+        ("Q3", "GW-P01B"): (50, 70, 0.0),
+        ("Q1", "P01A-01"): (60, None, 0.0),
+        ("Q1", "P01A-02"): (60, None, 0.0),
+        ("Q2", "acme"): (60, None, 0.5),
+    }
 
 
 def test_faults_and_the_run_itself_are_told(recorded: tuple[Scenario, Truth, Path]) -> None:

@@ -14,7 +14,7 @@ from facility.sitefile import read_site
 from facility.sitetables import BrokerTable
 from megawatch.heard import Heard, Listener
 from megawatch.proposal import propose
-from simulators.scenario import Scenario
+from simulators.scenario.scenario import Scenario
 from tests.asyncapi import Contract
 from tests.simulated import BEGIN_MS, a_scenario, run
 

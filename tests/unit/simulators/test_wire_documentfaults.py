@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from simulators.run import Second, Simulation
-from simulators.scenario import FaultKind, FaultSpec, Scenario
+from simulators.scenario.scenario import FaultKind, FaultSpec, Scenario
 from tests.simulated import BEGIN_MS, a_fault, a_scenario, lines, run, with_faults
 
 RACK = "P01A-02"

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from simulators.faults import FAULTS
-from simulators.scenario import FaultKind
-from simulators.wirefaults import RENAMED
+from simulators.scenario.scenario import FaultKind
+from simulators.wire.faults import FAULTS
+from simulators.wire.wirefaults import RENAMED
 from tests.faultplay import (
     GATEWAY,
     RACK,

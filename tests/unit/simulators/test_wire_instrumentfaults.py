@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from simulators.registers import CAPACITY, UNITS_PER_KWH
-from simulators.scenario import FaultKind
+from simulators.meters.registers import CAPACITY, UNITS_PER_KWH
+from simulators.scenario.scenario import FaultKind
 from tests.faultplay import (
     GATEWAY,
     RACK,

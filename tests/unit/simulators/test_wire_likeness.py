@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.likeness import FROM_S, TO_S, Figures, Said, compare, figures, page, pod, said_by
+from simulators.truth.likeness import FROM_S, TO_S, Figures, Said, compare, figures, page, pod, said_by
 from tests.recording import metadata, values
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "simulator-likeness.md"

@@ -12,18 +12,18 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from facility.rackdoc import json_schema
-from simulators.bus import payloads
-from simulators.catalogue import catalogue
-from simulators.instruments import RECORDED, instruments_of
-from simulators.meters import Meters
+from simulators.meters.instruments import RECORDED, instruments_of
+from simulators.meters.meters import Meters
+from simulators.meters.registers import UNITS_PER_KWH
 from simulators.model.jobs import Steady, Training
 from simulators.model.layouts import Shape
 from simulators.model.plant import Plant
-from simulators.points import Equipment
-from simulators.registers import UNITS_PER_KWH
 from simulators.run import Simulation
-from simulators.scenario import Metering, Scenario
-from simulators.speech import Clocks
+from simulators.scenario.scenario import Metering, Scenario
+from simulators.wire.bus import payloads
+from simulators.wire.catalogue import catalogue
+from simulators.wire.points import Equipment
+from simulators.wire.speech import Clocks
 from tests.simulated import BEGIN_MS, a_scenario, lines, run, wiring_of
 
 RACKS = Shape(racks=8, racks_per_row=4).rack_ids

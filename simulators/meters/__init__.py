@@ -1,0 +1,1 @@
+"""Between plant and wire: instruments, what they show, their registers, and what goes wrong with them."""

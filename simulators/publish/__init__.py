@@ -1,0 +1,1 @@
+"""Saying it to a broker: connections, what is on its way, and keeping time."""

@@ -1,0 +1,209 @@
+"""A scenario: a site, what it draws, what happens to it, what goes wrong on the way, and what must be said.
+
+Times are whole seconds since the scenario begins. Everything random follows from its seed. `scenario.file`
+reads one from TOML and refuses what can not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from facility.sitefile import SiteFile
+from simulators.model.events import Event
+from simulators.model.jobs import Job
+from simulators.model.ratings import Rating
+
+
+class BreakKind(StrEnum):
+    """What can happen to whoever listens; the plant does not notice."""
+
+    MONITOR_STOPPED = "monitor-stopped"  # the collector is away; what is kept for it comes when it is back
+    CONNECTION_LOST = "connection-lost"  # the same, and the collector runs on
+    SESSION_LOST = "session-lost"  # the broker restarts and forgets: what passed meanwhile is gone
+
+
+class FaultKind(StrEnum):
+    """What can go wrong between a meter and whoever listens."""
+
+    SILENT = "silent"  # nothing is published, heartbeat included
+    MUTE = "mute"  # values are not published, the heartbeat is
+    DROP = "drop"  # a share of the messages is lost
+    DUPLICATE = "duplicate"  # a share comes twice
+    REORDER = "reorder"  # a share comes up to `strength` seconds late, out of order
+    LATE_BATCH = "late-batch"  # everything is held back and comes at once at the end
+    CLOCK_OFFSET = "clock-offset"  # the source's clock is off by `strength` seconds
+    LOCAL_TIME = "local-time"  # stamps are of the wall clock, as if it were UTC
+    FREEZE = "freeze"  # the value does not change any more
+    SPIKE = "spike"  # a share of the values is multiplied by `strength`
+    NAN = "nan"
+    NULL = "null"
+    TEXT_NUMBER = "text-number"  # "118.4" for 118.4
+    WRONG_UNIT = "wrong-unit"  # W where the metadata say kW
+    SIGN_FLIP = "sign-flip"
+    BAD_QUALITY = "bad-quality"  # the source itself doubts
+    REGISTER_RESET = "register-reset"
+    REGISTER_ROLLOVER = "register-rollover"
+    DEVICE_SWAP = "device-swap"  # another meter, with another register, in its place
+    TOPIC_RENAME = "topic-rename"  # published where no metadata says so
+    LIFE_WITHOUT_DATA = "life-without-data"  # birth and last will, and nothing between
+    RETAINED_STALE = "retained-stale"  # an old value comes again with the retained flag
+    UNBORN = "unborn"  # values whose metadata never came
+    BURST = "burst"  # every value comes `strength` times in one second
+    CT_ERROR = "ct-error"  # all meters of the scope are off by `strength` %
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A time in which nobody listens.
+
+    Attributes:
+        kind: Why.
+        from_s: When it begins [s].
+        to_s: When it is over [s].
+    """
+
+    kind: BreakKind
+    from_s: int
+    to_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultSpec:
+    """A fault between meters and listeners.
+
+    Attributes:
+        kind: What.
+        from_s: When it begins [s].
+        to_s: When it is over [s].
+        scope: The assets whose points are touched; or publishers, by name.
+        point_type: Which of their points, "" for all.
+        strength: How much, in the unit of `wire.faults.FAULTS`.
+    """
+
+    kind: FaultKind
+    from_s: int
+    to_s: int
+    scope: tuple[str, ...]
+    point_type: str = ""
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """An alarm that must be raised.
+
+    Attributes:
+        rule: The rule, as the alarm names it.
+        subject: Whom it is about.
+        from_s: The earliest right moment for it to open [s].
+        to_s: The latest [s].
+        severity: The worst that it comes to; "" where that is not said.
+        returns_by_s: By when it must be over [s]; None where that is not said.
+        is_told: Whether people are told, or another alarm says it already.
+    """
+
+    rule: str
+    subject: str
+    from_s: int
+    to_s: int
+    severity: str = ""
+    returns_by_s: int | None = None
+    is_told: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An alarm that a rule which does not exist yet must raise.
+
+    Attributes:
+        rule: The rule.
+        subject: Whom it will be about.
+        why: What it will say.
+    """
+
+    rule: str
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prohibition:
+    """Alarms that must not be raised.
+
+    Attributes:
+        rule: The rule, `*` for any.
+        subject: Whom it would be about, `*` for anyone.
+        why: What would be wrong with it.
+    """
+
+    rule: str
+    subject: str = "*"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """How meters and gateways look at the plant.
+
+    Attributes:
+        gain_sigma: Spread of the meters' gains around 1.
+        noise: Additive noise, as a share of the rating.
+        step_w: What a power meter shows at its finest [W].
+        period_s: How often a meter looks [s].
+        threshold_percent: By how much of its rating a power must move to be published [%].
+    """
+
+    gain_sigma: float = 0.0
+    noise: float = 0.0
+    step_w: float = 1.0
+    period_s: float = 1.0
+    threshold_percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario.
+
+    Attributes:
+        name: What it is called.
+        proves: What it proves, in one sentence.
+        site_text: The site file that feeds both the simulator and the monitor.
+        site: What it says.
+        begin_ms: When it begins [ms].
+        seconds: How long it lasts [s].
+        seed: What all noise follows from.
+        wire: `dsx` or `rack-documents`.
+        qos: Quality of service of values.
+        metering: How meters look at the plant.
+        ratings: What equipment is rated, by its id, where it is not sized for what hangs on it.
+        jobs: What runs on the racks.
+        events: What happens to the plant.
+        faults: What goes wrong on the wire.
+        breaks: When nobody listens.
+        captions: What to tell onlookers, by the second at which it begins.
+        must: Alarms that must be raised; no others may be.
+        must_not: Alarms that are named because raising them would be the mistake.
+        waits_for: Alarms of rules that do not exist yet.
+    """
+
+    name: str
+    proves: str
+    site_text: str
+    site: SiteFile
+    begin_ms: int
+    seconds: int
+    seed: int = 1
+    wire: str = "dsx"
+    qos: int = 1
+    metering: Metering = field(default_factory=Metering)
+    ratings: Mapping[str, Rating] = field(default_factory=dict)
+    jobs: tuple[Job, ...] = ()
+    events: tuple[Event, ...] = ()
+    faults: tuple[FaultSpec, ...] = ()
+    breaks: tuple[Break, ...] = ()
+    captions: Mapping[int, str] = field(default_factory=dict)
+    must: tuple[Expectation, ...] = ()
+    must_not: tuple[Prohibition, ...] = ()
+    waits_for: tuple[Waiting, ...] = ()

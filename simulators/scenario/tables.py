@@ -1,0 +1,187 @@
+"""The tables of a scenario file as they are written: units in the names, seconds from its beginning."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from facility.sitefields import Number, Percent, Racks, Truth, When, Whole
+from facility.sitetables import Table
+from simulators.model.events import EventKind
+from simulators.scenario.scenario import BreakKind, FaultKind
+
+Second = Annotated[Whole, Field(ge=0, le=366 * 86_400)]
+"""A second of the scenario."""
+Share = Annotated[Number, Field(ge=0, le=1)]
+Amount = Annotated[Number, Field(ge=0)]
+Kilowatts = Annotated[Number, Field(ge=0, le=1_200)]
+"""What a rack may draw: up to twice the densest that was announced."""
+
+
+class LoadKind(StrEnum):
+    """What can run on racks."""
+
+    TRAINING = "training"
+    INFERENCE = "inference"
+    STORAGE = "storage"
+    IDLE = "idle"
+    STEADY = "steady"
+    COURSE = "course"
+
+
+class HeadTable(Table):
+    """The head of the file: what stands before the first table."""
+
+    proves: str = Field(description="what it proves, in one sentence")
+    begin: When = Field(description="when it begins: a date or a time, in the site's zone")
+    seconds: Annotated[Whole, Field(ge=1, le=366 * 86_400)] = Field(description="how long it lasts [s]")
+    seed: Annotated[Whole, Field(ge=0)] = Field(1, description="what all chance follows from")
+    wire: Literal["dsx", "rack-documents"] = Field("dsx", description="what is spoken")
+    qos: Literal[0, 1] = Field(1, description="quality of service of values")
+    site: str = Field("", description="a site file as text, in place of [layout]")
+    rules: str = Field("", description="parameters of rules, as the site file has them")
+    engine: str = Field("", description="the site file's [engine], where it is another than usual")
+
+
+class LayoutTable(Table):
+    """`[layout]`: a site of like rows, made out of a few figures."""
+
+    racks: Annotated[Whole, Field(ge=1, le=20_000)] = Field(48, description="how many racks")
+    rating_kw: Annotated[Kilowatts, Field(gt=0)] = Field(132, description="rating of each [kW]")
+    racks_per_row: Annotated[Whole, Field(ge=1, le=200)] = Field(12, description="racks in a row")
+    rows_per_group: Annotated[Whole, Field(ge=1)] = Field(2, description="rows on one pair of UPS systems")
+    scheme: Literal["2N", "3N2", "4N3R"] = Field("2N", description="how UPS systems back each other")
+    name: str = Field("titan", description="the site's name")
+    timezone: str = Field("UTC", description="IANA zone of the site")
+
+
+class LeaseTable(Table):
+    """`[[lease]]`: a tenant of the layout; the racks of each follow those of the one before."""
+
+    id: str = Field(description="the tenant's id")
+    racks: Annotated[Whole, Field(ge=1)] = Field(description="how many racks it holds")
+    contract: str = Field(description="the bodies of its contract's versions, as in a site file, --- between")
+
+
+class RatingTable(Table):
+    """`[[rating]]`: what equipment is rated, where it is not sized for what hangs on it."""
+
+    ids: Racks = Field(description="which: ids or patterns")
+    amps: Number | None = Field(None, description="rating of its breaker, or rated current [A]")
+    volts: Number | None = Field(None, description="line to line [V]")
+    loss_percent: Number | None = Field(None, description="what it loses at its rating [%]")
+    battery_s: Number | None = Field(None, description="of a UPS: how long its battery lasts [s]")
+    transfer_s: Number | None = Field(None, description="of a switch: how long it waits [s]")
+    start_s: Number | None = Field(None, description="of a generator: how long it takes to start [s]")
+
+
+class MeteringTable(Table):
+    """`[metering]`: how meters look at the plant."""
+
+    gain_sigma: Share = Field(0.0, description="spread of the gains of meters around 1")
+    noise: Share = Field(0.0, description="additive noise, as a share of the rating")
+    step_w: Annotated[Number, Field(gt=0, le=100_000)] = Field(1, description="finest step of a meter [W]")
+    period_s: Annotated[Number, Field(gt=0, le=3_600)] = Field(1, description="how often it looks [s]")
+    threshold_percent: Percent = Field(0, description="what is published: changes above this [% of rating]")
+
+
+class LoadTable(Table):
+    """`[[load]]`: what runs on some racks."""
+
+    name: str = Field(description="a name of its own")
+    kind: LoadKind = Field(description="what it is")
+    racks: Racks = Field(description="where it runs: ids or patterns, or the id of a tenant")
+    from_s: Second = Field(0, description="when it begins [s]")
+    to_s: Second | None = Field(None, description="when it ends [s]")
+    kw: list[list[Number]] | None = Field(
+        None, description="of a course: seconds and kW of each rack, in order of time"
+    )
+    total_kw: Amount | None = Field(None, description="of a steady load: what all racks draw together [kW]")
+    level: Share | None = Field(None, description="share of the rating")
+    sigma: Share | None = Field(None, description="fluctuation, as a share of the level")
+    period_s: Amount | None = Field(None, description="of training: length of an iteration [s]")
+    dip: Share | None = Field(None, description="of training: depth of the communication")
+    dip_share: Share | None = Field(None, description="of training: its share of an iteration")
+    checkpoint_every_s: Amount | None = Field(None, description="of training: from one to the next [s]")
+    checkpoint_s: Amount | None = Field(None, description="of training: length of a checkpoint [s]")
+    checkpoint_level: Share | None = Field(None, description="of training: draw during one")
+    failure_hours: Amount | None = Field(None, description="of training: mean time between failures [h]")
+    tau_s: Amount | None = Field(None, description="of inference: time constant [s]")
+    common: Share | None = Field(None, description="of inference: what racks have in common of it")
+    daily: Share | None = Field(None, description="of inference: half of the daily curve's height")
+    peak_hour: Annotated[Number, Field(ge=0, le=24)] | None = Field(
+        None, description="of inference: local hour of its top"
+    )
+
+
+class EventTable(Table):
+    """`[[event]]`: something that happens to the plant."""
+
+    kind: EventKind = Field(description="what")
+    at_s: Annotated[Number, Field(ge=0)] = Field(description="when it begins [s]")
+    until_s: Annotated[Number, Field(ge=0)] | None = Field(None, description="when it ends [s]")
+    subjects: Racks = Field(default_factory=list, description="what it befalls: ids or patterns")
+    strength: Number | None = Field(None, description="how much, in the measure of the kind")
+    total_kw: Amount | None = Field(None, description="what the subjects' racks want together [kW]")
+    failover_s: Amount | None = Field(None, description="of a pump: until the other has the flow back [s]")
+    fails_over: Truth = Field(True, description="of a pump: whether the other takes over at all")  # noqa: FBT003
+    recovery_s: Amount | None = Field(None, description="of a sag: over how long UPS take loads back [s]")
+    to: Racks = Field(default_factory=list, description="of a job that moves: where it goes")
+
+
+class FaultTable(Table):
+    """`[[fault]]`: something that goes wrong between the meters and whoever listens."""
+
+    kind: FaultKind = Field(description="what")
+    from_s: Second = Field(description="when it begins [s]")
+    to_s: Second = Field(description="when it is over [s]")
+    scope: Racks = Field(default_factory=list, description="assets or gateways, or patterns; all if empty")
+    point_type: str = Field("", description="which of their points, all if empty")
+    strength: Number | None = Field(None, description="how much, in the measure of the kind")
+
+
+class BreakTable(Table):
+    """`[[break]]`: a time in which nobody listens."""
+
+    kind: BreakKind = Field(description="why")
+    from_s: Second = Field(description="when it begins [s]")
+    to_s: Second = Field(description="when it is over [s]")
+
+
+class CaptionTable(Table):
+    """`[[caption]]`: what to tell onlookers."""
+
+    at_s: Second = Field(description="from when [s]")
+    text: str = Field(description="what")
+
+
+class MustTable(Table):
+    """`[[must]]`: an alarm that must be raised; no others may be."""
+
+    rule: str = Field(description="the rule, as the alarm names it")
+    subject: Racks = Field(description="whom it is about: one, or racks by a pattern")
+    from_s: Second = Field(description="the earliest right moment [s]")
+    to_s: Second = Field(description="the latest [s]")
+    severity: Literal["", "info", "low", "medium", "high", "critical"] = Field(
+        "", description="the worst that it comes to"
+    )
+    returns_by_s: Second | None = Field(None, description="by when it is over [s]")
+    told: Truth = Field(True, description="whether people are told of it")  # noqa: FBT003 - as in the file
+
+
+class MustNotTable(Table):
+    """`[[must_not]]`: alarms that would be the mistake."""
+
+    rule: str = Field("*", description="the rule, * for any")
+    subject: str = Field("*", description="whom, * for anybody")
+    why: str = Field(description="what would be wrong with it")
+
+
+class WaitsTable(Table):
+    """`[[waits_for]]`: an alarm of a rule that does not exist yet."""
+
+    rule: str = Field(description="the rule of the catalogue")
+    subject: str = Field(description="whom it will be about")
+    why: str = Field(description="what it will say")

@@ -1,0 +1,313 @@
+"""A second judge: from what was truly drawn and what the contract says to the pages that had to come.
+
+It knows nothing of the monitor. It goes second by second through the truth, holds it against the words of the
+contract (`terms`), and says which episodes a perfect monitor would have paged, each with the earliest and the
+latest moment that would still have been right. Where nobody could have known, because meters were silent, it
+says that too: there a monitor has to tell that it can not tell.
+
+It is plain and slow, and it shares no arithmetic with what it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import pairwise, takewhile
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from simulators.truth.episodes import (
+    Block,
+    Clause,
+    Duty,
+    Episode,
+    Promise,
+    Run,
+    Series,
+    Sight,
+    joined,
+    runs_of,
+)
+from simulators.truth.terms import SECOND_MS, Agreement, Milliwatts, Terms, block_borders, month_of
+
+DEFAULT_PROMISE: Final = Promise()
+"""What the design promises at one reading a second."""
+
+Test = Callable[[int], bool]
+"""Whether something is true at a place."""
+
+
+def judge(
+    tenant: str,
+    agreement: Agreement,
+    sight: Sight,
+    zone: ZoneInfo,
+    promise: Promise = DEFAULT_PROMISE,
+) -> list[Episode]:
+    """Return every episode of one tenant, in the order in which pages are due.
+
+    Args:
+        tenant: Whose draw it is.
+        agreement: Its contract.
+        sight: What it drew, and what could be known of it.
+        zone: Whose wall clock demand blocks and months follow.
+        promise: How soon a page is promised.
+    """
+    case = _Case(tenant, agreement, sight, zone, promise)
+    episodes = [*case.overdraws(), *case.ahead(), *case.demands(), *case.bursts()]
+    return sorted(episodes, key=lambda episode: (episode.earliest_ms, episode.clause, episode.duty))
+
+
+def blocks_of(tenant: str, agreement: Agreement, sight: Sight, zone: ZoneInfo) -> list[Block]:
+    """Return every demand block of one tenant that closed, broken or not, in the order in which they did.
+
+    Args:
+        tenant: Whose demand it is.
+        agreement: Its contract.
+        sight: What it drew.
+        zone: Whose wall clock demand blocks follow.
+    """
+    case = _Case(tenant, agreement, sight, zone, DEFAULT_PROMISE)
+    return sorted(case.blocks(), key=lambda block: (block.to_ms, block.from_ms))
+
+
+class _Case:
+    """One tenant before the judge."""
+
+    def __init__(
+        self, tenant: str, agreement: Agreement, sight: Sight, zone: ZoneInfo, promise: Promise
+    ) -> None:
+        self._tenant = tenant
+        self._agreement = agreement
+        self._sight = sight
+        self._zone = zone
+        self._promise = promise
+        self._count = len(sight.true)
+        self._terms: list[Terms | None] = [agreement.at(self._at(i)) for i in range(self._count)]
+        self._allowed: list[Milliwatts] = [
+            terms.allowed(self._at(i)) if terms is not None else 0 for i, terms in enumerate(self._terms)
+        ]
+
+    def _at(self, i: int) -> int:
+        """Return when a place is [ms]."""
+        return self._sight.begin_ms + i * SECOND_MS
+
+    def _place(self, at_ms: int) -> int:
+        return (at_ms - self._sight.begin_ms) // SECOND_MS
+
+    # Every moment -----------------------------------------------------------------------
+
+    def overdraws(self) -> Iterator[Episode]:
+        """Yield the times above what may be drawn at every moment."""
+
+        def above(series: Series) -> Test:
+            def test(i: int) -> bool:
+                terms = self._terms[i]
+                if terms is None or not terms.binds_every_moment:
+                    return False
+                return _delivered(series[i], terms) > self._allowed[i]
+
+            return test
+
+        def hold_ms(i: int) -> int:
+            terms = self._terms[i]
+            return max(self._promise.overdraw_ms, terms.sustain_ms if terms else 0)
+
+        sight = self._sight
+        tests = (above(sight.proven), above(sight.open), above(sight.recent))
+        yield from self._episodes(Clause.OVERDRAW, tests, hold_ms)
+
+    def ahead(self) -> Iterator[Episode]:
+        """Yield the times above this phase of a ramp and not above its end."""
+
+        def between(least: Series, most: Series) -> Test:
+            def test(i: int) -> bool:
+                terms, allowed = self._terms[i], self._allowed[i]
+                if terms is None or not terms.phases or allowed >= terms.final():
+                    return False
+                return allowed < _delivered(least[i], terms) and _delivered(most[i], terms) <= terms.final()
+
+            return test
+
+        sight = self._sight
+        certain, open_to = between(sight.proven, sight.possible), between(sight.possible, sight.proven)
+        # No doubt is owed here: that a draw may be above its limit is told by the clause of every moment.
+        tests = (certain, lambda _: False, open_to)
+        yield from self._episodes(Clause.AHEAD, tests, lambda _: self._promise.ahead_ms)
+
+    def _episodes(
+        self, clause: Clause, tests: tuple[Test, Test, Test], hold_ms: Callable[[int], int]
+    ) -> Iterator[Episode]:
+        """Yield what a condition that must last comes to.
+
+        Args:
+            clause: Which words are broken.
+            tests: Whether it could be known; whether it was so, and the doubt could be known; whether it
+                could be seen so.
+            hold_ms: How long it must last, for a place [ms].
+        """
+        known, open_to_doubt, seen = tests
+        lag = self._promise.lag_ms // SECOND_MS
+        doubt_ms = self._promise.doubt_ms
+        for run in runs_of(known, self._count):
+            due_ms = self._due_ms(run, hold_ms)
+            if due_ms is not None and self._at(run.end - lag) >= due_ms:
+                yield self._episode(clause, Duty.PAGE, run, due_ms, self._at(lag) - self._at(0) + due_ms)
+        for run in runs_of(open_to_doubt, self._count):
+            due_ms = self._due_ms(run, hold_ms)
+            if due_ms is None:
+                continue
+            latest_ms = max(due_ms, self._at(run.start) + doubt_ms) + lag * SECOND_MS
+            last = self._place(latest_ms)
+            until = min(last + lag + 1, self._count)
+            # Where it is known by then, there is no doubt any more, and the page has its own time.
+            if run.end >= last and not any(known(i) for i in range(run.start, until)):
+                yield self._episode(clause, Duty.DOUBT, run, due_ms, latest_ms)
+        # A dip shorter than the lag may pass unseen, and an end is seen later than it comes.
+        for run in joined(runs_of(seen, self._count), lag):
+            due_ms = self._due_ms(run, hold_ms, lag)
+            if due_ms is not None:
+                latest_ms = self._at(run.end + lag)
+                yield self._episode(clause, Duty.NONE, run, due_ms, latest_ms)
+
+    def _due_ms(self, run: Run, hold_ms: Callable[[int], int], more: int = 0) -> int | None:
+        """Return when a run has first lasted as long as it must [ms]; None where it never has.
+
+        Args:
+            run: The run.
+            hold_ms: How long it must last, for a place [ms].
+            more: How much longer it may have seemed [places].
+        """
+        for i in range(run.start, run.end + more + 1):
+            if (i - run.start) * SECOND_MS >= hold_ms(min(i, run.end - 1)):
+                return self._at(i)
+        return None
+
+    def _episode(self, clause: Clause, duty: Duty, run: Run, earliest_ms: int, latest_ms: int) -> Episode:
+        worst = max(range(run.start, run.end), key=lambda i: self._sight.true[i])
+        return Episode(
+            tenant=self._tenant,
+            clause=clause,
+            duty=duty,
+            from_ms=self._at(run.start),
+            to_ms=self._at(run.end),
+            earliest_ms=earliest_ms,
+            latest_ms=latest_ms,
+            peak=_delivered(self._sight.true[worst], self._terms[worst]),
+            allowed=self._allowed[worst],
+        )
+
+    # Demand -----------------------------------------------------------------------------
+
+    def demands(self) -> Iterator[Episode]:
+        """Yield the demand blocks that closed above what may be drawn in them.
+
+        A block is judged as it closes, over the part of it since when a demand clause has been in force. One
+        in which the last demand clause ends closes there; a rolling one is then judged by nobody. To one that
+        the truth knows only in part nothing is owed.
+        """
+        sight = self._sight
+        for start, end, is_known in self._blocks():
+            places = list(takewhile(self._binds_demand, range(end - 1, max(start, 0) - 1, -1)))
+            allowance = Fraction(sum(self._allowed_in(i) for i in places))
+            proven, open_to_doubt, true, recent = (
+                Fraction(sum(_delivered(series[i], self._terms[i]) for i in places))
+                for series in (sight.proven, sight.open, sight.true, sight.recent)
+            )
+            if recent <= allowance and is_known:
+                continue
+            duty = Duty.NONE
+            if is_known and open_to_doubt > allowance:
+                duty = Duty.PAGE if proven > allowance else Duty.DOUBT
+            yield Episode(
+                tenant=self._tenant,
+                clause=Clause.DEMAND,
+                duty=duty,
+                from_ms=self._at(places[-1] if is_known else start),
+                to_ms=self._at(end),
+                earliest_ms=self._at(end),
+                latest_ms=self._at(end) + self._promise.lag_ms,
+                peak=true / len(places),
+                allowed=allowance / len(places),
+            )
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield every demand block that closes and that the truth knows all of, broken or not."""
+        for start, end, is_known in self._blocks():
+            if not is_known:
+                continue
+            places = list(takewhile(self._binds_demand, range(end - 1, start - 1, -1)))
+            drawn = Fraction(sum(_delivered(self._sight.true[i], self._terms[i]) for i in places))
+            allowance = Fraction(sum(self._allowed_in(i) for i in places))
+            yield Block(
+                tenant=self._tenant,
+                from_ms=self._at(places[-1]),
+                to_ms=self._at(end),
+                demand=drawn / len(places),
+                allowed=allowance / len(places),
+            )
+
+    def _binds_demand(self, i: int) -> bool:
+        terms = self._terms[i]
+        return terms is not None and terms.binds_demand
+
+    def _allowed_in(self, i: int) -> Milliwatts:
+        """Return the mean of what may be drawn in one second [mW]; within it a limit is a straight line."""
+        terms = self._terms[i]
+        if terms is None or not terms.phases:
+            return self._allowed[i]
+        return Fraction(self._allowed[i] + terms.allowed_just_before(self._at(i + 1))) / 2
+
+    def _blocks(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield each block that closes: where it starts and ends, and whether the truth knows all of it."""
+        kinds = {_block_kind(terms) for terms in self._terms if terms is not None and terms.binds_demand}
+        for kind in sorted(kinds):
+            for start, end in self._closings(*kind):
+                last = self._terms[end - 1]
+                if last is None or not last.binds_demand or _block_kind(last) != kind:
+                    continue
+                begun = max(start, self._place(self._agreement.versions[0].from_ms))
+                yield begun, end, begun >= 0
+
+    def _closings(self, block_ms: int, slide_ms: int) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each block that ends while the truth is known."""
+        begin_ms, end_ms = self._sight.begin_ms, self._sight.end_ms
+        borders = block_borders(begin_ms - block_ms, end_ms, slide_ms or block_ms, self._zone)
+        for before_ms, at_ms in pairwise([*borders, end_ms + 1]):
+            start = self._place(at_ms - block_ms if slide_ms else before_ms)
+            if begin_ms < at_ms <= end_ms:
+                yield start, self._place(at_ms)
+            inside = range(max(1, self._place(before_ms) + 1), min(self._count, self._place(at_ms)))
+            for end in inside if not slide_ms else ():
+                if self._binds_demand(end - 1) and not self._binds_demand(end):
+                    yield start, end
+
+    # Burst ------------------------------------------------------------------------------
+
+    def bursts(self) -> Iterator[Episode]:
+        """Yield the times above the commitment after the minutes of the month were used up."""
+        used_ms = 0
+        month = (0, 0)
+        is_spent = [False] * self._count
+        for i, terms in enumerate(self._terms):
+            if terms is None or not terms.burst:
+                continue
+            at_ms = self._at(i)
+            this = month_of(at_ms, self._zone)
+            used_ms, month = (used_ms if this == month else 0), this
+            if _delivered(self._sight.true[i], terms) > terms.scheduled(at_ms):
+                used_ms += SECOND_MS
+                is_spent[i] = used_ms > terms.burst_minutes * 60_000
+        for run in runs_of(is_spent.__getitem__, self._count):
+            at_ms = self._at(run.start)
+            yield self._episode(Clause.BURST, Duty.PAGE, run, at_ms, at_ms + self._promise.lag_ms)
+
+
+def _block_kind(terms: Terms) -> tuple[int, int]:
+    """Return the length of a block, and how far it slides; 0 where it does not [ms]."""
+    return terms.block_ms, terms.slide_ms if terms.method == "rolling" else 0
+
+
+def _delivered(milliwatts: int, terms: Terms | None) -> Milliwatts:
+    """Return a power at the delivery point [mW]."""
+    return milliwatts if terms is None or terms.delivery == 1 else milliwatts * terms.delivery

@@ -1,0 +1,169 @@
+"""What publishers say of readings on a DSX bus, and when: values, metadata, heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.dsx import HEARTBEAT_S, REPEAT_S
+from facility.instants import SECOND_MS
+from simulators.meters.meters import Readings
+from simulators.wire.points import Catalogue
+from simulators.wire.rows import Form, Rows
+
+LATEST_MS: Final = 900
+"""Instruments look at their own moment of a second, at most this late in it [ms]."""
+LATENCY_MS: Final = (5, 60)
+"""How long a gateway takes from looking to publishing, at least and less than [ms]."""
+
+_PHASES: Final = 11
+_LATENCIES: Final = 12
+_CLOCKS: Final = 13
+
+
+class Speaker(Protocol):
+    """Turns readings into messages.
+
+    Attributes:
+        topics: The topic of each channel; faults may add some.
+    """
+
+    topics: list[str]
+
+    def say(self, readings: Readings, points: NDArray[np.int64]) -> Rows:
+        """Return what is published in a second, in order of time.
+
+        Args:
+            readings: What the instruments show.
+            points: Which of them are worth a message.
+        """
+
+    def value_channels(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels on which values of points are said."""
+
+    def metadata_channels(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels on which points are described; none where they are not."""
+
+    def heartbeat_channels(self, gateways: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels of the heartbeats of gateways; none where there are none."""
+
+    def births(self, channels: NDArray[np.int64], at_ms: int) -> Rows:
+        """Return the descriptions on metadata channels, to be published at a moment [ms]."""
+
+
+class Clocks:
+    """When each point is looked at within a second, and what its gateway's clock makes of that.
+
+    Args:
+        catalogue: The points.
+        seed: What the moments follow from.
+        offset_sigma_ms: Spread of the gateways' clocks around the true time [ms].
+        drift_sigma_ppm: Spread of how fast they run, in millionths.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        seed: int,
+        *,
+        offset_sigma_ms: float = 0.0,
+        drift_sigma_ppm: float = 0.0,
+    ) -> None:
+        def random(stream: int) -> np.random.Generator:
+            return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
+
+        owners = {name: i for i, name in enumerate(dict.fromkeys(catalogue.assets))}
+        device = np.array([owners[name] for name in catalogue.assets], np.int64)
+        self.phase_ms: NDArray[np.int64] = random(_PHASES).integers(0, LATEST_MS, len(owners))[device]
+        gateways = len(catalogue.gateways)
+        self.latency_ms: NDArray[np.int64] = random(_LATENCIES).integers(*LATENCY_MS, gateways)
+        clocks = random(_CLOCKS)
+        self._offset_ms = offset_sigma_ms * clocks.standard_normal(gateways)
+        self._drift = drift_sigma_ppm * 1e-6 * clocks.standard_normal(gateways)
+
+    def error_ms(self, second: int) -> NDArray[np.int64]:
+        """Return how far each gateway's clock is ahead in a second of the run [ms]."""
+        found: NDArray[np.int64] = np.rint(self._offset_ms + self._drift * second * SECOND_MS).astype(
+            np.int64
+        )
+        return found
+
+
+class BusSpeaker:
+    """Speaks as the publishers of a DSX bus.
+
+    Metadata come all at once at the start, before any value, and each again every 100 s, spread evenly.
+
+    Args:
+        catalogue: The points.
+        clocks: When they are looked at.
+
+    Attributes:
+        topics: The topic of each channel: values of points, values of heartbeats, then metadata of both.
+    """
+
+    def __init__(self, catalogue: Catalogue, clocks: Clocks) -> None:
+        self._catalogue = catalogue
+        self._clocks = clocks
+        self.topics = catalogue.topics()
+        self._spoken = len(catalogue.spoken)
+        self._metadata = np.empty(self._spoken, np.object_)
+        self._metadata[:] = catalogue.metadata()
+        self._latency = clocks.latency_ms[catalogue.gateway]
+        self._beating = np.arange(len(catalogue), self._spoken)
+
+    def say(self, readings: Readings, points: NDArray[np.int64]) -> Rows:
+        """Return what is published in a second, in order of time."""
+        begin_ms, second = readings.time_ms, readings.second
+        error = self._clocks.error_ms(second)
+        at_ms = begin_ms + self._clocks.phase_ms[points]
+        values = Rows.of_values(
+            points.astype(np.int32),
+            at_ms + self._latency[points],
+            at_ms + error[self._catalogue.gateway[points]] + readings.shift_ms[points],
+            readings.value[points],
+            form=readings.form[points],
+            faults=readings.faults[points],
+        ).changed(quality=readings.quality[points])
+        parts = [self._described(second, begin_ms), values.in_order()]
+        if second % HEARTBEAT_S == 0 and len(self._beating):
+            parts.insert(1, self._beats(readings, error))
+        return Rows.joined(parts).in_order()
+
+    def _described(self, second: int, begin_ms: int) -> Rows:
+        place = second % REPEAT_S
+        first, last = (-(-self._spoken * edge // REPEAT_S) for edge in (place, place + 1))
+        which = np.arange(self._spoken) if second == 0 else np.arange(first, last)
+        return self.births(which + self._spoken, begin_ms)
+
+    def _beats(self, readings: Readings, error: NDArray[np.int64]) -> Rows:
+        own_ms = readings.time_ms + error + readings.gateway_shift_ms
+        return Rows.of_values(
+            self._beating.astype(np.int32),
+            readings.time_ms + self._clocks.latency_ms,
+            own_ms,
+            own_ms.astype(np.float64),
+            form=np.full(len(own_ms), Form.WHOLE, np.uint8),
+            faults=readings.gateway_faults.copy(),
+        )
+
+    def births(self, channels: NDArray[np.int64], at_ms: int) -> Rows:
+        """Return the descriptions on metadata channels, to be published at a moment [ms]."""
+        payloads: Sequence[bytes] = self._metadata[channels - self._spoken].tolist()
+        sent = np.full(len(channels), at_ms, np.int64)
+        return Rows.of_payloads(channels.astype(np.int32), sent, payloads, is_retained=True)
+
+    def value_channels(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels on which values of points are said: their own numbers."""
+        return points
+
+    def metadata_channels(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels on which points are described."""
+        return points + self._spoken
+
+    def heartbeat_channels(self, gateways: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channels of the heartbeats of gateways; none where there are none."""
+        return self._beating[gateways] if len(self._beating) else gateways[:0]

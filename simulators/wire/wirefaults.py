@@ -1,0 +1,311 @@
+"""Faults of gateways and of the wire: what instruments show is right, and the messages are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.instants import SECOND_MS
+from simulators.meters.instrumentfaults import BAD, INSTRUMENT_FAULTS
+from simulators.meters.meters import Readings
+from simulators.model.state import Bools
+from simulators.scenario.scenario import FaultKind, FaultSpec
+from simulators.wire.faults import Chain, Fault, channels_mask, end_ms
+from simulators.wire.points import Catalogue
+from simulators.wire.rows import Form, Rows
+from simulators.wire.speech import Speaker
+
+REORDERED_SHARE: Final = 0.3
+"""Share of the messages that come late where messages are reordered (our choice)."""
+ECHO_MS: Final = (1, 50)
+"""How much later a duplicate comes, at least and less than [ms]."""
+RENAMED: Final = "-renamed"
+"""What is added to a topic that is renamed."""
+
+
+class OfWire(Fault):
+    """A fault that changes messages of its scope.
+
+    Attributes:
+        says: Whether heartbeats of gateways in the scope are touched.
+        describes: Whether metadata are.
+        values: Whether values are.
+    """
+
+    values = True
+    says = True
+    describes = False
+
+    def touched(self, rows: Rows) -> Bools:
+        """Return which messages are in its scope."""
+        speaker = self.speaker
+        none = self.points[:0]
+        mask = channels_mask(
+            len(speaker.topics),
+            speaker.value_channels(self.points) if self.values else none,
+            speaker.heartbeat_channels(self.gateways) if self.says else none,
+            speaker.metadata_channels(self.points) if self.describes else none,
+            self._heartbeat_metadata() if self.describes and self.says else none,
+        )
+        found: Bools = mask[rows.channel]
+        return found
+
+    def _heartbeat_metadata(self) -> NDArray[np.int64]:
+        return self.speaker.metadata_channels(self.speaker.heartbeat_channels(self.gateways))
+
+    def on_rows(self, rows: Rows, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        if not self.is_on(readings.second):
+            return rows, Rows.none()
+        which = self.touched(rows)
+        if which.any():
+            self.account.note(readings.time_ms)
+        return self.change(rows, which, readings)
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages.
+
+        Returns:
+            What is sent, and what is not.
+        """
+        raise NotImplementedError
+
+    def place(self) -> int:
+        """Return its bit."""
+        return self.account.place
+
+
+def _check_described(fault: Fault) -> None:
+    """Refuse a fault of metadata and heartbeats where there are none."""
+    if not len(fault.speaker.metadata_channels(fault.points)):
+        raise ValueError(f"{fault.spec.kind}: expected a DSX bus, found rack documents")
+
+
+class Silent(OfWire):
+    """Nothing of the scope is published: values, heartbeats, metadata."""
+
+    describes = True
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        return rows.take(~which), rows.take(which).marked(self.place())
+
+
+class Mute(Silent):
+    """Values are not published; heartbeats and metadata are."""
+
+    describes = says = False
+
+
+class Unborn(Silent):
+    """Metadata are not published; values are."""
+
+    describes = True
+    values = says = False
+
+    def __init__(
+        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
+    ) -> None:
+        super().__init__(place, spec, catalogue, speaker, seed)
+        _check_described(self)
+
+
+class Drop(OfWire):
+    """A share of the messages is lost."""
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        lost = which & (self.random(readings.second).random(len(rows)) < self.spec.strength)
+        return rows.take(~lost), rows.take(lost).marked(self.place())
+
+
+class Duplicate(OfWire):
+    """A share of the messages comes twice, byte for byte."""
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        random = self.random(readings.second)
+        twice = which & (random.random(len(rows)) < self.spec.strength)
+        echo = rows.take(twice).marked(self.place())
+        late = random.integers(*ECHO_MS, len(echo))
+        self.account.added += len(echo)
+        return Rows.joined([rows, echo.changed(sent_ms=echo.sent_ms + late)]).in_order(), Rows.none()
+
+
+class Reorder(OfWire):
+    """A share of the messages comes late, each by its own time, so that later ones overtake them."""
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        random = self.random(readings.second)
+        late = which & (random.random(len(rows)) < REORDERED_SHARE)
+        delay = np.ceil(random.random(len(rows)) * self.spec.strength * SECOND_MS).astype(np.int64)
+        faults = np.where(late, rows.faults | self.bit, rows.faults)
+        return rows.changed(sent_ms=rows.sent_ms + late * delay, faults=faults).in_order(), Rows.none()
+
+
+class LateBatch(OfWire):
+    """Everything is held back, and comes at once when the window ends, in its order."""
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        sent = np.where(which, end_ms(readings, self.spec), rows.sent_ms)
+        faults = np.where(which, rows.faults | self.bit, rows.faults)
+        return rows.changed(sent_ms=sent, faults=faults).in_order(), Rows.none()
+
+
+class TopicRename(OfWire):
+    """Values come on topics that no metadata describe."""
+
+    says = False
+
+    def __init__(
+        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
+    ) -> None:
+        super().__init__(place, spec, catalogue, speaker, seed)
+        channels = speaker.value_channels(self.points)
+        self._new = np.arange(len(speaker.topics))
+        self._new[channels] = len(speaker.topics) + np.arange(len(channels))
+        speaker.topics += [speaker.topics[channel] + RENAMED for channel in channels.tolist()]
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        channel = rows.channel.copy()
+        channel[which] = self._new[rows.channel[which]]
+        faults = np.where(which, rows.faults | self.bit, rows.faults)
+        return rows.changed(channel=channel, faults=faults), Rows.none()
+
+
+class LifeWithoutData(OfWire):
+    """A publisher is born, and its last will comes, and between the two it says nothing.
+
+    Metadata and one heartbeat at the start; at the end a heartbeat without a value and of bad quality, which
+    is what a broker would publish as the last will of a client whose heartbeat it is (our choice: the
+    contract of the bus knows no last will).
+    """
+
+    def __init__(
+        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
+    ) -> None:
+        super().__init__(place, spec, catalogue, speaker, seed)
+        _check_described(self)
+
+    def on_rows(self, rows: Rows, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        spec, second = self.spec, readings.second
+        beats = self.speaker.heartbeat_channels(self.gateways)
+        if second == spec.to_s:
+            will = self._beats(beats, readings).changed(
+                form=np.full(len(beats), Form.NULL, np.uint8), quality=np.full(len(beats), BAD, np.int16)
+            )
+            return self._added(rows, will), Rows.none()
+        sent, lost = super().on_rows(rows, readings)
+        if second == spec.from_s:
+            described = self.speaker.metadata_channels(self.points)
+            births = self.speaker.births(described, readings.time_ms).marked(self.place())
+            sent = self._added(sent, Rows.joined([births, self._beats(beats, readings)]))
+        return sent, lost
+
+    def _beats(self, channels: NDArray[np.int64], readings: Readings) -> Rows:
+        at_ms = np.full(len(channels), readings.time_ms, np.int64)
+        form = np.full(len(channels), Form.WHOLE, np.uint8)
+        return Rows.of_values(
+            channels.astype(np.int32), at_ms, at_ms, at_ms.astype(np.float64), form=form
+        ).marked(self.place())
+
+    def _added(self, rows: Rows, more: Rows) -> Rows:
+        self.account.added += len(more)
+        return Rows.joined([rows, more]).in_order()
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        return rows.take(~which), rows.take(which).marked(self.place())
+
+
+class RetainedStale(OfWire):
+    """Old values come again when the window begins, with the retained flag and their old time stamps."""
+
+    says = False
+
+    def __init__(
+        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
+    ) -> None:
+        super().__init__(place, spec, catalogue, speaker, seed)
+        _check_described(self)
+
+    def on_rows(self, rows: Rows, readings: Readings) -> tuple[Rows, Rows]:
+        """Change messages."""
+        if readings.second != self.spec.from_s:
+            return rows, Rows.none()
+        channels = self.speaker.value_channels(self.points)
+        count = len(channels)
+        sent = np.full(count, readings.time_ms, np.int64)
+        old = Rows.of_values(
+            channels.astype(np.int32),
+            sent,
+            sent - round(self.spec.strength * SECOND_MS),
+            readings.value[self.points],
+            form=readings.form[self.points],
+        )
+        old = old.changed(is_retained=np.ones(count, np.bool_)).marked(self.place())
+        self.account.added += count
+        self.account.note(readings.time_ms)
+        return Rows.joined([rows, old]).in_order(), Rows.none()
+
+
+class Burst(OfWire):
+    """Every value comes many times within its second, each time with a time stamp of its own."""
+
+    says = False
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        times = round(self.spec.strength)
+        chosen = rows.take(which)
+        parts = [rows]
+        for turn in range(1, times):
+            later = turn * (SECOND_MS // times)
+            copy = chosen.changed(sent_ms=chosen.sent_ms + later, time_ms=chosen.time_ms + later)
+            parts.append(copy.marked(self.place()))
+            self.account.added += len(copy)
+        return Rows.joined(parts).in_order(), Rows.none()
+
+
+WIRE_FAULTS: Final[Mapping[FaultKind, type[Fault]]] = MappingProxyType(
+    {
+        FaultKind.SILENT: Silent,
+        FaultKind.MUTE: Mute,
+        FaultKind.DROP: Drop,
+        FaultKind.DUPLICATE: Duplicate,
+        FaultKind.REORDER: Reorder,
+        FaultKind.LATE_BATCH: LateBatch,
+        FaultKind.TOPIC_RENAME: TopicRename,
+        FaultKind.LIFE_WITHOUT_DATA: LifeWithoutData,
+        FaultKind.RETAINED_STALE: RetainedStale,
+        FaultKind.UNBORN: Unborn,
+        FaultKind.BURST: Burst,
+    }
+)
+"""The kinds that strike messages."""
+
+
+def chain_of(specs: Sequence[FaultSpec], catalogue: Catalogue, speaker: Speaker, seed: int) -> Chain:
+    """Return the faults of a scenario, ready to work.
+
+    Args:
+        specs: What is asked for.
+        catalogue: The points.
+        speaker: Who says what.
+        seed: What their chance follows from.
+
+    Raises:
+        ValueError: Where a fault can not work on this site.
+    """
+    makers = {**INSTRUMENT_FAULTS, **WIRE_FAULTS}
+    return Chain(
+        [makers[spec.kind](place, spec, catalogue, speaker, seed) for place, spec in enumerate(specs)]
+    )
