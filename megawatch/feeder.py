@@ -54,9 +54,9 @@ class _Again:
     """A span that is to be read once more.
 
     Attributes:
-        due_ms: When [ms]; None while the database is away.
         from_ms: Its start, which moves on as it is read [ms].
         to_ms: Its end [ms].
+        due_ms: When [ms]; None while the database is away.
     """
 
     from_ms: int
@@ -164,7 +164,7 @@ class Feeder:
 
     def _read_again(self, now_ms: int) -> list[Intake]:
         again = self._again
-        if again is None or again.due_ms is None or now_ms < again.due_ms:
+        if again is None or again.due_ms is None or now_ms < again.due_ms or self._feed.is_behind:
             return []
         end_ms = min(again.from_ms + AGAIN_MS, again.to_ms)
         intake = self._feed.again(again.from_ms, end_ms, now_ms)

@@ -261,8 +261,7 @@ class Bank:
         columns = self._columns
         before = columns.told.copy()
         hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed
-        # What is over but for its off-delay says nothing that anybody could act on.
-        columns.told |= (columns.state == ACTIVE) & ~hidden & (columns.returning_ms == NEVER)
+        columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
         place = {subject: i for i, subject in enumerate(self.subjects)} if changes else {}
         result = []

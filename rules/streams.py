@@ -257,7 +257,8 @@ class Streams:
         """Return which streams are sure and which are alive at a moment [ms], and remember which are not."""
         alive = at_ms <= self._alive
         self._fell_silent |= ~alive & (self._alive != NEVER)
-        self._died |= (at_ms > self._dead) & (self._dead != NEVER)
+        # Silent while we listened: whether it saw its meters meanwhile, nobody knows.
+        self._died |= ~alive & (self._alive != NEVER) & self._is_connected
         sure = (at_ms <= self._sure) & self._is_connected
         self._unsure[~sure] = at_ms
         return sure, alive & self._is_connected

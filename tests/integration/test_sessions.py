@@ -18,7 +18,7 @@ from collector.session import Session
 from facility.readings import Flag
 from megawatch.process import end
 from store.entries import MarkKind
-from tests.monitoring import marks, watching
+from tests.monitoring import Watch, marks, watching
 from tests.publishing import Publisher
 from tests.servers.brokers import BROKERS, Mosquitto
 
@@ -185,14 +185,27 @@ def test_a_gap_that_can_not_be_healed_is_reported(keeps: bool, tmp_path: Path) -
                 await watch.until(lambda: _state(watch) != "connected", "the loss is noticed")
                 await asyncio.to_thread(server.start)
                 await watch.until(lambda: _state(watch) == "connected", "connected again")
-                gaps = watch.monitor.status.document(0)["brokers"][0]["gaps"]
+                expected = 0 if keeps else 1
+                await watch.until(lambda: _gaps(watch) == expected, f"{expected} gaps")
+                await watch.until(lambda: _is_marked(watch), "marked")
 
             kinds = [mark.kind for mark in marks(watch.data)]
-            assert gaps == (0 if keeps else 1)
             assert (MarkKind.SESSION_LOST in kinds) is not keeps
             assert MarkKind.LOST in kinds
 
     asyncio.run(story())
+
+
+def _is_marked(watch: Watch) -> bool:
+    """Tell whether the journal has both ends of the break."""
+    kinds = [mark.kind for mark in marks(watch.data)]
+    after = kinds[kinds.index(MarkKind.LOST) :] if MarkKind.LOST in kinds else []
+    return bool({MarkKind.CONNECTED, MarkKind.SESSION_LOST} & set(after))
+
+
+def _gaps(watch: Watch) -> int:
+    gaps: int = watch.monitor.status.document(0)["brokers"][0]["gaps"]
+    return gaps
 
 
 def _state(watch: object) -> str:
