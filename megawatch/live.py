@@ -11,10 +11,12 @@ from facility import dsx
 from facility.errors import StoreUnavailable
 from facility.rackdoc import topic_filter
 from megawatch.clock import SteadyClock
+from megawatch.feeder import query_of
 from megawatch.monitor import Monitor
 from megawatch.sitefolder import SiteFolder
 from store.influx import InfluxSink
 from store.shipping import make_sink
+from store.threads import in_thread
 
 REACH_S = 5.0
 """How long something may take to answer."""
@@ -32,9 +34,22 @@ async def reach(site: SiteFolder) -> list[dict[str, Any]]:
     tries = [_broker(site, place) for place in range(len(site.file.brokers))]
     if site.file.store.influxdb is not None:
         tries.append(_database(site))
+    if site.file.feed is not None:
+        tries.append(_feed(site))
     hooks = {route.to.webhook for route in site.file.routes if route.to.webhook}
     tries += [_address(f"webhook {hook}", hook) for hook in sorted(hooks)]
     return list(await asyncio.gather(*tries))
+
+
+async def _feed(site: SiteFolder) -> dict[str, Any]:
+    query = query_of(site)
+    try:
+        await in_thread(query.sources, "x")
+    except StoreUnavailable as error:
+        return _result("source", ok=False, detail=error.cause)
+    finally:
+        query.close()
+    return _result("source", ok=True, detail="answers, and lets us read")
 
 
 async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class Timing:
     certain_ms: int
 
 
+GONE: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
+"""Of a broker that the site file names no longer: its points are only ever silent."""
+
+
 class Knowledge:
     """What is known of every point.
 
@@ -82,7 +86,7 @@ class Knowledge:
         """Take in a point, or what became known better of it."""
         points, stream = self._points, self._stream(point.stream)
         points.grow(number + 1)
-        timing = self._timings[stream.broker]
+        timing = self._timings.get(stream.broker, GONE)
         points.stream[number] = stream.place
         points.is_power[number] = point.measures.dimension is Dimension.POWER
         points.is_watched[number] = point.is_boundary
@@ -284,7 +288,7 @@ class Knowledge:
         return self._points.trusted_ms
 
     def _stream(self, name: str) -> Stream:
-        timing = self._timings[name.partition(":")[0]]
+        timing = self._timings.get(name.partition(":")[0], GONE)
         return self._streams.get(
             name,
             heartbeat_period_ms=timing.heartbeat_ms,

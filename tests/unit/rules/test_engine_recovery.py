@@ -15,6 +15,8 @@ from tests.unit.rules.halls import (
     Tape,
     an_engine,
     at_once,
+    bounds_kw,
+    known_rack,
     known_racks_of,
     lines_of,
     one_tenant,
@@ -131,3 +133,19 @@ def test_a_second_stop_before_all_was_read_loses_nothing() -> None:
 
     assert lines_of(steps, "C2") == [f"{AWAY_S + 5} C2 acme opened"]
     assert {bounds_at(steps, second) for second in range(AWAY_S, END_S - 1)} == {(210, 210)}
+
+
+def test_points_of_a_broker_that_is_gone_are_silent() -> None:
+    """A broker that was taken out of the site file leaves its points in the journal: they end nothing."""
+    site = one_tenant(racks=2)
+    engine = an_engine(site)
+    tape = Tape()
+    tape.connect(T0_MS)
+    tape.put(T0_MS, (known_rack(0, "r0"), known_rack(1, "r1", stream="former:docs")))
+    for second in range(1, 4):
+        tape.second(second, 40.0)
+
+    play(engine, tape.entries, until_ms=T0_MS + 3_000)
+
+    assert engine.draw is not None
+    assert bounds_kw(engine.draw) == (40, 140)
