@@ -95,6 +95,16 @@ class Point:
         )
 
     @property
+    def is_line_current(self) -> bool:
+        """Whether this is the current of a line, which heats a breaker."""
+        return self.quantity in ("current", "current.phase") and not self.is_setpoint
+
+    @property
+    def is_current_limit(self) -> bool:
+        """Whether this is what a breaker or a meter may carry."""
+        return self.quantity == "current.limit"
+
+    @property
     def is_heartbeat(self) -> bool:
         """Whether it proves that its publisher lives."""
         return self.quantity == "heartbeat"

@@ -87,6 +87,7 @@ class Site:
         tenants: Every tenant, in the order of the file.
         assets: What the site file adds to the graph that the bus gives.
         firm_capacity_milliwatts: What the plant can deliver with one unit lost [mW], None if not said.
+        supply_meters: Meters that together measure all that the site takes; none if not said.
         meter_tolerance_percent: How far a parent meter and the sum beneath it may differ by meter error [%].
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
     """
@@ -98,6 +99,7 @@ class Site:
     tenants: tuple[Tenant, ...] = ()
     assets: tuple[Asset, ...] = ()
     firm_capacity_milliwatts: int | None = None
+    supply_meters: tuple[AssetId, ...] = ()
     meter_tolerance_percent: float = 1.0
     path_loss_percent: float = 1.5
 

@@ -74,6 +74,8 @@ class Builder:
         """
         if table is not None:
             self.notes.zone = ZoneInfo(table.timezone)
+            meters = ((f"site.supply_meters[{i}]", meter) for i, meter in enumerate(table.supply_meters))
+            self.notes.unique(meters, "a meter that is not counted twice")
         declared = self._racks(table, racks, tenants)
         built = tuple(self._tenant(located, declared) for located in tenants)
         self._check_tenants(tenants, built)
@@ -89,6 +91,7 @@ class Builder:
             tenants=built,
             assets=graph,
             firm_capacity_milliwatts=None if firm is None else milliwatts_of_mw(firm),
+            supply_meters=tuple(AssetId(meter) for meter in table.supply_meters),
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
         )

@@ -79,6 +79,10 @@ class SiteTable(Table):
     firm_capacity_mw: Megawatts | None = Field(
         None, description="what the plant delivers with one unit lost [MW]"
     )
+    supply_meters: list[Name] = Field(
+        default_factory=list,
+        description="meters that together measure all that the site takes: racks, losses, cooling"
+    )
     rack_rating_kw: Kilowatts | None = Field(
         None, description="rating of each rack that no [[rack]] table rates [kW]"
     )

@@ -26,7 +26,7 @@ _LINKS = [
 ]
 _SUBJECT = Column(name="subject", title="About", unit=style.TEXT, more={"links": _LINKS})
 _COLUMNS = (ALARM_COLUMNS[0], _SUBJECT, *ALARM_COLUMNS[1:])
-_SHOWN = 'SELECT "subject", "rule", "severity", "change", "value", "limit", "id"'
+_SHOWN = 'SELECT "subject", "rule", "severity", "change", "by", "value", "limit", "unit", "id"'
 
 
 PANELS: Final = (
@@ -141,11 +141,11 @@ PANELS: Final = (
         id=7,
         kind="table",
         title="What happened",
-        description="Every change of an alarm in the range, the latest first, at most a thousand.",
+        description="Every change of an alarm in the range and by whom, the latest first, up to a thousand.",
         unit=style.COUNT,
         none="nothing",
         sort="Time",
-        columns=_COLUMNS,
+        columns=(*_COLUMNS, words("by", "By")),
         queries=[Influx(f"{_SHOWN} FROM {EVENT} WHERE {RANGE} ORDER BY time DESC LIMIT 1000", is_table=True)],
         link=("Site", link("site")),
         size=(24, 10),

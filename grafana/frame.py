@@ -216,7 +216,7 @@ def open_alarms(condition: str = "") -> str:
     """
     which = " AND ".join(part for part in (condition, "\"change\" != 'acknowledged'", EVER) if part)
     return (
-        'SELECT last("id") AS "id", "change", "severity", "value", "limit"'
+        'SELECT last("id") AS "id", "change", "severity", "value", "limit", "unit"'
         f' FROM {EVENT} WHERE {which} GROUP BY "rule", "subject"'
     )
 
@@ -226,8 +226,33 @@ ALARM_COLUMNS: Final = (
     words("rule", "Rule"),
     words("severity", "Severity"),
     words("change", "Change"),
-    Column(name="value", title="Value, in the rule's unit", unit=COUNT),
-    Column(name="limit", title="Limit, in the rule's unit", unit=COUNT),
+    Column(name="value", title="Value", unit=COUNT),
+    Column(name="limit", title="Limit", unit=COUNT),
+    words("unit", "Unit"),
     words("id", "Alarm"),
 )
 """What is told of an alarm."""
+
+
+def its_alarms(number: int, what: str, condition: str, size: tuple[int, int]) -> Panel:
+    """Return the panel of the alarms about one thing.
+
+    Args:
+        number: The panel's number.
+        what: What the thing is called.
+        condition: Which alarms are about it.
+        size: Width and height.
+    """
+    return Panel(
+        id=number,
+        kind="table",
+        title="Its alarms",
+        description=f"The last change of every alarm about this {what} that changed in the range.",
+        unit=COUNT,
+        none="none",
+        sort="Time",
+        columns=ALARM_COLUMNS,
+        hidden=["subject"],
+        queries=[Influx(f"SELECT * FROM ({open_alarms(condition)}) WHERE $timeFilter", is_table=True)],
+        size=size,
+    )

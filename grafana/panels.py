@@ -12,7 +12,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import DataSourceRef
 
-from grafana.style import BLUE, GREY, PLAIN, TEXT, Steps
+from grafana.style import BLUE, GREY, PLAIN, SHARE, SKY, TEXT, VERMILION, Steps
 
 SOURCE: Final = DataSourceRef(type_val="influxdb", uid="${database}")
 """The data source, by the variable of every dashboard."""
@@ -278,6 +278,34 @@ def _organised(panel: Panel) -> models.DataTransformerConfig:
             "renameByName": {},
         },
     )
+
+
+def bounds(limit: str = "", **limit_more: object) -> tuple[Column, ...]:
+    """Return how a draw is drawn within the band of its bounds, against a limit.
+
+    Args:
+        limit: What the limit's line is called; "" where there is none.
+        limit_more: Further properties of that line, by their id.
+    """
+    return (
+        *band("at most", "at least"),
+        Column(name="draw", colour=BLUE, more={"custom.lineWidth": 2}),
+        *([Column(name=limit, colour=VERMILION, more={"custom.lineWidth": 2} | limit_more)] if limit else []),
+    )
+
+
+def band(upper: str, lower: str) -> tuple[Column, Column]:
+    """Return how the room between two lines is filled."""
+    return (
+        Column(name=upper, colour=SKY, more={"custom.fillBelowTo": lower, "custom.lineWidth": 0}),
+        Column(name=lower, colour=SKY, more={"custom.lineWidth": 0}),
+    )
+
+
+def gauge(name: str, title: str, steps: Steps) -> Column:
+    """Return a column of shares of a limit, as bars from none to all of it."""
+    form = {"custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1, "decimals": 1}
+    return Column(name=name, title=title, unit=SHARE, steps=steps, more=form)
 
 
 def words(name: str, title: str, link: tuple[str, str] | tuple[()] = ()) -> Column:

@@ -9,9 +9,8 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana import style
 from grafana.frame import Choice, alarms_of, dashboard_of, to_meter
 from grafana.influxql import RANGE, RECENT, joined, last, matches, options, over_time
-from grafana.panels import Column, Influx, Panel, words
-from grafana.schema import MINUTE, READING, of
-from grafana.site import LOAD, LOAD_COLUMNS, LOADS
+from grafana.panels import Column, Influx, Panel, gauge, words
+from grafana.schema import FEED, MINUTE, READING, of
 
 _METER = matches("asset", "meter")
 METER = Choice(
@@ -20,12 +19,46 @@ METER = Choice(
     query=options("asset", READING, "\"quantity\" = 'current.limit'"),
 )
 
+_CURRENTS = (
+    last("amps", "current", "asset", "point"),
+    last("amps", "current.phase", "asset", "point"),
+    last("limit", "current.limit", "asset"),
+)
+LOAD = joined('max("amps") / max("limit") AS "load"', *_CURRENTS, where='"load" >= 0')
+"""The highest line current of every meter that knows its limit, as a share of that limit."""
+LOADS = joined(
+    'max("amps") / max("limit") AS "load", max("amps") AS "amps", max("limit") AS "limit",'
+    ' max("limit") - max("amps") AS "headroom", max("kw") AS "kw"',
+    *_CURRENTS,
+    last("kw", "meter.power.active", "asset"),
+    where='"load" >= 0',
+)
+"""The same with what it is made of, and the meter's power."""
+LOAD_COLUMNS = (
+    words("asset", "Meter", to_meter()),
+    gauge("load", "Load", style.LOAD),
+    Column(name="headroom", title="Left", unit=style.AMPERE),
+    Column(name="amps", title="Highest phase", unit=style.AMPERE),
+    Column(name="limit", title="Limit", unit=style.AMPERE),
+    Column(name="kw", title="Power", unit=style.KILOWATT),
+)
+
 _PHASES = last("amps", "current.phase", "asset", "phase")
 _DEVIATION = '(max("amps") - mean("amps")) / mean("amps") AS "unbalance"'
 UNBALANCE = joined(_DEVIATION, _PHASES)
 """The largest deviation of a phase current upwards from the mean of the three, of every meter with phases."""
 UNBALANCES = joined(f'{_DEVIATION}, mean("amps") AS "mean"', _PHASES)
 """The same with the mean."""
+
+
+_ALONE = (
+    'SELECT last("alone_amps") / last("limit_amps") AS "share", last("alone_amps") AS "amps",'
+    ' last("limit_amps") - last("alone_amps") AS "left", last("limit_amps") AS "limit",'
+    f' last("metered_kw") AS "now", last("racks_kw") AS "alone" FROM {FEED} WHERE {RECENT} GROUP BY "asset"'
+)
+FAILOVER = f'SELECT * FROM ({_ALONE}) WHERE "share" >= 0 AND {RECENT} GROUP BY "asset"'
+"""What every meter that knows its limit would carry were all other feeds of its racks lost. Of a meter that
+carries nothing now nobody can tell."""
 
 
 def _line(select: str, quantity: str, *by: str, ref: str = "A", alias: str = "$col") -> Influx:
@@ -127,6 +160,28 @@ PANELS: Final = (
         size=(10, 11),
     ),
     Panel(
+        id=11,
+        kind="table",
+        title="If the other feed were lost",
+        description="What each meter would carry if its racks drew everything from it, the one nearest to its"
+        " limit first.",
+        unit=style.AMPERE,
+        decimals=1,
+        sort="share",
+        hidden=["Time"],
+        columns=[
+            words("asset", "Meter", to_meter()),
+            gauge("share", "Load alone", style.LOAD),
+            Column(name="left", title="Left", steps=style.HEADROOM),
+            Column(name="amps", title="Highest phase alone"),
+            Column(name="limit", title="Limit"),
+            Column(name="now", title="Carries now", unit=style.KILOWATT),
+            Column(name="alone", title="Its racks draw", unit=style.KILOWATT),
+        ],
+        queries=[Influx(FAILOVER, is_table=True)],
+        size=(24, 10),
+    ),
+    Panel(
         id=7,
         kind="timeseries",
         title="Currents of the meter",
@@ -146,10 +201,20 @@ PANELS: Final = (
         id=8,
         kind="timeseries",
         title="Power of the meter",
-        description="Active power, the mean and the highest of each minute.",
+        description="Active power, the mean and the highest of each minute, beside what all its racks draw"
+        " from whatever feed.",
         unit=style.KILOWATT,
-        columns=[Column(name="mean", colour=style.BLUE), Column(name="highest", colour=style.SKY)],
-        queries=[_line('mean("mean") AS "mean", max("max") AS "highest"', "meter.power.active")],
+        columns=[
+            Column(name="mean", colour=style.BLUE),
+            Column(name="highest", colour=style.SKY),
+            Column(name="its racks", colour=style.GREY),
+        ],
+        queries=[
+            _line('mean("mean") AS "mean", max("max") AS "highest"', "meter.power.active"),
+            Influx(
+                over_time('mean("racks_kw") AS "its racks"', FEED, f"{_METER} AND {RANGE}"), "B", alias="$col"
+            ),
+        ],
         size=(12, 9),
     ),
     Panel(

@@ -8,18 +8,17 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
 from grafana.frame import (
-    ALARM_COLUMNS,
     HALL,
     RACK,
     ROW,
     Choice,
     alarms_of,
     dashboard_of,
-    open_alarms,
+    its_alarms,
     to_meter,
 )
 from grafana.influxql import LATELY, RANGE, RECENT, joined, last, matches, options, over_time
-from grafana.panels import Column, Influx, Panel, words
+from grafana.panels import Column, Influx, Panel, band, words
 from grafana.schema import MEASURED, MINUTE, READING, of
 
 _RACK = matches("asset", "rack")
@@ -141,12 +140,7 @@ PANELS: Final = (
         unit=style.KILOWATT,
         low=0,
         columns=[
-            Column(
-                name="highest",
-                colour=style.SKY,
-                more={"custom.fillBelowTo": "lowest", "custom.lineWidth": 0},
-            ),
-            Column(name="lowest", colour=style.SKY, more={"custom.lineWidth": 0}),
+            *band("highest", "lowest"),
             Column(name="mean", colour=style.BLUE, more={"custom.lineWidth": 2}),
         ],
         queries=[
@@ -237,19 +231,7 @@ PANELS: Final = (
         ],
         size=(14, 10),
     ),
-    Panel(
-        id=13,
-        kind="table",
-        title="Its alarms",
-        description="The last change of every alarm about this rack that changed in the range.",
-        unit=style.COUNT,
-        none="none",
-        sort="Time",
-        columns=ALARM_COLUMNS,
-        hidden=["subject"],
-        queries=[Influx(f"SELECT * FROM ({open_alarms(_SUBJECT)}) WHERE $timeFilter", is_table=True)],
-        size=(10, 10),
-    ),
+    its_alarms(13, "rack", _SUBJECT, (10, 10)),
 )
 """Its panels."""
 

@@ -21,6 +21,12 @@ DRAW_MINUTE: Final = f'"{Kept.MONTHS}"."tenant_draw_1m"'
 """Means of what each tenant draws, over minutes: kept for months."""
 DRAW_QUARTER: Final = f'"{Kept.YEARS}"."tenant_draw_15m"'
 """The same over quarter-hours: kept for years."""
+RACK: Final = f'"{Kept.MONTHS}"."rack_draw_1m"'
+"""What each rack draws over minutes, whatever meters it is measured by: kept for months."""
+FEED: Final = f'"{Kept.MONTHS}"."feed_draw_1m"'
+"""What each node of the power chain carries over minutes, and would carry alone: kept for months."""
+SITE: Final = f'"{Kept.MONTHS}"."site_draw_1m"'
+"""What the site draws over minutes, has sold and can deliver: kept for months."""
 EVENT: Final = f'"{Kept.YEARS}"."alarm_event"'
 """What happened to alarms: kept for years."""
 HEALTH: Final = '"pipeline"'
@@ -59,7 +65,13 @@ NAMES: Final = {
     ),
     "tenant_draw_1m": (("tenant",), ("low_mw", "best_mw", "high_mw", "limit_mw")),
     "tenant_draw_15m": (("tenant",), ("best_mw",)),
-    "alarm_event": (("change", "rule", "severity", "subject"), ("id", "value", "limit")),
+    "rack_draw_1m": (("asset", "tenant"), ("mean_kw", "most_kw", "coverage")),
+    "feed_draw_1m": (
+        ("asset",),
+        ("metered_kw", "racks_kw", "limit_amps", "alone_amps"),
+    ),
+    "site_draw_1m": ((), ("racks_mw", "supply_mw", "sold_mw", "firm_mw")),
+    "alarm_event": (("change", "rule", "severity", "subject"), ("id", "value", "limit", "unit", "by")),
     "pipeline": (
         (),
         (

@@ -7,43 +7,15 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
-from grafana.frame import alarms_of, dashboard_of, link, open_alarms, to_meter, to_tenant
-from grafana.influxql import EVER, LATELY, NOW, RANGE, complete, joined, last
-from grafana.panels import Column, Influx, Panel, words
-from grafana.schema import DRAW, DRAW_MINUTE, OF_TENANTS
+from grafana.frame import alarms_of, dashboard_of, link, open_alarms, to_tenant
+from grafana.influxql import EVER, LATELY, NOW, RANGE, RECENT, complete
+from grafana.panels import Column, Influx, Panel, bounds, gauge, words
+from grafana.power import LOAD_COLUMNS, LOADS
+from grafana.schema import DRAW, DRAW_MINUTE, OF_TENANTS, SITE
 
 OPEN_BY_SEVERITY = (
     f'SELECT count("id") AS "open" FROM ({open_alarms()})'
     f' WHERE "change" != \'returned\' AND {EVER} GROUP BY "severity"'
-)
-_CURRENTS = (
-    last("amps", "current", "asset", "point"),
-    last("amps", "current.phase", "asset", "point"),
-    last("limit", "current.limit", "asset"),
-)
-LOAD = joined('max("amps") / max("limit") AS "load"', *_CURRENTS, where='"load" >= 0')
-"""The highest line current of every meter that knows its limit, as a share of that limit."""
-LOADS = joined(
-    'max("amps") / max("limit") AS "load", max("amps") AS "amps", max("limit") AS "limit",'
-    ' max("limit") - max("amps") AS "headroom", max("kw") AS "kw"',
-    *_CURRENTS,
-    last("kw", "meter.power.active", "asset"),
-    where='"load" >= 0',
-)
-"""The same with what it is made of, and the meter's power."""
-LOAD_COLUMNS = (
-    words("asset", "Meter", to_meter()),
-    Column(
-        name="load",
-        title="Load",
-        unit=style.SHARE,
-        steps=style.LOAD,
-        more={"custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1, "decimals": 1},
-    ),
-    Column(name="headroom", title="Left", unit=style.AMPERE),
-    Column(name="amps", title="Highest phase", unit=style.AMPERE),
-    Column(name="limit", title="Limit", unit=style.AMPERE),
-    Column(name="kw", title="Power", unit=style.KILOWATT),
 )
 
 
@@ -96,6 +68,10 @@ AT_MOST = complete(
 """The sum of the upper bounds; nothing where one of them is not known."""
 
 EVERYBODY = "\"tenant\" != ''"
+
+_PUE = 'SELECT "supply_mw" AS "supply", "racks_mw" AS "racks" FROM ' + SITE + ' WHERE "supply_mw" > 0 AND '
+LAST_HOUR = "time > ${__to}ms - 1h AND time <= ${__to}ms"
+"""The last hour of the range: shorter, the storage in coolant and batteries would be in the figure."""
 
 
 PANELS: Final = (
@@ -186,18 +162,7 @@ PANELS: Final = (
         hidden=["Time"],
         columns=[
             words("tenant", "Tenant", to_tenant()),
-            Column(
-                name="share",
-                title="Drawn of limit",
-                unit=style.SHARE,
-                steps=style.AGAINST_LIMIT,
-                more={
-                    "custom.cellOptions": {"type": "gauge", "mode": "basic"},
-                    "min": 0,
-                    "max": 1,
-                    "decimals": 1,
-                },
-            ),
+            gauge("share", "Drawn of limit", style.AGAINST_LIMIT),
             Column(name="draw", title="Draw"),
             Column(name="limit", title="Limit"),
             Column(name="headroom", title="Headroom", steps=style.HEADROOM),
@@ -240,16 +205,7 @@ PANELS: Final = (
         " their limits; the last six hours of the range.",
         unit=style.MEGAWATT,
         low=0,
-        columns=[
-            Column(
-                name="at most",
-                colour=style.SKY,
-                more={"custom.fillBelowTo": "at least", "custom.lineWidth": 0},
-            ),
-            Column(name="at least", colour=style.SKY, more={"custom.lineWidth": 0}),
-            Column(name="draw", colour=style.BLUE, more={"custom.lineWidth": 2}),
-            Column(name="contracted", colour=style.VERMILION, more={"custom.lineWidth": 2}),
-        ],
+        columns=bounds("contracted"),
         queries=[
             Influx(over_tenants('sum("mw")', 'mean("best_mw") AS "mw"'), "A", alias="draw"),
             Influx(AT_MOST, "B", alias="at most"),
@@ -275,6 +231,61 @@ PANELS: Final = (
             )
         ],
         size=(12, 9),
+    ),
+    Panel(
+        id=12,
+        kind="stat",
+        title="Sold and deliverable",
+        description="What is committed to all tenants once every ramp is over, and what the plant delivers"
+        " with one unit lost.",
+        unit=style.MEGAWATT,
+        decimals=3,
+        none="not said",
+        queries=[
+            Influx(
+                f'SELECT last("sold_mw") AS "sold", last("firm_mw") AS "deliverable" FROM {SITE}'
+                f" WHERE {RECENT}",
+                alias="$col",
+            )
+        ],
+        size=(6, 8),
+    ),
+    Panel(
+        id=13,
+        kind="stat",
+        title="Interim PUE of an hour",
+        description="All that the site's supply meters took over what all racks drew, in the last hour of the"
+        " range.",
+        unit=style.COUNT,
+        decimals=3,
+        steps=style.PUE,
+        none="no supply meters",
+        queries=[
+            Influx(
+                f'SELECT mean("supply") / mean("racks") AS "PUE" FROM ({_PUE}{LAST_HOUR}) WHERE {LAST_HOUR}',
+                alias="$col",
+            )
+        ],
+        size=(4, 8),
+    ),
+    Panel(
+        id=14,
+        kind="timeseries",
+        title="Interim PUE",
+        description="All that the site's supply meters took over what all racks drew, over the whole range.",
+        unit=style.COUNT,
+        decimals=3,
+        low=1,
+        none="no supply meters",
+        columns=[Column(name="PUE", colour=style.BLUE)],
+        queries=[
+            Influx(
+                f'SELECT mean("supply") / mean("racks") AS "PUE" FROM ({_PUE}{RANGE}) WHERE {RANGE}'
+                " GROUP BY time($__interval) fill(null)",
+                alias="$col",
+            )
+        ],
+        size=(14, 8),
     ),
     Panel(
         id=11,

@@ -7,10 +7,10 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
-from grafana.frame import ALARM_COLUMNS, TENANT, alarms_of, dashboard_of, link, open_alarms
-from grafana.influxql import EVER, LATELY, NOW, RANGE, matches, over_time
-from grafana.panels import Column, Influx, Panel
-from grafana.schema import DRAW, DRAW_MINUTE, DRAW_QUARTER
+from grafana.frame import TENANT, alarms_of, dashboard_of, its_alarms, link, open_alarms, to_rack
+from grafana.influxql import EVER, LATELY, NOW, RANGE, RECENT, matches, over_time
+from grafana.panels import Column, Influx, Panel, bounds, words
+from grafana.schema import DRAW, DRAW_MINUTE, DRAW_QUARTER, RACK
 
 _ITS = matches("tenant", "tenant")
 _SUBJECT = matches("subject", "tenant")
@@ -113,20 +113,7 @@ PANELS: Final = (
         " ramps; the last six hours of the range.",
         unit=style.MEGAWATT,
         low=0,
-        columns=[
-            Column(
-                name="at most",
-                colour=style.SKY,
-                more={"custom.fillBelowTo": "at least", "custom.lineWidth": 0},
-            ),
-            Column(name="at least", colour=style.SKY, more={"custom.lineWidth": 0}),
-            Column(name="draw", colour=style.BLUE, more={"custom.lineWidth": 2}),
-            Column(
-                name="limit",
-                colour=style.VERMILION,
-                more={"custom.lineWidth": 2, "custom.lineInterpolation": "stepAfter"},
-            ),
-        ],
+        columns=bounds("limit", **{"custom.lineInterpolation": "stepAfter"}),
         queries=[
             _line('mean("best_mw") AS "draw"', "A"),
             _line('max("high_mw") AS "at most"', "B"),
@@ -184,16 +171,7 @@ PANELS: Final = (
         " over the whole range.",
         unit=style.MEGAWATT,
         low=0,
-        columns=[
-            Column(
-                name="at most",
-                colour=style.SKY,
-                more={"custom.fillBelowTo": "at least", "custom.lineWidth": 0},
-            ),
-            Column(name="at least", colour=style.SKY, more={"custom.lineWidth": 0}),
-            Column(name="draw", colour=style.BLUE, more={"custom.lineWidth": 2}),
-            Column(name="limit", colour=style.VERMILION, more={"custom.lineWidth": 2}),
-        ],
+        columns=bounds("limit"),
         queries=[
             _mean('mean("best_mw") AS "draw"', "A"),
             _mean('max("high_mw") AS "at most"', "B"),
@@ -234,18 +212,33 @@ PANELS: Final = (
         size=(4, 9),
     ),
     Panel(
-        id=10,
+        id=14,
         kind="table",
-        title="Its alarms",
-        description="The last change of every alarm about this tenant that changed in the range.",
-        unit=style.COUNT,
-        none="none",
-        sort="Time",
-        columns=ALARM_COLUMNS,
-        hidden=["subject"],
-        queries=[Influx(f"SELECT * FROM ({open_alarms(_SUBJECT)}) WHERE $timeFilter", is_table=True)],
-        size=(24, 7),
+        title="Its racks",
+        description="What each rack that it holds draws, over the last whole minute, whatever meters it is"
+        " measured by, the most first.",
+        unit=style.KILOWATT,
+        decimals=1,
+        sort="draw",
+        hidden=["Time", "tenant"],
+        columns=[
+            words("asset", "Rack", to_rack()),
+            Column(name="draw", title="Draw"),
+            Column(name="most", title="Highest second"),
+            Column(
+                name="coverage", title="Heard", unit=style.SHARE, steps=style.COVERAGE, more={"decimals": 0}
+            ),
+        ],
+        queries=[
+            Influx(
+                'SELECT last("mean_kw") AS "draw", last("most_kw") AS "most", last("coverage") AS "coverage"'
+                f' FROM {RACK} WHERE {_ITS} AND {RECENT} GROUP BY "asset", "tenant"',
+                is_table=True,
+            )
+        ],
+        size=(10, 9),
     ),
+    its_alarms(10, "tenant", _SUBJECT, (14, 9)),
 )
 """Its panels."""
 

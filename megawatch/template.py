@@ -11,6 +11,7 @@ timezone = "America/Chicago"     # in which contracts and demand blocks begin an
 rack_rating_kw = 132             # the most a rack draws where no [[rack]] table says otherwise:
                                  # what a silent rack may be drawing, so better too high than too low
 # firm_capacity_mw = 12.0        # what the plant delivers with one unit lost
+# supply_meters = ["UTILITY-1"]  # meters of all that the site takes, for its PUE
 
 [[broker]]
 url = "mqtt://127.0.0.1:1883"    # mqtts:// for TLS with name check

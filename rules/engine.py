@@ -25,11 +25,12 @@ from rules.knowledge import Knowledge, Timing
 from rules.layout import Layout
 from rules.queue import Queue, Queued
 from rules.racks import Racks
+from rules.rollups import Rollups
 from rules.tenants import tenant_series, tenant_view
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED, View
 from store.entries import Entry, Known, Mark, MarkKind
-from store.series import TenantDraw
+from store.series import Rollup, TenantDraw
 
 SERIES_MS: Final = 1_000
 """How often the engine's own series have a value [ms]."""
@@ -44,6 +45,7 @@ class Step:
         seq: The last entry that it may have used.
         changes: What happened to alarms.
         draws: The draw of every tenant, on whole seconds.
+        rollups: Those of racks, feeds and the site over a minute, when it is over.
         view: The site at the tick, where something changed that people may be told.
     """
 
@@ -51,6 +53,7 @@ class Step:
     seq: int
     changes: tuple[Transition, ...]
     draws: tuple[TenantDraw, ...]
+    rollups: tuple[Rollup, ...]
     view: View | None
 
 
@@ -84,6 +87,7 @@ class Engine:
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
         draw: What each tenant drew at that tick; None before the first.
+        rollups: What is added up of the minute that is not over.
         recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
             it has, no tick is evaluated.
         behind: Brokers of which what arrives may be old.
@@ -117,6 +121,7 @@ class Engine:
         self._racks: Racks | None = None
         self._layout: Layout | None = None
         self._layout_until_ms = 0
+        self.rollups = Rollups(site)
         self.draw: Draw | None = None
         self.began_ms = 0
         self.queue = Queue(lateness_ms)
@@ -166,7 +171,8 @@ class Engine:
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
                 self.knowledge.add(known.id, known.point)
-                if known.point.is_boundary:
+                point = known.point
+                if point.is_boundary or point.is_line_current or point.is_current_limit:
                     self._builder = None
             if known.asset is not None and self._graph.add(known.asset):
                 self._builder = None
@@ -218,8 +224,19 @@ class Engine:
             racks=self._racks.view(self.knowledge, known, at_ms, self.began_ms),
         )
         changes = self._judge(view)
-        draws = tenant_series(view) if at_ms % SERIES_MS == 0 else ()
-        return Step(at_ms=at_ms, seq=self.seq, changes=changes, draws=draws, view=view if changes else None)
+        draws: tuple[TenantDraw, ...] = ()
+        rollups: tuple[Rollup, ...] = ()
+        if at_ms % SERIES_MS == 0:
+            draws = tenant_series(view)
+            rollups = self.rollups.hear(view, layout, self.knowledge, known)
+        return Step(
+            at_ms=at_ms,
+            seq=self.seq,
+            changes=changes,
+            draws=draws,
+            rollups=rollups,
+            view=view if changes else None,
+        )
 
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
@@ -243,6 +260,7 @@ class Engine:
         if self._builder is None:
             self._builder = LayoutBuilder(self._site, self._graph, self.points)
             self._racks = Racks(self._builder, self.points)
+            self.rollups.arrange(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)

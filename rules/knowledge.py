@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.points import Cadence, Point
-from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
+from facility.readings import Batch, BoolArray, Flag, FloatArray, IntArray, Quality
 from facility.units import Dimension
 from rules.draw import Known
 from rules.layout import Index
@@ -281,6 +281,18 @@ class Knowledge:
         if self._watched is None:
             self._watched = np.flatnonzero(self._points.is_watched)
         return self._watched
+
+    def values_at(self, numbers: IntArray, at_ms: int) -> FloatArray:
+        """Return the last values of some points [canonical units], NaN where they do not count as heard.
+
+        Args:
+            numbers: Which points.
+            at_ms: The moment [ms].
+        """
+        points = self._points
+        is_fresh = points.quality[numbers] == Quality.GOOD
+        is_fresh &= at_ms - points.trusted_ms[numbers] <= points.fresh_ms[numbers]
+        return np.where(is_fresh, points.value[numbers], np.nan)
 
     @property
     def trusted_ms(self) -> IntArray:

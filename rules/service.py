@@ -29,7 +29,7 @@ from rules.view import View
 from store.alarms import Alarm, AlarmChange, Notice, Progress
 from store.entries import Entry
 from store.ledger import Ledger
-from store.series import TenantDraw
+from store.series import AnyDraw
 from store.threads import in_thread
 
 READER: Final = "rules"
@@ -206,7 +206,9 @@ class RulesService:
             for change in step.changes:
                 changes.append(self._record(change))
                 notices += self._notices(step, change, now_ms)
-        series: dict[int, Sequence[TenantDraw]] = {step.at_ms: step.draws for step in steps if step.draws}
+        series: dict[int, Sequence[AnyDraw]] = {
+            step.at_ms: (*step.draws, *step.rollups) for step in steps if step.draws
+        }
         self._ledger.save(
             Progress(
                 seq=steps[-1].seq,

@@ -24,7 +24,7 @@ from rules.queue import Queued
 from store.entries import Entry, kind_of, pack, unpack
 
 FILE: Final = "engine.snapshot"
-VERSION: Final = 2
+VERSION: Final = 3
 _CHECKSUM_BYTES: Final = 4
 
 
@@ -35,7 +35,9 @@ def save(engine: Engine, path: Path) -> None:
         OSError: Where the disk does not take it; the snapshot before then stays.
     """
     points, knowledge = engine.knowledge.save()
+    columns, rollups = engine.rollups.save()
     arrays: dict[str, Any] = {f"point.{name}": column for name, column in points.items()}
+    arrays |= {f"rollup.{name}": column for name, column in columns.items()}
     banks: dict[str, Any] = {}
     for name, bank in _banks(engine).items():
         columns, subjects = bank.save()
@@ -52,6 +54,7 @@ def save(engine: Engine, path: Path) -> None:
         "behind": sorted(engine.behind),
         "knowledge": knowledge,
         "demand": engine.demand.save(),
+        "rollups": rollups,
         "banks": banks,
         "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in engine.queue.items],
     }
@@ -112,6 +115,7 @@ def _restore(
         if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
             engine.learn(entry.content)
     engine.demand.load(values["demand"])
+    engine.rollups.load(_named("rollup.", arrays), values["rollups"])
     for name, bank in _banks(engine).items():
         if name in values["banks"]:
             bank.load(_named(f"bank.{name}.", arrays), values["banks"][name])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from facility.contracts import Boundary, Version
 from facility.graph import METER, RACK, Graph
-from facility.names import OPERATOR, AssetId
+from facility.names import OPERATOR, AssetId, TenantId
 from facility.points import Point
 from facility.quantities import QUANTITIES
 from facility.site import Site
@@ -20,6 +20,25 @@ from rules.layout import UNMETERED, Index, Layout, Unit, arrange
 
 CREDIBLE: Final = QUANTITIES["rack.power.active"].rating_high or 1.0
 """What a rack may be measured at and still be believed, as a multiple of its rating."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A node of the power chain that racks hang on.
+
+    Attributes:
+        kind: Its object type.
+        point: The point of its own power, `UNMETERED` where it has none.
+        currents: The points of its line currents.
+        limit: The point of what it may carry, `UNMETERED` where it has none.
+        racks: The places of the racks beneath it among all racks, ascending.
+    """
+
+    kind: str
+    point: int
+    currents: tuple[int, ...]
+    limit: int
+    racks: Index
 
 
 class LayoutBuilder:
@@ -35,9 +54,15 @@ class LayoutBuilder:
         self._site = site
         self._graph = graph
         self._power: dict[AssetId, list[tuple[str, int]]] = defaultdict(list)
+        self._currents: dict[AssetId, list[int]] = defaultdict(list)
+        self._limits: dict[AssetId, int] = {}
         for number, point in sorted(points.items()):
             if point.is_boundary:
                 self._power[point.asset].append((point.feed, number))
+            elif point.is_line_current:
+                self._currents[point.asset].append(number)
+            elif point.is_current_limit:
+                self._limits.setdefault(point.asset, number)
         self._meter_points = {
             asset: self._whole(asset)
             for asset in self._power
@@ -71,6 +96,30 @@ class LayoutBuilder:
         """Return the points that tell a rack's power: its own, or those of the meters that serve it."""
         own = self._own(rack)
         return own if own != (UNMETERED,) else self._taps([rack], self._direct(rack))
+
+    def point_of(self, meter: AssetId) -> int:
+        """Return the point of a meter's power, `UNMETERED` where it has none."""
+        return self._meter_points.get(meter, UNMETERED)
+
+    def feeds(self) -> dict[AssetId, Feed]:
+        """Return the nodes of the power chain that racks hang on, with one feed or with several."""
+        place = {rack: i for i, rack in enumerate(self.racks)}
+        return {
+            node: Feed(
+                self._graph.assets[node].kind,
+                self._whole(node),
+                tuple(self._currents.get(node, ())),
+                self._limits.get(node, UNMETERED),
+                np.array(sorted(place[rack] for rack in reach.racks), np.intp),
+            )
+            for node, reach in self._cuts.reach.items()
+            if reach.racks and node not in place
+        }
+
+    def holders(self, instant_ms: int) -> tuple[TenantId, ...]:
+        """Return who holds each rack at an instant."""
+        held = {rack: tenant.id for tenant in self._site.tenants for rack in tenant.racks_at(instant_ms)}
+        return tuple(held.get(rack, OPERATOR) for rack in self.racks)
 
     def groups(self, streams: Mapping[AssetId, Iterable[str]]) -> dict[str, Index]:
         """Return what racks have in common, each with the places of its racks among `racks`.

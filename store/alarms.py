@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from store.series import TenantDraw
+from store.series import AnyDraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,4 +130,4 @@ class Progress:
     tick_ms: int
     changes: Sequence[AlarmChange] = ()
     notices: Sequence[Notice] = ()
-    series: Mapping[int, Sequence[TenantDraw]] = field(default_factory=dict)
+    series: Mapping[int, Sequence[AnyDraw]] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from store.journalfile import JournalReader
 from store.ledger import LedgerReader
 from store.means import Means, hold_ms, is_new, kept_means, means_over
 from store.parquet import FOLDER, PARTS, Columns, Sealed, Table, open_engine, parts, read_sealed
-from store.series import TenantDraw
+from store.series import TenantDraw, tenants_of
 
 TRIES: Final = 10
 """How often a read is begun again because files changed under it, which they do for a moment in each seal."""
@@ -246,7 +246,9 @@ class ParquetHistory:
         while page:
             for _, at_ms, draws in page:
                 if at_ms > after_ms and span[0] <= at_ms < span[1]:
-                    found += [(at_ms, _values(draw, names)) for draw in draws if draw.tenant == tenant]
+                    found += [
+                        (at_ms, _values(draw, names)) for draw in tenants_of(draws) if draw.tenant == tenant
+                    ]
             page = self._ledger.series(page[-1][0], PAGE)
         return found
 

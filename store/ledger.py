@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from store.alarms import Alarm, AlarmChange, Notice, Progress
-from store.series import TenantDraw
+from store.series import AnyDraw
 from store.sqlite import Guard, alone, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS cursor (
     name TEXT PRIMARY KEY, seq INTEGER NOT NULL, tick_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-VERSION: Final = 1
+VERSION: Final = 2
 ENGINE: Final = "engine"
 
 _ALARM_COLUMNS: Final = (
@@ -103,7 +103,7 @@ _PUT_ALARM: Final = (
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_SERIES: Final = msgspec.msgpack.Decoder(list[TenantDraw])
+_SERIES: Final = msgspec.msgpack.Decoder(list[AnyDraw])
 
 
 class LedgerReader(Guard):
@@ -162,8 +162,8 @@ class LedgerReader(Guard):
         ]
 
     @alone
-    def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[TenantDraw]]]:
-        """Return the engine's series after a row's number: number, tick [ms] and the tenants."""
+    def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[AnyDraw]]]:
+        """Return the engine's series after a row's number: number, tick [ms] and what was drawn."""
         rows = self._connection.execute(
             "SELECT seq, at_ms, body FROM series WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
         )

@@ -12,8 +12,13 @@
                           block_limit_mw
     tenant_draw_1m tags   tenant              means over minutes, and tenant_draw_15m over quarter-hours
                    fields low_mw, best_mw, high_mw, limit_mw, headroom_mw, coverage, most_mw, known
+    rack_draw_1m   tags   asset, tenant       over minutes, looked at each second
+                   fields mean_kw, most_kw, coverage
+    feed_draw_1m   tags   asset, kind         likewise
+                   fields metered_kw, racks_kw, most_kw, amps, limit_amps, alone_amps, count, coverage
+    site_draw_1m   fields racks_mw, most_mw, supply_mw, limit_mw, sold_mw, firm_mw, coverage
     alarm_event    tags   change, rule, severity, subject
-                   fields value, limit, id (text)
+                   fields value, limit; id, unit, by (text)
     pipeline       fields as in `status`: received, stored, waiting, ...
     dead_letters   tags   reason
                    fields count
@@ -42,7 +47,7 @@ from facility.readings import Batch, BoolArray, IntArray, Quality, Rejection
 from store.base import Chunk
 from store.means import Means, hold_ms
 from store.names import FaultyName, a_line, head, plain, rejection, tags_of
-from store.serieslines import alarm_lines, draw_lines, draw_mean_lines, health_lines
+from store.serieslines import alarm_lines, draw_lines, draw_mean_lines, health_lines, rollup_lines
 
 _VALUE: Final = b"value="
 LATE_MS: Final = 10_000
@@ -145,6 +150,7 @@ class Encoder:
         series: Iterable[tuple[Kept, Iterable[bytes | Rejection]]] = (
             (Kept.DAYS, draw_lines(chunk.draws)),
             *((_kept(mean.step_ms), draw_mean_lines([mean])) for mean in chunk.draw_means),
+            (Kept.MONTHS, rollup_lines(chunk.rollups)),
             (Kept.YEARS, alarm_lines(chunk.changes)),
             (Kept.DAYS, health_lines(chunk.health)),
         )

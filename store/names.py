@@ -13,7 +13,7 @@ from facility.readings import DEAD_LETTER_BYTES, Reason, Rejection
 _SHOWN: Final = 80
 _OPTIONAL: Final = ("area", "feed", "phase", "setpoint")
 # Texts that are no identity: what would end or escape them, or begin another line, is not in them.
-_FREE: Final = ("unit", "stream")
+_FREE: Final = ("by", "stream", "unit")
 _ENDS: Final = frozenset('"\\\n\r\t')
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 
-class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="tenant"):
     """One tenant at one moment.
 
     Attributes:
@@ -29,6 +31,99 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     demand_kw: float | None
     forecast_kw: float | None
     block_limit_kw: float | None
+
+
+class RackDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="rack"):
+    """One rack over one minute, looked at once a second, whatever meters it is measured by.
+
+    Attributes:
+        rack: Which.
+        tenant: Who held it at the minute's end.
+        start_ms: When the minute begins [ms].
+        mean_milliwatts: The mean of what it drew while its power was known [mW].
+        most_milliwatts: The most of it [mW].
+        coverage: The share of the minute in which it was known, above 0 to 1.
+    """
+
+    rack: str
+    tenant: str
+    start_ms: int
+    mean_milliwatts: int
+    most_milliwatts: int
+    coverage: float
+
+
+class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="feed"):
+    """One node of the power chain over one minute: what it carried, and what it would carry alone.
+
+    Attributes:
+        feed: Which.
+        kind: Its object type, such as PowerMeter or UPS.
+        start_ms: When the minute begins [ms].
+        racks: How many racks hang on it, with one feed or with several.
+        metered_milliwatts: The mean of what its own meter said [mW]; None where it said nothing.
+        racks_milliwatts: The mean of what its racks drew, from whatever feeds [mW], best estimate: what it
+            would carry, without losses, were every other feed of them lost.
+        most_milliwatts: The most of that [mW].
+        coverage: The share of racks and minute in which their power was known, 0 to 1.
+        amps: Its highest line current at the minute's end [A]; None where nobody knows.
+        limit_amps: What it may carry [A]; None where nobody knows.
+        alone_amps: What that current would be were every other feed of its racks lost [A]: it grows as the
+            power does. None where nobody knows, or where it carries nothing now.
+    """
+
+    feed: str
+    kind: str
+    start_ms: int
+    racks: int
+    metered_milliwatts: int | None
+    racks_milliwatts: int
+    most_milliwatts: int
+    coverage: float
+    amps: float | None = None
+    limit_amps: float | None = None
+    alone_amps: float | None = None
+
+
+class SiteDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="site"):
+    """The site over one minute, and what was promised and can be delivered at its end.
+
+    Attributes:
+        start_ms: When the minute begins [ms].
+        racks_milliwatts: The mean of what all racks drew [mW], best estimate.
+        most_milliwatts: The most of that [mW].
+        supply_milliwatts: The mean of what the meters of the site's supply said together, while all of
+            them spoke [mW]; None where they never did, or none are named.
+        limit_milliwatts: What all tenants together may draw now [mW].
+        sold_milliwatts: What is committed to them once every ramp is over [mW].
+        firm_milliwatts: What the plant delivers with one unit lost [mW]; None where nobody said.
+        coverage: The share of racks and minute in which their power was known, above 0 to 1.
+    """
+
+    start_ms: int
+    racks_milliwatts: int
+    most_milliwatts: int
+    supply_milliwatts: int | None
+    limit_milliwatts: int
+    sold_milliwatts: int
+    firm_milliwatts: int | None
+    coverage: float
+
+
+Rollup = RackDraw | FeedDraw | SiteDraw
+"""What is told once a minute."""
+AnyDraw = TenantDraw | Rollup
+"""A row of the engine's series; tenants have one each second."""
+
+
+def tenants_of(rows: Iterable[AnyDraw]) -> list[TenantDraw]:
+    """Return the rows that are of tenants."""
+    return [row for row in rows if isinstance(row, TenantDraw)]
+
+
+def rollups_of(rows: Iterable[AnyDraw]) -> list[Rollup]:
+    """Return the rows that are told once a minute."""
+    return [row for row in rows if not isinstance(row, TenantDraw)]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

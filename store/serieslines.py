@@ -10,9 +10,10 @@ from facility.instants import MINUTE_MS
 from facility.readings import Rejection
 from store.alarms import AlarmChange
 from store.names import FaultyName, a_line, plain, rejection
-from store.series import DrawMean, Health, TenantDraw
+from store.series import DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
 
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
+_MILLIWATTS_IN_KW: Final = 1_000_000
 _KW_IN_MW: Final = 1_000
 _FIELDS: Final = MappingProxyType({"coverage": "coverage"})
 
@@ -33,6 +34,26 @@ def draw_mean_lines(means: Iterable[DrawMean]) -> Iterable[bytes | Rejection]:
         yield _line(mean, measurement, {"tenant": mean.tenant}, fields, mean.start_ms)
 
 
+def rollup_lines(rollups: Iterable[Rollup]) -> Iterable[bytes | Rejection]:
+    """Yield what racks and feeds drew over minutes [kW], and the site [MW], or why it has no line."""
+    for one in rollups:
+        match one:
+            case RackDraw():
+                tags = {"asset": one.rack, "tenant": one.tenant}
+                fields = _in_kw(mean=one.mean_milliwatts, most=one.most_milliwatts)
+                yield _line(one, "rack_draw_1m", tags, fields | {"coverage": one.coverage}, one.start_ms)
+            case FeedDraw():
+                fields = _in_kw(
+                    metered=one.metered_milliwatts, most=one.most_milliwatts, racks=one.racks_milliwatts
+                )
+                fields |= {"alone_amps": one.alone_amps, "amps": one.amps, "limit_amps": one.limit_amps}
+                fields |= {"coverage": one.coverage, "count": one.racks}
+                tags = {"asset": one.feed, "kind": one.kind}
+                yield _line(one, "feed_draw_1m", tags, fields, one.start_ms)
+            case SiteDraw():
+                yield _line(one, "site_draw_1m", {}, _site_figures(one), one.start_ms)
+
+
 def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:
     """Yield what happened to alarms, or why it has no line."""
     for change in changes:
@@ -43,7 +64,13 @@ def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:
             "severity": alarm.severity,
             "subject": alarm.subject,
         }
-        fields = {"id": alarm.id, "limit": alarm.limit, "value": alarm.value}
+        fields = {
+            "by": alarm.acknowledged_by if change.change == "acknowledged" else None,
+            "id": alarm.id,
+            "limit": alarm.limit,
+            "unit": alarm.unit or None,
+            "value": alarm.value,
+        }
         yield _line(change, "alarm_event", tags, fields, change.at_ms)
 
 
@@ -72,8 +99,25 @@ def _figures(draw: TenantDraw) -> dict[str, float | None]:
     }
 
 
+def _site_figures(draw: SiteDraw) -> dict[str, float | None]:
+    powers = {
+        "firm_mw": draw.firm_milliwatts,
+        "limit_mw": draw.limit_milliwatts,
+        "most_mw": draw.most_milliwatts,
+        "racks_mw": draw.racks_milliwatts,
+        "sold_mw": draw.sold_milliwatts,
+        "supply_mw": draw.supply_milliwatts,
+    }
+    figures = {name: _divide(power, _MILLIWATTS_IN_MW) for name, power in powers.items()}
+    return figures | {"coverage": draw.coverage}
+
+
+def _in_kw(**milliwatts: int | None) -> dict[str, float | None]:
+    return {f"{name}_kw": _divide(power, _MILLIWATTS_IN_KW) for name, power in milliwatts.items()}
+
+
 def _line(
-    of: TenantDraw | DrawMean | AlarmChange | Health,
+    of: TenantDraw | Rollup | DrawMean | AlarmChange | Health,
     measurement: str,
     tags: Mapping[str, str],
     fields: Mapping[str, float | str | None],

@@ -30,7 +30,7 @@ from store.ledger import Ledger
 from store.meanfile import MeanFile
 from store.means import hold_ms
 from store.retry import StoreBusy, pause_s
-from store.series import Health
+from store.series import Health, rollups_of, tenants_of
 from store.threads import in_thread
 
 MOST_READINGS = 200_000
@@ -256,10 +256,11 @@ class Shipper:
     def _next(self) -> _Next:
         """Gather what comes after the last chunk."""
         batches, last_seq, is_more = self._gather(self.seq)
-        draws = self._ledger.series(self._series_seq)
+        series = self._ledger.series(self._series_seq)
+        draws = [(at_ms, tenants_of(rows)) for _, at_ms, rows in series]
         changes = self._ledger.changes(self._change_seq)
         health = self._measured()
-        if last_seq == self.seq and not draws and not changes and not health:
+        if last_seq == self.seq and not series and not changes and not health:
             return _Next(None)
         batch = Batch.concatenate(batches)
         chunk = Chunk(
@@ -267,15 +268,16 @@ class Shipper:
             last_seq=last_seq,
             batch=batch,
             points=self._points,
-            draws=[(at_ms, row) for _, at_ms, row in draws],
+            draws=draws,
             changes=[change for _, change in changes],
             means=self._kept().take(last_seq, batch),
-            draw_means=self._draw_means.take((at_ms, rows) for _, at_ms, rows in draws),
+            draw_means=self._draw_means.take(draws),
+            rollups=[row for _, _, rows in series for row in rollups_of(rows)],
             health=health,
         )
         return _Next(
             chunk,
-            series_seq=draws[-1][0] if draws else self._series_seq,
+            series_seq=series[-1][0] if series else self._series_seq,
             change_seq=changes[-1][0] if changes else self._change_seq,
             is_more=is_more,
         )

@@ -22,7 +22,7 @@ from store.ledger import Ledger
 from store.meaner import Meaner
 from store.means import Means
 from store.sealing import ParquetSink
-from store.series import TenantDraw
+from store.series import TenantDraw, tenants_of
 from tests.builders import T0_MS, a_batch, known_racks
 
 KEY = "Rack/RackPower/r1"
@@ -61,7 +61,7 @@ class Site:
             last_seq=max([after_seq, *(entry.seq for entry in entries)]),
             batch=Batch.concatenate(batches),
             points={known.id: known.point for known in self.known},
-            draws=[(at_ms, rows) for _, at_ms, rows in self.ledger.series(0)],
+            draws=[(at_ms, tenants_of(rows)) for _, at_ms, rows in self.ledger.series(0)],
             means=self.means(after_seq, last_seq),
         )
 

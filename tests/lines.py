@@ -10,7 +10,7 @@ from facility.readings import Batch
 from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
 from store.lineprotocol import Encoder, Lines
-from store.series import TenantDraw
+from store.series import Rollup, TenantDraw
 from tests.builders import T0_MS, a_point
 
 A_DRAW = TenantDraw(
@@ -43,11 +43,20 @@ def a_chunk(
     points: Sequence[Point] = (),
     draws: Sequence[tuple[int, Sequence[TenantDraw]]] = (),
     changes: Sequence[AlarmChange] = (),
+    rollups: Sequence[Rollup] = (),
 ) -> Chunk:
     """Return a chunk; points are numbered from 0."""
     batch = Batch.empty() if batch is None else batch
     known = dict(enumerate(points))
-    return Chunk(first_seq=1, last_seq=2, batch=batch, points=known, draws=draws, changes=changes)
+    return Chunk(
+        first_seq=1,
+        last_seq=2,
+        batch=batch,
+        points=known,
+        draws=draws,
+        changes=changes,
+        rollups=rollups,
+    )
 
 
 def encoded(chunk: Chunk) -> Lines:

@@ -24,7 +24,7 @@ from store.alarms import Alarm
 from store.entries import Mark
 from store.journalfile import JournalReader
 from store.ledger import LedgerReader
-from store.series import TenantDraw
+from store.series import TenantDraw, tenants_of
 
 POLL_S = 0.05
 
@@ -163,7 +163,7 @@ def draws(data: Path, tenant: str) -> list[tuple[int, TenantDraw]]:
     """Return a tenant's draw, second by second [ms]."""
     with closing(LedgerReader(data)) as ledger:
         rows = ledger.series(0, 1_000_000)
-    return [(at_ms, draw) for _, at_ms, row in rows for draw in row if draw.tenant == tenant]
+    return [(at_ms, draw) for _, at_ms, row in rows for draw in tenants_of(row) if draw.tenant == tenant]
 
 
 @dataclass(slots=True)

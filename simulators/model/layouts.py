@@ -112,6 +112,7 @@ def site_text(shape: Shape) -> str:
         f'name = "{shape.name}"',
         f'timezone = "{shape.timezone}"',
         f"firm_capacity_mw = {shape.racks * shape.rating_kw / 1e3:.6f}",
+        'supply_meters = ["UTILITY-1", "UTILITY-2"]',
         f"path_loss_percent = {shape.path_loss_percent}",
         "",
     ]

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facility.sitefile import read_site
 from grafana.build import dashboards
 from grafana.document import Document, panels_of
 from grafana.schema import NAMES
+from simulators.model.layouts import site_text
 from store.base import Chunk
 from store.series import TenantDraw
 from tests.grafana.databases import first_generation, second_generation
 from tests.grafana.filling import Ask, Filling, Series, choose, given, named
-from tests.grafana.world import AGAIN_S, BEGIN_MS, END_MS, OVER_S, SECONDS, World, a_world
+from tests.grafana.world import AGAIN_S, BEGIN_MS, END_MS, OVER_S, SECONDS, SHAPE, World, a_world
 
 Prepared = Callable[[Path, World], AbstractContextManager[Ask]]
 
@@ -26,6 +28,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("dashboards")]
 DASHBOARDS = {document["uid"]: document for document in dashboards().values()}
 STEP_MW = 5e-6
 """How far what a meter of 10 W steps shows is off at most [MW]."""
+LAST_MINUTE = SECONDS // 60 - 2
+"""The last minute that is told: its end is a tick of the run, and the run's own end is none."""
 MOMENTS = (60, OVER_S[0] + 60, 600, AGAIN_S + 60, SECONDS - 1)
 """Seconds at which figures are held against the truth."""
 
@@ -215,6 +219,61 @@ def test_the_long_figures_of_a_tenant_are_true(ask: Ask, world: World) -> None:
     assert figure(panel_answer("megawatch-tenant", 13, ask, filling)) == len(over)
 
 
+def test_a_tenant_s_racks_are_those_that_it_holds(ask: Ask, world: World) -> None:
+    """Each with what it truly drew over the last whole minute."""
+    filling = opened(DASHBOARDS["megawatch-tenant"], ask)
+    filling.chosen["tenant"] = "cedar"
+
+    racks = {str(row["asset"]): row for row in rows(panel_answer("megawatch-tenant", 14, ask, filling))}
+
+    assert set(racks) == set(world.held["cedar"])
+    for rack, row in racks.items():
+        assert row["draw"] == pytest.approx(world.true_kw(rack, LAST_MINUTE), abs=STEP_MW * 1e3)
+        assert row["coverage"] == 1.0
+
+
+def test_what_is_sold_and_what_cooling_and_losses_take_is_true(ask: Ask, world: World) -> None:
+    """Commitments at the end of every ramp, the plant's firm capacity, and the interim PUE."""
+    filling = opened(DASHBOARDS["megawatch-site"], ask)
+    site = read_site(site_text(SHAPE)).site
+    contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
+    versions = [contract.version_at(END_MS) for contract in contracts]
+
+    answer = panel_answer("megawatch-site", 12, ask, filling)
+    (sold,) = rows(answer)
+    pue = figure(panel_answer("megawatch-site", 13, ask, filling))
+
+    committed = sum(version.committed_milliwatts for version in versions if version is not None)
+    assert sold["sold"] == pytest.approx(committed / 1e9)
+    assert sold["deliverable"] == pytest.approx(SHAPE.racks * SHAPE.rating_kw / 1e3)
+    minutes = range(1, LAST_MINUTE + 1)
+    supply = sum(world.true_supply_mw(minute) for minute in minutes)
+    drawn = sum(world.true_kw(rack, minute) / 1e3 for rack in world.racks for minute in minutes)
+    # The first minute, of which not all was heard, is in the figure and not here.
+    assert pue == pytest.approx(supply / drawn, rel=5e-3)
+    assert pue > 1
+
+
+def test_what_a_meter_would_carry_alone_is_what_its_racks_draw(ask: Ask, world: World) -> None:
+    """A busway of a pair carries about half of its row; its phases would grow as its power would."""
+    filling = opened(DASHBOARDS["megawatch-power"], ask)
+
+    alone = {str(row["asset"]): row for row in rows(panel_answer("megawatch-power", 11, ask, filling))}
+
+    for name, racks in SHAPE.rows:
+        drawn = sum(world.true_kw(rack, LAST_MINUTE) for rack in racks)
+        for feed in "AB":
+            row = alone[f"{name}-BUS-{feed}"]
+            bus = {key: float(str(value)) for key, value in row.items() if key != "asset"}
+            assert bus["alone"] == pytest.approx(drawn, abs=len(racks) * STEP_MW * 1e3)
+            assert 0.4 < bus["now"] / drawn < 0.65
+            assert bus["share"] == pytest.approx(bus["amps"] / bus["limit"])
+            assert bus["left"] == pytest.approx(bus["limit"] - bus["amps"])
+            # Three phases at 415 V carry what is drawn at its end, at a power factor of about one.
+            now_kw = sum(world.true_kw_at(rack, (LAST_MINUTE + 1) * 60 - 1) for rack in racks)
+            assert bus["amps"] == pytest.approx(now_kw * 1e3 / (3**0.5 * 415), rel=0.1)
+
+
 def test_alarms_are_those_that_stand(ask: Ask) -> None:
     """Returned ones do not stand, acknowledged ones do; each is told once."""
     early = opened(DASHBOARDS["megawatch-alarms"], ask, to_ms=BEGIN_MS + 700_000)
@@ -256,7 +315,7 @@ def test_a_bound_that_is_not_known_makes_none(prepared: Prepared, tmp_path: Path
         )
         for second in range(120)
     ]
-    world = World([], {}, [Chunk(first_seq=1, last_seq=1, batch=empty, points={}, draws=draws)])
+    world = World([], {}, chunks=[Chunk(first_seq=1, last_seq=1, batch=empty, points={}, draws=draws)])
     with prepared(tmp_path, world) as asked:
         unknown, known = (Filling(BEGIN_MS, BEGIN_MS + second * 1_000) for second in (59, 119))
 

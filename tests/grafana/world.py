@@ -6,7 +6,7 @@ running monitor. What is left out is the broker and the journal's files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class World:
     Attributes:
         racks: The racks, in the order of the plant.
         held: The racks of each tenant, and the operator's own.
+        nodes: The nodes of the power chain, in the order of the plant.
         chunks: What a writer would have given to a database.
         draws: The engine's series, in order.
         changes: What happened to alarms.
@@ -61,6 +62,7 @@ class World:
 
     racks: list[str]
     held: dict[str, list[str]]
+    nodes: list[str] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     draws: list[tuple[int, tuple[TenantDraw, ...]]] = field(default_factory=list)
     changes: list[AlarmChange] = field(default_factory=list)
@@ -70,6 +72,20 @@ class World:
         """Return what a tenant's racks truly drew in a second [MW]."""
         drawn = self.seconds[second].state.rack_milliwatts
         return float(sum(int(drawn[self.racks.index(rack)]) for rack in self.held[tenant]) / 1e9)
+
+    def true_kw(self, rack: str, minute: int) -> float:
+        """Return what a rack truly drew over a minute [kW]: each tick tells of the second before."""
+        return sum(self.true_kw_at(rack, minute * 60 - 1 + second) for second in range(60)) / 60
+
+    def true_kw_at(self, rack: str, second: int) -> float:
+        """Return what a rack truly drew in a second [kW]."""
+        return float(self.seconds[second].state.rack_milliwatts[self.racks.index(rack)] / 1e6)
+
+    def true_supply_mw(self, minute: int) -> float:
+        """Return what the utilities truly gave over a minute [MW]."""
+        places = [i for i, node in enumerate(self.nodes) if node.startswith("UTILITY")]
+        seconds = self.seconds[minute * 60 - 1 : minute * 60 + 59]
+        return sum(int(second.state.node_milliwatts[places].sum()) for second in seconds) / 60e9
 
     def true_site_mw(self, second: int) -> float:
         """Return what all racks truly drew in a second [MW]."""
@@ -125,6 +141,7 @@ def a_world() -> World:
                 points=points,
                 draws=draws,
                 changes=changes,
+                rollups=[row for step in steps for row in step.rollups],
                 means=means,
                 draw_means=draw_means.take(draws),
                 health=tuple(health),
@@ -153,7 +170,9 @@ def _change(change: Transition) -> AlarmChange:
 
 def _acknowledged(opened: AlarmChange) -> AlarmChange:
     """Return that somebody acknowledged an alarm, five seconds after it opened."""
-    return AlarmChange(alarm=opened.alarm, change="acknowledged", at_ms=opened.at_ms + 5 * SECOND_MS)
+    at_ms = opened.at_ms + 5 * SECOND_MS
+    alarm = replace(opened.alarm, acknowledged_by="Ann Lee", acknowledged_ms=at_ms)
+    return AlarmChange(alarm=alarm, change="acknowledged", at_ms=at_ms)
 
 
 def _health(rehearsal: Rehearsal, at_ms: int) -> Health:
@@ -188,7 +207,7 @@ def _scenario() -> Scenario:
         begin_ms=BEGIN_MS,
         seconds=SECONDS,
         seed=7,
-        metering=Metering(step_w=10.0, period_s=1.0),
+        metering=Metering(step_w=10.0, period_s=1),
         jobs=(
             Training(name="training", racks=held[:10], level=0.4),
             Course(name="basil", racks=held[10:14], points=(*over, *again)),
@@ -208,4 +227,4 @@ def _world(simulation: Simulation) -> World:
     held = {str(tenant.id): [str(r) for r in tenant.racks_at(BEGIN_MS)] for tenant in site.tenants}
     taken = {rack for of in held.values() for rack in of}
     held["operator"] = [rack for rack in racks if rack not in taken]
-    return World(racks, held)
+    return World(racks, held, [str(node) for node in simulation.wiring.nodes])

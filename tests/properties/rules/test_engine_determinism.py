@@ -138,7 +138,9 @@ def replayed(entries: Iterable[Entry], until_ms: int) -> list[Step]:
 
 def told(steps: Iterable[Step]) -> str:
     """Return everything that steps say, so that it can be compared: NaN reads like NaN."""
-    return "\n".join(f"{step.at_ms} {step.seq} {step.changes!r} {step.draws!r}" for step in steps)
+    return "\n".join(
+        f"{step.at_ms} {step.seq} {step.changes!r} {step.draws!r} {step.rollups!r}" for step in steps
+    )
 
 
 def restarted(engine: Engine, entries: Sequence[Entry]) -> Engine:

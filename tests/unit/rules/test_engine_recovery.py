@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from facility.points import Cadence
@@ -110,7 +112,7 @@ def test_a_live_engine_comes_to_the_same() -> None:
 
     replayed = play(the_engine(), tape.entries, until_ms=tape.entries[-1].stamp_ms)
 
-    assert [(s.at_ms, s.changes, s.draws) for s in steps] == [(s.at_ms, s.changes, s.draws) for s in replayed]
+    assert [replace(step, view=None) for step in steps] == [replace(step, view=None) for step in replayed]
 
 
 def test_a_second_stop_before_all_was_read_loses_nothing() -> None:

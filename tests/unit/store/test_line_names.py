@@ -102,7 +102,7 @@ def test_nothing_but_allowed_names_is_ever_written(
 
     given_names = {"asset": asset, "feed": feed, "phase": phase, "area": ".".join(area), "point": other}
     given_names |= {"tenant": other, "subject": other, "id": asset, "quantity": point.quantity}
-    given_names |= {"change": "opened", "rule": "C2", "severity": "high"}
+    given_names |= {"change": "opened", "rule": "C2", "severity": "high", "unit": "kW"}
     assert len(lines_of(found)) + len(found.refused) == 3
     for line in (parse(line.decode("ascii")) for line in lines_of(found)):
         texts_of = dict(line.tags) | {n: v for n, v in line.fields.items() if isinstance(v, str)}

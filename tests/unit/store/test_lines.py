@@ -14,9 +14,10 @@ from msgspec import structs
 from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality
+from store.alarms import AlarmChange
 from store.lineprotocol import LATE_MS, Encoder, Kept
 from store.means import QUARTER_MS, Means
-from store.series import DrawMean, Health
+from store.series import DrawMean, FeedDraw, Health, RackDraw, SiteDraw
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import parse
 from tests.lines import A_DRAW, AN_ALARM, CDU, COOLANT, FED, RACK, a_chunk, an_event, encoded, lines_of, texts
@@ -110,9 +111,74 @@ def test_a_change_of_an_alarm_is_one_line() -> None:
 
     series = "alarm_event,change=opened,rule=C2,severity=high,subject"
     assert lines == [
-        f'{series}=acme id="1f2e",limit=200.0,value=210.5 {T0_MS}',
-        f'{series}=bus:PUB id="1f2e" {T0_MS}',
+        f'{series}=acme id="1f2e",limit=200.0,unit="kW",value=210.5 {T0_MS}',
+        f'{series}=bus:PUB id="1f2e",unit="kW" {T0_MS}',
     ]
+
+
+@pytest.mark.parametrize(("by", "text"), [("Ann Lee", 'by="Ann Lee",'), ('a"b', ""), ("back\\slash", "")])
+def test_an_acknowledgement_says_whose_it_is(by: str, text: str) -> None:
+    """A name is a text for people; one that would end the text is left out, and the event is stored."""
+    alarm = replace(AN_ALARM, value=None, limit=None, unit="", acknowledged_by=by, acknowledged_ms=T0_MS)
+    event = AlarmChange(alarm=alarm, change="acknowledged", at_ms=T0_MS)
+
+    (line,) = texts(a_chunk(changes=[event]))
+
+    assert line == (
+        f'alarm_event,change=acknowledged,rule=C2,severity=high,subject=acme {text}id="1f2e" {T0_MS}'
+    )
+
+
+def test_rollups_are_lines_of_their_own() -> None:
+    """What a rack and a feed drew is in kilowatts, what the site did in megawatts; each at its minute."""
+    rack = RackDraw(
+        rack="r1",
+        tenant="acme",
+        start_ms=T0_MS,
+        mean_milliwatts=90_000_001,
+        most_milliwatts=95_500_000,
+        coverage=0.75,
+    )
+    feed = FeedDraw(
+        feed="bus-a",
+        kind="PowerMeter",
+        start_ms=T0_MS,
+        racks=12,
+        metered_milliwatts=None,
+        racks_milliwatts=1_080_000_000,
+        most_milliwatts=1_146_000_000,
+        coverage=1.0,
+    )
+    site = SiteDraw(
+        start_ms=T0_MS,
+        racks_milliwatts=180_000_000_000,
+        most_milliwatts=181_000_000_000,
+        supply_milliwatts=220_500_000_000,
+        limit_milliwatts=200_000_000_000,
+        sold_milliwatts=300_000_000_000,
+        firm_milliwatts=None,
+        coverage=1.0,
+    )
+
+    found = encoded(a_chunk(rollups=[rack, feed, site]))
+
+    assert [line.decode().removesuffix(f" {T0_MS}") for line in found.lines[Kept.MONTHS]] == [
+        "rack_draw_1m,asset=r1,tenant=acme coverage=0.75,mean_kw=90.000001,most_kw=95.5",
+        "feed_draw_1m,asset=bus-a,kind=PowerMeter count=12.0,coverage=1.0,most_kw=1146.0,racks_kw=1080.0",
+        "site_draw_1m coverage=1.0,limit_mw=200.0,most_mw=181.0,racks_mw=180.0,sold_mw=300.0,supply_mw=220.5",
+    ]
+    assert len(lines_of(found)) == 3
+
+
+def test_a_rack_whose_name_is_not_allowed_has_no_roll_up() -> None:
+    """It is refused with the reason, as its readings are."""
+    rack = RackDraw(
+        rack="r 1", tenant="acme", start_ms=T0_MS, mean_milliwatts=1, most_milliwatts=1, coverage=1.0
+    )
+
+    found = encoded(a_chunk(rollups=[rack]))
+
+    assert (lines_of(found), [r.topic for r in found.refused]) == ([], ["rack_draw_1m"])
 
 
 def test_no_tag_is_called_like_a_field() -> None:
