@@ -65,8 +65,13 @@ def _missed(episode: Episode, alarms: Sequence[Raised]) -> str:
     told = [alarm for alarm in mine if alarm.told_ms is not None and alarm.told_ms <= episode.latest_ms]
     standing = [alarm for alarm in told if alarm.stands_at(episode.latest_ms)]
     if episode.clause is Clause.DEMAND:
-        # How a block closed is told as it closes; what comes next may end the alarm at once.
-        standing += [alarm for alarm in told if alarm.opened_ms >= episode.earliest_ms]
+        # How a block closed is told as it closes, be it by an alarm that an earlier one opened; how the next
+        # one does may end it at once.
+        standing += [
+            alarm
+            for alarm in told
+            if alarm.opened_ms >= episode.earliest_ms or alarm.stands_at(episode.earliest_ms)
+        ]
     if not standing:
         late = [alarm for alarm in mine if alarm.stands_at(episode.latest_ms)]
         found = f"told at {_time(late[0].told_ms)}" if late else "none"

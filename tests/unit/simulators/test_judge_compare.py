@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulators.truth.compare import Raised, differences
@@ -93,6 +95,16 @@ def test_a_block_is_told_as_it_closes() -> None:
     closed = episode(clause=Clause.DEMAND, to_ms=5_000)
 
     assert differences([closed], [raised(rule="C4", returned_ms=6_500)]) == []
+
+
+@pytest.mark.parametrize(("returned_ms", "count"), [(6_500, 0), (5_001, 0), (5_000, 1), (4_000, 1)])
+def test_one_alarm_tells_of_blocks_one_after_the_other(returned_ms: int, count: int) -> None:
+    """The alarm of an earlier block that still stands as the next one closes tells of that one too."""
+    before = replace(episode(clause=Clause.DEMAND), earliest_ms=1_000, latest_ms=2_000)
+    closed = episode(clause=Clause.DEMAND)
+    alarm = raised(rule="C4", opened_ms=1_000, told_ms=1_000, returned_ms=returned_ms)
+
+    assert len(differences([before, closed], [alarm])) == count
 
 
 def test_what_no_clause_is_about_is_left_alone() -> None:
