@@ -114,7 +114,7 @@ class _Case:
             return max(self._promise.overdraw_ms, terms.sustain_ms if terms else 0)
 
         sight = self._sight
-        tests = (above(sight.proven), above(sight.open), above(sight.recent))
+        tests = (above(sight.proven), above(sight.open), above(sight.recent), above(sight.possible))
         yield from self._episodes(Clause.OVERDRAW, tests, hold_ms)
 
     def ahead(self) -> Iterator[Episode]:
@@ -132,21 +132,21 @@ class _Case:
         sight = self._sight
         certain, open_to = between(sight.proven, sight.possible), between(sight.possible, sight.proven)
         # No doubt is owed here: that a draw may be above its limit is told by the clause of every moment.
-        tests = (certain, lambda _: False, open_to)
+        tests = (certain, lambda _: False, open_to, open_to)
         yield from self._episodes(Clause.AHEAD, tests, lambda _: self._promise.ahead_ms)
 
     def _episodes(
-        self, clause: Clause, tests: tuple[Test, Test, Test], hold_ms: Callable[[int], int]
+        self, clause: Clause, tests: tuple[Test, Test, Test, Test], hold_ms: Callable[[int], int]
     ) -> Iterator[Episode]:
         """Yield what a condition that must last comes to.
 
         Args:
             clause: Which words are broken.
             tests: Whether it could be known; whether it was so, and the doubt could be known; whether it
-                could be seen so.
+                could be seen so; whether nobody could tell that it was not so.
             hold_ms: How long it must last, for a place [ms].
         """
-        known, open_to_doubt, seen = tests
+        known, open_to_doubt, seen, is_open = tests
         lag = self._promise.lag_ms // SECOND_MS
         doubt_ms = self._promise.doubt_ms
         for run in runs_of(known, self._count):
@@ -164,7 +164,10 @@ class _Case:
             if run.end >= last and not any(known(i) for i in range(run.start, until)):
                 yield self._episode(clause, Duty.DOUBT, run, due_ms, latest_ms)
         # A dip shorter than the lag may pass unseen, and an end is seen later than it comes.
-        for run in joined(runs_of(seen, self._count), lag):
+        for seen_run in joined(runs_of(seen, self._count), lag):
+            # Once it was seen, it may be held to go on until somebody can tell that it does not.
+            places = range(seen_run.end, self._count)
+            run = Run(seen_run.start, next((i for i in places if not is_open(i)), self._count))
             due_ms = self._due_ms(run, hold_ms, lag)
             if due_ms is not None:
                 latest_ms = self._at(run.end + lag)

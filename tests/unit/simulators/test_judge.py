@@ -168,6 +168,22 @@ def test_what_nobody_could_doubt_is_owed_nothing() -> None:
 # Demand ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("blind", "allowed"), [(1, 0), (4, 1), (30, 1)])
+def test_what_was_seen_may_be_held_until_somebody_can_tell_that_it_is_over(blind: int, allowed: int) -> None:
+    """A draw is seen above for a second and then not at all: whoever holds on may page, and need not."""
+    promise = Promise(overdraw_ms=5_000, lag_ms=0)
+    true = [0] * 5 + [LIMIT + 1] + [0] * 40
+    possible = [0] * 5 + [LIMIT + 1] * (1 + blind) + [0] * (40 - blind)
+    sight = Sight(begin_ms=NOON, true=true, open=true, proven=true, recent=true, possible=possible)
+
+    found = judge("acme", Agreement((terms(),)), sight, UTC, promise)
+
+    assert [episode.duty for episode in found] == [Duty.NONE] * allowed
+    assert [(e.earliest_ms - NOON, e.latest_ms - NOON) for e in found] == [
+        (10_000, 6_000 + blind * 1_000)
+    ] * allowed
+
+
 def block(minutes: int = 1, **changes: object) -> Terms:
     """Return terms that bind the mean over clock-aligned blocks."""
     return terms(method="block", block_ms=minutes * 60_000, **changes)
