@@ -7,7 +7,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
-from grafana.frame import ALARM_COLUMNS, cell, dashboard_of, link, open_alarms
+from grafana.frame import ALARM_COLUMNS, cell, dashboard_of, open_alarms
 from grafana.influxql import EVER, RANGE
 from grafana.panels import Column, Influx, Panel, words
 from grafana.schema import EVENT
@@ -143,11 +143,10 @@ PANELS: Final = (
         title="What happened",
         description="Every change of an alarm in the range and by whom, the latest first, up to a thousand.",
         unit=style.COUNT,
-        none="nothing",
+        none="none",
         sort="Time",
         columns=(*_COLUMNS, words("by", "By")),
         queries=[Influx(f"{_SHOWN} FROM {EVENT} WHERE {RANGE} ORDER BY time DESC LIMIT 1000", is_table=True)],
-        link=("Site", link("site")),
         size=(24, 10),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models import dashboard as models
 
 from grafana import style
 from grafana.frame import Choice, alarms_of, dashboard_of, link, to_rack
@@ -143,7 +144,7 @@ PANELS: Final = (
         title="Heat into coolant",
         description="What the secondary loops of all coolant units carry, by flow and rise of temperature.",
         unit=style.KILOWATT,
-        decimals=0,
+        decimals=3,
         queries=[Influx(f'SELECT sum("heat") AS "heat" FROM ({HEAT}) WHERE {RECENT}', alias="$col")],
         size=(5, 4),
     ),
@@ -183,8 +184,8 @@ PANELS: Final = (
             words("asset", "Rack", to_rack()),
             Column(
                 name="ratio",
-                title="Flow per power",
-                unit=style.FLOW_PER_POWER,
+                title="L/min/kW",
+                unit=style.COUNT,
                 steps=style.FLOW,
                 more={"decimals": 2},
             ),
@@ -258,6 +259,7 @@ PANELS: Final = (
         id=11,
         kind="timeseries",
         title="Pressure of the unit",
+        decimals=1,
         description="Differential pressure of the unit's secondary loop, the mean of each minute.",
         unit=style.KILOPASCAL,
         queries=[_line('mean("mean") AS "pressure"', "coolant.pressure.differential", "Secondary")],
@@ -269,11 +271,19 @@ PANELS: Final = (
 
 def dashboard() -> build.Dashboard:
     """Return the dashboard."""
+    values = {"25 % glycol": str(PG25_KW_PER_LPM_K), "water": str(WATER_KW_PER_LPM_K)}
+    options = [
+        models.VariableOption(selected=place == 0, text=text, value=value)
+        for place, (text, value) in enumerate(values.items())
+    ]
     coolant = (
         build.CustomVariable("coolant")
         .label("Coolant")
         .description("heat that one L/min carries at one kelvin, which heat is computed with")
-        .values(f"25 % glycol : {PG25_KW_PER_LPM_K}, water : {WATER_KW_PER_LPM_K}")
+        .values(", ".join(f"{text} : {value}" for text, value in values.items()))
+        # Without these a dashboard that comes from a file has no value until somebody chooses one.
+        .options(options)
+        .current(options[0])
     )
     return dashboard_of(
         "cooling",

@@ -222,7 +222,7 @@ def open_alarms(condition: str = "") -> str:
 
 
 ALARM_COLUMNS: Final = (
-    Column(name="Time", title="When", unit=WHEN),
+    Column(name="Time", title="When", unit=WHEN, more={"custom.minWidth": 150}),
     words("rule", "Rule"),
     words("severity", "Severity"),
     words("change", "Change"),

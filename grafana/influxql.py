@@ -18,6 +18,13 @@ LATELY: Final = f"$timeFilter AND time > ${{__to}}ms - {RAW_HOURS}h"
 """The range, and no more than its last six hours: for what has a value every second."""
 RANGE: Final = "$timeFilter"
 """The whole range: for means and events."""
+LAST_HOUR: Final = "time > ${__to}ms - 1h AND time <= ${__to}ms"
+"""The last hour of the range."""
+WHOLE_LATELY: Final = f"$timeFilter AND time > ${{__to}}ms - {RAW_HOURS}h AND time <= ${{__to}}ms - 15s"
+"""The last six hours without the step that is not full yet: areas that stand on each other would fall to zero
+there."""
+WHOLE_RANGE: Final = "$timeFilter AND time <= ${__to}ms - 3m"
+"""The whole range without the minutes of which no means are stored yet, for the same reason."""
 EVER: Final = "time > ${__to}ms - 400d AND time <= ${__to}ms"
 """Up to the end of the range: what opened long ago may still be open."""
 

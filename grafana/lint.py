@@ -45,6 +45,7 @@ _FROM_RAW: Final = re.compile(
 )
 _BACK: Final = re.compile(r"time > \$\{__to\}ms - (\d+)([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_BEFORE_END: Final = re.compile(r"time <= \$\{__to\}ms - \d+[sm]")
 _FILL: Final = re.compile(r"fill\((\w+)\)")
 _DRAWN: Final = ("best_mw", "high_mw", "headroom_mw", "current", "current.phase")
 _LIMITS: Final = ("limit_mw", "headroom_mw", "current.limit")
@@ -179,6 +180,28 @@ def fills_variables(document: Document, others: Mapping[str, Document]) -> Itera
             yield f"{place}: expected ${{__to}}ms, found now(), which shows nothing of the past"
 
 
+def has_choices(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
+    """A variable of which no database is asked has its values and a choice: a file is loaded as it is."""
+    del others
+    for variable in variables_of(document):
+        if variable.get("type") == "custom":
+            values = [option["value"] for option in variable.get("options", [])]
+            found = variable.get("current", {}).get("value")
+            if found not in values:
+                yield f"variable {variable['name']}: expected one of {values} to be chosen, found {found!r}"
+
+
+def stacks_what_is_whole(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
+    """Areas on each other end before the step that is not full: where one has no value, all fall to zero."""
+    del others
+    for panel in panels_of(document):
+        custom = defaults_of(panel).get("custom", {})
+        if custom.get("stacking", {}).get("mode") == "normal" and custom.get("drawStyle") == "line":
+            for query in queries_of(panel):
+                if not _BEFORE_END.search(query):
+                    yield f"{place_of(panel)}: expected an end before ${{__to}}ms, found none"
+
+
 def knows_names(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
     """A query names measurements, tags and fields that the writer writes, or what it named itself."""
     del others
@@ -291,6 +314,8 @@ def has_columns_that_are_there(document: Document, others: Mapping[str, Document
         for query in queries_of(panel):
             given |= {*_QUOTED.findall(query)}
         for name in sorted({name for name, _, _ in overridden(panel)} - given):
+            if name.startswith("/"):
+                continue  # a pattern of names
             yield f"{place_of(panel)}: expected a column of its queries, found {name!r}"
 
 
@@ -303,10 +328,12 @@ RULES: Final[Sequence[Rule]] = (
     has_source,
     has_queries,
     fills_variables,
+    has_choices,
     knows_names,
     reads_little,
     has_thresholds,
     keeps_gaps,
+    stacks_what_is_whole,
     says_none,
     is_for_all_eyes,
     has_links_that_resolve,

@@ -16,6 +16,8 @@ from grafana.style import BLUE, GREY, PLAIN, SHARE, SKY, TEXT, VERMILION, Steps
 
 SOURCE: Final = DataSourceRef(type_val="influxdb", uid="${database}")
 """The data source, by the variable of every dashboard."""
+NARROW: Final = 60
+"""How narrow a table's column may become [pixels]; Grafana's 150 hide half of a table of eight."""
 Kind = Literal["stat", "table", "timeseries", "bargauge"]
 
 
@@ -65,7 +67,7 @@ class Column:
     """A column of a table, or a line of a graph, that is not like the others.
 
     Attributes:
-        name: What the query calls it.
+        name: What the query calls it; between slashes, a pattern of what lines are called.
         title: What people read.
         unit: Its unit.
         steps: Its colours by value; with them a table's cell is a gauge or is coloured.
@@ -191,7 +193,8 @@ def panel_of(panel: Panel, place: tuple[int, int]) -> build.Panel:
     if panel.link:
         made.data_links([build.DashboardLink(panel.link[0]).url(panel.link[1])])
     for column in panel.columns:
-        made.override_by_name(column.name, column.properties())
+        override = made.override_by_regexp if column.name.startswith("/") else made.override_by_name
+        override(column.name, column.properties())
     if panel.kind == "table":
         made.with_transformation(_organised(panel))
     return made
@@ -250,7 +253,7 @@ def _options(panel: Panel) -> dict[str, object]:
 
 def _custom(panel: Panel) -> dict[str, object]:
     if panel.kind == "table":
-        return {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True}
+        return {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "minWidth": NARROW}
     if panel.kind != "timeseries":
         return {}
     has_steps = len(panel.steps) > 1

@@ -143,6 +143,7 @@ PANELS: Final = (
         " delivered.",
         unit=style.COUNT,
         low=0,
+        decimals=0,
         columns=[
             Column(name="readings", colour=style.BLUE),
             Column(name="for the database", colour=style.ORANGE),

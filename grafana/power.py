@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
 from grafana.frame import Choice, alarms_of, dashboard_of, to_meter
-from grafana.influxql import RANGE, RECENT, joined, last, matches, options, over_time
+from grafana.influxql import LAST_HOUR, RANGE, RECENT, joined, last, matches, options, over_time
 from grafana.panels import Column, Influx, Panel, gauge, words
 from grafana.schema import FEED, MINUTE, READING, of
 
@@ -51,6 +51,15 @@ UNBALANCES = joined(f'{_DEVIATION}, mean("amps") AS "mean"', _PHASES)
 """The same with the mean."""
 
 
+_OFF_MEAN = (
+    '(max("max") - mean("mean")) / mean("mean") AS "rise",'
+    ' (mean("mean") - min("min")) / mean("mean") AS "fall"'
+)
+VOLTAGES = (
+    f'SELECT max("rise") AS "above", max("fall") AS "below" FROM (SELECT {_OFF_MEAN} FROM {MINUTE}'
+    f' WHERE {of("voltage.ll")} AND {LAST_HOUR} GROUP BY "asset", "point") WHERE {LAST_HOUR}'
+)
+"""The furthest that voltages went up and down, whatever their level in the power chain."""
 _ALONE = (
     'SELECT last("alone_amps") / last("limit_amps") AS "share", last("alone_amps") AS "amps",'
     ' last("limit_amps") - last("alone_amps") AS "left", last("limit_amps") AS "limit",'
@@ -112,18 +121,13 @@ PANELS: Final = (
     Panel(
         id=4,
         kind="stat",
-        title="Voltage",
-        description="The lowest and the highest line-to-line voltage that any meter shows.",
-        unit=style.VOLT,
-        decimals=0,
-        queries=[
-            Influx(
-                'SELECT min("v") AS "lowest", max("v") AS "highest" FROM'
-                f" ({last('v', 'voltage.ll', 'asset')})"
-                f" WHERE {RECENT}",
-                alias="$col",
-            )
-        ],
+        title="Voltage off its mean",
+        description="How far any meter's line-to-line voltage rose above its own mean of the last hour of the"
+        " range, and fell below it.",
+        unit=style.SHARE,
+        decimals=1,
+        steps=style.VOLTAGE,
+        queries=[Influx(VOLTAGES, alias="$col")],
         size=(6, 4),
     ),
     Panel(
@@ -221,6 +225,7 @@ PANELS: Final = (
         id=9,
         kind="timeseries",
         title="Voltage of the meter",
+        decimals=1,
         description="Line-to-line voltage, the lowest and the highest of each minute.",
         unit=style.VOLT,
         columns=[Column(name="lowest", colour=style.BLUE), Column(name="highest", colour=style.SKY)],

@@ -42,6 +42,13 @@ def _feed(select: str, quantity: str, ref: str = "A", alias: str = "$tag_asset")
     return Influx(over_time(select, MINUTE, where, "asset"), ref, alias=alias)
 
 
+_FEEDS: Final = (
+    Column(name="/^(?!limit).*A$/", colour=style.BLUE),
+    Column(name="/^(?!limit).*B$/", colour=style.ORANGE),
+)
+"""Feeds A and B, where meters' ids end with their letter."""
+
+
 PANELS: Final = (
     Panel(
         id=1,
@@ -157,6 +164,7 @@ PANELS: Final = (
         description="Active power of the meters that feed it, the mean of each minute.",
         unit=style.KILOWATT,
         low=0,
+        columns=_FEEDS,
         queries=[_feed('mean("mean")', "meter.power.active")],
         size=(12, 9),
     ),
@@ -167,6 +175,7 @@ PANELS: Final = (
         description="The highest current of each minute of the meters that feed it, and their limits.",
         unit=style.AMPERE,
         low=0,
+        columns=[Column(name="/^limit of/", colour=style.VERMILION), *_FEEDS],
         queries=[
             _feed('max("max")', "current"),
             _feed('last("last")', "current.limit", "B", "limit of $tag_asset"),
@@ -177,8 +186,10 @@ PANELS: Final = (
         id=9,
         kind="timeseries",
         title="Voltage by feed",
+        decimals=1,
         description="The lowest voltage of each minute of the meters that feed it.",
         unit=style.VOLT,
+        columns=_FEEDS,
         queries=[_feed('min("min")', "voltage.ll")],
         size=(12, 9),
     ),

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
 from grafana.frame import alarms_of, dashboard_of, link, open_alarms, to_tenant
-from grafana.influxql import EVER, LATELY, NOW, RANGE, RECENT, complete
+from grafana.influxql import EVER, LAST_HOUR, LATELY, NOW, RANGE, RECENT, WHOLE_LATELY, WHOLE_RANGE, complete
 from grafana.panels import Column, Influx, Panel, bounds, gauge, words
 from grafana.power import LOAD_COLUMNS, LOADS
 from grafana.schema import DRAW, DRAW_MINUTE, OF_TENANTS, SITE
@@ -70,8 +70,6 @@ AT_MOST = complete(
 EVERYBODY = "\"tenant\" != ''"
 
 _PUE = 'SELECT "supply_mw" AS "supply", "racks_mw" AS "racks" FROM ' + SITE + ' WHERE "supply_mw" > 0 AND '
-LAST_HOUR = "time > ${__to}ms - 1h AND time <= ${__to}ms"
-"""The last hour of the range: shorter, the storage in coolant and batteries would be in the figure."""
 
 
 PANELS: Final = (
@@ -166,7 +164,13 @@ PANELS: Final = (
             Column(name="draw", title="Draw"),
             Column(name="limit", title="Limit"),
             Column(name="headroom", title="Headroom", steps=style.HEADROOM),
-            Column(name="coverage", title="Coverage", unit=style.SHARE, steps=style.COVERAGE),
+            Column(
+                name="coverage",
+                title="Coverage",
+                unit=style.SHARE,
+                steps=style.COVERAGE,
+                more={"decimals": 0},
+            ),
             Column(name="forecast", title="Block forecast"),
             Column(name="block", title="Block limit"),
         ],
@@ -225,7 +229,7 @@ PANELS: Final = (
         is_stacked=True,
         queries=[
             Influx(
-                f'SELECT mean("best_mw") FROM {DRAW} WHERE {LATELY}'
+                f'SELECT mean("best_mw") FROM {DRAW} WHERE {WHOLE_LATELY}'
                 ' GROUP BY time($__interval), "tenant" fill(null)',
                 alias="$tag_tenant",
             )
@@ -298,7 +302,7 @@ PANELS: Final = (
         is_stacked=True,
         queries=[
             Influx(
-                f'SELECT mean("best_mw") FROM {DRAW_MINUTE} WHERE {RANGE}'
+                f'SELECT mean("best_mw") FROM {DRAW_MINUTE} WHERE {WHOLE_RANGE}'
                 ' GROUP BY time($__interval), "tenant" fill(null)',
                 alias="$tag_tenant",
             )

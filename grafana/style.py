@@ -68,6 +68,8 @@ MARGIN: Final[Steps] = ((None, VERMILION), (1.0, ORANGE), (3.0, BLUE))
 """Coolant is kept 2 to 3 K above the dew point; our choice of levels."""
 BALANCE: Final[Steps] = ((None, ORANGE), (0.75, BLUE), (1.1, ORANGE))
 """Below the liquid share of the heat, or above all of it, a sensor is wrong; our choice of levels."""
+VOLTAGE: Final[Steps] = ((None, BLUE), (0.05, ORANGE), (0.1, VERMILION))
+"""Within 5 % is the range in which equipment must work for long (ANSI C84.1, range A)."""
 PUE: Final[Steps] = ((None, VERMILION), (1.0, BLUE))
 """Below 1 it is impossible (ISO/IEC 30134-2): a meter is missing or wrong."""
 NONE_IS_WELL: Final[Steps] = ((None, BLUE), (1.0, VERMILION))

@@ -62,6 +62,12 @@ def renames_column(document: Document) -> None:
     panel(document, 7)["fieldConfig"]["overrides"][1]["matcher"]["options"] = "shares"
 
 
+def drops_the_choice(document: Document) -> None:
+    """Take away what is chosen of a variable."""
+    for variable in document["templating"]["list"]:
+        variable.pop("current", None)
+
+
 def doubles_a_letter(document: Document) -> None:
     """Give two queries of a panel one letter."""
     panel(document, 9)["targets"][1]["refId"] = "A"
@@ -160,6 +166,13 @@ EXAMPLES: list[tuple[lint.Rule, str, Callable[[Document], None], str]] = [
         "site",
         puts(9, "fieldConfig.defaults.custom.spanNulls", value=True),
         "gaps to stay open",
+    ),
+    (lint.has_choices, "cooling", drops_the_choice, "variable coolant: expected one of ['0.0659', '0.0691']"),
+    (
+        lint.stacks_what_is_whole,
+        "site",
+        asks(10, " AND time <= ${__to}ms - 15s", ""),
+        "panel 10 (Who draws it): expected an end before ${__to}ms",
     ),
     (lint.says_none, "site", puts(6, "fieldConfig.defaults.noValue", None), "expected words for no alarms"),
     (lint.is_for_all_eyes, "site", sets("annotations.list.0.iconColor", "red"), "found 'red'"),
