@@ -94,32 +94,6 @@ def metadata_topic(key: str, publisher: str = BUILDING_SYSTEM) -> str:
     return f"{PREFIX}{publisher}/Metadata/{key}"
 
 
-def covers(scope: str, topic: str) -> bool:
-    """Tell whether the scope of a heartbeat covers a topic.
-
-    The contract leaves the form of a scope open. A topic filter is read as one; anything else is read as
-    the beginning of a topic or of a tag path.
-
-    Args:
-        scope: The scope of a heartbeat's metadata.
-        topic: The topic of a point's values.
-    """
-    if "#" in scope or "+" in scope:
-        return _matches(scope.split("/"), topic.split("/"))
-    parts = parse_topic(topic)
-    candidates = [topic] if parts is None else [topic, parts.tag_path]
-    return any(f"{candidate}/".startswith(f"{scope.rstrip('/')}/") for candidate in candidates)
-
-
-def _matches(pattern: list[str], levels: list[str]) -> bool:
-    for i, part in enumerate(pattern):
-        if part == "#":
-            return True
-        if i >= len(levels) or part not in ("+", levels[i]):
-            return False
-    return len(pattern) == len(levels)
-
-
 ELECTRICAL: Final = frozenset({"PowerMeter", "BESS", "UPS", "ATS", "Generator", "Shunt", "Breaker"})
 MECHANICAL: Final = frozenset(
     {

@@ -17,7 +17,7 @@ import structlog
 from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
-from collector.decode.dsxscopes import Scopes
+from collector.decode.dsxscopes import ScopeIndex, Scopes
 from collector.gather import Rows
 from collector.message import Message
 from facility import dsx
@@ -101,6 +101,7 @@ class DsxDecoder:
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._topics: dict[str, set[str]] = {}
         self._scopes = Scopes()
+        self._changed: set[str] = set()
         self._park = Park(item for item in waiting if item.broker == broker.name)
         for text, payload in metadata.items():
             topic = dsx.parse_topic(text)
@@ -119,9 +120,9 @@ class DsxDecoder:
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
-        rest = iter(messages)
-        while not self._decode(rest, into):
-            pass
+        self._decode_all(messages, into)
+        if self._changed:
+            self._regroup(into.rows)
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Give up on values whose metadata has not come for too long."""
@@ -129,6 +130,11 @@ class DsxDecoder:
             into.settled.append(waiting.id)
             detail = f"expected metadata of this point within {WAIT_MS // 60_000} minutes, found none"
             into.rows.refuse(_message(waiting), Reason.NO_METADATA, detail)
+
+    def _decode_all(self, messages: list[Message], into: Gathered) -> None:
+        rest = iter(messages)
+        while not self._decode(rest, into):
+            pass
 
     def _decode(self, rest: Iterator[Message], into: Gathered) -> bool:
         """Decode messages up to the end, or up to one at which this fails; tell whether it was the end."""
@@ -234,11 +240,9 @@ class DsxDecoder:
             into.unchanged += 1
         if not entries:
             del self._entries[topic.key]
-        changed = self._scopes.set(text, publisher, scope, stream)
+        self._changed |= set(self._scopes.set(text, publisher, scope, stream))
         for value_topic in self._route(topic.key, into.rows):
             self._release(value_topic, into)
-        if changed:
-            self._regroup(changed, into.rows)
 
     def _route(self, key: str, rows: Rows) -> Iterable[str]:
         """Say what the values of a point are, for every topic on which they may come; return those topics."""
@@ -270,17 +274,28 @@ class DsxDecoder:
         ranges.set(number, point, rating_kw)
         return number
 
-    def _regroup(self, scopes: tuple[str, ...], rows: Rows) -> None:
-        """Find the stream anew of every point that a scope covers, or covered."""
-        for key, topics in list(self._topics.items()):
-            if any(dsx.covers(scope, topic) for topic in topics for scope in scopes):
-                self._route(key, rows)
+    def _regroup(self, rows: Rows) -> None:
+        """Find the stream anew of every point that a changed scope covers, or covered.
+
+        Once for all messages of a call: when a monitor starts, hundreds of scopes become known at once.
+        """
+        changed = ScopeIndex[None]()
+        for scope in self._changed:
+            changed.put(scope, "", None)
+        self._changed.clear()
+        covered = [
+            key
+            for key, topics in self._topics.items()
+            if any(True for topic in topics for _ in changed.covering(topic))
+        ]
+        for key in covered:
+            self._route(key, rows)
 
     def _release(self, value_topic: str, into: Gathered) -> None:
         """Decode what waited for this metadata."""
         waited = self._park.release(value_topic)
         into.settled += [item.id for item in waited]
-        self.decode([_message(item) for item in waited], into)
+        self._decode_all([_message(item) for item in waited], into)
 
 
 def _message(waiting: Waiting) -> Message:

@@ -1,8 +1,85 @@
-"""Scopes of heartbeats: which values a publisher's client answers for, and so whose silence is whose."""
+"""Scopes of heartbeats: which values a publisher's client answers for, and so whose silence is whose.
+
+A site has hundreds of scopes and tens of thousands of topics: what covers a topic is looked up by the levels
+that scopes name, and never by trying one after the other.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
 from facility import dsx
+
+T = TypeVar("T")
+_PATH_LEVEL: Final = 6
+"""Where the tag path begins among the levels of a topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Which levels a scope names; the scopes of a site have few forms.
+
+    Attributes:
+        places: The levels, counted from 0.
+        count: How many levels there must be.
+        is_whole: Whether there may be no more.
+        is_of_path: Whether they are those of the tag path, instead of the whole topic's.
+    """
+
+    places: tuple[int, ...]
+    count: int
+    is_whole: bool
+    is_of_path: bool
+
+
+class ScopeIndex(Generic[T]):
+    """Something for each of some scopes, found by the topics that they cover.
+
+    The contract of the bus leaves the form of a scope open. A topic filter is read as one; anything else is
+    read as the beginning of a topic or of a tag path, whole levels of it.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[_Form, dict[tuple[str, ...], dict[str, T]]] = {}
+
+    def put(self, scope: str, name: str, value: T) -> None:
+        """Put something at a scope, in place of what has the same name there."""
+        for form, levels in _forms(scope):
+            self._found.setdefault(form, {}).setdefault(levels, {})[name] = value
+
+    def take(self, scope: str, name: str) -> None:
+        """Take away what has a name at a scope."""
+        for form, levels in _forms(scope):
+            named = self._found[form][levels]
+            del named[name]
+            if not named:
+                del self._found[form][levels]
+
+    def covering(self, topic: str) -> Iterator[T]:
+        """Yield what was put at scopes that cover a topic; of one scope perhaps twice."""
+        levels = topic.split("/")
+        path = levels[_PATH_LEVEL:] if dsx.parse_topic(topic) is not None else []
+        for form, found in self._found.items():
+            among = path if form.is_of_path else levels
+            if len(among) == form.count or (len(among) > form.count and not form.is_whole):
+                yield from found.get(tuple([among[i] for i in form.places]), {}).values()
+
+
+def _forms(scope: str) -> Iterator[tuple[_Form, tuple[str, ...]]]:
+    """Yield which levels of a topic a scope names, and what they must be."""
+    if "#" in scope or "+" in scope:
+        levels = scope.split("/")
+        is_whole = "#" not in levels
+        levels = levels if is_whole else levels[: levels.index("#")]
+        places = tuple(i for i, level in enumerate(levels) if level != "+")
+        yield _Form(places, len(levels), is_whole, is_of_path=False), tuple(levels[i] for i in places)
+        return
+    levels = scope.rstrip("/").split("/")
+    places = tuple(range(len(levels)))
+    for is_of_path in (False, True):
+        yield _Form(places, len(levels), is_whole=False, is_of_path=is_of_path), tuple(levels)
 
 
 class Scopes:
@@ -10,6 +87,7 @@ class Scopes:
 
     def __init__(self) -> None:
         self._by_topic: dict[str, tuple[str, str, str]] = {}
+        self._index = ScopeIndex[tuple[str, str, str]]()
 
     def set(self, topic: str, publisher: str, scope: str, stream: str) -> tuple[str, ...]:
         """Take in what metadata says of a scope.
@@ -25,8 +103,11 @@ class Scopes:
         """
         before = self._by_topic.pop(topic, None)
         after = (scope, publisher, stream) if scope else None
+        if before is not None:
+            self._index.take(before[0], topic)
         if after is not None:
             self._by_topic[topic] = after
+            self._index.put(scope, topic, after)
         if before == after:
             return ()
         return tuple(found[0] for found in (before, after) if found is not None)
@@ -44,7 +125,7 @@ class Scopes:
         """
         covering = [
             (-len(scope), stream)
-            for scope, owner, stream in self._by_topic.values()
-            if owner == publisher and dsx.covers(scope, value_topic)
+            for scope, owner, stream in self._index.covering(value_topic)
+            if owner == publisher
         ]
         return min(covering)[1] if covering else None

@@ -64,24 +64,6 @@ def test_any_text_is_a_topic_or_none(text: str) -> None:
         assert found is None or found.is_allowed == (is_name(found.publisher) and is_path(found.key))
 
 
-@given(paths, paths, st.integers(0, 8))
-def test_a_scope_covers_exactly_what_lies_beneath_it(first: str, second: str, levels: int) -> None:
-    """The levels of a topic up to anywhere cover it, as themselves and as a filter; half a level does not."""
-    topic = f"{first}/{second}"
-    scope = "/".join(topic.split("/")[: levels + 1])
-
-    assert dsx.covers(scope, topic)
-    assert dsx.covers(f"{scope}/#", topic)
-    assert not dsx.covers(f"{scope}x", topic)
-    assert not dsx.covers(f"{topic}/x", topic)
-
-
-@given(st.text("ab/+#", max_size=12), paths)
-def test_any_scope_is_answered(scope: str, topic: str) -> None:
-    """However odd a scope is, the answer is yes or no."""
-    assert dsx.covers(scope, topic) in (True, False)
-
-
 @given(
     point_type=st.text(max_size=30),
     unit=st.none() | st.text(max_size=30) | st.sampled_from(["kW", "%", "LPM", ""]),

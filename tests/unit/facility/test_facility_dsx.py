@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facility import dsx
-from facility.dsx import Topic, UnitContradiction, covers, parse_topic, quantity_of
+from facility.dsx import Topic, UnitContradiction, parse_topic, quantity_of
 from facility.points import Medium
 from facility.quantities import QUANTITIES
 from facility.units import Dimension, find_unit
@@ -49,33 +49,6 @@ NOT_ALLOWED = [
     "BMS/v1/PUB/Value/R\u00e4ck/RackPower/a",
     "BMS/v1/PUB/Value/Rack/RackPower/" + "a" * 512,
     f"BMS/v1/{'p' * 65}/Value/Rack/RackPower/a",
-]
-
-SCOPES = [
-    ("BMS/v1/PUB/Value/Rack/#", True),
-    ("BMS/v1/PUB/Value/+/RackPower/#", True),
-    ("BMS/v1/+/Value/#", True),
-    ("#", True),
-    ("+/+/+/+/+/+/+/+/+/+/+/+", True),
-    (VALUE, True),
-    (f"{VALUE}/#", True),
-    ("BMS/v1/PUB/Value/PowerMeter/#", False),
-    ("BMS/v1/MEPAI/Value/#", False),
-    ("BMS/v1/PUB/Value/+", False),
-    ("+", False),
-    (f"{VALUE}/+", False),
-    ("BMS/v1/PUB/Value", True),
-    ("BMS/v1/PUB/Value/", True),
-    ("BMS/v1/PUB/Val", False),
-    ("nvidia/titan", True),
-    ("nvidia/titan/", True),
-    ("nvidia/titan/pod1C/rowE/rack01/power", True),
-    ("nvidia/titan/pod1C/rowE/rack01/power/more", False),
-    ("nvidia/titan/pod1", False),
-    ("titan/pod1C", False),
-    ("Nvidia/titan", False),
-    ("", False),
-    ("/", False),
 ]
 
 UNITS = [
@@ -154,18 +127,6 @@ def test_value_and_metadata_of_a_point_have_one_key() -> None:
     assert value.key == metadata.key
     assert dsx.value_topic("MEPAI", metadata.key) == "BMS/v1/MEPAI/Value/" + value.key
     assert dsx.metadata_topic(value.key) == "BMS/v1/PUB/Metadata/" + value.key
-
-
-@pytest.mark.parametrize(("scope", "is_covered"), SCOPES, ids=[scope for scope, _ in SCOPES])
-def test_a_scope_covers_what_it_is_the_filter_or_the_beginning_of(scope: str, *, is_covered: bool) -> None:
-    """A heartbeat speaks for topics that its scope matches level by level, never for half a level."""
-    assert covers(scope, VALUE) is is_covered
-
-
-def test_a_scope_may_cover_what_is_no_topic_of_the_bus() -> None:
-    """A beginning is compared with any topic."""
-    assert covers("a/b", "a/b/c")
-    assert not covers("a/b", "a/bc")
 
 
 @pytest.mark.parametrize(
