@@ -234,7 +234,7 @@ def _reads(database: Database, name: str, server: Server, end_ms: int) -> list[F
 
 def _parquet(plays: int) -> list[Figure]:
     async def story(folder: Path) -> tuple[float, int]:
-        sink, readings, spent = ParquetSink(folder), 0, 0.0
+        sink, readings, spent = ParquetSink(folder, merges=False), 0, 0.0
         for chunk in stream(PODS, plays, START_MS):
             begin_s = time.process_time()
             await sink.store(chunk)

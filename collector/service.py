@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -13,22 +12,17 @@ from collector.decode.base import Context, Decoder, Gathered
 from collector.gather import Rows
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.session import Session
-from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.readings import Reason
-from store.entries import Mark, MarkKind
+from store.appending import Appender
+from store.entries import MarkKind
 from store.intake import Intake, readings_of
 from store.journal import Journal
-from store.journalfile import Account
-from store.threads import in_thread
 
 GATHER_S: Final = 0.01
 """How long what follows a message may still come into the same append."""
 MOST_MESSAGES: Final = 4_000
 """Messages in one append at most: the event loop is not held for longer than some 40 ms."""
-PAUSE_S: Final = 1.0
-"""How long to wait before a disk that refused is tried again."""
-
 QUIET_S: Final = 1.0
 """When nothing has arrived for so long, nothing was kept for us."""
 PATIENCE_MS: Final = 20_000
@@ -42,33 +36,6 @@ _MARKS: Final = {
     ConnectionChange.LOST: MarkKind.LOST,
     ConnectionChange.OVERLOADED: MarkKind.OVERLOADED,
 }
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the collector has done since it started.
-
-    Attributes:
-        messages: Messages taken.
-        metadata: Metadata messages that said something new.
-        metadata_unchanged: Metadata messages that said nothing new.
-        refused_by_disk: Appends that the disk did not take at first.
-        store_error: What the disk said, "" while it takes everything.
-        gaps: Sessions that the broker had forgotten: whatever it held for us is gone.
-        received: Readings and refused messages that were decoded.
-        in_hand: Those of them that are not in the journal yet.
-        account: Where the others went.
-    """
-
-    messages: int = 0
-    metadata: int = 0
-    metadata_unchanged: int = 0
-    refused_by_disk: int = 0
-    store_error: str = ""
-    gaps: int = 0
-    received: int = 0
-    in_hand: int = 0
-    account: Account = field(default_factory=Account)
 
 
 class Collector:
@@ -96,20 +63,19 @@ class Collector:
         self._session = session
         self._decoder = decoder
         self._context = context
-        self._journal = journal
+        self._appender = Appender(journal, session.name, clock)
         self._now_ms = clock.now_ms
         self._since_ms = since_ms
         self._connected_before = False
         self._backlog: Backlog | None = Backlog(clock.now_ms())
         self._started_ms = clock.now_ms()
-        self.counters = Counters()
+        self.counters = self._appender.counters
         self.announced = asyncio.Event()
 
     async def run(self) -> None:
         """Collect until cancelled."""
         broker = self._session.name
-        started = Mark(MarkKind.STARTED, broker, self._since_ms or self._started_ms, "collector started")
-        await self._append(Intake(marks=[started]))
+        await self._mark(MarkKind.STARTED, self._since_ms or self._started_ms, "collector started")
         self.announced.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run(), name=f"session {broker}")
@@ -128,7 +94,7 @@ class Collector:
         gathered = Gathered()
         self._decoder.settle(self._now_ms(), gathered)
         if gathered.settled:
-            await self._append(self._intake(gathered))
+            await self._appender.append(self._intake(gathered))
         if self._backlog is None:
             return
         if self._connected_before:
@@ -145,7 +111,7 @@ class Collector:
         messages = [item for item in items if isinstance(item, Message)]
         self.counters.messages += len(messages)
         gathered, intake = self._decode(messages)
-        await self._append(intake)
+        await self._appender.append(intake)
         self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
@@ -191,16 +157,12 @@ class Collector:
         await self._mark(MarkKind.CAUGHT_UP, self._now_ms(), detail)
 
     async def _mark(self, kind: MarkKind, since_ms: int, detail: str) -> None:
-        await self._append(Intake(marks=[Mark(kind, self._session.name, since_ms, detail)]))
+        await self._appender.append(self._appender.mark(kind, since_ms, detail))
 
     def _intake(self, gathered: Gathered) -> Intake:
         rows = gathered.rows
         batch = rows.batch(self._context.ranges)
-        # What was settled came in earlier; now it is a row or a refusal.
-        new = len(readings_of(batch)) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
-        self.counters.received += new
-        self.counters.in_hand += new
-        return Intake(
+        intake = Intake(
             known=self._context.register.news(),
             batch=batch,
             metadata=gathered.metadata,
@@ -209,22 +171,4 @@ class Collector:
             settled=gathered.settled,
             received_ms=rows.messages[-1].received_ms if rows.messages else self._now_ms(),
         )
-
-    async def _append(self, intake: Intake) -> None:
-        """Append, and try again for as long as the disk refuses: until then nothing is acknowledged."""
-        while True:
-            try:
-                added = await in_thread(self._journal.append, intake, self._now_ms())
-            except StoreUnavailable as error:
-                if not self.counters.store_error:
-                    _log.error("acknowledgements stopped", error=str(error))
-                self.counters.refused_by_disk += 1
-                self.counters.store_error = str(error)
-                await asyncio.sleep(PAUSE_S)
-            else:
-                if self.counters.store_error:
-                    _log.info("acknowledgements resumed")
-                self.counters.store_error = ""
-                self.counters.in_hand = 0
-                self.counters.account += added
-                return
+        return self._appender.count(intake)

@@ -173,7 +173,7 @@ async def _let_in(monitor: Monitor, running: asyncio.Task[None]) -> None:
                 if running.done():
                     running.result()
                 if monitor.started.is_set():
-                    health = monitor.built.sessions[0].health
+                    health = monitor.built.sources[0].session.health
                 if health is not None and health.detail and health.state is not State.CONNECTED:
                     raise MegawatchError(health.detail)
                 await asyncio.sleep(POLL_S)

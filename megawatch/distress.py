@@ -192,9 +192,9 @@ class Distress:
 def problems_of(parts: Parts) -> dict[str, str]:
     """Return what the stores of a monitor refuse now: what they said, by the store's name."""
     found: dict[str, str] = {}
-    for collector in parts.collectors:
-        if collector.counters.store_error:
-            found["journal"] = collector.counters.store_error
+    for source in parts.sources:
+        if source.collector.counters.store_error:
+            found["journal"] = source.collector.counters.store_error
     if parts.rules is not None and parts.rules.lag.store_error:
         found["ledger"] = parts.rules.lag.store_error
     trouble = None if parts.shipper is None else parts.shipper.trouble

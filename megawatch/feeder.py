@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from collector.gather import MOST_REFUSALS, OLDEST_MS, Ranges
-from collector.service import PATIENCE_MS, PAUSE_S, Counters
+from collector.service import PATIENCE_MS
 from collector.session import Health, State
 from facility.errors import StoreUnavailable
 from facility.instants import Clock
@@ -23,10 +23,11 @@ from facility.site import Site
 from facility.sitefeed import rule_of
 from facility.sitetables import FeedTable, InfluxTable
 from megawatch.sitefolder import SiteFolder
-from store.entries import Known, Mark, MarkKind
+from store.appending import Appender
+from store.entries import Known, MarkKind
 from store.influxfeed import OVERLAP_MS, InfluxFeed
 from store.influxquery import InfluxQuery
-from store.intake import Intake, readings_of
+from store.intake import Intake
 from store.journal import Journal
 from store.ledger import Ledger
 from store.retry import StoreBusy
@@ -114,7 +115,7 @@ class Feeder:
         self._table = table
         self._feed = feed
         self._site = site
-        self._journal = journal
+        self._appender = Appender(journal, table.name, clock)
         self._ledger = ledger
         self._clock = clock
         self._since_ms = since_ms
@@ -126,17 +127,17 @@ class Feeder:
         self._ranges = Ranges()
         self._learn(list(journal.known().values()))
         self.link = Link(table.name)
-        self.counters = Counters()
+        self.counters = self._appender.counters
         self.announced = asyncio.Event()
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        await self._append(self.opening())
+        await self._appender.append(self.opening())
         self.announced.set()
         while True:
             begin_s = self._clock.monotonic_s()
             for intake in await in_thread(self.step, self._clock.now_ms()):
-                await self._append(intake)
+                await self._appender.append(intake)
             await self._save()
             if not (self._is_connected and self._feed.is_behind):
                 await asyncio.sleep(max(0.0, begin_s + self._table.poll_s - self._clock.monotonic_s()))
@@ -144,7 +145,7 @@ class Feeder:
     def opening(self) -> Intake:
         """Return what the journal is told at the start."""
         since_ms = self._since_ms or self._started_ms
-        return Intake(marks=[Mark(MarkKind.STARTED, self._table.name, since_ms, "collector started")])
+        return self._appender.mark(MarkKind.STARTED, since_ms, "collector started")
 
     def step(self, now_ms: int) -> list[Intake]:
         """Ask once.
@@ -191,7 +192,7 @@ class Feeder:
         self._again, self._feed.keep_ms = _Again(begin_ms), begin_ms
         self._feed.go_back(begin_ms)
         health.state = State.CONNECTING if isinstance(error, StoreBusy) else State.REFUSED
-        return [self._marked(MarkKind.LOST, since_ms, error.cause)]
+        return [self._appender.mark(MarkKind.LOST, since_ms, error.cause)]
 
     def _answered(self, intake: Intake, now_ms: int) -> list[Intake]:
         self._heard_ms = now_ms
@@ -200,7 +201,7 @@ class Feeder:
             self._is_connected = True
             health.connections += 1
             health.state, health.detail = State.CONNECTED, f"reads {self._table.url}"
-            intake.marks.append(Mark(MarkKind.CONNECTED, self._table.name, now_ms, health.detail))
+            intake.marks += self._appender.mark(MarkKind.CONNECTED, now_ms, health.detail).marks
             if self._again is not None:
                 self._again.to_ms, self._again.due_ms = now_ms, now_ms + SETTLE_MS
         elif not self._is_behind:
@@ -210,11 +211,10 @@ class Feeder:
         found = [intake]
         if self._is_behind and not self._feed.is_behind:
             self._is_behind = False
-            found.append(self._marked(MarkKind.CAUGHT_UP, now_ms, "everything that is stored has been read"))
+            found.append(
+                self._appender.mark(MarkKind.CAUGHT_UP, now_ms, "everything that is stored has been read")
+            )
         return found
-
-    def _marked(self, kind: MarkKind, since_ms: int, detail: str) -> Intake:
-        return Intake(marks=[Mark(kind, self._table.name, since_ms, detail)])
 
     # What may be kept -----------------------------------------------------------------
 
@@ -240,28 +240,9 @@ class Feeder:
         intake.batch = Batch.of(
             [batch.point, batch.source_ms, batch.received_ms, value, quality, batch.flags]
         )
-        new = len(readings_of(intake.batch)) + len(intake.rejections)
-        self.counters.received += new
-        self.counters.in_hand += new
+        self._appender.count(intake)
 
     # Keeping it -----------------------------------------------------------------------
-
-    async def _append(self, intake: Intake) -> None:
-        """Append, and try again for as long as the disk refuses: until then nothing more is asked for."""
-        while True:
-            try:
-                added = await in_thread(self._journal.append, intake, self._clock.now_ms())
-            except StoreUnavailable as error:
-                if not self.counters.store_error:
-                    _log.error("the journal takes nothing", error=str(error))
-                self.counters.refused_by_disk += 1
-                self.counters.store_error = str(error)
-                await asyncio.sleep(PAUSE_S)
-            else:
-                self.counters.store_error = ""
-                self.counters.in_hand -= len(readings_of(intake.batch)) + len(intake.rejections)
-                self.counters.account += added
-                return
 
     async def _save(self) -> None:
         """Save from time to time up to when it was read; after a crash a little is read again."""

@@ -27,11 +27,12 @@ from facility.sitetables import BrokerTable
 from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
-from megawatch.feeder import Feeder, Link, make_feeder, query_of
+from megawatch.feeder import make_feeder, query_of
 from megawatch.lock import locked
 from megawatch.part import ALL_PARTS, Part
 from megawatch.servicemanager import show_life
 from megawatch.sitefolder import SiteFolder
+from megawatch.source import Source
 from megawatch.status import StatusWriter
 from megawatch.timings import timing
 from rules.engine import Engine
@@ -64,9 +65,7 @@ class Parts:
 
     Attributes:
         clock: The clock.
-        collectors: The collector of each broker, and of the database that is read, where one is.
-        sessions: The session with each of them.
-        decoders: The decoder of each of them; a database needs none.
+        sources: Each broker, or the database that is read.
         journal: The journal, where this process writes it.
         ledger: The ledger.
         rules: Judging, where it runs here.
@@ -77,9 +76,7 @@ class Parts:
 
     clock: SteadyClock
     ledger: Ledger
-    collectors: list[Collector | Feeder] = field(default_factory=list)
-    sessions: list[Session | Link] = field(default_factory=list)
-    decoders: list[Decoder | None] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     journal: Journal | None = None
     rules: RulesService | None = None
     outbox: Outbox | None = None
@@ -127,8 +124,8 @@ class Monitor:
                 parts.rules.start()
             try:
                 async with asyncio.TaskGroup() as group:
-                    for collector in parts.collectors:
-                        group.create_task(collector.run(), name="collector")
+                    for source in parts.sources:
+                        group.create_task(source.collector.run(), name="collector")
                     if parts.rules is not None:
                         group.create_task(self._judge(parts, parts.rules), name="rules")
                     if parts.outbox is not None:
@@ -172,8 +169,8 @@ class Monitor:
 
     async def forget_sessions(self) -> None:
         """Let every broker forget us; to be called when the monitor runs no more."""
-        for session in self.built.sessions:
-            await session.forget()
+        for source in self.built.sources:
+            await source.session.forget()
 
     # Building -------------------------------------------------------------------------
 
@@ -241,7 +238,7 @@ class Monitor:
         query = query_of(self.site)
         stack.callback(query.close)
         feeder = make_feeder(self.site, query, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
-        parts.collectors, parts.sessions, parts.decoders = [feeder], [feeder.link], [None]
+        parts.sources.append(Source(collector=feeder, session=feeder.link))
 
     def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
         waiting = journal.waiting()
@@ -275,15 +272,13 @@ class Monitor:
                 clock=parts.clock,
                 since_ms=since_ms,
             )
-            parts.decoders.append(decoder)
-            parts.sessions.append(session)
-            parts.collectors.append(collector)
+            parts.sources.append(Source(collector=collector, session=session, decoder=decoder))
 
     @staticmethod
     async def _judge(parts: Parts, rules: RulesService) -> None:
         """Judge, but no tick before the journal says since when each collector was away."""
-        for collector in parts.collectors:
-            await collector.announced.wait()
+        for source in parts.sources:
+            await source.collector.announced.wait()
         await rules.run()
 
     def address(self, broker: BrokerTable) -> Address:

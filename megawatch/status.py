@@ -20,6 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector as MetricSource
 
 from megawatch.sitefolder import SiteFolder
+from megawatch.source import Source
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journalfile import Account
 from store.series import Health
@@ -46,6 +47,7 @@ class StatusWriter:
     def __init__(self, site: SiteFolder, parts: Parts) -> None:
         self._site = site
         self._parts = parts
+        self._sources = parts.sources
         self._base = parts.journal.account() if parts.journal is not None else Account()
         names = [
             name
@@ -96,7 +98,7 @@ class StatusWriter:
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
-            found["brokers"] = [self._broker(i) for i in range(len(parts.sessions))]
+            found["brokers"] = [_broker(source) for source in self._sources]
         if parts.rules is not None:
             view = parts.rules.view
             found["rules"] = {
@@ -121,22 +123,22 @@ class StatusWriter:
 
     def accounting(self) -> dict[str, Any]:
         """Return where every reading went: `received` is counted when decoded, the rest when stored."""
-        collectors = self._parts.collectors
-        total = sum((c.counters.account for c in collectors), start=self._base)
-        queued = sum(session.waiting for session in self._parts.sessions)
-        in_hand = sum(c.counters.in_hand for c in collectors)
+        counters = [source.collector.counters for source in self._sources]
+        total = sum((c.account for c in counters), start=self._base)
+        queued = sum(source.session.waiting for source in self._sources)
+        in_hand = sum(c.in_hand for c in counters)
         dead = sum(total.dead_lettered.values())
         return {
-            "received": self._base.received + sum(c.counters.received for c in collectors) + queued,
+            "received": self._base.received + sum(c.received for c in counters) + queued,
             "stored": total.stored,
             "dead_lettered": dead,
             "dead_lettered_by_reason": dict(sorted(total.dead_lettered.items())),
             "letters_dropped": total.letters_dropped,
             "duplicates": total.duplicates,
             "waiting": total.waiting + in_hand + queued,
-            "metadata": sum(c.counters.metadata for c in collectors),
-            "metadata_unchanged": sum(c.counters.metadata_unchanged for c in collectors),
-            "messages": sum(c.counters.messages for c in collectors),
+            "metadata": sum(c.metadata for c in counters),
+            "metadata_unchanged": sum(c.metadata_unchanged for c in counters),
+            "messages": sum(c.messages for c in counters),
         }
 
     def health(self) -> Health:
@@ -155,21 +157,6 @@ class StatusWriter:
         }
         refused = dict(account.get("dead_lettered_by_reason", {}))
         return Health(at_ms=found["at_ms"], figures=figures, dead_lettered=refused)
-
-    def _broker(self, place: int) -> dict[str, Any]:
-        session, counters = self._parts.sessions[place], self._parts.collectors[place].counters
-        return {
-            "name": session.name,
-            "state": session.health.state.value,
-            "detail": session.health.detail,
-            "mqtt": {4: "3.1.1", 5: "5"}.get(session.health.version, ""),
-            "connections": session.health.connections,
-            "stale_acknowledgements": session.health.stale,
-            "dropped": session.health.dropped,
-            "gaps": counters.gaps,
-            "missed_documents": getattr(self._parts.decoders[place], "missed", 0),
-            "store_error": counters.store_error,
-        }
 
     def _save(self, document: Mapping[str, Any]) -> None:
         draft = self._path.with_suffix(".draft")
@@ -216,6 +203,23 @@ class StatusWriter:
                     )
                     family.add_metric([tenant["id"]], tenant[figure])
                     yield family
+
+
+def _broker(source: Source) -> dict[str, Any]:
+    """Return how the connection with a source does."""
+    session, counters = source.session, source.collector.counters
+    return {
+        "name": session.name,
+        "state": session.health.state.value,
+        "detail": session.health.detail,
+        "mqtt": {4: "3.1.1", 5: "5"}.get(session.health.version, ""),
+        "connections": session.health.connections,
+        "stale_acknowledgements": session.health.stale,
+        "dropped": session.health.dropped,
+        "gaps": counters.gaps,
+        "missed_documents": source.missed_documents,
+        "store_error": counters.store_error,
+    }
 
 
 class _Metrics(MetricSource):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -45,6 +46,10 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there."""
         path.unlink(missing_ok=True)
+
+    def free(self, path: Path) -> int:
+        """Return how many bytes are free where a file is."""
+        return shutil.disk_usage(path).free
 
     def sync(self, path: Path) -> None:
         """Return once the disk has a file, or the names in a folder."""

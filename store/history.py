@@ -46,7 +46,8 @@ class _ChangedError(Exception):
 class ParquetHistory:
     """The history as it is read, from any process, while the monitor writes it.
 
-    Methods may be called from any thread; they wait for each other.
+    What its methods take, give and raise: `store.base.History`. They may be called from any thread, and wait
+    for each other.
 
     Args:
         data_dir: The data folder.
@@ -75,16 +76,7 @@ class ParquetHistory:
                 self._ledger.close()
 
     def readings(self, key: str, from_ms: int, to_ms: int) -> Series:
-        """Return the readings of one point in a span, start included and end not, one for each moment.
-
-        Args:
-            key: The point's key.
-            from_ms: Start [ms].
-            to_ms: End [ms].
-
-        Raises:
-            KeyError: Where no such point is known.
-        """
+        """Return readings, as `History.readings` says."""
         span = span_of(from_ms, to_ms)
         with self._lock:
             number, point = self._known(key)
@@ -92,20 +84,7 @@ class ParquetHistory:
         return Series(key, point.unit, rows.source_ms, rows.value, rows.quality.astype(np.int64))
 
     def means(self, key: str, from_ms: int, to_ms: int, step_ms: int) -> Series:
-        """Return time-weighted means of the good readings of one point, one for each step that has some.
-
-        Steps of whole minutes are made of the means that were sealed, also where readings were dropped.
-
-        Args:
-            key: The point's key.
-            from_ms: Start [ms], a multiple of the step.
-            to_ms: End [ms].
-            step_ms: Length of a step [ms], more than 0.
-
-        Raises:
-            KeyError: Where no such point is known.
-            ValueError: Where the step is not more than 0.
-        """
+        """Return means, as `History.means` says; whole minutes also where readings were dropped."""
         span, step = span_of(from_ms, to_ms), step_of(step_ms)
         with self._lock:
             number, point = self._known(key)
@@ -119,19 +98,7 @@ class ParquetHistory:
         return mean_series(key, point.unit, means)
 
     def draw(self, tenant: str, figure: str, from_ms: int, to_ms: int) -> Series:
-        """Return one figure of a tenant's draw in a span, start included and end not; power in MW.
-
-        A tenant of whom nothing is stored has an empty series.
-
-        Args:
-            tenant: The tenant's id.
-            figure: One of `store.base.FIGURES`.
-            from_ms: Start [ms].
-            to_ms: End [ms].
-
-        Raises:
-            KeyError: Where there is no such figure, or there can be no such tenant.
-        """
+        """Return a figure of a draw, as `History.draw` says."""
         wanted, span = figure_of(figure), span_of(from_ms, to_ms)
         need_tenant(tenant)
         names = wanted.columns

@@ -57,7 +57,7 @@ class _Known:
 
 
 class InfluxHistory:
-    """The history in an InfluxDB. Methods may be called from any thread.
+    """The history in an InfluxDB. What its methods take, give and raise: `store.base.History`.
 
     Args:
         table: Where it is, as the site file says.
@@ -73,38 +73,14 @@ class InfluxHistory:
         self._query.close()
 
     def readings(self, key: str, from_ms: int, to_ms: int) -> Series:
-        """Return the readings of one point in a span, start included and end not, one for each moment.
-
-        Args:
-            key: The point's key.
-            from_ms: Start [ms].
-            to_ms: End [ms].
-
-        Raises:
-            KeyError: Where no such point is known.
-            StoreUnavailable: Where it can not be read now.
-        """
+        """Return readings, as `History.readings` says."""
         span = span_of(from_ms, to_ms)
         known = self._known(key)
         rows = self._readings(key, span)
         return Series(key, known.unit, rows.source_ms, rows.value, rows.quality.astype(np.int64))
 
     def means(self, key: str, from_ms: int, to_ms: int, step_ms: int) -> Series:
-        """Return time-weighted means of the good readings of one point, one for each step that has some.
-
-        Steps of whole minutes are made of the means that were written, as far as there are any.
-
-        Args:
-            key: The point's key.
-            from_ms: Start [ms], a multiple of the step.
-            to_ms: End [ms].
-            step_ms: Length of a step [ms], more than 0.
-
-        Raises:
-            KeyError: Where no such point is known.
-            ValueError: Where the step is not more than 0.
-            StoreUnavailable: Where it can not be read now.
-        """
+        """Return means, as `History.means` says; whole minutes as far as some were written."""
         span, step = span_of(from_ms, to_ms), step_of(step_ms)
         known = self._known(key)
         means = means_over(
@@ -117,20 +93,7 @@ class InfluxHistory:
         return mean_series(key, known.unit, means)
 
     def draw(self, tenant: str, figure: str, from_ms: int, to_ms: int) -> Series:
-        """Return one figure of a tenant's draw in a span, start included and end not; power in MW.
-
-        A tenant of whom nothing is stored has an empty series.
-
-        Args:
-            tenant: The tenant's id.
-            figure: One of `store.base.FIGURES`.
-            from_ms: Start [ms].
-            to_ms: End [ms].
-
-        Raises:
-            KeyError: Where there is no such figure, or there can be no such tenant.
-            StoreUnavailable: Where it can not be read now.
-        """
+        """Return a figure of a draw, as `History.draw` says."""
         unit, span = figure_of(figure).unit, span_of(from_ms, to_ms)
         need_tenant(tenant)
         # The best estimate is always there, so that a moment has a row though nobody could tell the figure.

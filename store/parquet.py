@@ -6,10 +6,12 @@
     history/minute/...                                         their means over minutes
     history/quarter/...                                        and over quarter-hours
     history/tenant_draw/.../part-<tick>-<tick>.parquet         the engine's series, first to last tick
+    history/merging/                                           what is being merged just now, to count later
 
 Seals follow one another, so two numbers tell what counts: a part does if it ends at or before the sealed
 entry (or tick), unless another such part holds all of it. The latter happens because the last part of an
-hour is taken into the next one while it is small.
+hour is taken into the next one while it is small, and because the parts of an hour that is over are merged
+into one (`store.merging`), which has the first number of the first and the last of the last.
 
 A change is a plan (`sealing.json`: the next `sealed.json`), then the new files, each synced before it gets
 its name, then the plan's renaming to `sealed.json`, from which moment all of it counts, then the removal of
@@ -17,7 +19,7 @@ what it replaces. What is cut off before that moment is undone from the plan whe
 
 Other programs read the files as they are: each row says what it is of, and times are instants in UTC with
 microseconds. The milliseconds that DuckDB can write have no zone, and are local time to some. Who reads an
-hour that is still sealed may find a part twice for a moment, or gone.
+hour that is still sealed, or is just merged, may find a part twice for a moment, or gone.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import duckdb
@@ -48,6 +51,11 @@ VERSION: Final = 1
 PARTS: Final = "read_parquet({}, hive_partitioning = false)"
 """Parts as a table of a query; what stands for their paths is put in."""
 
+GROUP_ROWS: Final = 16_384
+"""How many rows of a part have their statistics together: the least that is read of it (our choice)."""
+MEMORY: Final = "1GB"
+"""What a DuckDB may take at most, where nothing else is said (our choice)."""
+
 _PART: Final = re.compile(r"part-(\d+)-(\d+)\.parquet", re.ASCII)
 _HOUR: Final = re.compile(r"hour=([01]\d|2[0-3])", re.ASCII)
 
@@ -59,6 +67,19 @@ class Table(StrEnum):
     MINUTE = "minute"
     QUARTER = "quarter"
     DRAW = "tenant_draw"
+
+
+ORDER: Final = MappingProxyType(
+    {
+        Table.READING: "point, time, received",
+        Table.MINUTE: "point, time, seq",
+        Table.QUARTER: "point, time, seq",
+        Table.DRAW: "tenant, time",
+    }
+)
+"""In which order the rows of a part are."""
+# The encodings are those of Parquet 1: Spark reads the newer one for floating-point numbers only since 5.
+_FORM: Final = "FORMAT parquet, PARQUET_VERSION v1, COMPRESSION zstd, ROW_GROUP_SIZE {}, USE_TMP_FILE false"
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,14 +189,30 @@ def children(folder: Path) -> list[Path]:
         return []
 
 
-def open_engine(root: Path) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB in memory, with one thread, that reaches no files but those under `root`."""
+def copying(query: str, group_rows: int = GROUP_ROWS) -> str:
+    """Return the statement that writes what a query finds as a part; the part's path is its last parameter.
+
+    Args:
+        query: The query, in the order in which the rows are to be.
+        group_rows: How many rows have their statistics together.
+    """
+    return f"COPY ({query}) TO ? ({_FORM.format(group_rows)})"
+
+
+def open_engine(root: Path, memory: str = MEMORY, spill: Path | None = None) -> Engine:
+    """Return a DuckDB in memory, with one thread, that reaches no files but those under `root`.
+
+    Args:
+        root: The history's folder.
+        memory: What it may take at most.
+        spill: The folder under `root` where it may put what does not fit; None for none.
+    """
     engine = duckdb.connect(
         ":memory:",
         config={
             "threads": 1,
-            "memory_limit": "1GB",
-            "temp_directory": "",
+            "memory_limit": memory,
+            "temp_directory": "" if spill is None else str(spill),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         },

@@ -1,6 +1,7 @@
 """Sealing: chunks of the journal become files of the embedded history.
 
-How the files lie and what makes them count: `store.parquet`; how they are read: `store.history`.
+How the files lie and what makes them count: `store.parquet`; how they are read: `store.history`; what
+becomes of the parts of an hour that is over: `store.merging`.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from numpy.typing import NDArray
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, BoolArray, Rejection
-from store.base import Chunk
+from store.base import FARTHEST_MS, Chunk
 from store.dataset import Dataset, Disk, Fill
 from store.means import Means, is_new
+from store.merging import Hour, Merged, Merger
 from store.parquet import (
     FOLDER,
+    ORDER,
     PARTS,
     Columns,
     Engine,
     Sealed,
     Table,
+    copying,
     hour_folder,
     open_engine,
     parts,
@@ -55,18 +59,6 @@ _ROWS: Final = MappingProxyType(
         Table.DRAW: f"SELECT rows.* REPLACE ({_TIME}) FROM rows ORDER BY tenant, rows.time",  # noqa: S608 - our own words
     }
 )
-_ORDER: Final = MappingProxyType(
-    {
-        Table.READING: "point, time, received",
-        Table.MINUTE: "point, time, seq",
-        Table.QUARTER: "point, time, seq",
-        Table.DRAW: "tenant, time",
-    }
-)
-# The encodings are those of Parquet 1: Spark reads the newer one for floating-point numbers only since 5.
-_FORM: Final = (
-    "FORMAT parquet, PARQUET_VERSION v1, COMPRESSION zstd, ROW_GROUP_SIZE 16384, USE_TMP_FILE false"
-)
 _FOUND: Final = (
     f"SELECT row {_JOINED} SEMI JOIN {PARTS.format('?')} AS part"
     " ON points.point = part.point AND make_timestamptz(rows.time) = part.time"
@@ -74,7 +66,12 @@ _FOUND: Final = (
 
 
 class ParquetSink:
-    """Seals chunks into the history's files.
+    """Seals chunks into the history's files, and merges those of hours that are over beside it.
+
+    Args:
+        data_dir: The data folder.
+        disk: What is done to the file system.
+        merges: Whether hours are merged in a thread of their own; if not, only where `merge` is called.
 
     Raises:
         StoreUnavailable: Where the folder can not be written, or another process writes it.
@@ -84,9 +81,12 @@ class ParquetSink:
     period_s: Final = None
     most_per_s: Final = None
 
-    def __init__(self, data_dir: Path, disk: Disk | None = None) -> None:
+    def __init__(self, data_dir: Path, disk: Disk | None = None, *, merges: bool = True) -> None:
         self._lock = Lock()
-        self._dataset = Dataset(data_dir.resolve() / FOLDER, disk or Disk())
+        disk = disk or Disk()
+        dataset = self._dataset = Dataset(data_dir.resolve() / FOLDER, disk)
+        self._merger = Merger(dataset.root, disk, lambda: dataset.sealed, self._replace)
+        self._merges = merges
         self._engine: Engine | None = None
 
     def sealed_seq(self) -> int:
@@ -110,7 +110,20 @@ class ParquetSink:
                 from another journal.
         """
         await in_thread(self._guarded, partial(self._seal, chunk))
+        if self._merges:
+            self._merger.start()
         return ()
+
+    async def merge(self) -> bool:
+        """Merge the newest hour that is due.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        return await in_thread(self._merger.merge)
 
     async def drop(self, before_ms: int) -> None:
         """Drop the readings of all hours that end at or before `before_ms`; means and draws stay.
@@ -122,6 +135,7 @@ class ParquetSink:
 
     async def close(self) -> None:
         """Let go of the files, once nothing is done to them any more."""
+        await in_thread(self._merger.stop)
         await in_thread(self._guarded, self._close)
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -164,6 +178,21 @@ class ParquetSink:
             removes=tuple(sealing.removes),
         )
         dataset.change(after, sealing.fills)
+        newest_ms = int(batch.received_ms.max(initial=max([-FARTHEST_MS, *(at_ms for at_ms, _ in draws)])))
+        self._merger.touch(sealing.hours, newest_ms)
+
+    def _replace(self, merged: Merged) -> None:
+        self._guarded(partial(self._put, merged))
+
+    def _put(self, merged: Merged) -> None:
+        """Put merged parts in the place of what they are made of, unless that changed meanwhile."""
+        dataset = self._dataset
+        dataset.settle()
+        there = parts_in(dataset.root / merged.folder, dataset.sealed.end(merged.table))
+        if set(there) >= set(merged.parts):
+            gone = tuple(f"{merged.folder}/{part.path.name}" for part in merged.parts)
+            after = msgspec.structs.replace(dataset.sealed, removes=gone)
+            dataset.change(after, {merged.name: merged.draft.replace})
 
 
 class _Sealing:
@@ -173,6 +202,7 @@ class _Sealing:
         self._root, self._sealed, self._engine = root, sealed, engine
         self.fills: dict[str, Fill] = {}
         self.removes: list[str] = []
+        self.hours: list[Hour] = []
 
     def holds(self, first_seq: int, batch: Batch, points: Columns) -> BoolArray:
         """Tell which readings are sealed already, in parts that end at or after an entry, or were dropped."""
@@ -240,10 +270,11 @@ class _Sealing:
         query, values, first = _ROWS[table], list[str](), span[0]
         last = parts_in(self._root / folder, self._sealed.end(table))[-1:]
         if last and last[0].path.stat().st_size < OPEN_BYTES:
-            query = f"FROM ({query}) UNION ALL BY NAME FROM {PARTS.format('?')} ORDER BY {_ORDER[table]}"
+            query = f"FROM ({query}) UNION ALL BY NAME FROM {PARTS.format('?')} ORDER BY {ORDER[table]}"
             values, first = [str(last[0].path)], last[0].first
             self.removes.append(f"{folder}/{last[0].path.name}")
-        fill = partial(_copy, self._engine, f"COPY ({query}) TO ? ({_FORM})", values, rows, points)
+        self.hours.append((hour_ms, table))
+        fill = partial(_copy, self._engine, copying(query), values, rows, points)
         self.fills[f"{folder}/part-{first}-{span[1]}.parquet"] = fill
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
+
+NICENESS: Final = 10
+"""The priority of a thread that gives way: a tenth of a core where others want all of it (our choice)."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,3 +32,11 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         if not working.cancelled():
             working.exception()  # nobody waits for it any more
         raise
+
+
+def give_way() -> None:
+    """Let the calling thread have what others leave of the processor (on Linux: threads have priorities)."""
+    if sys.platform == "linux":
+        me = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, me, max(NICENESS, os.getpriority(os.PRIO_PROCESS, me)))

@@ -100,7 +100,7 @@ def seal(folder: Path, *chunks: Chunk, disk: Disk | None = None) -> None:
     """Open the history for writing, seal chunks and close it, whatever comes of it."""
 
     async def run() -> None:
-        sink: Sink = ParquetSink(folder, disk)
+        sink: Sink = ParquetSink(folder, disk, merges=False)
         try:
             for chunk in chunks:
                 await sink.store(chunk)

@@ -69,9 +69,9 @@ class Watch:
 
     async def until_connected(self) -> None:
         """Wait until every broker is connected."""
-        sessions = self.monitor.built.sessions
+        sources = self.monitor.built.sources
         await self.until(
-            lambda: all(session.health.state == "connected" for session in sessions), "connected"
+            lambda: all(source.session.health.state == "connected" for source in sources), "connected"
         )
 
 

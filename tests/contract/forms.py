@@ -19,16 +19,18 @@ from store.influxsetup import READER, WRITER, set_up
 from store.lineprotocol import Kept
 from store.sealing import ParquetSink
 from tests.contract.stored import filled
+from tests.merging import merge
 from tests.servers import influxd, influxd1
 from tests.servers.process import Server
 
 PARQUET: Final = "Parquet"
 HALF_SEALED: Final = "Parquet, half of it sealed"
+MERGED: Final = "Parquet, merged"
 INFLUXDB_1: Final = "InfluxDB 1"
 INFLUXDB_2: Final = "InfluxDB 2"
 PREPARED_1: Final = "InfluxDB 1, prepared"
 PREPARED_2: Final = "InfluxDB 2, prepared"
-FORMS: Final = (PARQUET, HALF_SEALED, INFLUXDB_1, PREPARED_1, INFLUXDB_2, PREPARED_2)
+FORMS: Final = (PARQUET, HALF_SEALED, MERGED, INFLUXDB_1, PREPARED_1, INFLUXDB_2, PREPARED_2)
 
 Run = Callable[[Path], AbstractContextManager[Server]]
 _SERVERS: Final[dict[str, tuple[str | None, Run, str]]] = {
@@ -44,6 +46,10 @@ def history(form: str, folder: Path) -> Iterator[History]:
     try:
         if form in (PARQUET, HALF_SEALED):
             _store(ParquetSink(folder), chunks if form == PARQUET else chunks[:2])
+            with closing(ParquetHistory(folder)) as found:
+                yield found
+        elif form == MERGED:
+            _store_merged(folder, chunks)
             with closing(ParquetHistory(folder)) as found:
                 yield found
         else:
@@ -69,6 +75,14 @@ def _influxdb(form: str, folder: Path, chunks: Sequence[Chunk]) -> Iterator[Hist
         _store(InfluxSink(table, lambda: writes), chunks)
         with closing(InfluxHistory(table, lambda: reads)) as found:
             yield found
+
+
+def _store_merged(folder: Path, chunks: Sequence[Chunk]) -> None:
+    """Seal every chunk as parts of its own, and merge them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("store.sealing.OPEN_BYTES", 0)
+        _store(ParquetSink(folder, merges=False), chunks)
+    assert merge(folder) > 1
 
 
 def _store(sink: Sink, chunks: Sequence[Chunk]) -> None:

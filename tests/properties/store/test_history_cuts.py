@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import resource
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,105 +16,15 @@ import pytest
 from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from store.base import Chunk
-from store.dataset import Disk, Fill
+from store.dataset import Disk
 from store.history import ParquetHistory
 from store.parquet import Table, hour_folder
 from store.sealing import ParquetSink
 from tests.builders import T0_MS, a_batch
+from tests.disks import ForgetfulDisk, KilledError, MortalDisk, die, refuse
 from tests.histories import ALL, KEY, OTHER, a_draw, open_site, rows_in, rows_of, seal
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
-
-
-class KilledError(BaseException):
-    """The process is no more: nothing is tidied up."""
-
-
-class MortalDisk(Disk):
-    """A disk on which something happens in place of a step.
-
-    Args:
-        step: Before which step, counted from 0.
-        happens: What.
-    """
-
-    def __init__(self, step: int, happens: Callable[[], None]) -> None:
-        self.left = step
-        self._happens = happens
-
-    def make_folder(self, path: Path) -> None:
-        """Make a folder, unless it happens."""
-        self._step()
-        super().make_folder(path)
-
-    def write(self, path: Path, fill: Fill) -> None:
-        """Write a file; half of it, if it happens."""
-        if self.left == 0:
-            fill(path)
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        self._step()
-        super().write(path, fill)
-
-    def rename(self, path: Path, to: Path) -> None:
-        """Rename a file, unless it happens."""
-        self._step()
-        super().rename(path, to)
-
-    def remove(self, path: Path) -> None:
-        """Remove a file, unless it happens."""
-        self._step()
-        super().remove(path)
-
-    def sync(self, path: Path) -> None:
-        """Sync a file or a folder, unless it happens."""
-        self._step()
-        super().sync(path)
-
-    def _step(self) -> None:
-        self.left -= 1
-        if self.left == -1:
-            self._happens()
-
-
-class ForgetfulDisk(MortalDisk):
-    """A disk of which a power cut leaves only what was synced: a name only if its folder was.
-
-    Args:
-        root: What is written.
-        kept: Where that is put which would be left.
-        step: Before which step the power fails.
-    """
-
-    def __init__(self, root: Path, kept: Path, step: int) -> None:
-        super().__init__(step, die)
-        self._root = root
-        self._kept = kept
-
-    def sync(self, path: Path) -> None:
-        """Sync a file or a folder, and keep it."""
-        super().sync(path)
-        kept = self._kept / path.relative_to(self._root)
-        if not path.is_dir() or not kept.is_dir():
-            return
-        names = {child.name for child in path.iterdir()}
-        for child in kept.iterdir():
-            if child.name not in names:
-                child.unlink()
-        for name in names:
-            if (path / name).is_dir():
-                (kept / name).mkdir(exist_ok=True)
-            else:
-                shutil.copyfile(path / name, kept / name)
-
-
-def die() -> None:
-    """Be killed."""
-    raise KilledError
-
-
-def refuse() -> None:
-    """Say that the disk is full."""
-    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @dataclass(frozen=True)
@@ -247,7 +156,7 @@ def test_a_full_disk_is_waited_out(prepared: Prepared, step: int) -> None:
 
     async def run() -> None:
         disk = MortalDisk(1_000, refuse)
-        sink = ParquetSink(prepared.folder, disk)
+        sink = ParquetSink(prepared.folder, disk, merges=False)
         disk.left = step
         with suppress(StoreUnavailable):
             await sink.store(prepared.chunk)
@@ -288,7 +197,7 @@ def test_a_part_that_has_no_room_is_waited_out(tmp_path: Path, limit: int) -> No
     chunk = site.chunk(0)
 
     async def run() -> None:
-        sink = ParquetSink(tmp_path)
+        sink = ParquetSink(tmp_path, merges=False)
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
         try:
@@ -311,7 +220,7 @@ def test_a_kill_while_dropping_leaves_the_rest_whole(prepared: Prepared, step: i
     seal(prepared.folder, prepared.chunk)
 
     async def run(disk: Disk) -> None:
-        sink = ParquetSink(prepared.folder, disk)
+        sink = ParquetSink(prepared.folder, disk, merges=False)
         try:
             await sink.drop(HOUR + HOUR_MS)
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import collector.service
+import store.appending
 from collector.address import Address
 from collector.decode import dsx
 from collector.decode.base import Context, Decoder, Gathered
@@ -143,7 +143,7 @@ def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is acknowledged meanwhile, it is said why, and everything adds up at every moment."""
-    monkeypatch.setattr(collector.service, "PAUSE_S", 0.001)
+    monkeypatch.setattr(store.appending, "PAUSE_S", 0.001)
     append, refusals = bench.journal.append, 3
     states: list[tuple[str, int, int, int]] = []
 

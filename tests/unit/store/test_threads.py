@@ -1,13 +1,16 @@
-"""Work in a thread ends before its caller does."""
+"""Work in a thread ends before its caller does, and gives way to others where it is told to."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from store.threads import in_thread
+from store.threads import NICENESS, give_way, in_thread
 
 
 def test_it_gives_what_the_work_gives() -> None:
@@ -42,3 +45,19 @@ def test_whoever_is_cancelled_waits_for_the_work(times: int) -> None:
         assert ended.is_set()
 
     asyncio.run(story())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+def test_a_thread_that_gives_way_does_so_alone() -> None:
+    """Its priority is lower, and that of the others stays."""
+
+    def priority() -> int:
+        give_way()
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(priority).result()
+
+    assert found >= max(before, NICENESS)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
