@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -170,22 +170,32 @@ def dashboard_of(
     for annotation in annotations:
         made.annotation(annotation)
     for other, title in TITLES.items():
-        made.link(
-            build.DashboardLink(title)
-            .type(models.DashboardLinkType.LINK)
-            .url(f"/d/{uid(other)}")
-            .keep_time(keep_time=True)
-            .include_vars(include_vars=True)
-            .tooltip(f"the dashboard {title}")
-        )
+        made.link(_menu_entry(other, title))
+    for panel, place in _placed(panels):
+        made.with_panel(panel_of(panel, place))
+    return made
+
+
+def _menu_entry(name: str, title: str) -> build.DashboardLink:
+    return (
+        build.DashboardLink(title)
+        .type(models.DashboardLinkType.LINK)
+        .url(f"/d/{uid(name)}")
+        .keep_time(keep_time=True)
+        .include_vars(include_vars=True)
+        .tooltip(f"the dashboard {title}")
+    )
+
+
+def _placed(panels: Sequence[Panel]) -> Iterator[tuple[Panel, tuple[int, int]]]:
+    """Yield panels with their left and upper edge, a line broken where it is full."""
     x = y = tallest = 0
     for panel in panels:
         width, height = panel.size
         if x + width > WIDTH:
             x, y, tallest = 0, y + tallest, 0
-        made.with_panel(panel_of(panel, (x, y)))
+        yield panel, (x, y)
         x, tallest = x + width, max(tallest, height)
-    return made
 
 
 def _variable(choice: Choice) -> build.QueryVariable:
