@@ -81,7 +81,7 @@ class SiteTable(Table):
     )
     supply_meters: list[Name] = Field(
         default_factory=list,
-        description="meters that together measure all that the site takes: racks, losses, cooling"
+        description="meters that together measure all that the site takes: racks, losses, cooling",
     )
     rack_rating_kw: Kilowatts | None = Field(
         None, description="rating of each rack that no [[rack]] table rates [kW]"

@@ -7,17 +7,17 @@ imported when it runs, so that help and mistakes are told at once.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from facility.errors import MegawatchError, SiteFileError
-from megawatch import influxcommand
+from megawatch import influxcommand, playcommands
+from megawatch.options import AsJson, CaFile, PasswordFile, Site, Username, print_json
 from megawatch.part import ALL_PARTS, Part
 from megawatch.usage import WrongUsage, write_new
 
@@ -31,11 +31,6 @@ app = typer.Typer(
 )
 
 app.add_typer(influxcommand.app)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Site = Annotated[Path, typer.Argument(help="The site file, or the folder that holds site.toml.")]
-Seconds = Annotated[float | None, typer.Option(help="End after so many seconds.", min=1)]
-
 
 _WORDS = {"Value error, ": "", "Input should be ": "expected "}
 """What the libraries beneath say, and what we say."""
@@ -81,36 +76,10 @@ def fail(message: str, status: int, *, prefix: str = "megawatch: ") -> NoReturn:
     sys.exit(status)
 
 
-def print_json(document: Any) -> None:  # noqa: ANN401 - any document
-    """Print one document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
-
-
 # A first look -----------------------------------------------------------------------------
 
 
-@app.command()
-def demo(
-    *,
-    scenario: Annotated[str, typer.Option(help="A scenario of ours by its name, or a file.")] = "demo_minute",
-    seconds: Seconds = None,
-    broker: Annotated[str | None, typer.Option(help="Use this broker: mqtt://host:port.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Save the last view as SVG.", hidden=True)] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show a site that is not there, watched by the whole monitor through a real broker."""
-    import asyncio
-
-    from megawatch import logs, show
-    from megawatch.demo import Wish, run_demo
-
-    logs.configure(quiet=True)
-    console = None if as_json else show.terminal()
-    wish = Wish(scenario=scenario, broker_url=broker, seconds=seconds, console=console, picture=picture)
-    document = asyncio.run(run_demo(wish))
-    if as_json:
-        print_json(document)
+app.command()(playcommands.demo)
 
 
 @app.command()
@@ -174,9 +143,9 @@ def discover(
         float, typer.Option(help="For how long to listen; each value comes within 100 s.", min=1)
     ] = 30,
     name: Annotated[str, typer.Option(help="What to call the site.")] = "discovered",
-    username: Annotated[str | None, typer.Option(help="User name on the broker.")] = None,
-    password_file: Annotated[Path | None, typer.Option(help="File that holds the password.")] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust, if not the system's.")] = None,
+    username: Username = None,
+    password_file: PasswordFile = None,
+    ca_file: CaFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Listen to a DSX bus and propose a site file of what it tells."""
@@ -234,32 +203,7 @@ def run(
     asyncio.run(run_until_stopped(lambda: Monitor(folder, parts=parts).run()))
 
 
-@app.command()
-def simulate(
-    scenario: Annotated[
-        str, typer.Argument(help="A scenario of ours by its name, or a file.")
-    ] = "demo_minute",
-    *,
-    broker: Annotated[str, typer.Option(help="Publish to this broker.")] = "mqtt://127.0.0.1:1883",
-    seconds: Seconds = None,
-    truth: Annotated[Path | None, typer.Option(help="Write the truth into this folder.")] = None,
-    seed: Annotated[int | None, typer.Option(help="What all chance follows from.", min=0)] = None,
-    qos: Annotated[int | None, typer.Option(help="Quality of service of values.", min=0, max=1)] = None,
-    speed: Annotated[float, typer.Option(help="How many times as fast as real time.", min=1)] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Publish a simulated site to a broker."""
-    import asyncio
-
-    from megawatch import logs, simulatecommand
-
-    logs.configure(quiet=True)
-    wish = simulatecommand.Wish(broker=broker, seconds=seconds, truth=truth, seed=seed, qos=qos, speed=speed)
-    done = asyncio.run(simulatecommand.simulate(scenario, wish))
-    if as_json:
-        print_json(done)
-    else:
-        typer.echo(f"{done['published']} messages published, seed {done['seed']}")
+app.command()(playcommands.simulate)
 
 
 # What it sees -----------------------------------------------------------------------------

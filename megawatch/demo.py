@@ -17,14 +17,14 @@ from rich.console import Console
 from collector.session import State
 from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock
-from megawatch.brokeraddress import split_login
 from megawatch.brokers import own_broker
 from megawatch.clock import SteadyClock
 from megawatch.demoreport import report
 from megawatch.demosite import write_site
 from megawatch.demoview import View
+from megawatch.destination import Destination, NotPublished
 from megawatch.monitor import Monitor
-from megawatch.playscenario import NotPublished, Play, begun_at, connected
+from megawatch.playscenario import Play, begun_at, connected
 from megawatch.process import end, stop_signals
 from megawatch.sitefolder import open_site
 from megawatch.stage import Pager, Stage
@@ -52,14 +52,14 @@ class Wish:
 
     Attributes:
         scenario: A scenario that comes with the product, by its name, or a file.
-        broker_url: A broker that is already there; None starts one.
+        broker: A broker that is already there; None starts one.
         seconds: For how long [s]; None until it is interrupted.
         console: Where the live view is drawn; None for no view.
         picture: Where to save the view as it is at the end, an SVG file; None for nowhere.
     """
 
     scenario: str = SCENARIO
-    broker_url: str | None = None
+    broker: Destination | None = None
     seconds: float | None = None
     console: Console | None = None
     picture: Path | None = None
@@ -82,7 +82,7 @@ async def run_demo(wish: Wish) -> dict[str, Any]:
     stop = stop_signals()
     with tempfile.TemporaryDirectory(prefix="megawatch-demo-") as name:
         async with AsyncExitStack() as stack:
-            setting = asyncio.create_task(_set(stack, Path(name), scenario, wish.broker_url))
+            setting = asyncio.create_task(_set(stack, Path(name), scenario, wish.broker))
             stopping = asyncio.create_task(stop.wait())
             stack.push_async_callback(end, stopping)
             await asyncio.wait({setting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +106,7 @@ async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> dict[
     if stage.running.done():
         stage.running.result()  # the monitor ended by itself: say why
     if not acting.cancelled() and (error := acting.exception()) is not None:
-        raise NotPublished(stage.broker, error) from error
+        raise NotPublished(f"{stage.broker} does not take what is published: {error}") from error
     if wish.picture is not None:
         await view.save(wish.picture)
     if wish.console is not None:
@@ -114,24 +114,22 @@ async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> dict[
     return await asyncio.to_thread(report, stage)
 
 
-async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker_url: str | None) -> Stage:
+async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker: Destination | None) -> Stage:
     """Set the stage: broker, pager, site, monitor, and the voice of the simulated site."""
     run = secrets.token_hex(3)
-    username = password = None
-    if broker_url is None:
+    if broker is None:
         home = folder / "broker"
         await asyncio.to_thread(home.mkdir)
         url, what = await stack.enter_async_context(own_broker(home))
+        to = Destination(url=url)
     else:
-        url, username, password = split_login(broker_url, "mqtt")
-        what = "your broker"
+        to, what = broker, "your broker"
     pager = Pager(secrets.token_hex(16).encode())
     webhook = await stack.enter_async_context(_pager(pager))
     planned = begun_at(scenario, _next_second_ms(SteadyClock()))
-    login = (username, password)
-    write_site(folder, planned, url=url, login=login, webhook=webhook, secret=pager.secret, run=run)
+    write_site(folder, planned, broker=to, webhook=webhook, secret=pager.secret, run=run)
     monitor = Monitor(open_site(folder), console=Console(quiet=True))
-    if broker_url is not None:
+    if broker is not None:
         stack.push_async_callback(monitor.forget_sessions)
     running = asyncio.create_task(monitor.run())
     stack.push_async_callback(end, running)
@@ -141,11 +139,11 @@ async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker_u
     # What it took until all were ready is the only difference between the site's dates and the plant's.
     begin_ms = _next_second_ms(monitor.built.clock)
     play = Play(replace(planned, begin_ms=begin_ms))
-    publisher = await connected(stack, play, broker_url or url, client_id=f"demo-plant-{run}")
-    if broker_url is not None:
+    publisher = await connected(stack, play, to, client_id=f"demo-plant-{run}")
+    if broker is not None:
         stack.push_async_callback(_withdraw, publisher)
     await asyncio.sleep(max(0, begin_ms - monitor.built.clock.now_ms()) / SECOND_MS)
-    return Stage(monitor, running, ledger, pager, f"{what} at {url}", planned, play, publisher)
+    return Stage(monitor, running, ledger, pager, f"{what} at {to.url}", planned, play, publisher)
 
 
 def _next_second_ms(clock: Clock) -> int:

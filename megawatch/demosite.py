@@ -9,6 +9,7 @@ from typing import Final
 
 from facility import dsx, rackdoc
 from facility.sitetables import BrokerTable
+from megawatch.destination import Destination
 from simulators.scenario.scenario import Scenario
 
 _OWN: Final = frozenset({"broker", "route", "store", "metrics"})
@@ -34,8 +35,7 @@ def write_site(
     folder: Path,
     scenario: Scenario,
     *,
-    url: str,
-    login: tuple[str | None, str | None],
+    broker: Destination,
     webhook: str,
     secret: bytes,
     run: str,
@@ -45,30 +45,30 @@ def write_site(
     Args:
         folder: An empty folder.
         scenario: The scenario whose site it is, with its dates as they are to be.
-        url: The broker's address.
-        login: User name and password, None for none.
+        broker: The broker.
         webhook: Where pages go.
         secret: What they are signed with.
         run: What tells this run from others on the same broker.
     """
-    username, password = login
-    broker = scenario.site.brokers[0]
-    rest = [f"{key} = {json.dumps(value)}" for key in _KEPT if (value := getattr(broker, key)) is not None]
-    if username is not None and password is not None:
-        rest += [f"username = {json.dumps(username)}", 'password_file = "password"']
+    table = scenario.site.brokers[0]
+    rest = [f"{key} = {json.dumps(value)}" for key in _KEPT if (value := getattr(table, key)) is not None]
+    secrets = {"secret": secret, "password": (broker.password or "").encode()}
+    if broker.username is not None:
+        rest.append(f"username = {json.dumps(broker.username)}")
+    if broker.password is not None:
+        rest.append('password_file = "password"')
+    if broker.authority is not None:
+        rest.append('ca_file = "authority.pem"')
+        secrets["authority.pem"] = broker.authority.encode()
     tables = _TABLES.format(
-        url=url,
+        url=broker.url,
         webhook=webhook,
         run=run,
-        topics=_topics(broker, scenario.site.site.name),
+        topics=_topics(table, scenario.site.site.name),
         rest="\n".join(rest),
     )
     text = f"{without_tables(scenario.site_text, _OWN)}\n{tables}"
-    for name, content in (
-        ("site.toml", text.encode()),
-        ("secret", secret),
-        ("password", (password or "").encode()),
-    ):
+    for name, content in {"site.toml": text.encode(), **secrets}.items():
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(content)

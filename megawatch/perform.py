@@ -17,8 +17,7 @@ from facility.instants import SECOND_MS, to_iso
 from megawatch.rehearse import GATHER_MS, Alarm, Heard, Rehearsal, as_message
 from rules.base import Severity
 from rules.engine import Step
-from simulators.model.wiring import wire
-from simulators.run import Second, Simulation
+from simulators.run import Second, Simulation, wiring_of
 from simulators.scenario.scenario import Break, BreakKind, Expectation, Scenario
 from simulators.wire.bus import payloads
 from simulators.wire.points import Equipment
@@ -66,7 +65,7 @@ def perform(
         watch: Is given every second of the plant as it passes.
         told: Is given every step of the engine.
     """
-    wiring = wire(scenario.site.site, ratings=scenario.ratings)
+    wiring = wiring_of(scenario)
     simulation = Simulation(scenario, wiring=wiring, equipment=equipment)
     file = scenario.site
     if tick_ms is not None:

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock, midnight_ms, to_iso, to_ms
 from facility.sitefile import read_site
-from megawatch.brokeraddress import PORTS, split_login
+from megawatch.destination import Destination
 from megawatch.process import run_until_stopped
-from simulators.model.wiring import wire
 from simulators.publish.link import BrokerLost, BrokerRefused
 from simulators.publish.pace import Pace, perform
-from simulators.publish.publisher import Change, Options, Publisher, address_of
-from simulators.run import Second, Simulation
+from simulators.publish.publisher import Change, Options, Publisher
+from simulators.run import Second, Simulation, wiring_of
 from simulators.scenario.scenario import Scenario
 from simulators.truth.conditions import Conditions
 from simulators.truth.silences import silences
-from simulators.truth.truth import Truth
+from simulators.truth.truth import Traffic, Truth
+from simulators.wire.bus import payloads
 from simulators.wire.points import Equipment
 
 _WHEN: Final = re.compile(
     r"(\bends = )?\b(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?)?"
 )
-
-
-class NotPublished(MegawatchError):  # noqa: N818 - says what happened
-    """A broker did not take what the simulated site said."""
-
-    def __init__(self, place: str, cause: BaseException) -> None:
-        super().__init__(f"{place} does not take what is published: {cause}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +65,12 @@ class Play:
     def __init__(
         self, scenario: Scenario, *, equipment: Equipment | None = None, folder: Path | None = None
     ) -> None:
-        wiring = wire(scenario.site.site, ratings=scenario.ratings)
+        wiring = wiring_of(scenario)
         self._scenario = scenario
         self._simulation = Simulation(scenario, wiring=wiring, equipment=equipment)
         self._conditions = None if folder is None else Conditions(wiring)
         self._truth = None if folder is None else Truth(scenario, wiring, folder)
+        self._errors = [] if folder is None else list(self._simulation.errors())
         self.pace = Pace()
 
     @property
@@ -109,7 +102,12 @@ class Play:
 
         def note(second: Second, pace: Pace) -> None:
             if self._truth is not None and self._conditions is not None:
-                self._truth.note(second.state)
+                traffic = Traffic(
+                    published=len(second.rows),
+                    withheld=len(second.withheld),
+                    acknowledged=publisher.tally.acknowledged,
+                )
+                self._truth.note(second.state, traffic)
                 self._conditions.note(second.state)
             if said is not None:
                 said(second, pace)
@@ -137,13 +135,23 @@ class Play:
                 conditions=[*self._conditions.found, *silences(self._scenario, self._simulation.catalogue)],
                 accounts=self._simulation.accounts,
                 published={name: getattr(played, name) for name in names},
+                undelivered=self._lost(publisher),
+                errors=self._errors,
             )
         return played
+
+    def _lost(self, publisher: Publisher) -> Iterator[dict[str, str]]:
+        """Yield every message that may not have arrived: when it was sent, where to, and what it said."""
+        for rows in publisher.undelivered:
+            sent = zip(rows.sent_ms.tolist(), rows.channel.tolist(), payloads(rows), strict=True)
+            for sent_ms, channel, payload in sent:
+                said = payload.decode(errors="replace")
+                yield {"sent": to_iso(sent_ms), "topic": self.topics[channel], "payload": said}
 
 
 async def play_scenario(
     scenario: Scenario,
-    url: str,
+    to: Destination,
     *,
     clock: Clock,
     speed: float = 1.0,
@@ -160,7 +168,7 @@ async def play_scenario(
 
     Args:
         scenario: The scenario.
-        url: The broker.
+        to: The broker.
         clock: The clock.
         speed: How many times as fast as real time, at least 1.
         connections: Connections to the broker.
@@ -170,7 +178,6 @@ async def play_scenario(
         told: Is told when the broker goes away and comes back.
 
     Raises:
-        BadAddress: Where it is no such address.
         NotPublished: Where the broker can not be reached, does not accept us, or is away for too long.
         OSError: Where the truth can not be written.
     """
@@ -179,18 +186,18 @@ async def play_scenario(
     play = Play(moved, equipment=equipment, folder=folder)
     client_id = f"megawatch-simulate-{secrets.token_hex(3)}"
     async with AsyncExitStack() as stack:
-        publisher = await connected(stack, play, url, client_id=client_id, connections=connections, told=told)
+        publisher = await connected(stack, play, to, client_id=client_id, connections=connections, told=told)
         try:
             await run_until_stopped(lambda: play.run(publisher, clock=clock, speed=speed, said=said))
         except (BrokerLost, BrokerRefused) as error:
-            raise NotPublished(url.rpartition("@")[2], error) from error
+            raise to.not_published(error) from error
     return play.close(publisher)
 
 
 async def connected(
     stack: AsyncExitStack,
     play: Play,
-    url: str,
+    to: Destination,
     *,
     client_id: str,
     connections: int = 1,
@@ -201,22 +208,20 @@ async def connected(
     Args:
         stack: Disconnects it.
         play: What it will say.
-        url: `mqtt://host:port` or `mqtts://host:port`, user and password before the host where there are any.
+        to: The broker.
         client_id: Beginning of the client ids.
         connections: How many connections share the topics.
         told: Is told when the broker goes away and comes back.
 
     Raises:
-        BadAddress: Where it is no such address.
         NotPublished: Where the broker can not be reached or does not accept us.
     """
-    place, _, _ = split_login(url, *PORTS)
     options = Options(qos=play.qos, connections=connections, client_id=client_id)
-    publisher = Publisher(address_of(url), options, topics=play.topics, told=told)
+    publisher = Publisher(to.address, options, topics=play.topics, told=told)
     try:
         return await stack.enter_async_context(publisher)
     except (BrokerLost, BrokerRefused, OSError) as error:
-        raise NotPublished(place, error) from error
+        raise to.not_published(error) from error
 
 
 def begun_at(scenario: Scenario, begin_ms: int) -> Scenario:

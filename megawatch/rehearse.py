@@ -36,6 +36,10 @@ from store.seen import Seen
 GATHER_MS: Final = 50
 """What arrives within this comes into one append [ms]: the running collector waits 10 ms, then works."""
 
+# An enumeration's members are looked up anew each time, which counts where every message has some.
+_RETAINED: Final = int(Flag.RETAINED)
+_AT_MOST_ONCE: Final = int(Flag.AT_MOST_ONCE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -316,8 +320,8 @@ def as_message(topic: str, payload: bytes, received_ms: int, *, qos: int, is_ret
         qos: Its quality of service.
         is_retained: Whether it comes out of the broker's store, and not as it was published.
     """
-    flags = (Flag.RETAINED if is_retained else Flag.NONE) | (Flag.AT_MOST_ONCE if qos == 0 else Flag.NONE)
-    return Message(topic, payload, received_ms, int(flags))
+    flags = (_RETAINED if is_retained else 0) | (_AT_MOST_ONCE if qos == 0 else 0)
+    return Message(topic, payload, received_ms, flags)
 
 
 def _by_name(rules: Sequence[Rule]) -> dict[str, Rule]:

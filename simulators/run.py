@@ -24,7 +24,7 @@ from simulators.wire.documents import DocumentSpeaker, document_catalogue
 from simulators.wire.faults import Account
 from simulators.wire.points import Equipment
 from simulators.wire.rows import Rows
-from simulators.wire.speech import BusSpeaker, Clocks, Speaker
+from simulators.wire.speech import MILLIONTH, BusSpeaker, Clocks, Speaker
 from simulators.wire.wirefaults import chain_of
 
 DOCUMENTS = "rack-documents"
@@ -57,6 +57,15 @@ class Second:
         return publications(self.rows, self.topics)
 
 
+def wiring_of(scenario: Scenario) -> Wiring:
+    """Return the plant of a scenario.
+
+    Raises:
+        WiringError: Where it can not be.
+    """
+    return wire(scenario.site.site, ratings=scenario.ratings, rack_ratings=scenario.rack_ratings)
+
+
 class Simulation:
     """A scenario in operation, to be run once.
 
@@ -65,8 +74,6 @@ class Simulation:
         wiring: Its plant, where somebody has wired it already.
         equipment: What of the plant is on the bus; None for what is usual.
         instruments: What instruments are like; None for what the scenario says.
-        clock_sigma_ms: Spread of the gateways' clocks around the true time [ms].
-        drift_sigma_ppm: Spread of how fast those clocks run, in millionths.
 
     Attributes:
         scenario: The scenario.
@@ -86,30 +93,45 @@ class Simulation:
         wiring: Wiring | None = None,
         equipment: Equipment | None = None,
         instruments: Mapping[str, Instrument] | None = None,
-        clock_sigma_ms: float = 0.0,
-        drift_sigma_ppm: float = 0.0,
     ) -> None:
         self.scenario = scenario
-        self.wiring = wiring or wire(scenario.site.site)
-        seed = scenario.seed
+        self.wiring = wiring or wiring_of(scenario)
+        seed, metering = scenario.seed, scenario.metering
         self._plant = Plant(
             self.wiring, scenario.jobs, seed, events=scenario.events, start_ms=scenario.begin_ms
         )
         is_documents = scenario.wire == DOCUMENTS
         self.catalogue = (
-            document_catalogue(self.wiring) if is_documents else catalogue(self.wiring, equipment)
+            document_catalogue(self.wiring, samples=metering.samples)
+            if is_documents
+            else catalogue(self.wiring, equipment, samples=metering.samples)
         )
-        self._meters = Meters(self.catalogue, instruments or instruments_of(scenario.metering), seed)
-        clocks = Clocks(self.catalogue, seed, offset_sigma_ms=clock_sigma_ms, drift_sigma_ppm=drift_sigma_ppm)
-        period_s = max(1, round(scenario.metering.period_s))
+        instruments = instruments or instruments_of(metering)
+        self._meters = Meters(self.catalogue, instruments, seed, metering.instruments)
+        self._clocks = clocks = Clocks(self.catalogue, seed, metering)
         self._speaker: Speaker = (
-            DocumentSpeaker(self.catalogue, clocks, period_s=period_s)
+            DocumentSpeaker(self.catalogue, clocks, period_s=metering.period_s)
             if is_documents
             else BusSpeaker(self.catalogue, clocks)
         )
         self._faults = chain_of(scenario.faults, self.catalogue, self._speaker, seed)
         self._held = Rows.none()
         self._next = 0
+
+    def errors(self) -> Iterator[dict[str, str | float]]:
+        """Yield how far each instrument and each gateway's clock is off now, those that are."""
+        tags, assets, meters = self.catalogue.tags, self.catalogue.assets, self._meters
+        for point in np.flatnonzero((meters.gain != 1) | (meters.offset != 0)).tolist():
+            yield {
+                "id": assets[point],
+                "point": tags[point].key,
+                "gain": float(meters.gain[point]),
+                "offset": float(meters.offset[point]),
+            }
+        for place, gateway in enumerate(self.catalogue.gateways):
+            offset_ms, drift = float(self._clocks.offset_ms[place]), float(self._clocks.drift[place])
+            if offset_ms or drift:
+                yield {"id": gateway.name, "offset_ms": offset_ms, "drift_ppm": drift / MILLIONTH}
 
     @property
     def topics(self) -> list[str]:

@@ -223,6 +223,8 @@ class DeviceSwap(Fault):
                 meters.gain[point] = devices[asset]
         struck: Bools = np.isin(meters.register_points, self.points)
         which = np.flatnonzero(struck)
+        for point in meters.register_points[which].tolist():
+            meters.gain[point] = devices[self._catalogue.assets[point]]
         meters.registers.replace(which, random.integers(0, SWAP_UNITS, len(which)))
 
     def on_readings(self, readings: Readings) -> None:

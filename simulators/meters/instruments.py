@@ -8,11 +8,12 @@ the class of instrument, or our choice where no source is named.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
-from simulators.scenario.scenario import Metering
+from simulators.scenario.scenario import InstrumentSpec, Metering
 
 PER_CENT: Final = 100.0
 
@@ -31,6 +32,7 @@ class Instrument:
         threshold: By how much it must move to be published, in the unit; 0 for any step.
         threshold_of_rating: The same, as a share of the rating.
         gain_sigma: Spread of the gains of devices around 1.
+        gain_error: What all of them read too high in common, as a share.
         offset_sigma: Spread of the offsets of devices, in the unit.
     """
 
@@ -43,6 +45,7 @@ class Instrument:
     threshold: float = 0.0
     threshold_of_rating: float = 0.0
     gain_sigma: float = 0.0
+    gain_error: float = 0.0
     offset_sigma: float = 0.0
 
 
@@ -54,7 +57,7 @@ _TABLE: Final[dict[str, Instrument]] = {
     "state": Instrument(step=1.0, decimals=0),  # contacts and switches: exact
     "setting": Instrument(period_s=5),  # set points and ratings: exact
     "rack.power": Instrument(period_s=5, step=0.001, decimals=3, noise=0.007, gain_sigma=_CLASS_05),
-    "rack.supply": Instrument(noise=0.0031, threshold=0.025, offset_sigma=0.3),
+    "rack.supply": Instrument(noise=0.0005, offset_sigma=0.3),
     "rack.return": Instrument(noise=0.0031, offset_sigma=0.3),
     "rack.flow": Instrument(step=0.001, decimals=3, noise=0.2, threshold=0.02, gain_sigma=0.01),
     "rack.pressure": Instrument(noise=0.05, threshold=0.05, gain_sigma=0.005),
@@ -68,17 +71,17 @@ _TABLE: Final[dict[str, Instrument]] = {
     "bus.apparent": Instrument(step=0.001, decimals=3, noise=0.02, gain_sigma=_CLASS_05),
     "bus.current": Instrument(period_s=5, step=0.001, decimals=3, noise=0.02, gain_sigma=_CLASS_05),
     "bus.voltage": Instrument(noise=0.05, gain_sigma=0.001),
-    "frequency": Instrument(step=0.001, decimals=3, noise=0.0003),
-    "register": Instrument(period_s=60, step=0.1, decimals=1),
-    "register.each": Instrument(step=0.1, decimals=1),  # of a document, which tells it every time
+    "frequency": Instrument(step=0.001, decimals=3),
+    "register": Instrument(period_s=60, step=0.1, decimals=1, gain_sigma=_CLASS_05),
+    "register.each": Instrument(step=0.1, decimals=1, gain_sigma=_CLASS_05),  # of a document: told every time
     "cdu.pressure.primary": Instrument(step=_PSI_TENTH, decimals=5, noise=0.6, offset_sigma=1.0),
-    "cdu.pressure": Instrument(period_s=5, step=_PSI_TENTH, decimals=5, noise=0.28, offset_sigma=1.0),
+    "cdu.pressure": Instrument(period_s=5, step=_PSI_TENTH, decimals=5, noise=0.23, offset_sigma=1.0),
     "cdu.pressure.steady": Instrument(period_s=5, step=_PSI_TENTH, decimals=5, threshold=2.0),
-    "cdu.flow": Instrument(period_s=5, step=1.89271, decimals=5, noise=1.0, gain_sigma=0.01),
+    "cdu.flow": Instrument(period_s=5, step=1.89271, decimals=5, noise=1.6, gain_sigma=0.01),
     "cdu.flow.steady": Instrument(period_s=5, step=1.89271, decimals=5, threshold=10.0, gain_sigma=0.01),
-    "cdu.temperature": Instrument(period_s=10, step=0.1, decimals=1, noise=0.02, offset_sigma=0.1),
+    "cdu.temperature": Instrument(period_s=10, step=0.1, decimals=1, noise=0.01, offset_sigma=0.1),
     "cdu.speed": Instrument(period_s=5, step=1.0, decimals=0),
-    "air.temperature": Instrument(step=0.00012, decimals=6, noise=0.0005, offset_sigma=0.5),
+    "air.temperature": Instrument(step=0.00012, decimals=6, noise=0.0005, threshold=0.002, offset_sigma=0.5),
     "air.humidity": Instrument(step=0.00012, decimals=6, noise=0.0012, offset_sigma=1.5),
     "air.pressure": Instrument(step=0.00069, decimals=6, noise=0.0003, offset_sigma=0.005),
     "air.sound": Instrument(period_s=5, step=0.5, decimals=1, noise=0.25, offset_sigma=1.5),
@@ -90,7 +93,12 @@ RECORDED: Final = MappingProxyType(_TABLE)
 
 POWERS: Final = ("rack.power", "tap.power", "bus.power")
 """The kinds of point that a tenant's draw may be summed of."""
-_ELECTRIC: Final = ("tap.apparent", "tap.current", "bus.apparent", "bus.current")
+ON_CURRENT: Final = (
+    *POWERS, "tap.apparent", "tap.current", "bus.apparent", "bus.current", "register", "register.each",
+)  # fmt: skip
+"""The kinds of point that rest on a current transformer; those of a device have its gain in common."""
+MOST_DECIMALS: Final = 9
+"""Digits after the point that are written at most."""
 
 
 def instruments_of(metering: Metering) -> Mapping[str, Instrument]:
@@ -100,17 +108,45 @@ def instruments_of(metering: Metering) -> Mapping[str, Instrument]:
         metering: How the scenario's meters look at the plant.
     """
     power: dict[str, Any] = {
-        "period_s": max(1, round(metering.period_s)),
+        "period_s": metering.period_s,
         "step": metering.step_w / 1_000,
         "decimals": 3 if metering.step_w % 1 == 0 else 6,
         "noise": 0.0,
         "noise_of_rating": metering.noise,
         "threshold_of_rating": metering.threshold_percent / PER_CENT,
-        "gain_sigma": metering.gain_sigma,
     }
     found = dict(RECORDED)
     for kind in POWERS:
         found[kind] = replace(found[kind], **power)
-    for kind in _ELECTRIC:
-        found[kind] = replace(found[kind], gain_sigma=metering.gain_sigma)
+    for kind in ON_CURRENT:
+        found[kind] = replace(
+            found[kind], gain_sigma=metering.gain_sigma, gain_error=metering.ct_error_percent / PER_CENT
+        )
     return MappingProxyType(found)
+
+
+def adapted(instrument: Instrument, said: InstrumentSpec | None) -> Instrument:
+    """Return an instrument with what a scenario says of those of its point type.
+
+    Args:
+        instrument: What is usual of its kind.
+        said: What the scenario says, None for nothing.
+    """
+    if said is None:
+        return instrument
+    changes: dict[str, Any] = {
+        field.name: value for field in fields(said) if (value := getattr(said, field.name)) is not None
+    }
+    if said.step is not None:
+        changes["decimals"] = decimals_of(said.step)
+    if said.noise is not None:
+        changes |= {"noise_share": 0.0, "noise_of_rating": 0.0}
+    if said.threshold is not None:
+        changes["threshold_of_rating"] = 0.0
+    return replace(instrument, **changes)
+
+
+def decimals_of(step: float) -> int:
+    """Return how many digits after the point whole steps need, 9 at most."""
+    exponent = Decimal(repr(step)).normalize().as_tuple().exponent
+    return min(MOST_DECIMALS, max(0, -exponent)) if isinstance(exponent, int) else 0

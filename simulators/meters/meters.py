@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.dsx import GOOD, REPEAT_S
-from simulators.meters.instruments import Instrument
+from simulators.meters.instruments import Instrument, adapted
 from simulators.meters.registers import CAPACITY, Registers
 from simulators.model.state import Bools, Floats, Ints, State
-from simulators.wire.points import Catalogue
+from simulators.scenario.scenario import InstrumentSpec
+from simulators.wire.points import Catalogue, Group
 from simulators.wire.rows import Form
 
 CYCLE_S: Final = 60
@@ -25,6 +26,9 @@ _REGISTER_STREAM: Final = 1
 _DEVICE_STREAM: Final = 2
 _NOISE_STREAM: Final = 3
 _PHASE_STREAM: Final = 4
+
+
+_COLUMNS: Final = ("step", "noise", "share", "threshold", "gain", "error", "offset", "scale")
 
 
 @dataclass(slots=True)
@@ -63,42 +67,45 @@ class Meters:
         catalogue: The points.
         instruments: What each kind of instrument is like.
         seed: What errors and noise follow from.
+        said: What the scenario says of the instruments of a point type, by its name.
 
     Attributes:
         gain: (P,) gain of each device; a fault may change it.
+        offset: (P,) offset of each point, in its unit.
         registers: The energy registers, in the order of `register_points`.
         register_points: The points that show them.
     """
 
-    def __init__(self, catalogue: Catalogue, instruments: Mapping[str, Instrument], seed: int) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        instruments: Mapping[str, Instrument],
+        seed: int,
+        said: Mapping[str, InstrumentSpec] | None = None,
+    ) -> None:
         count = len(catalogue)
         self._catalogue = catalogue
         self._seed = seed
-        kinds = [(group, instruments[group.kind]) for group in catalogue.groups]
-        rating = np.ones(count)
-        columns = {
-            name: np.zeros(count) for name in ("step", "noise", "share", "threshold", "gain", "offset")
-        }
+        types, own = catalogue.point_types, said or {}
+        kinds = [
+            (group, adapted(instruments[group.kind], own.get(types[group.first])))
+            for group in catalogue.groups
+        ]
+        columns = {name: np.zeros(count) for name in _COLUMNS}
         period = np.ones(count, np.int64)
-        self._decimals: list[tuple[slice, int]] = []
         self._form = np.zeros(count, np.uint8)
         for group, instrument in kinds:
-            part = group.part
             if CYCLE_S % instrument.period_s:
                 raise ValueError(
                     f"{group.kind}: expected a period that divides {CYCLE_S} s, found {instrument.period_s}"
                 )
-            rating[part] = group.rating
-            period[part] = instrument.period_s
-            columns["step"][part] = instrument.step
-            columns["noise"][part] = instrument.noise + instrument.noise_of_rating * group.rating
-            columns["share"][part] = instrument.noise_share
-            columns["threshold"][part] = instrument.threshold + instrument.threshold_of_rating * group.rating
-            columns["gain"][part] = instrument.gain_sigma
-            columns["offset"][part] = instrument.offset_sigma
-            self._form[part] = Form.WHOLE if group.kind == "state" else Form.NUMBER
-            self._decimals.append((part, instrument.decimals))
-        self.gain, self._offset = self._devices(columns["gain"], columns["offset"])
+            period[group.part] = instrument.period_s
+            self._form[group.part] = Form.WHOLE if group.kind == "state" else Form.NUMBER
+            for name, value in zip(_COLUMNS, _column_values(group, instrument), strict=True):
+                columns[name][group.part] = value
+        self.gain, self.offset = self._devices(columns["gain"], columns["offset"])
+        self.gain *= 1 + columns["error"]
+        self._scale = columns["scale"]
         self._step, self._noise, self._share = columns["step"], columns["noise"], columns["share"]
         # A step is a change; half of one is not, and rounding must not make one.
         self._threshold = np.maximum(columns["threshold"], 0.5 * columns["step"])
@@ -150,14 +157,14 @@ class Meters:
         true = self._true
         catalogue.read(state, true)
         self._count(state, true)
-        value = true[due] * self.gain[due] + self._offset[due]
+        value = true[due] * self.gain[due] + self.offset[due]
         noisy = self._is_noisy[due]
         which = due[noisy]
         noise = self._random(_NOISE_STREAM, second).standard_normal(len(which), dtype=np.float32)
         value[noisy] += noise * (self._noise[which] + self._share[which] * np.abs(value[noisy]))
-        self._shown[due] = np.rint(value / self._step[due]) * self._step[due]
-        for part, decimals in self._decimals:
-            np.round(self._shown[part], decimals, out=self._shown[part])
+        step, scale = self._step[due], self._scale[due]
+        # Whole steps, then only the digits that are written.
+        self._shown[due] = np.rint(np.rint(value / step) * step * scale) / scale
         count = len(catalogue)
         return Readings(
             second,
@@ -211,3 +218,17 @@ class Meters:
         powers = [group.read(state) * self.gain[group.part] for group in self._register_groups]
         found: Ints = np.rint(np.concatenate(powers))[which].astype(np.int64)
         return found
+
+
+def _column_values(group: Group, instrument: Instrument) -> tuple[float | Floats, ...]:
+    """Return what an instrument is like at each point of a group, in the order of `_COLUMNS`."""
+    return (
+        instrument.step,
+        instrument.noise + instrument.noise_of_rating * group.rating,
+        instrument.noise_share,
+        instrument.threshold + instrument.threshold_of_rating * group.rating,
+        instrument.gain_sigma,
+        instrument.gain_error,
+        instrument.offset_sigma,
+        10.0**instrument.decimals,
+    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simulators.model.state import Floats, Ints
 
-MILLIJOULES_PER_KWH: Final = 3_600_000_000_000
+MILLIJOULES_PER_KWH: Final = 3_600_000_000
 """A kilowatt-hour, exactly [mJ]."""
 UNITS_PER_KWH: Final = 10
 """A register counts tenths of a kilowatt-hour, as building meters show them."""
@@ -24,7 +24,7 @@ _UNIT: Final = MILLIJOULES_PER_KWH // UNITS_PER_KWH
 class Registers:
     """The energy registers of meters: (M,) each.
 
-    At all times `units * 3.6e11 mJ + remainder` is what was added since the register was last set, less whole
+    At all times `units * 3.6e8 mJ + remainder` is what was added since the register was last set, less whole
     turns of the register; in integers, so that no second is ever lost.
 
     Attributes:

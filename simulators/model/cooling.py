@@ -8,15 +8,14 @@ while it warms or cools; the difference is counted in whole millijoules, so heat
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from simulators.model.events import Event, EventKind
-from simulators.model.flows import FLOW_LPM_PER_KW, Flows
+from simulators.model.flows import Flows
 from simulators.model.noise import Wander
-from simulators.model.state import Bools, Floats, Ints
+from simulators.model.state import Bools, Floats, Heat, Ints
 from simulators.model.wiring import NONE, Wiring
 
 HEAT_KW: Final = 0.0659
@@ -30,6 +29,8 @@ SENSOR_LAG_S: Final = 10.0
 SUPPLY_C: Final = 32.0
 """Set point of the secondary supply (ASHRAE W32)."""
 SUPPLY_SIGMA_C: Final = 0.1
+SUPPLY_TAU_S: Final = 1_200.0
+"""Time constant of the supply's wander: in NVIDIA's recording it goes by 0.03 to 0.1 K in 50 s [s]."""
 APPROACH_K: Final = 4.0
 """How much warmer than facility water a unit's supply is at full load (NVIDIA's guide: 4 K at most)."""
 FACILITY_C: Final = 26.0
@@ -68,33 +69,6 @@ THERMAL_KINDS: Final = frozenset(
 """What befalls the cooling."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heat:
-    """Where the heat of a second goes; the fields are those of `State`."""
-
-    rack_flow_lpm: Floats
-    rack_supply_c: Floats
-    rack_return_c: Floats
-    rack_inlet_c: Floats
-    rack_heat_milliwatts: Ints
-    rack_liquid_heat_milliwatts: Ints
-    rack_stored_millijoules: Ints
-    rack_leaks: Bools
-    cdu_flow_lpm: Floats
-    cdu_supply_c: Floats
-    cdu_return_c: Floats
-    cdu_primary_flow_lpm: Floats
-    cdu_primary_supply_c: Floats
-    cdu_primary_return_c: Floats
-    cdu_pressure_kpa: Floats
-    cdu_pumps_running: Ints
-    chiller_supply_c: Floats
-    chiller_is_running: Bools
-    crah_supply_c: Floats
-    crah_is_running: Bools
-    room_dew_point_c: float
-
-
 class Cooling:
     """The thermal side of the plant.
 
@@ -114,7 +88,7 @@ class Cooling:
         self._flows = Flows(wiring, seed)
         self._is_wet = wiring.rack_liquid_share > 0
         self._capacity = CAPACITY_KJ * rating_kw
-        carried = HEAT_KW * FLOW_LPM_PER_KW * rating_kw
+        carried = HEAT_KW * wiring.rack_design_lpm
         self._rise = settled / 1e6 * wiring.rack_liquid_share / carried
         self._full_c = SUPPLY_C + rating_kw * wiring.rack_liquid_share / carried
         self._first_c = SUPPLY_C + self._rise
@@ -123,7 +97,7 @@ class Cooling:
         self._supply_c = np.full(units, SUPPLY_C)
         self._unit_kw = np.maximum(wiring.cdu_rating_milliwatts / 1e6, 1e-9)
         self._cdu = np.where(wiring.rack_cdu == NONE, units, wiring.rack_cdu)
-        self._wander = Wander(seed, "supply temperature", units, sigma=SUPPLY_SIGMA_C, tau_s=60)
+        self._wander = Wander(seed, "supply temperature", units, sigma=SUPPLY_SIGMA_C, tau_s=SUPPLY_TAU_S)
         self._facility_c = FACILITY_C
         self._heat_kw = np.full(units, 0.0)
         self._most_kw = max(float(self._unit_kw.sum()) * 1.25, 1e-9)

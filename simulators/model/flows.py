@@ -13,8 +13,6 @@ from simulators.model.noise import Wander
 from simulators.model.state import Bools, Floats, Ints
 from simulators.model.wiring import NONE, Wiring
 
-FLOW_LPM_PER_KW: Final = 1.5
-"""Design flow per kW of rating (NVIDIA's guide for PG25, and OCP) [L/min]."""
 FLOW_SIGMA: Final = 0.004
 """Fluctuation of the flow around what the valve is set to (our choice)."""
 PRESSURE_KPA: Final = 240.0
@@ -56,7 +54,7 @@ class Flows:
         self._wiring = wiring
         racks, units = len(wiring.racks), len(wiring.cdus)
         wet = wiring.rack_liquid_share > 0
-        self._design = np.where(wet, FLOW_LPM_PER_KW * wiring.rack_rating_milliwatts / 1e6, 0.0)
+        self._design = np.where(wet, wiring.rack_design_lpm, 0.0)
         self._noise = Wander(seed, "flow", racks, sigma=FLOW_SIGMA, tau_s=5)
         self._cdu = np.where(wiring.rack_cdu == NONE, units, wiring.rack_cdu)
         self._rack_share = np.ones(racks)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Final
 
 import numpy as np
 
 from facility.instants import SECOND_MS
-from simulators.model.cooling import THERMAL_KINDS, THROTTLE_K, TRIP_K, Cooling, Heat
+from simulators.model.cooling import THERMAL_KINDS, THROTTLE_K, TRIP_K, Cooling
 from simulators.model.events import Event
 from simulators.model.jobs import Job
 from simulators.model.load import LOAD_KINDS, Loads
-from simulators.model.power import Flow, Power
-from simulators.model.state import Bools, Ints, State
+from simulators.model.power import Power
+from simulators.model.state import Bools, Flow, Heat, Ints, State
 from simulators.model.subjects import check_events, check_jobs
 from simulators.model.wiring import Wiring
 
@@ -145,11 +144,11 @@ class Plant:
     def _state(
         self, second: int, wanted: Ints, instant: Ints, throttled: Bools, flow: Flow, heat: Heat
     ) -> State:
-        parts = {field.name: getattr(part, field.name) for part in (flow, heat) for field in fields(part)}
         return State(
             time_ms=self.start_ms + second * SECOND_MS,
             wanted_milliwatts=wanted,
             rack_instant_milliwatts=instant,
             rack_is_throttled=throttled,
-            **parts,
+            **vars(flow),
+            **vars(heat),
         )

@@ -80,10 +80,12 @@ class RackRating:
     Attributes:
         idle_fraction: Draw at idle as a share of the rating.
         liquid_share: Share of the heat that goes into the coolant.
+        lpm_per_kw: Coolant flow for which it is built, per kW of its rating [L/min].
     """
 
     idle_fraction: float | None = None
     liquid_share: float | None = None
+    lpm_per_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ DESIGNS: Final = MappingProxyType(
 )
 """What each role is built like; figures without a source are our choice."""
 
+DESIGN_LPM_PER_KW: Final = 1.5
+"""Coolant flow for which racks are built, per kW of rating (NVIDIA's guide for PG25, and OCP) [L/min]."""
 BATTERY_S: Final = 300.0
 """For how long a UPS carries its rating: five minutes, the usual choice beside generators [s]."""
 TRANSFER_S: Final = 0.5

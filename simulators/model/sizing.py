@@ -90,10 +90,15 @@ def rating_checks(site: Site, rack_ratings: Mapping[str, RackRating]) -> list[Fa
         if name not in site.racks:
             hint = nearest(name, site.racks)
             faults.append(Fault(path=path, expected="a rack of the site", found=f"'{name}'", hint=hint))
+        bounds = (
+            ("idle_fraction", said.idle_fraction, 0.0, 1.0, "a share from 0 to 1"),
+            ("liquid_share", said.liquid_share, 0.0, 1.0, "a share from 0 to 1"),
+            ("lpm_per_kw", said.lpm_per_kw, 0.1, 10.0, "a flow from 0.1 to 10 L/min per kW"),
+        )
         faults += [
-            Fault(path=f"{path}.{key}", expected="a share from 0 to 1", found=f"{value:g}")
-            for key, value in (("idle_fraction", said.idle_fraction), ("liquid_share", said.liquid_share))
-            if value is not None and not 0 <= value <= 1
+            Fault(path=f"{path}.{key}", expected=expected, found=f"{value:g}")
+            for key, value, low, high, expected in bounds
+            if value is not None and not low <= value <= high
         ]
     return faults
 

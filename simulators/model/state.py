@@ -26,29 +26,15 @@ Bools: TypeAlias = NDArray[np.bool_]
 """An array of facts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class State:
-    """The plant in one second. The arrays belong to the state: nothing changes them later.
-
-    These balances hold exactly, for every node `n`, rack `r` and second:
-
-        node_milliwatts[n] + node_storage_milliwatts[n]
-            = node_milliwatts of all nodes whose node_source is n
-            + feed_milliwatts of all racks and feeds whose tap is n + node_loss_milliwatts[n]
-        sum of node_milliwatts over roots + sum of node_storage_milliwatts + draw without a tap
-            = sum of rack_milliwatts + sum of node_loss_milliwatts
-        rack_milliwatts[r] = rack_heat_milliwatts[r] + rise of rack_stored_millijoules[r]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Flow:
+    """What flows in one second.
 
     Attributes:
-        time_ms: Start of the second [ms since 1970].
         rack_milliwatts: (R,) draw at the rack's input, over all feeds [mW].
-        rack_instant_milliwatts: (R,) draw at the very instant `time_ms`, which a sampling meter sees; within
-            the second it swings around the mean [mW].
         feed_milliwatts: (R, F) draw by feed; sums to `rack_milliwatts` exactly [mW].
         phase_milliwatts: (R, F, 3) draw by feed and phase; sums to `feed_milliwatts` exactly [mW].
-        wanted_milliwatts: (R,) what the load asks for, before trips and throttling [mW].
         rack_is_live: (R,) whether at least one feed has voltage.
-        rack_is_throttled: (R,) whether heat holds the rack down, or has shut it off.
         rack_power_factor: (R,) power factor at the rack's input, 0 to 1.
         node_milliwatts: (N,) power into each node from the node that feeds it; of a root, from outside [mW].
         node_phase_milliwatts: (N, 3) the same by phase; sums to `node_milliwatts` exactly [mW].
@@ -66,6 +52,36 @@ class State:
         battery_charge: (N,) charge of its battery, 0 to 1; 1 for nodes without one.
         breaker_used: (N,) consumed fraction of the trip curve; at 1 it trips.
         frequency_hz: Frequency of the grid [Hz].
+    """
+
+    rack_milliwatts: Ints
+    feed_milliwatts: Ints
+    phase_milliwatts: Ints
+    rack_is_live: Bools
+    rack_power_factor: Floats
+    node_milliwatts: Ints
+    node_phase_milliwatts: Ints
+    node_storage_milliwatts: Ints
+    node_loss_milliwatts: Ints
+    node_source: Ints
+    node_volts: Floats
+    node_volts_low: Floats
+    node_amps: Floats
+    node_power_factor: Floats
+    node_is_live: Bools
+    node_is_open: Bools
+    node_has_tripped: Bools
+    node_on_battery: Bools
+    battery_charge: Floats
+    breaker_used: Floats
+    frequency_hz: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Heat:
+    """Where the heat goes in one second.
+
+    Attributes:
         rack_flow_lpm: (R,) coolant flow [L/min].
         rack_supply_c: (R,) coolant temperature into the rack [°C].
         rack_return_c: (R,) coolant temperature out of the rack, as it comes by the sensor [°C].
@@ -89,31 +105,6 @@ class State:
         room_dew_point_c: Dew point of the room [°C].
     """
 
-    time_ms: int
-    rack_milliwatts: Ints
-    rack_instant_milliwatts: Ints
-    feed_milliwatts: Ints
-    phase_milliwatts: Ints
-    wanted_milliwatts: Ints
-    rack_is_live: Bools
-    rack_is_throttled: Bools
-    rack_power_factor: Floats
-    node_milliwatts: Ints
-    node_phase_milliwatts: Ints
-    node_storage_milliwatts: Ints
-    node_loss_milliwatts: Ints
-    node_source: Ints
-    node_volts: Floats
-    node_volts_low: Floats
-    node_amps: Floats
-    node_power_factor: Floats
-    node_is_live: Bools
-    node_is_open: Bools
-    node_has_tripped: Bools
-    node_on_battery: Bools
-    battery_charge: Floats
-    breaker_used: Floats
-    frequency_hz: float
     rack_flow_lpm: Floats
     rack_supply_c: Floats
     rack_return_c: Floats
@@ -135,3 +126,30 @@ class State:
     crah_supply_c: Floats
     crah_is_running: Bools
     room_dew_point_c: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State(Flow, Heat):
+    """The plant in one second. The arrays belong to the state: nothing changes them later.
+
+    These balances hold exactly, for every node `n`, rack `r` and second:
+
+        node_milliwatts[n] + node_storage_milliwatts[n]
+            = node_milliwatts of all nodes whose node_source is n
+            + feed_milliwatts of all racks and feeds whose tap is n + node_loss_milliwatts[n]
+        sum of node_milliwatts over roots + sum of node_storage_milliwatts + draw without a tap
+            = sum of rack_milliwatts + sum of node_loss_milliwatts
+        rack_milliwatts[r] = rack_heat_milliwatts[r] + rise of rack_stored_millijoules[r]
+
+    Attributes:
+        time_ms: Start of the second [ms since 1970].
+        rack_instant_milliwatts: (R,) draw at the very instant `time_ms`, which a sampling meter sees; within
+            the second it swings around the mean [mW].
+        wanted_milliwatts: (R,) what the load asks for, before trips and throttling [mW].
+        rack_is_throttled: (R,) whether heat holds the rack down, or has shut it off.
+    """
+
+    time_ms: int
+    rack_instant_milliwatts: Ints
+    wanted_milliwatts: Ints
+    rack_is_throttled: Bools

@@ -121,14 +121,25 @@ def _total_faults(wiring: Wiring, jobs: Sequence[Job], event: Event, path: str) 
         return
     if total < 0:
         yield Fault(path=f"{path}.total_milliwatts", expected="a power from 0", found=f"{total}")
-    racks = {subject for subject in event.subjects if subject in wiring.rack_place}
-    racks |= {rack for job in jobs if job.name in event.subjects for rack in job.racks}
-    if not racks or len(racks) == len(wiring.racks):
-        return
-    if all(
-        subject in wiring.rack_place or subject in {job.name for job in jobs} for subject in event.subjects
-    ):
-        yield from _most(wiring, racks, total, f"{path}.total_milliwatts")
+    racks = [_racks_ever(wiring, jobs, subject) for subject in event.subjects]
+    if racks and all(racks):
+        yield from _most(
+            wiring, {rack for found in racks for rack in found}, total, f"{path}.total_milliwatts"
+        )
+
+
+def _racks_ever(wiring: Wiring, jobs: Sequence[Job], subject: str) -> set[str]:
+    """Return all racks that a rack's id, a job's name or a tenant's id ever stands for; none if unknown."""
+    if subject in wiring.rack_place:
+        return {subject}
+    if subject == OPERATOR:
+        return {str(rack) for rack in wiring.racks}
+    found = {rack for job in jobs if job.name == subject for rack in job.racks}
+    found |= {rack for job in jobs if job.name == subject for move in job.moves for rack in move.racks}
+    for tenant in wiring.site.tenants:
+        if tenant.id == subject:
+            found |= {str(rack) for holding in tenant.holdings for rack in holding.racks}
+    return found
 
 
 def _most(wiring: Wiring, racks: Iterable[str], total: int, path: str) -> Iterable[Fault]:

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from simulators.model.state import Floats
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
+UNEVEN = 0.01
+"""How far the steps of a plain recording may differ, as a share (our choice)."""
 CLIPPED_AT = 3.0
 """A value this many times the median is a meter's error (our choice; buildings peak at 2.5 times)."""
 
@@ -97,6 +100,25 @@ def trace_of(name: str, step_s: float, values: Floats) -> Trace:
     if top <= 0:
         raise TraceError(f"{name}: expected values above 0, found none")
     return Trace(name, step_s, filled / top)
+
+
+def plain_trace(name: str, lines: Iterable[str]) -> Trace:
+    """Read one's own recording: a line of names, then seconds at an even step and a column of values a rack.
+
+    Args:
+        name: What to call it.
+        lines: `seconds,value,...`; a value that is no number is a gap.
+    """
+    rows = list(_rows(name, lines, 2))
+    times = [_number(row[0]) for row in rows]
+    step = times[1] - times[0] if len(times) > 1 else 0.0
+    for number, (before, after) in enumerate(pairwise(times), 3):
+        if not abs(after - before - step) <= step * UNEVEN:
+            expected = f"a step of {step:g} s after {before:g} as before" if step > 0 else "rising seconds"
+            raise TraceError(f"{name}, line {number}: expected {expected}, found {after:g}")
+    width = min((len(row) for row in rows), default=1)
+    values = np.array([[_number(text) for text in row[1:width]] for row in rows], np.float64)
+    return trace_of(name, step, values.reshape(len(rows), width - 1))
 
 
 def building_trace(name: str, lines: Iterable[str]) -> Trace:

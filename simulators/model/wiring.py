@@ -17,7 +17,7 @@ import numpy as np
 from facility.names import OPERATOR, AssetId, TenantId
 from facility.site import Site
 from simulators.model.graph import Chains, chains_of
-from simulators.model.ratings import RackRating, Rating, Role, WiringError, rack_kind
+from simulators.model.ratings import DESIGN_LPM_PER_KW, RackRating, Rating, Role, WiringError, rack_kind
 from simulators.model.sizing import Sizes, node_checks, rating_checks, size
 from simulators.model.state import Bools, Floats, Ints
 
@@ -38,6 +38,7 @@ class Wiring:
         rack_rating_milliwatts: (R,) the most that each draws [mW].
         rack_idle_fraction: (R,) draw at idle as a share of the rating.
         rack_liquid_share: (R,) share of the heat that goes into the coolant.
+        rack_design_lpm: (R,) coolant flow that each is built for, had it coolant [L/min].
         rack_tap: (R, F) index of the node that each feed comes from; -1 where the feed hangs on nothing
             that is modelled and always has voltage, or where there is no such feed.
         rack_has_feed: (R, F) whether there is such a feed.
@@ -64,6 +65,7 @@ class Wiring:
     rack_rating_milliwatts: Ints
     rack_idle_fraction: Floats
     rack_liquid_share: Floats
+    rack_design_lpm: Floats
     rack_tap: Ints
     rack_has_feed: Bools
     rack_cdu: Ints
@@ -131,20 +133,27 @@ def wire(
     chains = chains_of(site)
     faults = [*chains.faults, *rating_checks(site, rack_ratings)]
     impossible, possible = node_checks(chains, ratings)
-    rack_rating, idle, share = _racks(site, rack_ratings)
+    racks = _racks(site, rack_ratings)
     taps, has_feed = _feeds(site, chains)
-    sizes = size(chains, rack_rating, idle, taps, possible)
+    sizes = size(chains, racks.rating_milliwatts, racks.idle_fraction, taps, possible)
     faults += [*impossible, *sizes.faults]
     if faults:
         raise WiringError(site.name, tuple(faults))
+    return _wired(site, chains, racks, (taps, has_feed), sizes)
+
+
+def _wired(site: Site, chains: Chains, racks: _Racks, feeds: tuple[Ints, Bools], sizes: Sizes) -> Wiring:
+    taps, has_feed = feeds
     cdu = np.array([_first(chains.cdus_of, rack) for rack in site.racks], np.int64)
+    heat = racks.rating_milliwatts * racks.liquid_share
     return Wiring(
         site=site,
         racks=tuple(site.racks),
         rack_place=MappingProxyType({rack: place for place, rack in enumerate(site.racks)}),
-        rack_rating_milliwatts=rack_rating,
-        rack_idle_fraction=idle,
-        rack_liquid_share=share,
+        rack_rating_milliwatts=racks.rating_milliwatts,
+        rack_idle_fraction=racks.idle_fraction,
+        rack_liquid_share=racks.liquid_share,
+        rack_design_lpm=racks.design_lpm,
         rack_tap=taps,
         rack_has_feed=has_feed,
         rack_cdu=cdu,
@@ -158,22 +167,32 @@ def wire(
         levels=chains.levels,
         sizes=sizes,
         cdus=chains.cdus,
-        cdu_rating_milliwatts=_liquid_load(cdu, rack_rating * share, len(chains.cdus)),
+        cdu_rating_milliwatts=_liquid_load(cdu, heat, len(chains.cdus)),
         cdu_chillers=chains.cdu_chillers,
         chillers=chains.chillers,
         crahs=chains.crahs,
     )
 
 
-def _racks(site: Site, said: Mapping[str, RackRating]) -> tuple[Ints, Floats, Floats]:
-    """Return rating [mW], idle fraction and liquid share of each rack."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Racks:
+    """What the racks are rated, as `Wiring` has it: (R,) each."""
+
+    rating_milliwatts: Ints
+    idle_fraction: Floats
+    liquid_share: Floats
+    design_lpm: Floats
+
+
+def _racks(site: Site, said: Mapping[str, RackRating]) -> _Racks:
     rating = np.array([rack.rating_milliwatts or 0 for rack in site.racks.values()], np.int64)
-    idle, share = np.zeros(len(rating)), np.zeros(len(rating))
+    idle, share, lpm = np.zeros(len(rating)), np.zeros(len(rating)), np.zeros(len(rating))
     for place, rack in enumerate(site.racks):
         usual, own = rack_kind(int(rating[place])), said.get(rack, RackRating())
         idle[place] = usual[0] if own.idle_fraction is None else own.idle_fraction
         share[place] = usual[1] if own.liquid_share is None else own.liquid_share
-    return rating, idle, share
+        lpm[place] = DESIGN_LPM_PER_KW if own.lpm_per_kw is None else own.lpm_per_kw
+    return _Racks(rating, idle, share, lpm * rating / 1e6)
 
 
 def _first(found: Mapping[AssetId, list[int]], rack: AssetId) -> int:

@@ -35,13 +35,18 @@ class BrokerRefused(Exception):  # noqa: N818 - says what happened
 
     Attributes:
         cause: What it said.
-        is_version: Whether it does not speak this version of MQTT.
+        code: Its reason code.
     """
 
-    def __init__(self, cause: str, *, is_version: bool = False) -> None:
+    def __init__(self, cause: str, code: int) -> None:
         self.cause = cause
-        self.is_version = is_version
+        self.code = code
         super().__init__(cause)
+
+    @property
+    def is_version(self) -> bool:
+        """Whether it does not speak this version of MQTT."""
+        return self.code in _UNSUPPORTED
 
 
 class BrokerLost(Exception):  # noqa: N818 - says what happened
@@ -146,7 +151,7 @@ class Link(asyncio.Protocol):
         if said.code:
             self.abort()
             cause = f"connection refused with code {said.code}"
-            raise BrokerRefused(cause, is_version=said.code in _UNSUPPORTED)
+            raise BrokerRefused(cause, said.code)
         self.window.most = min(self.window.most, said.receive_maximum)
         self._pulse()
 

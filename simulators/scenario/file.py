@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from facility.errors import Fault, SiteFileError
-from facility.names import nearest
+from facility.instants import SECOND_MS
+from facility.names import OPERATOR, nearest
 from facility.sitefile import SiteFile, read_site
 from facility.sitenotes import Notes
 from facility.sitetables import Table
 from facility.tablereading import read_table, show
 from simulators.model.layouts import Shape, site_text
-from simulators.model.ratings import Rating, WiringError
-from simulators.model.wiring import Wiring, wire
-from simulators.scenario.build import events_of, expectations_of, jobs_of, names_of, ratings_of
-from simulators.scenario.scenario import Break, FaultSpec, Metering, Prohibition, Scenario, Waiting
+from simulators.model.ratings import RackRating, Rating, WiringError
+from simulators.model.wiring import FEED_LETTERS, Wiring, wire
+from simulators.scenario.between import breaks_of, faults_of, metering_of
+from simulators.scenario.build import Names, events_of, jobs_of, names_of, ratings_of
+from simulators.scenario.checks import check_commitments, check_times
+from simulators.scenario.expected import expectations_of, prohibitions_of, waiting_of
+from simulators.scenario.scenario import Scenario
 from simulators.scenario.tables import (
     BreakTable,
     CaptionTable,
+    ClockTable,
     EventTable,
     FaultTable,
     HeadTable,
+    InstrumentTable,
     LayoutTable,
     LeaseTable,
     LoadTable,
@@ -41,8 +48,7 @@ from simulators.scenario.tables import (
 )
 from simulators.wire.catalogue import catalogue
 from simulators.wire.documents import document_catalogue
-from simulators.wire.faults import FAULTS
-from simulators.wire.rows import MOST_FAULTS
+from simulators.wire.points import Catalogue
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
 """Where the scenarios are that come with the product."""
@@ -56,6 +62,8 @@ _MANY: Final[Mapping[str, type[Table]]] = {
     "load": LoadTable,
     "event": EventTable,
     "fault": FaultTable,
+    "instrument": InstrumentTable,
+    "clock": ClockTable,
     "break": BreakTable,
     "caption": CaptionTable,
     "must": MustTable,
@@ -63,6 +71,7 @@ _MANY: Final[Mapping[str, type[Table]]] = {
     "waits_for": WaitsTable,
 }
 _ONE: Final[Mapping[str, type[Table]]] = {"layout": LayoutTable, "metering": MeteringTable}
+_STAND_INS: Final = {"begin": date(2026, 6, 1), "seconds": 366 * 86_400}
 _TableType = TypeVar("_TableType", bound=Table)
 
 
@@ -71,24 +80,28 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
 
 
-def read_scenario(text: str, name: str = "scenario", *, rules: Collection[str] = ()) -> Scenario:
+def read_scenario(
+    text: str, name: str = "scenario", *, rules: Collection[str] = (), folder: Path | None = None
+) -> Scenario:
     """Read a scenario.
 
     Args:
         text: The file's text.
         name: What it is called, in faults too.
         rules: The rules that there are, with which expectations are checked; nothing is if empty.
+        folder: Where recorded loads lie, if they are named without a folder; None for where we are.
 
     Raises:
         SiteFileError: Where it has faults; the error holds all of them.
     """
-    return _Reader(text, name, rules).read()
+    return _Reader(text, name, rules, folder or Path()).read()
 
 
 class _Reader:
     """Reads one file."""
 
-    def __init__(self, text: str, name: str, rules: Collection[str]) -> None:
+    def __init__(self, text: str, name: str, rules: Collection[str], folder: Path) -> None:
+        self._folder = folder
         self._text = text
         self._name = name
         self._rules = rules
@@ -97,7 +110,7 @@ class _Reader:
 
     def read(self) -> Scenario:
         document = self._parse()
-        head = read_table(self._head(document), HeadTable, self._name, self._faults)
+        head = self._read_head(self._head(document))
         for key, model in _MANY.items():
             self._tables[key] = self._array(document.get(key, []), model, key)
         layout = read_table(document.get("layout", {}), LayoutTable, "layout", self._faults)
@@ -107,6 +120,7 @@ class _Reader:
         site_file_text = head.site or self._laid_out(layout, head)
         site = self._site(site_file_text)
         if site is None:
+            self._check_without_site(head, metering)
             raise SiteFileError(self._name, tuple(self._faults))
         scenario = self._scenario(head, metering, site, site_file_text)
         if self._faults:
@@ -136,6 +150,14 @@ class _Reader:
             else:
                 head[key] = value
         return head
+
+    def _read_head(self, written: dict[str, Any]) -> HeadTable | None:
+        """Read the head; where needed parts of it are wrong, others stand in, to check the rest against."""
+        head = read_table(written, HeadTable, self._name, self._faults)
+        if head is not None:
+            return head
+        wrong = [key for key in _STAND_INS if not Notes(self._faults).could_read(f"{self._name}.{key}")]
+        return read_table(written | {key: _STAND_INS[key] for key in wrong}, HeadTable, self._name, [])
 
     def _array(self, value: object, model: type[Table], key: str) -> list[tuple[str, Table]]:
         if not isinstance(value, list):
@@ -196,95 +218,79 @@ class _Reader:
     ) -> Scenario:
         notes = Notes(self._faults, zone=site.site.zone)
         names = names_of(site.site)
-        ratings = ratings_of(self._of("rating", RatingTable), names, notes)
-        wiring = self._wiring(site, ratings)
-        jobs = jobs_of(self._of("load", LoadTable), names, site.site, wiring, notes)
-        events = events_of(self._of("event", EventTable), names, wiring, jobs, notes)
+        begin_ms = notes.instant(head.begin) // SECOND_MS * SECOND_MS
+        ratings, rack_ratings = ratings_of(self._of("rating", RatingTable), names, site.site, notes)
+        wiring = self._wiring(site, ratings, rack_ratings)
+        points = self._catalogue(head, metering, wiring)
+        loads, events = self._of("load", LoadTable), self._of("event", EventTable)
+        jobs = jobs_of(loads, names, site.site, wiring, self._open, notes)
+        check_times([*loads, *events, *self._of("caption", CaptionTable)], head.seconds, notes)
+        check_commitments(site.site, (begin_ms, begin_ms + head.seconds * SECOND_MS), notes)
+        subjects = Names((*names.known, site.site.name, OPERATOR, "site", *FEED_LETTERS))
         return Scenario(
             name=self._name,
             proves=head.proves,
             site_text=site_file_text,
             site=site,
-            begin_ms=notes.instant(head.begin) // 1_000 * 1_000,
+            begin_ms=begin_ms,
             seconds=head.seconds,
             seed=head.seed,
             wire=head.wire,
             qos=head.qos,
             ratings=ratings,
-            metering=Metering(**{key: getattr(metering, key) for key in MeteringTable.model_fields}),
-            jobs=jobs,
-            events=events,
-            faults=self._fault_specs(head, wiring, notes),
-            breaks=self._breaks(head, notes),
-            captions={table.at_s: table.text for _, table in self._of("caption", CaptionTable)},
-            must=expectations_of(self._of("must", MustTable), head.seconds, self._rules, notes),
-            must_not=tuple(
-                Prohibition(rule=table.rule, subject=table.subject, why=table.why)
-                for _, table in self._of("must_not", MustNotTable)
+            rack_ratings=rack_ratings,
+            metering=metering_of(
+                metering,
+                self._of("instrument", InstrumentTable),
+                self._of("clock", ClockTable),
+                points,
+                notes,
             ),
-            waits_for=tuple(self._waiting(path, table) for path, table in self._of("waits_for", WaitsTable)),
+            jobs=jobs,
+            events=events_of(events, names, wiring, jobs, notes),
+            faults=faults_of(self._of("fault", FaultTable), points, head.seconds, begin_ms, notes),
+            breaks=breaks_of(self._of("break", BreakTable), head.seconds, notes),
+            captions={table.at_s: table.text for _, table in self._of("caption", CaptionTable)},
+            must=expectations_of(self._of("must", MustTable), head.seconds, self._rules, subjects, notes),
+            must_not=prohibitions_of(self._of("must_not", MustNotTable), self._rules, subjects, notes),
+            waits_for=waiting_of(self._of("waits_for", WaitsTable), self._rules, subjects, notes),
         )
 
-    def _wiring(self, site: SiteFile, ratings: Mapping[str, Rating]) -> Wiring | None:
-        try:
-            return wire(site.site, ratings=ratings)
-        except WiringError as error:
-            self._faults += error.faults
+    def _check_without_site(self, head: HeadTable, metering: MeteringTable) -> None:
+        """Find what is wrong with times, amounts and rules where the site can not be read."""
+        notes, seconds = Notes(self._faults), head.seconds
+        loads, events = self._of("load", LoadTable), self._of("event", EventTable)
+        check_times([*loads, *events, *self._of("caption", CaptionTable)], seconds, notes)
+        metering_of(
+            metering, self._of("instrument", InstrumentTable), self._of("clock", ClockTable), None, notes
+        )
+        faults_of(self._of("fault", FaultTable), None, seconds, 0, notes)
+        breaks_of(self._of("break", BreakTable), seconds, notes)
+        expectations_of(self._of("must", MustTable), seconds, self._rules, None, notes)
+        prohibitions_of(self._of("must_not", MustNotTable), self._rules, None, notes)
+        waiting_of(self._of("waits_for", WaitsTable), self._rules, None, notes)
+
+    def _open(self, name: str) -> str:
+        return (self._folder / name).read_text(encoding="utf-8")
+
+    def _wiring(
+        self, site: SiteFile, ratings: Mapping[str, Rating], rack_ratings: Mapping[str, RackRating]
+    ) -> Wiring | None:
+        """Wire the site up; where what is said of equipment is impossible, as if it were not said."""
+        for said, of_racks in ((ratings, rack_ratings), ({}, {})):
+            try:
+                return wire(site.site, ratings=said, rack_ratings=of_racks)
+            except WiringError as error:
+                self._faults += [fault for fault in error.faults if fault not in self._faults]
+        return None
+
+    def _catalogue(self, head: HeadTable, metering: MeteringTable, wiring: Wiring | None) -> Catalogue | None:
+        """Return the points of the plant, where anything is said of some."""
+        if wiring is None or not any(self._tables[key] for key in ("fault", "instrument", "clock")):
             return None
-
-    def _fault_specs(self, head: HeadTable, wiring: Wiring | None, notes: Notes) -> tuple[FaultSpec, ...]:
-        tables = self._of("fault", FaultTable)
-        if len(tables) > MOST_FAULTS:
-            notes.fault("fault", f"at most {MOST_FAULTS} faults", str(len(tables)))
-        found = None
-        if wiring is not None and tables:
-            found = document_catalogue(wiring) if head.wire == "rack-documents" else catalogue(wiring)
-        known: set[str] = set()
-        if found is not None:
-            known = {*found.assets, *(g.name for g in found.gateways), *(g.publisher for g in found.gateways)}
-        specs = []
-        for path, table in tables:
-            kind = FAULTS[table.kind]
-            strength = kind.usual if table.strength is None else table.strength
-            if kind.unit and not kind.least <= strength <= kind.most:
-                notes.fault(
-                    f"{path}.strength", f"{kind.least:g} to {kind.most:g} ({kind.unit})", f"{strength:g}"
-                )
-            self._check_span(path, table.from_s, table.to_s, head, notes)
-            scope = names_of(known).expanded(f"{path}.scope", table.scope, notes) if known else ()
-            spec = FaultSpec(
-                kind=table.kind,
-                from_s=table.from_s,
-                to_s=table.to_s,
-                scope=scope,
-                point_type=table.point_type,
-                strength=strength,
-            )
-            if found is not None and not len(found.find(scope, table.point_type)):
-                types = sorted({str(tag.metadata.get("pointType", "")) for tag in found.tags})
-                notes.unknown(f"{path}.point_type", "a point type of its scope", table.point_type, types)
-            specs.append(spec)
-        return tuple(specs)
-
-    def _breaks(self, head: HeadTable, notes: Notes) -> tuple[Break, ...]:
-        found = []
-        for path, table in self._of("break", BreakTable):
-            self._check_span(path, table.from_s, table.to_s, head, notes)
-            found.append(Break(kind=table.kind, from_s=table.from_s, to_s=table.to_s))
-        return tuple(sorted(found, key=lambda item: item.from_s))
-
-    @staticmethod
-    def _check_span(path: str, from_s: int, to_s: int, head: HeadTable, notes: Notes) -> None:
-        if to_s <= from_s:
-            notes.fault(f"{path}.to_s", f"a second after {from_s}", str(to_s))
-        if from_s >= head.seconds:
-            notes.fault(f"{path}.from_s", f"a second of the {head.seconds} that it lasts", str(from_s))
-
-    def _waiting(self, path: str, table: WaitsTable) -> Waiting:
-        if table.rule in self._rules:
-            expected = "a rule that does not exist yet; else [[must]]"
-            self._faults.append(Fault(path=f"{path}.rule", expected=expected, found=f"'{table.rule}'"))
-        return Waiting(rule=table.rule, subject=table.subject, why=table.why)
+        samples = metering.sampling == "instant"
+        make = document_catalogue if head.wire == "rack-documents" else catalogue
+        return make(wiring, samples=samples)
 
 
 def open_scenario(name: str, *, rules: Collection[str] = ()) -> Scenario:
@@ -306,4 +312,4 @@ def open_scenario(name: str, *, rules: Collection[str] = ()) -> Scenario:
         expected = f"a scenario file, or one of {', '.join(known)}"
         fault = Fault(path=name, expected=expected, found=reason, hint=nearest(name, known))
         raise SiteFileError(name, (fault,)) from error
-    return read_scenario(text, path.stem, rules=rules)
+    return read_scenario(text, path.stem, rules=rules, folder=path.parent)

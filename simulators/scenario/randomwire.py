@@ -8,9 +8,10 @@ the power alone; such faults are in the scenarios.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -104,6 +105,9 @@ class RandomWire:
             rack_tag(rack, "RackPower", f"day/row{row}/{rack}/power", "kW")
             for rack, row in zip(day.racks, day.row.tolist(), strict=True)
         ]
+        self._edges = np.searchsorted(day.row, np.arange(ROWS + 1))  # racks stand in the order of rows
+        self._spoken_at = -1
+        self._spoken_by_row: list[list[tuple[int, float, int]]] = []
         self._beats = [
             heartbeat_tag(f"GW-{row}", f"day/row{row}/beat", f"day/row{row}") for row in range(ROWS)
         ]
@@ -233,11 +237,16 @@ class RandomWire:
         for message in say(second, row, stamp_ms):
             yield Sent(arrives_ms, message)
 
-    def _spoken(self, second: int, row: int) -> Iterator[tuple[int, float, int]]:
-        """Yield of whom a row speaks: the rack, what it draws [kW], and what becomes of it."""
-        racks = np.flatnonzero(self._published[second] & (self._day.row == row))
-        kilowatts = self._day.drawn[second, racks] / 1e6
-        return zip(racks.tolist(), kilowatts.tolist(), self._faults.said[second, racks].tolist(), strict=True)
+    def _spoken(self, second: int, row: int) -> Iterable[tuple[int, float, int]]:
+        """Return of whom a row speaks: the rack, what it draws [kW], and what becomes of it."""
+        if second != self._spoken_at:
+            racks = np.flatnonzero(self._published[second])
+            kilowatts, said = self._day.drawn[second, racks] / 1e6, self._faults.said[second, racks]
+            found = list(zip(racks.tolist(), kilowatts.tolist(), said.tolist(), strict=True))
+            cuts = np.searchsorted(racks, self._edges).tolist()
+            self._spoken_by_row = [found[first:last] for first, last in pairwise(cuts)]
+            self._spoken_at = second
+        return self._spoken_by_row[row]
 
     def _values(self, second: int, row: int, stamp_ms: int) -> Iterator[Publication]:
         for rack, kilowatts, kind in self._spoken(second, row):

@@ -13,7 +13,7 @@ from enum import StrEnum
 from facility.sitefile import SiteFile
 from simulators.model.events import Event
 from simulators.model.jobs import Job
-from simulators.model.ratings import Rating
+from simulators.model.ratings import RackRating, Rating
 
 
 class BreakKind(StrEnum):
@@ -144,22 +144,69 @@ class Prohibition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentSpec:
+    """What is said of the instruments of a point type, in the unit of the point; None leaves what is usual.
+
+    Attributes:
+        period_s: How often they look [s]; it divides 60.
+        step: The finest that they show.
+        noise: Standard deviation of each reading's noise.
+        threshold: By how much a reading must move to be published; 0 for any step.
+        gain_sigma: Spread of their gains around 1.
+        offset_sigma: Spread of their offsets.
+    """
+
+    period_s: int | None = None
+    step: float | None = None
+    noise: float | None = None
+    threshold: float | None = None
+    gain_sigma: float | None = None
+    offset_sigma: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSpec:
+    """How far a gateway's clock is off.
+
+    Attributes:
+        offset_ms: By how much it is ahead when the scenario begins [ms].
+        drift_ppm: How much too fast it runs, in millionths.
+    """
+
+    offset_ms: float = 0.0
+    drift_ppm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metering:
     """How meters and gateways look at the plant.
 
     Attributes:
         gain_sigma: Spread of the meters' gains around 1.
+        ct_error_percent: What all meters of power and current read too high in common [%].
         noise: Additive noise, as a share of the rating.
         step_w: What a power meter shows at its finest [W].
-        period_s: How often a meter looks [s].
+        period_s: How often a power meter looks, and a rack document comes [s]; it divides 60.
         threshold_percent: By how much of its rating a power must move to be published [%].
+        samples: Whether the racks' meters show the draw of the instant at which a second begins, as meters do
+            that only sample, instead of its mean over the second.
+        clock_sigma_ms: Spread of the gateways' clocks around the true time [ms].
+        drift_sigma_ppm: Spread of how fast those clocks run, in millionths.
+        instruments: What is said of the instruments of a point type, by its name.
+        clocks: How far the clocks of some gateways are off, by their names, in place of chance.
     """
 
     gain_sigma: float = 0.0
+    ct_error_percent: float = 0.0
     noise: float = 0.0
     step_w: float = 1.0
-    period_s: float = 1.0
+    period_s: int = 1
     threshold_percent: float = 0.0
+    samples: bool = False
+    clock_sigma_ms: float = 0.0
+    drift_sigma_ppm: float = 0.0
+    instruments: Mapping[str, InstrumentSpec] = field(default_factory=dict)
+    clocks: Mapping[str, ClockSpec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +225,7 @@ class Scenario:
         qos: Quality of service of values.
         metering: How meters look at the plant.
         ratings: What equipment is rated, by its id, where it is not sized for what hangs on it.
+        rack_ratings: What is said of racks, by id.
         jobs: What runs on the racks.
         events: What happens to the plant.
         faults: What goes wrong on the wire.
@@ -199,6 +247,7 @@ class Scenario:
     qos: int = 1
     metering: Metering = field(default_factory=Metering)
     ratings: Mapping[str, Rating] = field(default_factory=dict)
+    rack_ratings: Mapping[str, RackRating] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
     events: tuple[Event, ...] = ()
     faults: tuple[FaultSpec, ...] = ()

@@ -35,8 +35,6 @@ NO_FLOW: Final = 0.2
 LEAST_LPM_PER_KW: Final = 1.0
 LARGEST_RISE_K: Final = 15.0
 DEW_MARGIN_K: Final = 3.0
-DESIGN_LPM_PER_KW: Final = 1.5
-"""Flow for which racks are built (Open Compute Project)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,7 +174,7 @@ def _thermal(wiring: Wiring) -> Iterator[_Watch]:
     is_liquid = (wiring.rack_cdu >= 0) & (wiring.rack_liquid_share > 0)
 
     def flow(state: State) -> Floats:
-        share: Floats = state.rack_flow_lpm / (rating_kw * DESIGN_LPM_PER_KW)
+        share: Floats = state.rack_flow_lpm / wiring.rack_design_lpm
         return share
 
     def no_flow(state: State) -> Found:

@@ -38,8 +38,9 @@ HEAT_PER_LPM_K: Final = 0.0659
 RACK_KW: Final = (0.096, 35.205, 46.911, 47.829, 47.828, 36.2)
 """What each rack draws; the recording's six, rounded [kW]."""
 RATING_KW: Final = (6.0, 35.3, 47.0, 47.9, 47.9, 36.3)
-"""Ratings: the first rack is all but empty, the others draw nearly all that they may, so that their
-flow, which is designed for the rating, is that of the recording or a little more [kW]."""
+"""Ratings: the first rack is all but empty, the others draw nearly all that they may [kW]."""
+LPM_PER_KW: Final = 1.2
+"""Flow for which the recorded racks are set, per kW of rating [L/min]."""
 METERED: Final = "C-E05"
 """The rack whose taps are metered."""
 
@@ -125,8 +126,8 @@ def pod() -> Simulation:
         seed=1,
         jobs=jobs,
     )
-    # 94 % of the heat goes into the coolant in the recording: flow times rise of temperature, by power.
-    wet = {rack: RackRating(liquid_share=0.94) for rack in racks[1:]}
+    # 95 % of the heat goes into the coolant in the recording: flow times rise of temperature, by power.
+    wet = {rack: RackRating(liquid_share=0.95, lpm_per_kw=LPM_PER_KW) for rack in racks[1:]}
     wiring = wire(site.site, rack_ratings=wet | {racks[0]: RackRating(liquid_share=0.0)})
     equipment = replace(EQUIPMENT, metered=frozenset({METERED}))
     return Simulation(scenario, wiring=wiring, equipment=equipment, instruments=INSTRUMENTS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -18,14 +18,15 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, to_iso
 from facility.names import OPERATOR
-from facility.site import Site
 from simulators.model.state import State
 from simulators.model.wiring import Wiring
 from simulators.scenario.scenario import Scenario
 from simulators.truth.conditions import Condition
 from simulators.truth.episodes import Block, Episode, Sight
+from simulators.truth.holders import Holders, metered, version_at
 from simulators.truth.judge import blocks_of, judge
 from simulators.truth.terms import read_agreements
 from simulators.wire.faults import Account
@@ -33,7 +34,32 @@ from simulators.wire.faults import Account
 CHUNK_S: Final = 600
 """Seconds that are held in memory before they are written."""
 
+HEAD: Final = "run.jsonl"
+"""The file that says what was run; where it is, a truth is."""
+
 Series = NDArray[np.int64]
+
+
+class TruthThere(MegawatchError):  # noqa: N818 - says what is there
+    """A folder holds the truth of another run."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds the truth of another run; name a folder of its own")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What was said in one second.
+
+    Attributes:
+        published: Messages that were handed to the broker.
+        withheld: Messages that faults kept from being sent.
+        acknowledged: Messages that the broker has taken for sure, of all up to then.
+    """
+
+    published: int = 0
+    withheld: int = 0
+    acknowledged: int = 0
 
 
 class Truth:
@@ -46,6 +72,9 @@ class Truth:
 
     Attributes:
         tenants: The tenants, the operator's own load last.
+
+    Raises:
+        TruthThere: Where the folder holds another truth.
     """
 
     def __init__(self, scenario: Scenario, wiring: Wiring, folder: Path | None = None) -> None:
@@ -54,17 +83,22 @@ class Truth:
         self._folder = folder
         self.tenants = (*(str(tenant.id) for tenant in scenario.site.site.tenants), str(OPERATOR))
         self._holders = Holders(scenario.site.site, wiring)
-        self._meters = _metered(scenario, wiring)
+        self._meters = metered(scenario, wiring)
         self._drawn: list[list[int]] = []
         self._chunk: list[State] = []
         self._parts = 0
+        self._traffic: list[Traffic] = []
         if folder is not None:
             folder.mkdir(exist_ok=True)
+            if (folder / HEAD).exists():
+                raise TruthThere(folder)
             self._write_head(folder, {})
 
-    def note(self, state: State) -> None:
-        """Take in a second of the plant."""
+    def note(self, state: State, traffic: Traffic | None = None) -> None:
+        """Take in a second of the plant, and what was said in it where somebody publishes."""
         self._drawn.append(self._tenant_powers(state))
+        if traffic is not None:
+            self._traffic.append(traffic)
         if self._folder is None:
             return
         self._chunk.append(state)
@@ -74,7 +108,7 @@ class Truth:
     def _tenant_powers(self, state: State) -> list[int]:
         powers = self._holders.sums(state.rack_milliwatts, state.time_ms)
         for place, tenant in enumerate(self.tenants[:-1]):
-            meters = self._meters.get(tenant, {}).get(_version_at(self._scenario, tenant, state.time_ms))
+            meters = self._meters.get(tenant, {}).get(version_at(self._scenario, tenant, state.time_ms))
             if meters is not None:
                 powers[place] = int(state.node_milliwatts[meters].sum())
         return powers
@@ -116,6 +150,8 @@ class Truth:
         conditions: Iterable[Condition] = (),
         accounts: Iterable[Account] = (),
         published: Mapping[str, int] | None = None,
+        undelivered: Iterable[Mapping[str, Any]] = (),
+        errors: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         """Write what is not written yet.
 
@@ -123,12 +159,17 @@ class Truth:
             conditions: The times in which something was so that a rule is about.
             accounts: What each fault did.
             published: What became of the messages, by the words of the publisher.
+            undelivered: The messages that may not have arrived.
+            errors: How far instruments and clocks were off when it began.
         """
         if self._folder is None:
             return
         self._flush()
         self._write_tenants(self._folder / "tenants.parquet")
         self._write_head(self._folder, published or {})
+        _lines(self._folder / "undelivered.jsonl", undelivered)
+        _lines(self._folder / "errors.jsonl", errors)
+        self._write_traffic(self._folder / "messages.parquet")
         _lines(self._folder / "episodes.jsonl", (plain(episode) for episode in self.episodes()))
         blocks = self.blocks()
         _lines(self._folder / "demand.jsonl", (plain(block) for block in blocks))
@@ -149,7 +190,7 @@ class Truth:
             "seconds": len(self._drawn),
             "published": dict(published),
         }
-        _lines(folder / "run.jsonl", [head])
+        _lines(folder / HEAD, [head])
         (folder / "site.toml").write_text(scenario.site_text, encoding="utf-8")
 
     def _flush(self) -> None:
@@ -176,58 +217,22 @@ class Truth:
         powers = np.array(self._drawn, np.int64).reshape(len(self._drawn), len(self.tenants))
         write_long(path, times, list(self.tenants), powers)
 
-
-class Holders:
-    """Who holds which racks, at any moment.
-
-    Args:
-        site: The site.
-        wiring: The order of the racks.
-    """
-
-    def __init__(self, site: Site, wiring: Wiring) -> None:
-        self._site = site
-        self._wiring = wiring
-        self._changes = site.changes_ms()
-        self._until_ms = -1
-        self._of: NDArray[np.intp] = np.zeros(0, np.intp)
-
-    def sums(self, rack_milliwatts: Series, at_ms: int) -> list[int]:
-        """Return what each tenant's racks draw together, the operator's last [mW].
-
-        Args:
-            rack_milliwatts: What each rack draws, shape (R,) [mW].
-            at_ms: When [ms].
-        """
-        if at_ms >= self._until_ms or not len(self._of):
-            self._of = np.full(len(self._wiring.racks), len(self._site.tenants), np.intp)
-            for place, tenant in enumerate(self._site.tenants):
-                self._of[self._wiring.racks_of(tenant.id, at_ms)] = place
-            self._until_ms = min((change for change in self._changes if change > at_ms), default=2**62)
-        totals = np.zeros(len(self._site.tenants) + 1, np.int64)
-        np.add.at(totals, self._of, rack_milliwatts)
-        found: list[int] = totals.tolist()
-        return found
-
-
-def _metered(scenario: Scenario, wiring: Wiring) -> dict[str, dict[int, list[int]]]:
-    """Return the nodes whose power is a tenant's draw, by the start of the version that names them."""
-    _, agreements = read_agreements(scenario.site_text)
-    return {
-        tenant: {
-            terms.from_ms: [wiring.nodes.index(meter) for meter in wiring.nodes if meter in terms.meters]
-            for terms in agreement.versions
-            if terms.meters
-        }
-        for tenant, agreement in agreements.items()
-    }
-
-
-def _version_at(scenario: Scenario, tenant: str, at_ms: int) -> int:
-    """Return when the version in force at a moment began, -1 where none is."""
-    contract = next(t.contract for t in scenario.site.site.tenants if t.id == tenant)
-    version = None if contract is None else contract.version_at(at_ms)
-    return -1 if version is None else version.from_ms
+    def _write_traffic(self, path: Path) -> None:
+        if not self._traffic:
+            return
+        begin_ms, count = self._scenario.begin_ms, len(self._traffic)
+        with duckdb.connect() as connection:
+            columns = {
+                name: np.array([getattr(second, name) for second in self._traffic], np.int64)
+                for name in Traffic.__dataclass_fields__
+            }
+            columns["time_ms"] = begin_ms + np.arange(count, dtype=np.int64) * SECOND_MS
+            connection.register("traffic", columns)
+            connection.execute(
+                "COPY (SELECT make_timestamp_ms(time_ms) AS time, published, withheld, acknowledged "
+                "FROM traffic ORDER BY time_ms) TO ? (FORMAT parquet, COMPRESSION zstd)",
+                [str(path)],
+            )
 
 
 def write_long(path: Path, times_ms: Series, ids: Sequence[str], milliwatts: Series) -> None:

@@ -9,14 +9,16 @@ from simulators.wire.pointsofcooling import add_chillers, add_coolant_units, add
 from simulators.wire.pointsofpower import add_power, add_racks
 
 
-def catalogue(wiring: Wiring, equipment: Equipment | None = None) -> Catalogue:
+def catalogue(wiring: Wiring, equipment: Equipment | None = None, *, samples: bool = False) -> Catalogue:
     """Return every point of a plant that a DSX bus has.
 
     Args:
         wiring: The plant.
         equipment: What of it is on the bus; None for what is usual.
+        samples: Whether the racks' meters show the draw at the instant at which a second begins, instead of
+            its mean over the second.
     """
-    builder = Builder(wiring, equipment or Equipment())
+    builder = Builder(wiring, equipment or Equipment(), samples=samples)
     add_racks(builder)
     add_power(builder)
     add_coolant_units(builder)

@@ -12,7 +12,7 @@ from simulators.meters.meters import Readings
 from simulators.model.state import Floats, State
 from simulators.model.wiring import FEED_LETTERS, Wiring
 from simulators.wire.bus import Tag, written
-from simulators.wire.points import MILLIWATTS_PER_KW, Catalogue, Gateway, Group, Reader, rows_of
+from simulators.wire.points import MILLIWATTS_PER_KW, Catalogue, Gateway, Group, Reader, rack_power, rows_of
 from simulators.wire.rows import Form, Rows
 from simulators.wire.speech import Clocks
 
@@ -31,7 +31,7 @@ _KINDS: Final = {
 """Kind of instrument of each key."""
 
 
-def document_catalogue(wiring: Wiring) -> Catalogue:
+def document_catalogue(wiring: Wiring, *, samples: bool = False) -> Catalogue:
     """Return every value of the documents of a plant as a point; those of a key stand side by side.
 
     The points of each key are in the order of the racks. A rack without a feed has that feed's points all the
@@ -39,13 +39,15 @@ def document_catalogue(wiring: Wiring) -> Catalogue:
 
     Args:
         wiring: The plant.
+        samples: Whether the racks' meters show the draw at the instant at which a second begins, instead of
+            its mean over the second.
     """
     found = Catalogue(wiring)
     count = len(wiring.racks)
     rating = wiring.rack_rating_milliwatts / MILLIWATTS_PER_KW
     names = [str(rack) for rack in wiring.racks]
     readers: list[tuple[str, str, Reader]] = [
-        ("", "power_kw", lambda s: s.rack_milliwatts / MILLIWATTS_PER_KW),
+        ("", "power_kw", rack_power(samples=samples)),
         ("", "inlet_c", lambda s: s.rack_inlet_c),
         ("", "supply_c", lambda s: s.rack_supply_c),
         ("", "return_c", lambda s: s.rack_return_c),

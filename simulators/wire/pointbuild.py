@@ -35,19 +35,22 @@ class Builder:
     Args:
         wiring: The plant.
         equipment: What of it is on the bus.
+        samples: Whether the racks' meters show the draw of an instant.
 
     Attributes:
         wiring: The plant.
         equipment: What of it is on the bus.
+        samples: Whether the racks' meters show the draw of an instant.
         rows: Names of the rows.
         row_of: (R,) row of each rack.
         node_rows: (N) row of each electrical node, -1 where it stands in none.
         described: Assets that have points, or are left without on purpose.
     """
 
-    def __init__(self, wiring: Wiring, equipment: Equipment) -> None:
+    def __init__(self, wiring: Wiring, equipment: Equipment, *, samples: bool = False) -> None:
         self.wiring = wiring
         self.equipment = equipment
+        self.samples = samples
         self.rows, self.row_of = rows_of(wiring)
         self.node_rows = node_rows(wiring, self.row_of)
         self.described: set[str] = set()

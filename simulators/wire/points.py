@@ -39,8 +39,6 @@ class Equipment:
         bus_points: What a meter above the taps measures.
         has_sensors: Whether rows have sensors for air, sound and leaks.
         has_heartbeats: Whether publishers say that they live.
-        samples: Whether the racks' meters show the draw at the instant at which a second begins, as meters do
-            that only sample, instead of its mean over the second.
     """
 
     metered: frozenset[str] | None = None
@@ -51,7 +49,6 @@ class Equipment:
     )  # fmt: skip
     has_sensors: bool = True
     has_heartbeats: bool = True
-    samples: bool = False
 
 
 RECORDED: Final = Equipment(
@@ -197,6 +194,17 @@ class Catalogue:
             ],
             np.int64,
         )
+
+
+def rack_power(*, samples: bool) -> Reader:
+    """Return the reader of the racks' power [kW].
+
+    Args:
+        samples: Whether it is that of the instant at which a second begins, instead of the mean over it.
+    """
+    if samples:
+        return lambda state: state.rack_instant_milliwatts / MILLIWATTS_PER_KW
+    return lambda state: state.rack_milliwatts / MILLIWATTS_PER_KW
 
 
 def gateway_tag(gateway: Gateway, site: str) -> Tag:

@@ -16,10 +16,8 @@ from simulators.model.ratings import Role
 from simulators.model.state import Floats, Ints, State
 from simulators.wire.bus import state_texts, tag
 from simulators.wire.pointbuild import RACK_AGENT, Builder
-from simulators.wire.points import MILLIWATTS_PER_KW, Reader
+from simulators.wire.points import MILLIWATTS_PER_KW, Reader, rack_power
 
-DESIGN_LPM_PER_KW: Final = 1.5
-"""Design flow of a rack per kW of its rating, as the Open Compute Project's coolant guide has it [L/min]."""
 MANIFOLD_SHARE: Final = 0.875
 """Share of a loop's differential pressure that is left at a rack: 79 of 90 kPa in the recording."""
 PRESSURE_SET_KPA: Final = 80.0
@@ -124,7 +122,7 @@ def add_racks(builder: Builder) -> None:
         "rack.power",
         "RackPower",
         "power/activePower",
-        _sampled if builder.equipment.samples else _mean,
+        rack_power(samples=builder.samples),
         rating=wiring.rack_rating_milliwatts / MILLIWATTS_PER_KW,
         engUnit="kW",
     )
@@ -133,17 +131,9 @@ def add_racks(builder: Builder) -> None:
     _add_leaks(builder, wet)
 
 
-def _mean(state: State) -> Floats:
-    return state.rack_milliwatts / MILLIWATTS_PER_KW
-
-
-def _sampled(state: State) -> Floats:
-    return state.rack_instant_milliwatts / MILLIWATTS_PER_KW
-
-
 def _add_coolant(builder: Builder, wet: Ints) -> None:
     unit = builder.wiring.rack_cdu[wet]
-    design = builder.wiring.rack_rating_milliwatts[wet] / MILLIWATTS_PER_KW * DESIGN_LPM_PER_KW
+    design = builder.wiring.rack_design_lpm[wet]
     setting = np.full(len(wet), PRESSURE_SET_KPA)
 
     def add(kind: str, name: str, path: str, unit: str, read: Reader, **metadata: Any) -> None:  # noqa: ANN401 - passed on

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facility.dsx import HEARTBEAT_S, REPEAT_S
 from facility.instants import SECOND_MS
 from simulators.meters.meters import Readings
+from simulators.scenario.scenario import Metering
 from simulators.wire.points import Catalogue
 from simulators.wire.rows import Form, Rows
 
@@ -18,6 +19,8 @@ LATEST_MS: Final = 900
 """Instruments look at their own moment of a second, at most this late in it [ms]."""
 LATENCY_MS: Final = (5, 60)
 """How long a gateway takes from looking to publishing, at least and less than [ms]."""
+
+MILLIONTH: Final = 1e-6
 
 _PHASES: Final = 11
 _LATENCIES: Final = 12
@@ -60,18 +63,16 @@ class Clocks:
     Args:
         catalogue: The points.
         seed: What the moments follow from.
-        offset_sigma_ms: Spread of the gateways' clocks around the true time [ms].
-        drift_sigma_ppm: Spread of how fast they run, in millionths.
+        metering: How far clocks are off; None for not at all.
+
+    Attributes:
+        phase_ms: (P,) when in a second each point is looked at [ms].
+        latency_ms: (G,) how long each gateway takes to publish [ms].
+        offset_ms: (G,) how far each gateway's clock is ahead at the beginning [ms].
+        drift: (G,) by which share it runs too fast.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        seed: int,
-        *,
-        offset_sigma_ms: float = 0.0,
-        drift_sigma_ppm: float = 0.0,
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, seed: int, metering: Metering | None = None) -> None:
         def random(stream: int) -> np.random.Generator:
             return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
 
@@ -80,15 +81,17 @@ class Clocks:
         self.phase_ms: NDArray[np.int64] = random(_PHASES).integers(0, LATEST_MS, len(owners))[device]
         gateways = len(catalogue.gateways)
         self.latency_ms: NDArray[np.int64] = random(_LATENCIES).integers(*LATENCY_MS, gateways)
-        clocks = random(_CLOCKS)
-        self._offset_ms = offset_sigma_ms * clocks.standard_normal(gateways)
-        self._drift = drift_sigma_ppm * 1e-6 * clocks.standard_normal(gateways)
+        clocks, said = random(_CLOCKS), metering or Metering()
+        self.offset_ms = said.clock_sigma_ms * clocks.standard_normal(gateways)
+        self.drift = said.drift_sigma_ppm * MILLIONTH * clocks.standard_normal(gateways)
+        for place, gateway in enumerate(catalogue.gateways):
+            if (clock := said.clocks.get(gateway.name)) is not None:
+                self.offset_ms[place] = clock.offset_ms
+                self.drift[place] = clock.drift_ppm * MILLIONTH
 
     def error_ms(self, second: int) -> NDArray[np.int64]:
         """Return how far each gateway's clock is ahead in a second of the run [ms]."""
-        found: NDArray[np.int64] = np.rint(self._offset_ms + self._drift * second * SECOND_MS).astype(
-            np.int64
-        )
+        found: NDArray[np.int64] = np.rint(self.offset_ms + self.drift * second * SECOND_MS).astype(np.int64)
         return found
 
 

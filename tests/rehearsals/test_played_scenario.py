@@ -11,12 +11,13 @@ import duckdb
 import pytest
 
 from megawatch.clock import SteadyClock
+from megawatch.destination import Destination
 from megawatch.perform import perform
 from megawatch.playscenario import begun_at, play_scenario
 from simulators.publish.pace import Pace
 from simulators.run import Second
-from simulators.scenario.file import open_scenario
-from tests.rehearsals.performances import TICK_MS, performed
+from simulators.scenario.file import open_scenario, read_scenario
+from tests.rehearsals.performances import TICK_MS
 from tests.servers.brokers import Mosquitto
 
 
@@ -31,7 +32,14 @@ def test_a_scenario_is_played_to_a_broker(tmp_path: Path) -> None:
 
     with Mosquitto(tmp_path / "broker") as broker:
         played = asyncio.run(
-            play_scenario(scenario, broker.url, clock=clock, speed=30, folder=tmp_path / "truth", said=said)
+            play_scenario(
+                scenario,
+                Destination.of(broker.url),
+                clock=clock,
+                speed=30,
+                folder=tmp_path / "truth",
+                said=said,
+            )
         )
 
     assert played.published == played.acknowledged > 1_000
@@ -51,19 +59,53 @@ def test_a_scenario_is_played_to_a_broker(tmp_path: Path) -> None:
     }
 
 
+MOVED = """
+proves = "That its dates move with it."
+begin = 2026-06-01T00:00:00-05:00
+seconds = 150
+
+[layout]
+racks = 6
+racks_per_row = 6
+timezone = "America/Chicago"
+
+[[lease]]
+id = "acme"
+racks = 6
+contract = '''
+from = 2026-01-01
+committed_mw = 0.790
+ramp = [
+  { from = 2026-01-01, committed_mw = 0.500 },
+  { from = 2026-06-01T00:00:30-05:00, committed_mw = 0.790 },
+]
+limit = { method = "block", minutes = 1 }
+---
+from = 2026-06-01T05:01:00Z
+committed_mw = 0.500
+limit = { method = "instantaneous" }
+ends = 2026-06-01T00:02:00-05:00
+'''
+
+[[load]]
+name = "over"
+kind = "steady"
+racks = "acme"
+total_kw = 700
+"""
+
+
 def test_a_scenario_that_begins_at_another_time_is_the_same_scenario() -> None:
-    """Contracts, ramps and amendments move with it: the same alarms, at the same seconds."""
-    before = performed("o")
-    scenario = before.scenario
-    moved = begun_at(scenario, scenario.begin_ms + 12_345_000)
+    """Ramps, amendments and ends of contracts move with it: the same alarms, at the same seconds."""
+    scenario = read_scenario(MOVED)
+    moved = begun_at(scenario, scenario.begin_ms + 12_345 * 60_000)
 
-    found = perform(moved, tick_ms=TICK_MS, gather_ms=TICK_MS)
+    before, after = (perform(played, tick_ms=TICK_MS, gather_ms=TICK_MS) for played in (scenario, moved))
 
-    alarms = [(a.rule, a.opened_ms - moved.begin_ms) for a in found.heard.alarms]
-    assert alarms == [(a.rule, a.opened_ms - scenario.begin_ms) for a in before.heard.alarms]
-    assert alarms
-    (tenant,) = moved.site.site.tenants
-    (old,) = scenario.site.site.tenants
+    alarms = [(a.rule, a.opened_ms - scenario.begin_ms, a.returned_ms) for a in before.heard.alarms]
+    assert [(a.rule, a.opened_ms - moved.begin_ms) for a in after.heard.alarms] == [a[:2] for a in alarms]
+    assert {rule for rule, *_ in alarms} >= {"C2", "C4"}
+    (tenant,), (old,) = moved.site.site.tenants, scenario.site.site.tenants
     assert tenant.contract is not None
     assert old.contract is not None
-    assert tenant.contract.ends_ms == (old.contract.ends_ms or 0) + 12_345_000
+    assert tenant.contract.ends_ms == (old.contract.ends_ms or 0) + 12_345 * 60_000

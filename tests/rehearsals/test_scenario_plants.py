@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulators.model.state import State
-from simulators.model.wiring import Wiring, wire
-from simulators.run import Simulation
+from simulators.model.wiring import Wiring
+from simulators.run import Simulation, wiring_of
 from simulators.scenario.file import open_scenario
 from simulators.truth.conditions import Condition, Conditions
 
@@ -14,7 +14,7 @@ from simulators.truth.conditions import Condition, Conditions
 def lived(name: str) -> tuple[Wiring, list[State], list[Condition]]:
     """Return the plant of a scenario, its states second by second, and what was so in it."""
     scenario = open_scenario(name)
-    wiring = wire(scenario.site.site, ratings=scenario.ratings)
+    wiring = wiring_of(scenario)
     simulation, conditions, states = Simulation(scenario, wiring=wiring), Conditions(wiring), list[State]()
     for second in simulation.seconds():
         states.append(second.state)

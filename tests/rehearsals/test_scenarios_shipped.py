@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from megawatch.perform import differences
-from simulators.scenario.file import open_scenario
-from tests.rehearsals.performances import KNOWN, name_of, performed
+from megawatch.perform import LEAN, differences, perform
+from simulators.scenario.file import open_scenario, shipped
+from tests.rehearsals.performances import KNOWN, TICK_MS, performed
 
 LETTERS = "abcdefghijklmno"
 
@@ -22,6 +22,34 @@ def test_a_scenario_raises_what_its_file_says(letter: str) -> None:
     assert not wrong, f"{scenario.name}: {scenario.proves}\n" + "\n".join(wrong)
 
 
+@pytest.mark.parametrize("tick_ms", [None, TICK_MS])
+def test_the_demo_raises_what_its_file_says(tick_ms: int | None) -> None:
+    """With all of its equipment on the bus and as often as the running monitor judges; and once a second."""
+    scenario = open_scenario("demo_minute", rules=KNOWN)
+    equipment = None if tick_ms is None else LEAN
+
+    wrong = differences(perform(scenario, equipment=equipment, tick_ms=tick_ms))
+
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.soak
+def test_a_day_raises_what_its_file_says() -> None:
+    """Twenty-four hours of a hall, second by second."""
+    scenario = open_scenario("day", rules=KNOWN)
+
+    wrong = differences(perform(scenario, tick_ms=TICK_MS, gather_ms=TICK_MS))
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_scenario_is_held_to_something() -> None:
+    """A file that expects nothing says that nothing must be raised, and why."""
+    for name in shipped():
+        scenario = open_scenario(name, rules=KNOWN)
+        assert scenario.must or scenario.must_not, name
+
+
 def test_what_was_received_is_all_accounted_for() -> None:
     """Received is stored, dead-lettered, repeated or waiting, to the last reading."""
     found = performed("k")
@@ -29,10 +57,10 @@ def test_what_was_received_is_all_accounted_for() -> None:
     assert found.heard.received == sum(found.heard.account.values()) > 0
 
 
-@pytest.mark.parametrize("letter", list(LETTERS))
-def test_each_rule_is_either_there_or_waited_for(letter: str) -> None:
+@pytest.mark.parametrize("name", shipped())
+def test_each_rule_is_either_there_or_waited_for(name: str) -> None:
     """No file waits for a rule that there is, and none expects one that there is not."""
-    scenario = open_scenario(name_of(letter), rules=KNOWN)
+    scenario = open_scenario(name, rules=KNOWN)
 
     assert {expected.rule for expected in scenario.must} <= set(KNOWN)
     assert not {waiting.rule for waiting in scenario.waits_for} & set(KNOWN)

@@ -43,6 +43,17 @@ def test_a_register_rolls_over_when_it_is_due(milliwatts: int, seconds: int) -> 
     assert registers.units[1] == 0
 
 
+def test_a_hundred_kilowatts_for_an_hour_are_a_hundred_kilowatt_hours() -> None:
+    """Whatever the constants say."""
+    whole, stepped = Registers.starting_at(np.array([0])), Registers.starting_at(np.array([0]))
+    whole.add(np.array([100_000_000]), 3_600)
+    for _ in range(60):
+        stepped.add(np.array([100_000_000]), 60)
+
+    assert whole.kwh().tolist() == stepped.kwh().tolist() == [100.0]
+    assert whole.remainder_millijoules.tolist() == [0]
+
+
 def test_reset_and_replacement_touch_only_their_own() -> None:
     """One register starts again, another shows what its new device shows, the third goes on."""
     registers = Registers.starting_at(np.array([10, 20, 30]))

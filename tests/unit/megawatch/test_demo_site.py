@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from megawatch.demosite import without_tables, write_site
+from megawatch.destination import Destination
 from megawatch.sitefolder import open_site
 from simulators.scenario.file import open_scenario, shipped
 
@@ -17,7 +18,7 @@ URL, WEBHOOK = "mqtt://127.0.0.1:18830", "http://127.0.0.1:9/pages"
 def test_every_scenario_s_site_can_be_watched(name: str, tmp_path: Path) -> None:
     """The same racks, tenants and rules, on the demo's broker and with its pager, and nothing else."""
     scenario = open_scenario(name)
-    write_site(tmp_path, scenario, url=URL, login=(None, None), webhook=WEBHOOK, secret=b"secret", run="ab12")
+    write_site(tmp_path, scenario, broker=Destination(url=URL), webhook=WEBHOOK, secret=b"secret", run="ab12")
 
     found = open_site(tmp_path)
 
@@ -36,13 +37,13 @@ def test_every_scenario_s_site_can_be_watched(name: str, tmp_path: Path) -> None
 def test_a_login_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     """No secret stands in the site file, and nobody else may read the others."""
     scenario = open_scenario("demo_minute")
-    login = ("me", 'ge"heim')
-    write_site(tmp_path, scenario, url=URL, login=login, webhook=WEBHOOK, secret=b"key", run="ab12")
+    broker = Destination(url=URL, username="me", password='ge"heim')  # noqa: S106 - no secret
+    write_site(tmp_path, scenario, broker=broker, webhook=WEBHOOK, secret=b"key", run="ab12")
 
     found = open_site(tmp_path)
 
-    (broker,) = found.file.brokers
-    assert broker.username == "me"
+    (table,) = found.file.brokers
+    assert table.username == "me"
     assert found.secrets == {"password": 'ge"heim', "secret": "key"}
     assert "geheim" not in (tmp_path / "site.toml").read_text().replace('"', "")
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}

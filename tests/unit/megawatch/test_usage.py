@@ -18,11 +18,18 @@ WRONG = {
     "nothing where a site must be": (("run",), "Missing argument 'site'"),
     "an option that is none": (("demo", "--secnds", "3"), "No such option: --secnds"),
     "no time at all": (("demo", "--seconds", "0"), "expected greater than or equal to 1"),
-    "a broker without a scheme": (("demo", "--broker", "localhost"), "mqtt://host:port, found 'localhost'"),
+    "a broker without a scheme": (("demo", "--broker", "localhost"), "mqtts://host:port, found 'localhost'"),
     "a broker with a path": (("simulate", "--broker", "mqtt://x/y"), "found 'mqtt://x/y'"),
     "a port that is none": (("discover", "mqtt://x:99999"), "found 'mqtt://x:99999'"),
     "a site that can not be called so": (("discover", "mqtt://x", "--name", "a b"), "found 'a b'"),
     "a certificate without TLS": (("discover", "mqtt://x", "--ca-file", __file__), "beside mqtts://"),
+    "a certificate for plain publishing": (("simulate", "--ca-file", __file__), "beside mqtts://"),
+    "certificates that are none": (
+        ("simulate", "--broker", "mqtts://x", "--ca-file", __file__),
+        "expected PEM certificates, found",
+    ),
+    "a password of nobody": (("simulate", "--password-file", __file__), "--username: expected beside"),
+    "a login for a broker of its own": (("demo", "--username", "me"), "--broker: expected beside"),
 }
 
 

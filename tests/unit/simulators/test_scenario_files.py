@@ -104,7 +104,7 @@ def faults_of(text: str, rules: tuple[str, ...] = ()) -> list[str]:
 
 def test_a_scenario_is_read_whole() -> None:
     """What runs, what happens, what goes wrong and what must be said all come out of one file."""
-    scenario = read_scenario(GOOD, "good", rules=("Q1",))
+    scenario = read_scenario(GOOD, "good", rules=("Q1", "C4"))
 
     assert (scenario.name, scenario.seconds, scenario.seed) == ("good", 600, 7)
     assert scenario.begin_ms == 1_780_315_200_000
@@ -217,7 +217,7 @@ def test_what_is_wrong_is_said_with_its_place(before: str, after: str, fault: st
     """An unknown name, an impossible time, strength or rating: where it stands, what may, what does."""
     assert before in GOOD
 
-    found = faults_of(GOOD.replace(before, after, 1), rules=("Q1",))
+    found = faults_of(GOOD.replace(before, after, 1), rules=("Q1", "C4"))
 
     assert any(fault in text for text in found), found
 

@@ -22,7 +22,6 @@ from simulators.run import Simulation
 from simulators.scenario.scenario import Metering, Scenario
 from simulators.wire.bus import payloads
 from simulators.wire.catalogue import catalogue
-from simulators.wire.points import Equipment
 from simulators.wire.speech import Clocks
 from tests.simulated import BEGIN_MS, a_scenario, lines, run, wiring_of
 
@@ -155,12 +154,14 @@ def test_heartbeats_come_every_ten_seconds() -> None:
 
 
 def test_registers_count_what_their_meters_take_the_power_for() -> None:
-    """A register is the exact sum of its meter's power, error of the meter included."""
+    """A register is the exact sum of its meter's power, with the error that its power is shown with."""
     scenario = a_scenario(seconds=130, metering=Metering(gain_sigma=0.01))
     wiring = wiring_of(scenario)
     points = catalogue(wiring)
     instruments = instruments_of(scenario.metering)
     meters = Meters(points, instruments, scenario.seed)
+    own = {points.assets[i]: meters.gain[i] for i in points.find([], "ActivePower")}
+    assert {own[points.assets[i]] == meters.gain[i] != 1 for i in meters.register_points} == {True}
     plant = Plant(wiring, scenario.jobs, scenario.seed, start_ms=BEGIN_MS)
     start = meters.registers.units.copy()
     names = [points.assets[i] for i in meters.register_points]
@@ -172,7 +173,7 @@ def test_registers_count_what_their_meters_take_the_power_for() -> None:
         for i, name in enumerate(names):
             milliwatts = int(state.node_milliwatts[wiring.node_place[name]])
             total[i] += round(milliwatts * meters.gain[meters.register_points[i]])
-    unit = 3_600_000_000_000 // UNITS_PER_KWH
+    unit = 3_600_000_000 // UNITS_PER_KWH
     found = meters.registers
     assert [
         (int(u) - int(s)) * unit + int(r)
@@ -180,13 +181,13 @@ def test_registers_count_what_their_meters_take_the_power_for() -> None:
     ] == total
     # Registers are looked at once a minute, and tell tenths of a kilowatt-hour.
     behind = found.kwh() - shown[meters.register_points]
-    assert ((behind > -0.051) & (behind < 60 * np.array(total) / 3.6e12 / 100)).all()
+    assert ((behind > -0.051) & (behind < 60 * np.array(total) / 3.6e9 / 100)).all()
 
 
 def test_clocks_drift() -> None:
     """A gateway's clock is off by its offset, and more each second by its drift."""
     points = catalogue(wiring_of(a_scenario()))
-    clocks = Clocks(points, 3, offset_sigma_ms=50.0, drift_sigma_ppm=100.0)
+    clocks = Clocks(points, 3, Metering(clock_sigma_ms=50.0, drift_sigma_ppm=100.0))
     early, later = clocks.error_ms(0), clocks.error_ms(10_000)
     assert len(early) == len(points.gateways)
     assert early.std() > 5
@@ -197,7 +198,7 @@ def test_clocks_drift() -> None:
 def test_clocks_are_off_on_the_wire() -> None:
     """Stamps and heartbeats of a gateway are off by what its clock is, and values are as they were."""
     exact = Simulation(a_scenario())
-    wrong = Simulation(a_scenario(), clock_sigma_ms=500.0)
+    wrong = Simulation(a_scenario(metering=Metering(clock_sigma_ms=500.0)))
     seen = set()
     for _ in range(11):
         a, b = exact.step().rows, wrong.step().rows
@@ -211,21 +212,22 @@ def test_clocks_are_off_on_the_wire() -> None:
     assert len(seen) > 3
 
 
-def test_meters_that_only_sample_show_the_instant() -> None:
+@pytest.mark.parametrize("wire", ["dsx", "rack-documents"])
+def test_meters_that_only_sample_show_the_instant(wire: str) -> None:
     """A swing within a second is in what a sampling meter shows, not in what one that adds up shows."""
     jobs = (Training(name="job", racks=RACKS, dip=0.6, period_s=0.7),)
-    scenario = replace(_steady(seconds=20), jobs=jobs)
+    scenario = replace(_steady(seconds=20, wire=wire), jobs=jobs)
     spreads = []
-    for equipment in (Equipment(), Equipment(samples=True)):
-        simulation = Simulation(scenario, equipment=equipment)
+    for samples in (False, True):
+        simulation = Simulation(replace(scenario, metering=Metering(samples=samples)))
         states = []
         shown = []
         for second in simulation.seconds():
-            powers = second.rows.take(second.rows.channel == 0)
-            if len(powers):
-                shown.append(float(powers.value[0]))
+            for row in np.flatnonzero(second.rows.channel == 0).tolist():
+                body = json.loads(payloads(second.rows)[row])
+                shown.append(body["value"] if wire == "dsx" else body["power_kw"])
                 instant, mean = second.state.rack_instant_milliwatts, second.state.rack_milliwatts
-                states.append(float((instant if equipment.samples else mean)[0]) / 1e6)
+                states.append(float((instant if samples else mean)[0]) / 1e6)
         assert shown == pytest.approx(states, abs=5.1e-4)
         spreads.append(np.std(shown))
     assert spreads[1] > 1.5 * spreads[0]
