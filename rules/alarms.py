@@ -155,10 +155,12 @@ class Bank:
         """
         gone = self._align(subjects, at_ms)
         columns, verdict = self._columns, found.verdict
+        breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
+        if not columns.state.any() and not breach.any():
+            return gone  # all is well, as nearly always
         severity = (
             np.full(len(subjects), self._severity, np.int8) if found.severity is None else found.severity
         )
-        breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
         starts = (columns.state == NORMAL) & breach
         columns.state[starts] = PENDING
         columns.since_ms[starts] = at_ms
