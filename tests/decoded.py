@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
 
 from collector.message import Message
 from facility.points import Point
 from facility.readings import Batch, Quality
-from simulators.wire.bus import Publication, metadata_message
+from facility.site import Site
+from simulators.run import Simulation
+from simulators.wire.bus import Publication, metadata_message, payloads
 from store.base import Chunk
 from tests import recording
 from tests.builders import T0_MS
-from tests.smallhall import Hall, Shape
+from tests.simulated import a_scenario
 from tests.unit.collector.hearing import Hearing
 
 LAG_MS = 20
@@ -35,28 +39,35 @@ def recorded(base_ms: int = T0_MS, repeats: int = 1) -> Chunk:
     return heard(described, said)
 
 
-def simulated(base_ms: int, seconds: int, *, racks: int = 4, step_s: int = 2) -> Chunk:
-    """Return the readings of a row of racks.
+@cache
+def simulated(base_ms: int, seconds: int, *, racks: int = 8) -> Chunk:
+    """Return the readings of a simulated site: every point of every meter and sensor, as the bus has them.
 
     Args:
         base_ms: When they begin [ms].
         seconds: For how long [s].
-        racks: How many racks the row has.
-        step_s: How often each meter speaks [s].
+        racks: How many racks the site has.
     """
-    plant = Hall(Shape(rows=("A",), racks_per_row=racks), seed=7)
-    described = [_plain(metadata_message(tag), base_ms) for tag in plant.tags()]
-    said = []
-    for second in range(0, seconds, step_s):
-        plant.step([90.0] * racks)
-        at_ms = base_ms + second * 1_000
-        said += [_plain(publication, at_ms) for publication in plant.values("A", at_ms)]
-    return heard(described, said)
+    scenario = replace(a_scenario(racks, seconds=seconds), begin_ms=base_ms)
+    simulation = Simulation(scenario)
+    described = [_plain(metadata_message(tag), base_ms) for tag in simulation.catalogue.spoken]
+    said = (
+        (second.topics[channel], payload, sent_ms)
+        for second in simulation.seconds()
+        for channel, payload, sent_ms in zip(
+            second.rows.channel.tolist(), payloads(second.rows), second.rows.sent_ms.tolist(), strict=True
+        )
+    )
+    return heard(described, said, scenario.site.site)
 
 
-def heard(described: Sequence[tuple[str, bytes, int]], said: Iterable[tuple[str, bytes, int]]) -> Chunk:
+def heard(
+    described: Sequence[tuple[str, bytes, int]],
+    said: Iterable[tuple[str, bytes, int]],
+    site: Site | None = None,
+) -> Chunk:
     """Return what comes of metadata and values: topic, payload and when it was sent [ms]."""
-    hearing = Hearing()
+    hearing = Hearing(site)
     hearing.hear(*(Message(topic, payload, at_ms, 0) for topic, payload, at_ms in described))
     outcome = hearing.hear(*(Message(topic, body, at_ms + LAG_MS, 0) for topic, body, at_ms in said))
     assert not outcome.rejections

@@ -21,7 +21,7 @@ from store.influx import InfluxSink
 from store.influxhistory import InfluxHistory
 from store.means import Means
 from store.retry import StoreBusy
-from store.series import Health, TenantDraw
+from store.series import Health, RackDraw, TenantDraw
 from tests.builders import T0_MS, a_batch, a_point
 from tests.decoded import recorded, simulated
 from tests.servers.databases import GENERATIONS, Influx, influx
@@ -139,9 +139,18 @@ def test_what_is_made_of_readings_comes_back(database: Influx) -> None:
     half, value = np.array([30_000]), np.array([2.5])
     means = Means(MINUTE_MS, np.array([0]), start, half, value / 2, value, value, value, np.array([1]))
     health = Health(at_ms=T0_MS, figures={"received": 5.0}, dead_lettered={"bad-json": 2})
+    rack = RackDraw(
+        rack="r1",
+        tenant="acme",
+        start_ms=T0_MS,
+        mean_milliwatts=90_500_000,
+        most_milliwatts=95_000_000,
+        coverage=0.75,
+    )
     chunk = a_chunk(draws=[(T0_MS, [a_draw("acme")])], changes=[an_event()])
+    chunk = replace(chunk, means=[means], health=[health], rollups=[rack])
 
-    assert stored(database.table(), database.writer, replace(chunk, means=[means], health=[health])) == []
+    assert stored(database.table(), database.writer, chunk) == []
 
     assert database.select("SELECT * FROM tenant_draw WHERE tenant = 'acme'") == [
         {
@@ -162,11 +171,15 @@ def test_what_is_made_of_readings_comes_back(database: Influx) -> None:
             "rule": "C2",
             "severity": "high",
             "subject": "bus:PUB",
+            "unit": "kW",
             "value": 210.5,
         }
     ]
     (mean,) = database.select("SELECT mean, min, max, last, coverage FROM reading_1m")
     assert mean == {"time": start[0], "mean": 2.5, "min": 2.5, "max": 2.5, "last": 2.5, "coverage": 0.5}
+    assert database.select("SELECT * FROM rack_draw_1m") == [
+        {"time": T0_MS, "asset": "r1", "tenant": "acme", "mean_kw": 90.5, "most_kw": 95.0, "coverage": 0.75}
+    ]
     assert database.select("SELECT * FROM pipeline") == [{"time": T0_MS, "received": 5.0}]
     assert database.select("SELECT * FROM dead_letters") == [
         {"time": T0_MS, "count": 2.0, "reason": "bad-json"}
@@ -228,11 +241,11 @@ def test_a_token_that_may_only_read_is_found_before_anything_is_written(database
     "make",
     [
         pytest.param(lambda: recorded(T0_MS + DAY_MS, repeats=3), id="the-recording"),
-        pytest.param(lambda: simulated(T0_MS + 2 * DAY_MS, 3_600), id="an-hour-of-a-row"),
+        pytest.param(lambda: simulated(T0_MS + 2 * DAY_MS, 3_600), id="an-hour-of-a-site"),
     ],
 )
 def test_all_of_a_bus_is_read_back_equal(database: Influx, make: Callable[[], Chunk]) -> None:
-    """Every reading of NVIDIA's recording, and of an hour of simulated racks, is there, bit for bit."""
+    """Every reading of NVIDIA's recording, and of an hour of a simulated site, is there, bit for bit."""
     chunk = make()
 
     assert stored(database.table(), database.writer, chunk) == []

@@ -38,6 +38,7 @@ bind-address = "127.0.0.1:{inner_port}"
   bind-address = "127.0.0.1:{port}"
   auth-enabled = true
   log-enabled = false
+{limits}
 [logging]
   level = "error"
 [monitor]
@@ -48,17 +49,21 @@ bind-address = "127.0.0.1:{inner_port}"
 
 
 @contextmanager
-def influxd1(folder: Path, port: int = 0, options: str = "") -> Iterator[Server]:
+def influxd1(folder: Path, port: int = 0, options: str = "", limits: str = "") -> Iterator[Server]:
     """Run an InfluxDB 1.x with a database, a user who writes it and one who only reads it.
 
     Args:
         folder: Where it keeps what it keeps.
         port: Its port; 0 for a free one.
         options: Lines of its configuration of how it keeps data.
+        limits: Lines of its configuration of which requests it takes.
     """
     is_new = not (folder / "meta").exists()
     port = port or free_port()
-    text = _CONFIGURATION.format(folder=folder, port=port, inner_port=free_port(), options=options)
+    inner_port = free_port()
+    text = _CONFIGURATION.format(
+        folder=folder, port=port, inner_port=inner_port, options=options, limits=limits
+    )
     (folder / "influxdb.conf").write_text(text)
     command = [str(PROGRAM), "run", "-config", str(folder / "influxdb.conf")]
     with running(command, Server(port), folder, "/ping") as server:
