@@ -2,8 +2,8 @@
 
 Nothing is kept here beyond the chunk at hand, so an outage is waited out where the chunks come from. Points
 overwrite themselves, so whatever may have been stored is simply sent again: also what was accepted just
-before a connection broke, for a server that was killed may not have had it on disk. One that does not know
-how to overwrite must be told to (VictoriaMetrics: `-dedup.minScrapeInterval=1ms`).
+before a connection broke or the server was started anew, for one that was killed may not have had it on disk.
+One that does not know how to overwrite must be told to (VictoriaMetrics: `-dedup.minScrapeInterval=1ms`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from facility.sitetables import InfluxTable
 from store.base import Chunk
 from store.influxhttp import Http
 from store.influxproof import PAUSES_S, NothingThere, Proof, Unreadable
-from store.influxserver import EMPTY, NOTHING, Kind, find_buckets, host_is_near, identify
+from store.influxserver import EMPTY, NOTHING, Kind, find_buckets, host_is_near, identify, started
 from store.influxwrite import STORED, Answer, Writer, open_writer
 from store.lineprotocol import Encoder, Kept, Lines
 from store.means import hold_ms
@@ -138,6 +138,7 @@ class InfluxSink:
         self._most_bytes = MOST_BYTES
         self._recent: deque[tuple[float, Chunk]] = deque()
         self._is_broken = False
+        self._started = ""
         self.doubt = ""
 
     @property
@@ -166,9 +167,7 @@ class InfluxSink:
         work = self._work
         work.is_proved = False
         connection = await self._connected()
-        await self._repeat(connection)
-        while work.spans:
-            await self._send(connection, work)
+        await self._deliver(connection, work)
         await self._read_back(connection, work)
         self._work = None
         self._note(chunk)
@@ -196,6 +195,19 @@ class InfluxSink:
         if self._work is not None:
             self._work = None
             self._encoder = Encoder(self._hold)
+
+    async def _deliver(self, connection: _Connection, work: _Work) -> None:
+        """Send what is left of a chunk; all of it again where the database was started anew, unnoticed."""
+        while True:
+            await self._repeat(connection)
+            while work.spans:
+                await self._send(connection, work)
+            before = self._started
+            self._started = await asyncio.to_thread(started, connection.http, connection.kind) or before
+            if before in ("", self._started):
+                return
+            self._is_broken = True
+            work.begin_anew()
 
     async def _repeat(self, connection: _Connection) -> None:
         """Send again what was accepted just before the connection broke."""

@@ -25,6 +25,7 @@ _REFUSED: Final = (401, 403)
 _VICTORIA: Final = b"VictoriaMetrics"
 _GENERATION: Final = re.compile(r"v?(\d+)\.", re.ASCII)
 _APP_VERSION: Final = re.compile(r'vm_app_version\{[^}]*short_version="([^"]+)"', re.ASCII)
+_STARTED: Final = re.compile(r"^vm_app_start_timestamp (\d+)$", re.ASCII | re.MULTILINE)
 _DEDUP: Final = re.compile(r'-dedup\.minScrapeInterval="?(\d+[a-z]+)', re.ASCII)
 _RETENTION: Final = re.compile(r'-retentionPeriod="?([0-9.]+[a-z]*)', re.ASCII)
 # A comment is a write of nothing, for which url, organisation, bucket and token must be right all the same.
@@ -91,6 +92,21 @@ def identify(http: Http) -> tuple[Kind, str]:
     generation = _GENERATION.match(version_text)
     kinds = {"1": Kind.INFLUXDB_1, "2": Kind.INFLUXDB_2, "3": Kind.INFLUXDB_3}
     return kinds.get(generation[1] if generation else "", Kind.OTHER), version_text.removeprefix("v")
+
+
+def started(http: Http, kind: Kind) -> str:
+    """Return when a database that answers before it has lines on disk was started, in its own words.
+
+    Returns:
+        A VictoriaMetrics' time, to the second; "" of others, and where it does not say.
+
+    Raises:
+        StoreBusy: Where nobody answers.
+    """
+    if kind is not Kind.VICTORIA_METRICS:
+        return ""
+    found = _STARTED.search(http.request("GET", "/metrics").body.decode("utf-8", "replace"))
+    return found[1] if found else ""
 
 
 def bucket_of(table: InfluxTable, kept: Kept) -> str:

@@ -148,6 +148,34 @@ def test_a_kill_loses_and_doubles_nothing(kind: str, tmp_path: Path) -> None:
     assert sorted(found) == wanted, f"seed {SEED}"
 
 
+@pytest.mark.parametrize("kind", ["InfluxDB 1", "InfluxDB 2", "VictoriaMetrics"])
+def test_a_kill_that_nobody_saw_loses_and_doubles_nothing(kind: str, tmp_path: Path) -> None:
+    """A database that is killed and up again between two writes had not everything on disk."""
+    mortal = a_mortal(kind, tmp_path)
+
+    async def story() -> list[tuple[int, float]]:
+        await asyncio.to_thread(mortal.start)
+        table = InfluxTable.model_validate(
+            {"url": f"http://127.0.0.1:{mortal.port}", "org": influxd.ORG, "bucket": influxd.BUCKET}
+        )
+        sink = InfluxSink(table, lambda: mortal.token)
+        try:
+            # It tells to the second when it was started.
+            await asyncio.sleep(1)
+            for number in range(6):
+                assert not await sink.store(a_chunk(number))
+                if number in (2, 3):
+                    await asyncio.to_thread(mortal.kill)
+                    await asyncio.to_thread(mortal.start)
+                    await asyncio.sleep(1)
+            return await asyncio.to_thread(mortal.ask, mortal.server)
+        finally:
+            await sink.close()
+            await asyncio.to_thread(mortal.stack.close)
+
+    assert sorted(asyncio.run(story())) == [(T0_MS + number, float(number)) for number in range(6 * EACH)]
+
+
 @pytest.mark.parametrize("kind", ["InfluxDB 1", "InfluxDB 2"])
 def test_a_token_that_is_replaced_is_waited_for(kind: str, tmp_path: Path) -> None:
     """Readings wait while the token is not valid, and go on with the one that is put into the file."""
