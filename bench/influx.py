@@ -24,7 +24,7 @@ from influxdb_client.domain.write_precision import WritePrecision
 
 from bench.frame import Figure, seconds_of
 from bench.influxdatabases import Database, databases, send, spent_s, table_of
-from bench.schemas import FORMS, Form, stream
+from bench.schemas import FORMS, PARQUET_FORMS, Form, stream, written
 from bench.telegraf import forwarding
 from facility.instants import HOUR_MS, MINUTE_MS
 from store.base import Chunk
@@ -244,8 +244,20 @@ def _parquet(plays: int) -> list[Figure]:
 
     with tempfile.TemporaryDirectory() as folder:
         spent, readings = asyncio.run(story(Path(folder)))
-        size = _size(Path(folder) / "history")
-    return [
-        Figure(what="Parquet: on disk, per reading", unit="bytes", samples=[size / readings]),
-        Figure(what="Parquet: CPU per reading", unit="µs", samples=[spent / readings * 1e6]),
-    ]
+        history = Path(folder) / "history"
+        found = [
+            Figure(
+                what="Parquet: on disk, per reading",
+                unit="bytes",
+                samples=[_size(history) / readings],
+            ),
+            Figure(what="Parquet: CPU per reading", unit="µs", samples=[spent / readings * 1e6]),
+        ]
+        parts = sorted((history / "reading").rglob("*.parquet"))
+        for name, form in PARQUET_FORMS.items():
+            one = Path(folder) / "one.parquet"
+            size = sum(written(part, form, one) for part in parts)
+            found.append(
+                Figure(what=f"Parquet, {name}: per reading", unit="bytes", samples=[size / readings])
+            )
+    return found

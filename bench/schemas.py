@@ -1,11 +1,14 @@
-"""Other ways to lay readings out in an InfluxDB, to measure ours beside them."""
+"""Other ways to lay readings out in an InfluxDB or a Parquet file, to measure ours beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
+import duckdb
 import numpy as np
 
 from facility.names import AssetId
@@ -92,6 +95,38 @@ FORMS: Final[dict[str, Form]] = {
     "narrow, quality and lag always": always,
     "a wide measurement for each kind of asset": wide,
 }
+
+
+_NAMED: Final = "point, asset, quantity, unit, feed"
+_REST: Final = "time, received, value, quality, flags"
+SEALED: Final = f"{_NAMED}, {_REST}"
+PARQUET_FORMS: Final = {
+    "sealed: by point and time, with names (ours)": (SEALED, "point, time, received", "zstd"),
+    "the same, the point's key as its only name": (f"point, {_REST}", "point, time, received", "zstd"),
+    "the same, without quality, flags and reception": (f"{_NAMED}, time, value", "point, time", "zstd"),
+    "the same, squeezed by Snappy": (SEALED, "point, time, received", "snappy"),
+    "in the order in which they came": (SEALED, "received, point, time", "zstd"),
+}
+"""Ways to lay readings out in a Parquet file: its columns, its order, its compression."""
+
+
+def written(part: Path, form: tuple[str, str, str], path: Path) -> int:
+    """Write what is in a sealed part in another form; return how large that is [bytes].
+
+    Args:
+        part: The part.
+        form: Columns, order and compression.
+        path: The file.
+    """
+    columns, order, codec = form
+    with closing(duckdb.connect()) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute(
+            f"COPY (SELECT {columns} FROM read_parquet(?, hive_partitioning = false) ORDER BY {order})"  # noqa: S608 - our own words
+            f" TO '{path}' (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION {codec}, ROW_GROUP_SIZE 16384)",
+            [str(part)],
+        )
+    return path.stat().st_size
 
 
 def _wide_names(point: Point) -> tuple[str, str]:
