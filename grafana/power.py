@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana import style
 from grafana.frame import Choice, alarms_of, dashboard_of, to_meter
-from grafana.influxql import LAST_HOUR, RANGE, RECENT, joined, last, matches, options, over_time
+from grafana.influxql import LAST_HOUR, RANGE, RECENT, joined, last, last_minute, matches, options, over_time
 from grafana.panels import Column, Influx, Panel, gauge, words
 from grafana.schema import FEED, MINUTE, READING, of
 
@@ -20,9 +20,9 @@ METER = Choice(
 )
 
 _CURRENTS = (
-    last("amps", "current", "asset", "point"),
-    last("amps", "current.phase", "asset", "point"),
-    last("limit", "current.limit", "asset"),
+    last_minute("amps", "max", "current", "asset", "point"),
+    last_minute("amps", "max", "current.phase", "asset", "point"),
+    last_minute("limit", "last", "current.limit", "asset"),
 )
 LOAD = joined('max("amps") / max("limit") AS "load"', *_CURRENTS, where='"load" >= 0')
 """The highest line current of every meter that knows its limit, as a share of that limit."""
@@ -30,7 +30,7 @@ LOADS = joined(
     'max("amps") / max("limit") AS "load", max("amps") AS "amps", max("limit") AS "limit",'
     ' max("limit") - max("amps") AS "headroom", max("kw") AS "kw"',
     *_CURRENTS,
-    last("kw", "meter.power.active", "asset"),
+    last_minute("kw", "mean", "meter.power.active", "asset"),
     where='"load" >= 0',
 )
 """The same with what it is made of, and the meter's power."""
@@ -43,7 +43,7 @@ LOAD_COLUMNS = (
     Column(name="kw", title="Power", unit=style.KILOWATT),
 )
 
-_PHASES = last("amps", "current.phase", "asset", "phase")
+_PHASES = last_minute("amps", "mean", "current.phase", "asset", "phase")
 _DEVIATION = '(max("amps") - mean("amps")) / mean("amps") AS "unbalance"'
 UNBALANCE = joined(_DEVIATION, _PHASES)
 """The largest deviation of a phase current upwards from the mean of the three, of every meter with phases."""
@@ -80,7 +80,7 @@ PANELS: Final = (
         id=1,
         kind="stat",
         title="Most loaded meter",
-        description="The highest phase current of any meter, as a share of that meter's limit.",
+        description="The highest phase current of any meter in its last minute, as a share of its limit.",
         unit=style.SHARE,
         decimals=1,
         steps=style.LOAD,
@@ -134,9 +134,8 @@ PANELS: Final = (
         id=5,
         kind="table",
         title="Meters by load",
-        description="The highest phase current of every meter against its limit: the first is the"
-        " one whose breaker"
-        " would trip first.",
+        description="The highest phase current of every meter in its last minute against its limit: the first"
+        " is the one whose breaker would trip first.",
         unit=style.AMPERE,
         decimals=1,
         sort="load",

@@ -191,7 +191,8 @@ PANELS: Final = (
         id=8,
         kind="table",
         title="Feeds by load",
-        description="The highest phase current of every meter against its limit, the most loaded first.",
+        description="The highest phase current of every meter in its last minute against its limit, the most"
+        " loaded first.",
         unit=style.AMPERE,
         decimals=1,
         sort="load",
