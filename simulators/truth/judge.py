@@ -211,8 +211,7 @@ class _Case:
         """
         sight = self._sight
         for start, end, is_known in self._blocks():
-            places = list(takewhile(self._binds_demand, range(end - 1, max(start, 0) - 1, -1)))
-            allowance = Fraction(sum(self._allowed_in(i) for i in places))
+            places, allowance = self._counted(max(start, 0), end)
             proven, open_to_doubt, true, recent = (
                 Fraction(sum(_delivered(series[i], self._terms[i]) for i in places))
                 for series in (sight.proven, sight.open, sight.true, sight.recent)
@@ -239,9 +238,8 @@ class _Case:
         for start, end, is_known in self._blocks():
             if not is_known:
                 continue
-            places = list(takewhile(self._binds_demand, range(end - 1, start - 1, -1)))
+            places, allowance = self._counted(start, end)
             drawn = Fraction(sum(_delivered(self._sight.true[i], self._terms[i]) for i in places))
-            allowance = Fraction(sum(self._allowed_in(i) for i in places))
             yield Block(
                 tenant=self._tenant,
                 from_ms=self._at(places[-1]),
@@ -249,6 +247,11 @@ class _Case:
                 demand=drawn / len(places),
                 allowed=allowance / len(places),
             )
+
+    def _counted(self, start: int, end: int) -> tuple[list[int], Fraction]:
+        """Return the places of a block that count, the last one first, and the sum of what might be drawn."""
+        places = list(takewhile(self._binds_demand, range(end - 1, start - 1, -1)))
+        return places, Fraction(sum(self._allowed_in(i) for i in places))
 
     def _binds_demand(self, i: int) -> bool:
         terms = self._terms[i]

@@ -8,11 +8,12 @@ Parquet and JSON reads them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -28,7 +29,7 @@ from simulators.truth.conditions import Condition
 from simulators.truth.episodes import Block, Episode, Sight
 from simulators.truth.holders import Holders, metered, version_at
 from simulators.truth.judge import blocks_of, judge
-from simulators.truth.terms import read_agreements
+from simulators.truth.terms import Agreement, read_agreements
 from simulators.wire.faults import Account
 
 CHUNK_S: Final = 600
@@ -38,6 +39,7 @@ HEAD: Final = "run.jsonl"
 """The file that says what was run; where it is, a truth is."""
 
 Series = NDArray[np.int64]
+Found = TypeVar("Found")
 
 
 class TruthThere(MegawatchError):  # noqa: N818 - says what is there
@@ -122,24 +124,20 @@ class Truth:
 
     def episodes(self) -> list[Episode]:
         """Return what a judge who sees every second finds in all contracts."""
-        zone, agreements = read_agreements(self._scenario.site_text)
-        return [
-            episode
-            for tenant, agreement in agreements.items()
-            for episode in judge(
-                tenant, agreement, Sight.perfect(self._scenario.begin_ms, self.series(tenant)), zone
-            )
-        ]
+        return self._judged(judge)
 
     def blocks(self) -> list[Block]:
         """Return every demand block that closed in the run."""
+        return self._judged(blocks_of)
+
+    def _judged(self, find: Callable[[str, Agreement, Sight, ZoneInfo], list[Found]]) -> list[Found]:
+        """Return what is found in every contract by who sees every second."""
         zone, agreements = read_agreements(self._scenario.site_text)
+        begin_ms = self._scenario.begin_ms
         return [
-            block
+            found
             for tenant, agreement in agreements.items()
-            for block in blocks_of(
-                tenant, agreement, Sight.perfect(self._scenario.begin_ms, self.series(tenant)), zone
-            )
+            for found in find(tenant, agreement, Sight.perfect(begin_ms, self.series(tenant)), zone)
         ]
 
     # Writing ----------------------------------------------------------------------------

@@ -34,11 +34,23 @@ class OfWire(Fault):
         says: Whether heartbeats of gateways in the scope are touched.
         describes: Whether metadata are.
         values: Whether values are.
+        needs_metadata: Whether there must be any, as rack documents have none.
+
+    Raises:
+        ValueError: Where there are none and it needs some.
     """
 
     values = True
     says = True
     describes = False
+    needs_metadata = False
+
+    def __init__(
+        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
+    ) -> None:
+        super().__init__(place, spec, catalogue, speaker, seed)
+        if self.needs_metadata and not len(speaker.metadata_channels(self.points)):
+            raise ValueError(f"{spec.kind}: expected a DSX bus, found rack documents")
 
     def touched(self, rows: Rows) -> Bools:
         """Return which messages are in its scope."""
@@ -79,12 +91,6 @@ class OfWire(Fault):
         return self.account.place
 
 
-def _check_described(fault: Fault) -> None:
-    """Refuse a fault of metadata and heartbeats where there are none."""
-    if not len(fault.speaker.metadata_channels(fault.points)):
-        raise ValueError(f"{fault.spec.kind}: expected a DSX bus, found rack documents")
-
-
 class Silent(OfWire):
     """Nothing of the scope is published: values, heartbeats, metadata."""
 
@@ -104,14 +110,8 @@ class Mute(Silent):
 class Unborn(Silent):
     """Metadata are not published; values are."""
 
-    describes = True
+    describes = needs_metadata = True
     values = says = False
-
-    def __init__(
-        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
-    ) -> None:
-        super().__init__(place, spec, catalogue, speaker, seed)
-        _check_described(self)
 
 
 class Drop(OfWire):
@@ -180,7 +180,7 @@ class TopicRename(OfWire):
         return rows.changed(channel=channel, faults=faults), Rows.none()
 
 
-class LifeWithoutData(OfWire):
+class LifeWithoutData(Silent):
     """A publisher is born, and its last will comes, and between the two it says nothing.
 
     Metadata and one heartbeat at the start; at the end a heartbeat without a value and of bad quality, which
@@ -188,11 +188,8 @@ class LifeWithoutData(OfWire):
     contract of the bus knows no last will).
     """
 
-    def __init__(
-        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
-    ) -> None:
-        super().__init__(place, spec, catalogue, speaker, seed)
-        _check_described(self)
+    describes = False
+    needs_metadata = True
 
     def on_rows(self, rows: Rows, readings: Readings) -> tuple[Rows, Rows]:
         """Change messages."""
@@ -221,21 +218,12 @@ class LifeWithoutData(OfWire):
         self.account.added += len(more)
         return Rows.joined([rows, more]).in_order()
 
-    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
-        """Change messages."""
-        return rows.take(~which), rows.take(which).marked(self.place())
-
 
 class RetainedStale(OfWire):
     """Old values come again when the window begins, with the retained flag and their old time stamps."""
 
     says = False
-
-    def __init__(
-        self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
-    ) -> None:
-        super().__init__(place, spec, catalogue, speaker, seed)
-        _check_described(self)
+    needs_metadata = True
 
     def on_rows(self, rows: Rows, readings: Readings) -> tuple[Rows, Rows]:
         """Change messages."""
