@@ -154,6 +154,12 @@ def arrange(tenants: tuple[TenantId, ...], versions: tuple[Version | None, ...],
     )
 
 
+def in_a_row(rows: Sequence[Sequence[int] | Index]) -> tuple[Index, Index]:
+    """Return rows of places one after the other, and where each row begins."""
+    sizes = np.array([len(row) for row in rows], np.intp)
+    return np.concatenate([np.zeros(0, np.intp), *rows]).astype(np.intp), np.cumsum(sizes) - sizes
+
+
 def _borders(values: Sequence[object]) -> Index:
     """Return where a value is another one than the one before it."""
     return np.array([i for i, value in enumerate(values) if i == 0 or value != values[i - 1]], np.intp)
@@ -161,11 +167,10 @@ def _borders(values: Sequence[object]) -> Index:
 
 def _sums(rows: Iterable[tuple[int, tuple[int, ...]]]) -> Sums:
     listed = list(rows)
-    lengths = [len(points) for _, points in listed]
-    points = np.array([point for _, points in listed for point in points], np.int64)
+    points, starts = in_a_row([points for _, points in listed])
     return Sums(
         points=points,
-        starts=np.cumsum([0, *lengths[:-1]], dtype=np.intp)[: len(lengths)],
+        starts=starts,
         rows=np.array([row for row, _ in listed], np.intp),
         has_unmetered=bool((points == UNMETERED).any()),
     )

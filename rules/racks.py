@@ -8,10 +8,9 @@ import numpy as np
 
 from facility.names import AssetId
 from facility.points import Point
-from facility.readings import IntArray
 from rules.draw import Known
 from rules.knowledge import Knowledge
-from rules.layout import UNMETERED
+from rules.layout import UNMETERED, in_a_row
 from rules.streams import NEVER
 from rules.units import LayoutBuilder
 from rules.view import RackView
@@ -28,17 +27,13 @@ class Racks:
     def __init__(self, builder: LayoutBuilder, points: Mapping[int, Point]) -> None:
         self.ids: tuple[str, ...] = builder.racks
         elements = [builder.power_of(rack) for rack in builder.racks]
-        lengths = [len(found) for found in elements]
-        self._points: IntArray = np.array([p for found in elements for p in found], np.int64)
-        self._starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)[: len(lengths)]
+        self._points, self._starts = in_a_row(elements)
         streams: dict[AssetId, list[str]] = {
             rack: [points[p].stream for p in found if p != UNMETERED]
             for rack, found in zip(builder.racks, elements, strict=True)
         }
         self._groups = builder.groups(streams)
-        places = list(self._groups.values())
-        self._members = np.concatenate([np.zeros(0, np.intp), *places])
-        self._group_starts = np.cumsum([0, *map(len, places)], dtype=np.intp)[: len(places)]
+        self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
         self._is_single = len(self._points) == len(self._starts)
 

@@ -7,7 +7,7 @@ is counted here is looked at and never judged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from facility.readings import BoolArray, FloatArray, IntArray
 from facility.site import Site
 from rules.draw import Known
 from rules.knowledge import Knowledge
-from rules.layout import UNMETERED, Index, Layout
+from rules.layout import UNMETERED, Layout, in_a_row
 from rules.units import LayoutBuilder
 from rules.view import NO_LIMIT, RackView, View
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
@@ -82,10 +82,15 @@ class _Tally:
         return self.total // np.maximum(self.seconds, 1)
 
 
-def _rows(rows: Sequence[Sequence[int] | Index]) -> tuple[Index, Index]:
-    """Return rows one after the other, and where each begins."""
-    sizes = np.array([len(row) for row in rows], np.intp)
-    return np.concatenate([np.zeros(0, np.intp), *rows]).astype(np.intp), np.cumsum(sizes) - sizes
+def _speaks(points: IntArray, known: Known) -> BoolArray:
+    """Tell of which points the power is known; of none that is not there."""
+    speaks: BoolArray = known.is_fresh[points] & (points != UNMETERED)
+    return speaks
+
+
+def _shown(points: IntArray, knowledge: Knowledge, at_ms: int) -> FloatArray:
+    """Return what points show [canonical units], NaN where that is not known or they are not there."""
+    return np.where(points == UNMETERED, np.nan, knowledge.values_at(points, at_ms))
 
 
 def _figures(values: FloatArray) -> list[float | None]:
@@ -110,11 +115,11 @@ class Rollups:
         feeds = builder.feeds()
         ids = tuple(feeds)
         self._kinds = tuple(feed.kind for feed in feeds.values())
-        self._members, self._starts = _rows([feed.racks for feed in feeds.values()])
+        self._members, self._starts = in_a_row([feed.racks for feed in feeds.values()])
         self._sizes = np.diff(np.append(self._starts, len(self._members)))
         self._points = np.array([feed.point for feed in feeds.values()], np.int64)
         # One point more for each, so that no row is empty: that of which nothing is ever known.
-        self._currents, self._lines = _rows([(*feed.currents, UNMETERED) for feed in feeds.values()])
+        self._currents, self._lines = in_a_row([(*feed.currents, UNMETERED) for feed in feeds.values()])
         self._limits = np.array([feed.limit for feed in feeds.values()], np.int64)
         self._supply = np.array([builder.point_of(meter) for meter in self._site.supply_meters], np.int64)
         wanted = {"rack": builder.racks, "feed": ids, "meter": ids, _SITE: (_SITE,), "supply": (_SITE,)}
@@ -154,10 +159,10 @@ class Rollups:
         if len(self._starts):
             heard = np.add.reduceat(fresh[self._members], self._starts, dtype=np.int64)
             tallies["feed"].add(np.add.reduceat(draw[self._members], self._starts), heard > 0, heard)
-            is_told = known.is_fresh[self._points] & (self._points != UNMETERED)
+            is_told = _speaks(self._points, known)
             tallies["meter"].add(known.power[self._points], is_told, is_told)
         if len(self._supply):
-            is_told = np.array([(known.is_fresh[self._supply] & (self._supply != UNMETERED)).all()])
+            is_told = np.array([_speaks(self._supply, known).all()])
             tallies["supply"].add(np.array([known.power[self._supply].sum()], np.int64), is_told, is_told)
 
     # A minute -------------------------------------------------------------------------
@@ -224,13 +229,10 @@ class Rollups:
         self, view: View, knowledge: Knowledge, known: Known
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the highest line current of each feed now, its limit, and that current were it alone [A]."""
-        currents = knowledge.values_at(self._currents, view.at_ms)
-        currents[self._currents == UNMETERED] = np.nan
-        amps = np.fmax.reduceat(currents, self._lines)
-        limits = knowledge.values_at(self._limits, view.at_ms)
-        limits[self._limits == UNMETERED] = np.nan
-        carries = known.is_fresh[self._points] & (self._points != UNMETERED) & (known.power[self._points] > 0)
-        now = np.where(carries, known.power[self._points], np.nan)
+        amps = np.fmax.reduceat(_shown(self._currents, knowledge, view.at_ms), self._lines)
+        limits = _shown(self._limits, knowledge, view.at_ms)
+        power = known.power[self._points]
+        now = np.where(_speaks(self._points, known) & (power > 0), power, np.nan)
         alone = np.add.reduceat(view.racks.draw[self._members], self._starts)
         return amps, limits, amps * alone / now
 
