@@ -9,7 +9,6 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 from collector.address import BAD_LOGIN
 from collector.address import Address as Listening
@@ -17,6 +16,7 @@ from facility.errors import MegawatchError
 from megawatch.brokeraddress import PORTS, split_login
 from megawatch.usage import WrongUsage
 from simulators.publish.link import Address, BrokerLost, BrokerRefused
+from simulators.publish.publisher import address_of
 
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 
@@ -78,14 +78,7 @@ class Destination:
     @property
     def address(self) -> Address:
         """Where and as whom to publish."""
-        parts = urlsplit(self.url)
-        return Address(
-            host=parts.hostname or "",
-            port=parts.port or PORTS[parts.scheme],
-            username=self.username,
-            password=self.password,
-            tls=ssl.create_default_context(cadata=self.authority) if parts.scheme == "mqtts" else None,
-        )
+        return address_of(self.url, username=self.username, password=self.password, authority=self.authority)
 
     def not_published(self, error: BrokerLost | BrokerRefused | OSError) -> NotPublished:
         """Return what to raise when the broker can not be reached, or does not accept us."""

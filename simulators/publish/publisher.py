@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
@@ -65,7 +64,7 @@ def address_of(
     *,
     username: str | None = None,
     password: str | None = None,
-    ca_file: Path | None = None,
+    authority: str | None = None,
 ) -> Address:
     """Return where and as whom to publish.
 
@@ -73,7 +72,7 @@ def address_of(
         url: `mqtt://host:port` or `mqtts://host:port`, user and password before the host where there are any.
         username: User name, where it is not in the address.
         password: Password, where it is not in the address.
-        ca_file: Certificates to trust, where not the system's.
+        authority: Certificates to trust, as PEM; None for the system's.
 
     Raises:
         ValueError: Where the address is none.
@@ -81,15 +80,12 @@ def address_of(
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"expected mqtt://host:port or mqtts://host:port, found {url!r}")
-    tls = None
-    if parts.scheme == "mqtts":
-        tls = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     return Address(
         host=parts.hostname,
         port=parts.port or _PORTS[parts.scheme],
         username=username if parts.username is None else unquote(parts.username),
         password=password if parts.password is None else unquote(parts.password),
-        tls=tls,
+        tls=ssl.create_default_context(cadata=authority) if parts.scheme == "mqtts" else None,
     )
 
 

@@ -127,19 +127,19 @@ def test_tls_and_password(tmp_path: Path) -> None:
     simulation, seconds = run(a_scenario(seconds=2))
     said = sum(len(second.rows) for second in seconds)
 
-    async def act(url: str, ca_file: Path) -> int:
-        async with Publisher(address_of(url, ca_file=ca_file), topics=simulation.topics) as publisher:
+    async def act(url: str, trusted: str) -> int:
+        async with Publisher(address_of(url, authority=trusted), topics=simulation.topics) as publisher:
             await perform(seconds, publisher, now_ms=_now_ms, speed=None)
             await publisher.settle()
             return publisher.tally.acknowledged
 
     with Guarded(tmp_path / "broker", authority=authority, password=password) as broker:
         where = f"localhost:{broker.port}"
-        assert asyncio.run(act(f"mqtts://{USER}:{password}@{where}", authority)) == said
+        assert asyncio.run(act(f"mqtts://{USER}:{password}@{where}", authority.read_text())) == said
         with pytest.raises(BrokerRefused, match="refused with code"):
-            asyncio.run(act(f"mqtts://{USER}:wrong@{where}", authority))
+            asyncio.run(act(f"mqtts://{USER}:wrong@{where}", authority.read_text()))
         with pytest.raises(BrokerLost, match="certificate verify failed"):
-            asyncio.run(act(f"mqtts://{USER}:{password}@{where}", stranger))
+            asyncio.run(act(f"mqtts://{USER}:{password}@{where}", stranger.read_text()))
 
 
 def test_nobody_there() -> None:
