@@ -47,8 +47,8 @@ _BACK: Final = re.compile(r"time > \$\{__to\}ms - (\d+)([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _BEFORE_END: Final = re.compile(r"time <= \$\{__to\}ms - \d+[sm]")
 _FILL: Final = re.compile(r"fill\((\w+)\)")
-_DRAWN: Final = ("best_mw", "high_mw", "headroom_mw", "current", "current.phase")
-_LIMITS: Final = ("limit_mw", "headroom_mw", "current.limit")
+_DRAWN: Final = ("best_mw", "high_mw", "headroom_mw", "current", "current.phase", "alone_amps")
+_LIMITS: Final = ("limit_mw", "headroom_mw", "current.limit", "limit_amps")
 
 
 def faults_of(dashboards: Mapping[str, Document]) -> list[str]:

@@ -283,17 +283,17 @@ def _organised(panel: Panel) -> models.DataTransformerConfig:
     )
 
 
-def bounds(limit: str = "", **limit_more: object) -> tuple[Column, ...]:
+def bounds(limit: str, **limit_more: object) -> tuple[Column, ...]:
     """Return how a draw is drawn within the band of its bounds, against a limit.
 
     Args:
-        limit: What the limit's line is called; "" where there is none.
+        limit: What the limit's line is called.
         limit_more: Further properties of that line, by their id.
     """
     return (
         *band("at most", "at least"),
         Column(name="draw", colour=BLUE, more={"custom.lineWidth": 2}),
-        *([Column(name=limit, colour=VERMILION, more={"custom.lineWidth": 2} | limit_more)] if limit else []),
+        Column(name=limit, colour=VERMILION, more={"custom.lineWidth": 2} | limit_more),
     )
 
 
