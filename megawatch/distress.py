@@ -1,4 +1,4 @@
-"""What the monitor tells of itself when it can not store: from memory, past the journal and the ledger.
+"""What the monitor tells of itself when it can not do its work: from memory, past the journal and the ledger.
 
 A disk that is full or broken takes no alarm either, so this must not need one. It is told as rule Q9 on the
 routes that take it, tried until each has accepted it, and once more when it is over. A restart during an
@@ -32,11 +32,20 @@ LOOK_AT: Final = (
     "Free space on the monitor's disk, or replace it. Nothing is acknowledged to the brokers until then; what"
     " they can not hold is lost, and no tenant is known to comply."
 )
-HISTORY: Final = "history"
 HISTORY_TITLE: Final = "the database refuses what is written"
 LOOK_AT_HISTORY: Final = (
     "Check the database's token, its bucket and its disk. Nothing is lost: the journal holds the readings"
     " until the database takes them, and alarms do not wait for it."
+)
+RULE_TITLE: Final = "a rule fails, and judges nothing"
+LOOK_AT_RULE: Final = (
+    "Report the error to whoever maintains the rule; `enabled = false` in the site file switches it off. Its"
+    " alarms stay as they are, and what it watches is not known. Every other rule goes on."
+)
+JUDGING_TITLE: Final = "nothing is judged"
+LOOK_AT_JUDGING: Final = (
+    "Report the error with the monitor's log. Readings are stored and judged once it is mended; until then no"
+    " tenant is known to comply."
 )
 ON_DELAY_MS: Final = 10_000
 """How long a disk must refuse before somebody is told: trimming may make room by itself (our choice)."""
@@ -47,30 +56,47 @@ CHECK_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Episode:
-    """Something that is wrong.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong with the monitor.
 
     Attributes:
+        subject: With what part of it.
+        cause: What was said.
+        title: What it is, in a few words that stand in a page.
+        look_at: What to look at first.
+    """
+
+    subject: str
+    cause: str
+    title: str = TITLE
+    look_at: str = LOOK_AT
+
+
+@dataclass(slots=True)
+class _Episode:
+    """A problem, as long as it lasts.
+
+    Attributes:
+        problem: As it was seen last.
         since_ms: Since when [ms].
         seen_ms: When it was last seen [ms].
-        cause: What was said.
         alarm: Its identity, "" until it is told.
     """
 
+    problem: Problem
     since_ms: int
     seen_ms: int
-    cause: str
     alarm: str = ""
 
 
 @dataclass(slots=True)
 class Distress:
-    """Tells what is wrong with the monitor's own stores.
+    """Tells what is wrong with the monitor itself.
 
     Attributes:
         site: The site's name.
-        problems: Gives what is wrong now: a cause by what it is wrong with; empty while all is well.
+        problems: Gives what is wrong now; empty while all is well.
         notifiers: The notifier of each route, by the route's name.
         routes: Which notifications go where.
         clock: The clock.
@@ -79,7 +105,7 @@ class Distress:
     """
 
     site: str
-    problems: Callable[[], Mapping[str, str]]
+    problems: Callable[[], Sequence[Problem]]
     notifiers: Mapping[str, Notifier]
     routes: Sequence[Route]
     clock: Clock
@@ -104,21 +130,21 @@ class Distress:
         self.waiting = [notice for notice in tried if notice is not None]
 
     def _look(self, now_ms: int) -> None:
-        for subject, cause in self.problems().items():
-            episode = self._episodes.setdefault(subject, _Episode(now_ms, now_ms, cause))
-            episode.seen_ms, episode.cause = now_ms, cause
+        for problem in self.problems():
+            episode = self._episodes.setdefault(problem.subject, _Episode(problem, now_ms, now_ms))
+            episode.seen_ms, episode.problem = now_ms, problem
             if not episode.alarm and now_ms - episode.since_ms >= ON_DELAY_MS:
-                episode.alarm = alarm_id(RULE, subject, now_ms)
-                self._tell(subject, episode, "opened", now_ms)
+                episode.alarm = alarm_id(RULE, problem.subject, now_ms)
+                self._tell(episode, "opened", now_ms)
         for subject, episode in list(self._episodes.items()):
             if now_ms - episode.seen_ms < (OFF_DELAY_MS if episode.alarm else 1):
                 continue
             del self._episodes[subject]
             if episode.alarm:
-                self._tell(subject, episode, "returned", now_ms)
+                self._tell(episode, "returned", now_ms)
 
-    def _tell(self, subject: str, episode: _Episode, change: str, now_ms: int) -> None:
-        body = self._compose(subject, episode, change, now_ms)
+    def _tell(self, episode: _Episode, change: str, now_ms: int) -> None:
+        body = self._compose(episode, change, now_ms)
         self.waiting += [
             Notice(
                 key=body["key"],
@@ -132,16 +158,17 @@ class Distress:
             for route in routes_of(body, self.routes)
         ]
 
-    def _compose(self, subject: str, episode: _Episode, change: str, now_ms: int) -> dict[str, Any]:
+    def _compose(self, episode: _Episode, change: str, now_ms: int) -> dict[str, Any]:
+        problem = episode.problem
+        subject, title, look_at = problem.subject, problem.title, problem.look_at
         is_over = change == "returned"
         severity = Severity.CRITICAL.word
-        title, look_at = (HISTORY_TITLE, LOOK_AT_HISTORY) if subject == HISTORY else (TITLE, LOOK_AT)
         headline = f"[{'over' if is_over else severity.upper()}] {subject}: {title}"
         lines = [
             headline,
             f"where: {subject} at {self.site}, rule {RULE}, alarm {episode.alarm}",
             f"since: {to_iso(episode.since_ms)}, told at {to_iso(now_ms)}",
-            f"cause: {' '.join(episode.cause.split())}",
+            f"cause: {' '.join(problem.cause.split())}",
             *([] if is_over else [f"look at: {look_at}"]),
         ]
         return {
@@ -175,7 +202,10 @@ class Distress:
         attempts = notice.attempts + 1
         try:
             await self.notifiers[notice.route].deliver(notice)
-        except DeliveryError as error:
+        except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
+            error = (
+                fault if isinstance(fault, DeliveryError) else DeliveryError(repr(fault), worth_retrying=True)
+            )
             _log.warning("not accepted", key=notice.key, route=notice.route, cause=error.cause)
             if not error.worth_retrying:
                 return None
@@ -189,15 +219,23 @@ class Distress:
         return first is not notice
 
 
-def problems_of(parts: Parts) -> dict[str, str]:
-    """Return what the stores of a monitor refuse now: what they said, by the store's name."""
-    found: dict[str, str] = {}
-    for source in parts.sources:
-        if source.collector.counters.store_error:
-            found["journal"] = source.collector.counters.store_error
-    if parts.rules is not None and parts.rules.lag.store_error:
-        found["ledger"] = parts.rules.lag.store_error
+def problems_of(parts: Parts) -> list[Problem]:
+    """Return what is wrong with the parts of a monitor now."""
+    found = [
+        Problem("journal", source.collector.counters.store_error)
+        for source in parts.sources
+        if source.collector.counters.store_error
+    ][:1]
+    if parts.rules is not None:
+        lag = parts.rules.lag
+        if lag.store_error:
+            found.append(Problem("ledger", lag.store_error))
+        if lag.error:
+            found.append(Problem("rules", lag.error, JUDGING_TITLE, LOOK_AT_JUDGING))
+        found += [
+            Problem(f"rule {name}", error, RULE_TITLE, LOOK_AT_RULE) for name, error in lag.failing.items()
+        ]
     trouble = None if parts.shipper is None else parts.shipper.trouble
     if trouble is not None and trouble.needs_somebody:
-        found[HISTORY] = trouble.text
+        found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))
     return found

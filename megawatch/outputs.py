@@ -77,6 +77,8 @@ class Rules(TypedDict):
     step_ms: float
     is_recovering: bool
     store_error: str
+    error: Annotated[str, Field(description="why nothing is judged now; empty while all is well")]
+    failing: Annotated[dict[str, str], Field(description="what rules raised last, by their names")]
 
 
 @with_config(_CLOSED)

@@ -218,9 +218,18 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
         lines.append(Text(f"{name}, {history['error'] or 'fine'}", style="red" if history["error"] else ""))
     if "rules" in status and status["rules"]["is_recovering"]:
         lines.append(Text("rules: catching up with what came before", style="yellow"))
+    lines += _judging_lines(status.get("rules", {}))
     if status.get("undelivered"):
         lines.append(Text(f"{status['undelivered']} notifications wait", style="yellow"))
     return lines
+
+
+def _judging_lines(rules: Mapping[str, Any]) -> list[Text]:
+    """Return what keeps rules from judging."""
+    errors = {"rules": rules.get("error", "")} | {
+        f"rule {name}": error for name, error in rules.get("failing", {}).items()
+    }
+    return [Text(f"{name}: judges nothing: {error}", style="red") for name, error in errors.items() if error]
 
 
 # Pieces -----------------------------------------------------------------------------------

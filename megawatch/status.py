@@ -107,6 +107,8 @@ class StatusWriter:
                 "step_ms": round(parts.rules.lag.step_ms, 2),
                 "is_recovering": parts.rules.lag.is_recovering,
                 "store_error": parts.rules.lag.store_error,
+                "error": parts.rules.lag.error,
+                "failing": dict(parts.rules.lag.failing),
             }
             found["tenants"] = [] if view is None else _tenants(view, self._site)
         if parts.shipper is not None:

@@ -75,6 +75,29 @@ class Findings:
     severity: CodeArray | None = None
     on_delay_ms: NDArray[np.int64] | None = None
 
+    @classmethod
+    def nothing(cls, count: int) -> Findings:
+        """Return what leaves alarms as they are: nothing is known, and no on-delay ends."""
+        unknown = np.full(count, np.nan)
+        return cls(
+            verdict=np.full(count, Verdict.UNKNOWN, np.int8),
+            value=unknown,
+            limit=unknown,
+            returned=np.zeros(count, np.bool_),
+            on_delay_ms=np.full(count, np.iinfo(np.int64).max),
+        )
+
+    def check(self, count: int) -> None:
+        """Check that there is one finding for each subject.
+
+        Raises:
+            ValueError: Where there is not.
+        """
+        for name in self.__slots__:
+            column = getattr(self, name)
+            if column is not None and np.shape(column) != (count,):
+                raise ValueError(f"expected {name} of shape ({count},), found {np.shape(column)}")
+
 
 Active = Callable[[str], BoolArray | None]
 """Gives, for a rule's name, which of that rule's subjects have an alarm now; None where it is not in use."""

@@ -18,7 +18,7 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms import Bank, Transition
-from rules.base import CANNOT_VERIFY, Findings, Rule, Severity, Verdict
+from rules.base import CANNOT_VERIFY, Active, Findings, Rule, Severity, Verdict
 from rules.demand import Demand
 from rules.draw import Draw, Tolerance, find_draw
 from rules.knowledge import Knowledge, Timing
@@ -57,7 +57,7 @@ class Step:
     view: View | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judge:
     """A rule and its machines.
 
@@ -65,11 +65,46 @@ class Judge:
         rule: The rule.
         bank: Its alarms.
         unverified: Its alarms of not being able to tell, None where that is no alarm.
+        judging_error: What the rule raised when it judged last, "" where it judged.
+        telling_error: What it raised when it said last what is held back, "" where it could say.
     """
 
     rule: Rule
     bank: Bank
     unverified: Bank | None
+    judging_error: str = ""
+    telling_error: str = ""
+
+    @property
+    def error(self) -> str:
+        """What the rule raised last, "" while it is healthy."""
+        return self.judging_error or self.telling_error
+
+    def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
+        """Let the rule judge: return its subjects, and what it found of each.
+
+        Where it raises, its alarms stay as they are: nothing opens, worsens or returns.
+        """
+        subjects = self.bank.subjects
+        try:
+            subjects = self.rule.subjects(view)
+            found = self.rule.judge(view)
+            found.check(len(subjects))
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.judging_error = f"{type(error).__name__}: {error}"
+            return subjects, Findings.nothing(len(subjects))
+        self.judging_error = ""
+        return subjects, found
+
+    def suppressed(self, view: View, active: Active) -> BoolArray | None:
+        """Return whose alarm says nothing new; nobody where the rule can not tell."""
+        try:
+            held_back = self.rule.suppressed(view, active)
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.telling_error = f"{type(error).__name__}: {error}"
+            return None
+        self.telling_error = ""
+        return held_back
 
 
 class Engine:
@@ -130,6 +165,7 @@ class Engine:
         self.seq = 0
         self.tick_ms: int | None = None
         self.view: View | None = None
+        self._brought: list[Step] = []
 
     # Taking entries -------------------------------------------------------------------
 
@@ -142,7 +178,8 @@ class Engine:
         Returns:
             What those ticks brought.
         """
-        steps = [] if self.recovering else self._run(_until_ms(entry) - self._lateness_ms - 1)
+        if not self.recovering:
+            self._run(_until_ms(entry) - self._lateness_ms - 1)
         self.seq = entry.seq
         match entry.content:
             case Batch() as batch:
@@ -152,10 +189,10 @@ class Engine:
                 if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
                     self.recovering.add(mark.broker)
                 self._begin(entry.stamp_ms)
-                steps += self._take_mark(mark, entry.stamp_ms)
+                self._take_mark(mark, entry.stamp_ms)
             case points:
                 self.learn(points)
-        return steps
+        return self.hand_over()
 
     def advance(self, closed_ms: int) -> list[Step]:
         """Evaluate every tick that uses nothing stamped after `closed_ms`.
@@ -163,7 +200,14 @@ class Engine:
         Args:
             closed_ms: Nothing will be stamped at or before this any more [ms].
         """
-        return [] if self.recovering else self._run(closed_ms - self._lateness_ms)
+        if not self.recovering:
+            self._run(closed_ms - self._lateness_ms)
+        return self.hand_over()
+
+    def hand_over(self) -> list[Step]:
+        """Return what ticks brought that nobody was given yet: also after a tick that could not be judged."""
+        brought, self._brought = self._brought, []
+        return brought
 
     def learn(self, points: Sequence[Known]) -> None:
         """Take in points that became known, or known better."""
@@ -177,7 +221,7 @@ class Engine:
             if known.asset is not None and self._graph.add(known.asset):
                 self._builder = None
 
-    def _take_mark(self, mark: Mark, stamp_ms: int) -> list[Step]:
+    def _take_mark(self, mark: Mark, stamp_ms: int) -> None:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
         if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.behind.discard(mark.broker)
@@ -188,8 +232,8 @@ class Engine:
         self.queue.put(Queued(mark, effective_ms, is_recovery))
         if is_recovery and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.recovering.discard(mark.broker)
-            return [] if self.recovering else self._run(stamp_ms - self._lateness_ms - 1)
-        return []
+            if not self.recovering:
+                self._run(stamp_ms - self._lateness_ms - 1)
 
     def _begin(self, stamp_ms: int) -> None:
         if self.tick_ms is None:
@@ -197,11 +241,9 @@ class Engine:
 
     # Ticks ----------------------------------------------------------------------------
 
-    def _run(self, until_ms: int) -> list[Step]:
-        steps = []
+    def _run(self, until_ms: int) -> None:
         while self.tick_ms is not None and self.tick_ms + self._period_ms <= until_ms:
-            steps.append(self._tick(self.tick_ms + self._period_ms))
-        return steps
+            self._brought.append(self._tick(self.tick_ms + self._period_ms))
 
     def _tick(self, at_ms: int) -> Step:
         before_ms = at_ms if self.tick_ms is None else self.tick_ms
@@ -271,7 +313,7 @@ class Engine:
     def _judge(self, view: View) -> tuple[Transition, ...]:
         stepped = []
         for judge in self.judges:
-            found, subjects = judge.rule.judge(view), judge.rule.subjects(view)
+            subjects, found = judge.find(view)
             stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
             if judge.unverified is not None:
                 doubt = _doubt(found)
@@ -286,7 +328,7 @@ class Engine:
 
     def _suppressed(self, judge: Judge, bank: Bank, view: View) -> BoolArray | None:
         if bank is judge.bank:
-            return judge.rule.suppressed(view, self._is_active)
+            return judge.suppressed(view, self._is_active)
         teller = judge.rule.unknown_told_by
         if teller not in self._rule_banks:
             return None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -73,6 +73,8 @@ class Lag:
         steps_ms: How long the last step took [ms].
         is_recovering: Whether it waits for what brokers have kept.
         store_error: What the disk said, "" while it takes everything.
+        error: What kept ticks from being judged, "" while they are.
+        failing: What rules raised at the last tick, by their names.
     """
 
     tick_ms: int = 0
@@ -80,6 +82,8 @@ class Lag:
     step_ms: float = 0.0
     is_recovering: bool = False
     store_error: str = ""
+    error: str = ""
+    failing: Mapping[str, str] = field(default_factory=dict)
 
 
 class RulesService:
@@ -143,7 +147,7 @@ class RulesService:
         """Judge until cancelled."""
         while True:
             await in_thread(self.step, self._clock.now_ms())
-            if self.lag.store_error:
+            if self.lag.store_error or self.lag.error:
                 await asyncio.sleep(PAUSE_S)
                 continue
             period_ms = wait_ms = self._rhythm.tick_ms
@@ -160,14 +164,8 @@ class RulesService:
         """
         began_s = self._clock.monotonic_s()
         try:
-            self._source.promise(now_ms)
-            while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
-                for entry in entries:
-                    self._unsaved += self._engine.take(entry)
-                self._save(now_ms)
-            self._unsaved += self._engine.advance(now_ms)
-            self._save(now_ms)
-            if self._clock.monotonic_s() >= self._next_snapshot_s:
+            self._judge(now_ms)
+            if not self.lag.error and self._clock.monotonic_s() >= self._next_snapshot_s:
                 self.save_snapshot()
         except StoreUnavailable as error:
             if not self.lag.store_error:
@@ -178,13 +176,42 @@ class RulesService:
         self.lag.tick_ms = self._engine.tick_ms or 0
         self.lag.seq = self._engine.seq
         self.lag.is_recovering = bool(self._engine.recovering)
+        self._note_failing()
         self.lag.step_ms = (self._clock.monotonic_s() - began_s) * 1_000
+
+    def _judge(self, now_ms: int) -> None:
+        """Judge and save; what was judged before a fault is saved and told too."""
+        self._source.promise(now_ms)
+        try:
+            while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
+                for entry in entries:
+                    self._unsaved += self._engine.take(entry)
+                self._save(now_ms)
+            self._unsaved += self._engine.advance(now_ms)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - tried again, shown and told: everything else goes on
+            if not self.lag.error:
+                _log.exception("judging stands still")
+            self.lag.error = f"{type(error).__name__}: {error}"
+            self._unsaved += self._engine.hand_over()
+        else:
+            self.lag.error = ""
+        self._save(now_ms)
+
+    def _note_failing(self) -> None:
+        before = self.lag.failing
+        failing = {judge.rule.name: judge.error for judge in self._engine.judges if judge.error}
+        for name, error in failing.items():
+            if name not in before:
+                _log.error("a rule fails; its alarms stay as they are", rule=name, error=error)
+        self.lag.failing = failing
 
     def save_snapshot(self) -> None:
         """Save the engine's state; what it has taken is then needed no more."""
         self._next_snapshot_s = self._clock.monotonic_s() + self._rhythm.snapshot_s
-        if self._engine.tick_ms is None:
-            return
+        if self._engine.tick_ms is None or self.lag.error:
+            return  # a tick that could not be judged is half in the engine: the snapshot before it stays
         self._save(self._clock.now_ms(), at_once=True)
         try:
             snapshot.save(self._engine, self._path)

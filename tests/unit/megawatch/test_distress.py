@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from facility.errors import DeliveryError
-from megawatch.distress import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress
+from megawatch.distress import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
 from rules.routing import Route
 from store.alarms import Notice
 from tests.builders import T0_MS
@@ -48,7 +48,7 @@ class Site:
         """Make what is tested."""
         self.distress = Distress(
             site="titan",
-            problems=lambda: self.problems,
+            problems=lambda: [Problem(subject, cause) for subject, cause in self.problems.items()],
             notifiers=self.receivers,
             routes=[Route(name=name) for name in self.receivers],
             clock=self,
