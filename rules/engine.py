@@ -225,7 +225,7 @@ class Engine:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
         if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.behind.discard(mark.broker)
-        else:
+        elif mark.kind is not MarkKind.GAP:
             self.behind.add(mark.broker)
         is_recovery = mark.broker in self.recovering
         effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
@@ -293,6 +293,8 @@ class Engine:
             case MarkKind.SESSION_LOST:
                 self.knowledge.break_stream(mark.broker, is_lossless=False)
                 self.knowledge.connect(mark.broker, is_connected=True)
+            case MarkKind.GAP:
+                self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
             case MarkKind.LOST:
                 self.knowledge.connect(mark.broker, is_connected=False)
             case MarkKind.CAUGHT_UP:

@@ -140,7 +140,7 @@ class Knowledge:
         points.quality[newest] = quality
         points.heard_ms[newest] = np.maximum(points.heard_ms[newest], heard[rows])
         points.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
-        points.heard_since_break[newest] = True
+        points.heard_since_break[newest] |= source[rows] > points.gap_until_ms[newest]
         valued = rows[~np.isnan(batch.value[rows])]
         points.value[point[valued]] = batch.value[valued]
         # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
@@ -202,18 +202,21 @@ class Knowledge:
                 points.quality[point] = Quality.REFUSED
                 points.doubted_ms[point] = batch.received_ms[row]
 
-    def break_stream(self, broker: str, *, is_lossless: bool) -> None:
+    def break_stream(self, broker: str, *, is_lossless: bool, until_ms: int = NEVER) -> None:
         """Note that part of a broker's stream was not received.
 
         Args:
             broker: The broker's name.
             is_lossless: Whether what is published at least once is whole nevertheless.
+            until_ms: Up to when it may lack something [ms]: what was measured by then and comes late does
+                not count as heard again.
         """
         points = self._points
         touched = np.isin(points.stream, self._streams.of_broker(broker))
         if is_lossless:
             touched &= points.at_most_once
         points.heard_since_break[touched] = False
+        points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
 
     def connect(self, broker: str, *, is_connected: bool) -> None:
         """Note that the connection to a broker was made or lost."""

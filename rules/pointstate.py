@@ -31,6 +31,7 @@ class PointState:
         beyond_rating: Whether more than is credible was measured since the last value to be trusted.
         at_most_once: Whether what was last heard came at most once.
         heard_since_break: Whether the point was heard since its stream was last broken.
+        gap_until_ms: Up to when its stream may lack something [ms]; what was measured by then says no more.
         stream: The stream that it comes by.
         is_power: Whether it is a power.
         is_watched: Whether a draw may be summed of it.
@@ -55,6 +56,7 @@ class PointState:
     beyond_rating: BoolArray
     at_most_once: BoolArray
     heard_since_break: BoolArray
+    gap_until_ms: IntArray
     stream: Index
     is_power: BoolArray
     is_watched: BoolArray
@@ -103,6 +105,7 @@ _FILL: Final[dict[str, tuple[Any, Any]]] = {
     "beyond_rating": (np.bool_, False),
     "at_most_once": (np.bool_, False),
     "heard_since_break": (np.bool_, False),
+    "gap_until_ms": (np.int64, NEVER),
     "stream": (np.intp, 0),
     "is_power": (np.bool_, False),
     "is_watched": (np.bool_, False),

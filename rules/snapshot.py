@@ -24,7 +24,7 @@ from rules.queue import Queued
 from store.entries import Entry, kind_of, pack, unpack
 
 FILE: Final = "engine.snapshot"
-VERSION: Final = 3
+VERSION: Final = 4
 _CHECKSUM_BYTES: Final = 4
 
 

@@ -34,6 +34,7 @@ class MarkKind(StrEnum):
     SESSION_LOST = "session-lost"  # the broker forgot us: whatever it held for us is gone
     LOST = "lost"  # the connection broke
     OVERLOADED = "overloaded"  # we could not keep up with what comes at most once
+    GAP = "gap"  # what the broker kept for us may lack something: nothing proves that it is whole
     CAUGHT_UP = "caught-up"  # what the broker had kept for us has been read
 
 
@@ -46,12 +47,14 @@ class Mark:
         broker: Which connection, by the broker's name in the site file.
         since_ms: From when on it holds [ms]: for a broken connection, when something was last heard.
         detail: What was seen, for people.
+        until_ms: Up to when it held, for a gap [ms]; 0 where that says nothing.
     """
 
     kind: MarkKind
     broker: str
     since_ms: int
     detail: str = ""
+    until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class _MarkForm(msgspec.Struct, array_like=True):
     broker: str
     since_ms: int
     detail: str
+    until_ms: int = 0
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -122,7 +126,9 @@ def pack(content: Content) -> bytes:
         case Batch():
             return encode(content)
         case Mark():
-            return _ENCODER.encode(_MarkForm(content.kind, content.broker, content.since_ms, content.detail))
+            return _ENCODER.encode(
+                _MarkForm(content.kind, content.broker, content.since_ms, content.detail, content.until_ms)
+            )
         case _:
             return _ENCODER.encode(
                 [
@@ -149,7 +155,7 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
         return decode(data, where)
     if kind == EntryKind.MARK:
         form = _MARK.decode(data)
-        return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail)
+        return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms)
     return tuple(
         Known(form.id, _point(form.point), None if form.asset is None else _asset(form.asset))
         for form in _KNOWN.decode(data)
