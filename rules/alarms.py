@@ -57,6 +57,7 @@ class Transition:
         value: What was judged, in the rule's unit; NaN where there is none.
         limit: What it was held against; NaN where there is none.
         peak: The worst value so far; NaN where there is none.
+        reason: Why it ended, where nothing was judged that ended it.
     """
 
     alarm_id: str
@@ -71,6 +72,7 @@ class Transition:
     limit: float
     peak: float
     is_told: bool = False
+    reason: str = ""
 
 
 def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
@@ -132,6 +134,11 @@ class Bank:
         """Which subjects may have one soon, shape (subjects,)."""
         pending: BoolArray = self._columns.state == PENDING
         return pending
+
+    def active_ids(self) -> set[str]:
+        """Return the identities of the alarms that there are."""
+        places = np.flatnonzero(self.is_active).tolist()
+        return {alarm_id(self.rule, self.subjects[place], self.opened_ms(place)) for place in places}
 
     @property
     def has_untold(self) -> bool:
@@ -228,6 +235,7 @@ class Bank:
             replace(
                 self._transition(i, Change.RETURNED, at_ms, np.nan, np.nan),
                 is_told=bool(self._columns.told[i]),
+                reason=f"{subject} is not known any more",
             )
             for i, subject in enumerate(self.subjects)
             if subject not in place and self._columns.state[i] == ACTIVE

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from facility.graph import Graph
+from facility.names import OPERATOR, TenantId
 from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
@@ -80,6 +81,11 @@ class Judge:
         """What the rule raised last, "" while it is healthy."""
         return self.judging_error or self.telling_error
 
+    def active_ids(self) -> set[str]:
+        """Return the identities of the alarms that it has now."""
+        found = self.bank.active_ids()
+        return found if self.unverified is None else found | self.unverified.active_ids()
+
     def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
         """Let the rule judge: return its subjects, and what it found of each.
 
@@ -118,6 +124,7 @@ class Engine:
         lateness_ms: How long a tick waits for readings on their way [ms].
 
     Attributes:
+        site: The site.
         seq: The last entry that was taken.
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
@@ -138,7 +145,7 @@ class Engine:
         tick_ms: int,
         lateness_ms: int,
     ) -> None:
-        self._site = site
+        self.site = site
         self._period_ms = tick_ms
         self._lateness_ms = lateness_ms
         self._tolerance = Tolerance(
@@ -166,6 +173,11 @@ class Engine:
         self.tick_ms: int | None = None
         self.view: View | None = None
         self._brought: list[Step] = []
+
+    @property
+    def tenants(self) -> tuple[TenantId, ...]:
+        """Whom each place of a tenant's array is about, the operator's own load last."""
+        return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
 
     # Taking entries -------------------------------------------------------------------
 
@@ -302,13 +314,13 @@ class Engine:
 
     def _layout_at(self, at_ms: int) -> Layout:
         if self._builder is None:
-            self._builder = LayoutBuilder(self._site, self._graph, self.points)
+            self._builder = LayoutBuilder(self.site, self._graph, self.points)
             self._racks = Racks(self._builder, self.points)
             self.rollups.arrange(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)
-            later = [change for change in self._site.changes_ms() if change > at_ms]
+            later = [change for change in self.site.changes_ms() if change > at_ms]
             self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout
 

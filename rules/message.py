@@ -6,6 +6,7 @@ kept to one line.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,26 @@ from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, TenantView, View
 
 NAMED: Final = 5
 """How many racks a page names; the number of all stands beside them."""
+
+
+_LASTING: Final = (
+    "alarm",
+    "site",
+    "rule",
+    "title",
+    "severity",
+    "desks",
+    "subject",
+    "subject_name",
+    "tenant",
+    "since_ms",
+    "opened_ms",
+    "limit",
+    "peak",
+    "unit",
+    "look_at",
+)
+"""Of what was told when an alarm opened, what holds whenever it ends."""
 
 
 def message_key(change: Transition) -> str:
@@ -60,10 +81,37 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         "unit": rule.unit,
         "look_at": rule.look_at_of(change.rule),
     }
+    if change.reason:
+        facts["reason"] = change.reason
     if change.subject in view.tenants.ids:
         facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
     elif change.subject in view.racks.groups:
         facts |= _group_facts(view, change.subject)
+    facts["headline"] = _headline(facts)
+    facts["text"] = _text(facts, site)
+    return facts
+
+
+def ended(opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> dict[str, Any]:
+    """Return what is told of an alarm that nothing ended which was judged.
+
+    Args:
+        opening: What was told when it opened.
+        reason: Why it ended.
+        at_ms: When [ms].
+        site: The site.
+
+    Returns:
+        A document as of `compose`, without what held at any other moment.
+    """
+    facts = {name: value for name, value in opening.items() if name in _LASTING}
+    facts |= {
+        "key": f"{opening['alarm']}:{Change.RETURNED}",
+        "change": Change.RETURNED.value,
+        "at_ms": at_ms,
+        "value": None,
+        "reason": reason,
+    }
     facts["headline"] = _headline(facts)
     facts["text"] = _text(facts, site)
     return facts
@@ -123,6 +171,8 @@ def _text(facts: dict[str, Any], site: Site) -> str:
     lines = [facts["headline"]]
     lines.append(f"where: {facts['subject']} at {site.name}, rule {facts['rule']}, alarm {facts['alarm']}")
     lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
+    if "reason" in facts:
+        lines.append(f"ended: {facts['reason']}")
     if facts["peak"] is not None and facts["limit"] and facts["change"] == Change.RETURNED:
         lines.append(f"peak: {_power(facts['peak'], facts['unit'])}")
     elif facts["unit"] == "kW" and facts["value"] and facts["limit"] and facts["value"] > facts["limit"]:

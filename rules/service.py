@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,7 +23,7 @@ from rules import snapshot
 from rules.alarms import Transition
 from rules.base import CANNOT_VERIFY, Rule
 from rules.engine import Engine, Step
-from rules.message import compose, message_key
+from rules.message import compose, ended, message_key
 from rules.routing import Route, routes_of
 from rules.view import View
 from store.alarms import Alarm, AlarmChange, Notice, Progress
@@ -126,6 +126,7 @@ class RulesService:
         self._rules = _by_name(engine)
         self._unsaved: list[Step] = []
         self._saved_ms = 0
+        self._may_have_orphans = True
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
         self.lag = Lag()
 
@@ -183,6 +184,7 @@ class RulesService:
         """Judge and save; what was judged before a fault is saved and told too."""
         self._source.promise(now_ms)
         try:
+            self._end_orphans(now_ms)
             while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
                 for entry in entries:
                     self._unsaved += self._engine.take(entry)
@@ -198,6 +200,55 @@ class RulesService:
         else:
             self.lag.error = ""
         self._save(now_ms)
+
+    def _end_orphans(self, now_ms: int) -> None:
+        """Once after a start, end the alarms that no rule can end: it is off, or what it knew is lost.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        if not self._may_have_orphans:
+            return
+        begin_ms = self._engine.tick_ms
+        if begin_ms is None:
+            first = self._source.read(self._engine.seq, 1)
+            begin_ms = first[0].stamp_ms if first else now_ms
+        active = {found for judge in self._engine.judges for found in judge.active_ids()}
+        changes, notices = [], []
+        for alarm in self._ledger.alarms(only_open=True):
+            if alarm.returned_ms is not None or alarm.id in active:
+                continue
+            if alarm.rule in self._rules:
+                if alarm.opened_ms > begin_ms:
+                    continue  # it is found again
+                reason = "what was known of it is lost; what still holds opens anew"
+            else:
+                reason = f"rule {alarm.rule.partition('-')[0]} is switched off"
+            _log.warning("alarm ended", alarm=alarm.id, rule=alarm.rule, reason=reason)
+            ended = replace(alarm, returned_ms=now_ms)
+            changes.append(AlarmChange(alarm=ended, change="returned", at_ms=now_ms, reason=reason))
+            notices += self._endings(ended, reason, now_ms)
+        if changes:
+            seq, tick_ms = self._ledger.cursor()
+            self._ledger.save(Progress(seq=seq, tick_ms=tick_ms, changes=changes, notices=notices))
+            self._told()
+        self._may_have_orphans = False
+
+    def _endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
+        """Return what tells that an alarm ended, to everybody who was told that it opened."""
+        routes = {route.name for route in self._routes}
+        return [
+            replace(
+                opening,
+                key=f"{alarm.id}:returned",
+                body=ended(opening.body, reason, now_ms, self._site),
+                source_ms=now_ms,
+                created_ms=now_ms,
+                due_ms=now_ms,
+            )
+            for opening in self._ledger.opening(alarm.id)
+            if opening.route in routes
+        ]
 
     def _note_failing(self) -> None:
         before = self.lag.failing
@@ -269,7 +320,7 @@ class RulesService:
             is_told=change.is_told,
             needs_acknowledgement=rule.needs_acknowledgement and not unverified,
         )
-        return AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms)
+        return AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms, reason=change.reason)
 
     def _notices(self, step: Step, change: Transition, now_ms: int) -> list[Notice]:
         if not change.is_told or step.view is None:

@@ -3,29 +3,48 @@
 A snapshot says after which entry and which tick it was taken; the engine goes on from there. It is written
 beside the old one and takes its place in one step. Without one, or with one that can not be read, the engine
 starts from the oldest entry of the journal and comes to the same alarms, only later.
+
+Everything of a tenant, a rule or a point is found again by its id, so a site file that was edited meanwhile
+takes over what it still knows, and nothing of anybody else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import structlog
 
 from facility.errors import StoreCorrupt
+from facility.site import Site
 from rules.alarms import Bank
 from rules.draw import Draw
 from rules.engine import Engine
 from rules.queue import Queued
+from rules.view import UNBOUNDED
 from store.entries import Entry, kind_of, pack, unpack
 
 FILE: Final = "engine.snapshot"
 VERSION: Final = 4
 _CHECKSUM_BYTES: Final = 4
+_UNKNOWN_DRAW: Final[dict[str, Any]] = {
+    "low": 0,
+    "best": 0,
+    "high": UNBOUNDED,
+    "most": UNBOUNDED,
+    "coverage": 0.0,
+    "is_consistent": True,
+}
+"""What is known of the draw of a tenant that a snapshot does not know."""
+
+_log = structlog.get_logger(__name__)
 
 
 def save(engine: Engine, path: Path) -> None:
@@ -47,6 +66,8 @@ def save(engine: Engine, path: Path) -> None:
         arrays[f"queue.{i}"] = np.frombuffer(pack(item.content), np.uint8)
     values = {
         "version": VERSION,
+        "site": _fingerprint(engine.site),
+        "tenants": engine.tenants,
         "seq": engine.seq,
         "tick_ms": engine.tick_ms,
         "began_ms": engine.began_ms,
@@ -103,6 +124,8 @@ def load(engine: Engine, path: Path, known: list[Entry]) -> bool:
         values = json.loads(arrays["values"].tobytes())
         if values["version"] != VERSION:
             raise StoreCorrupt(str(path), f"expected version {VERSION}, found {values['version']}")
+        if values.get("site") != _fingerprint(engine.site):
+            _log.info("the site file changed since the snapshot: what it still knows is taken over by id")
         _restore(engine, values, dict(arrays), known, str(path))
     return True
 
@@ -128,7 +151,27 @@ def _restore(
     engine.seq, engine.tick_ms = values["seq"], values["tick_ms"]
     engine.began_ms = values["began_ms"]
     columns = _named("draw.", arrays)
-    engine.draw = Draw(**columns) if columns else None
+    # A snapshot from before tenants were named in it says nothing of who drew what.
+    engine.draw = (
+        _draw_of(engine.tenants, values["tenants"], columns) if "tenants" in values and columns else None
+    )
+
+
+def _draw_of(tenants: Sequence[str], saved: Sequence[str], columns: dict[str, Any]) -> Draw:
+    """Return the draw of each tenant as it was saved; of one that was not there, nothing is known."""
+    place = {tenant: i for i, tenant in enumerate(saved)}
+    rows = np.array([place.get(tenant, len(saved)) for tenant in tenants], np.intp)
+    return Draw(
+        **{
+            name: np.append(column, np.array([_UNKNOWN_DRAW[name]], column.dtype))[rows]
+            for name, column in columns.items()
+        }
+    )
+
+
+def _fingerprint(site: Site) -> str:
+    """Return what tells a site from an edited one."""
+    return hashlib.blake2b(repr(site).encode(), digest_size=10).hexdigest()
 
 
 def _named(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:

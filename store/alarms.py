@@ -76,11 +76,13 @@ class AlarmChange:
         alarm: The alarm after it.
         change: What happened: `opened`, `worsened`, `returned`, `acknowledged`.
         at_ms: When [ms].
+        reason: Why it ended, where nothing was judged that ended it.
     """
 
     alarm: Alarm
     change: str
     at_ms: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,10 +156,7 @@ class LedgerReader(Guard):
             "SELECT seq, change, at_ms, body FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
             (after_seq, most),
         )
-        return [
-            (seq, AlarmChange(alarm=Alarm(**json.loads(body)), change=change, at_ms=at_ms))
-            for seq, change, at_ms, body in rows
-        ]
+        return [(seq, _change(change, at_ms, json.loads(body))) for seq, change, at_ms, body in rows]
 
     @alone
     def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[AnyDraw]]]:
@@ -174,6 +171,12 @@ class LedgerReader(Guard):
         """Return how many notifications wait for their delivery."""
         (count,) = self._connection.execute("SELECT count(*) FROM outbox WHERE state = 'waiting'").fetchone()
         return int(count)
+
+    @alone
+    def opening(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell that an alarm opened, one notification for each route."""
+        rows = self._connection.execute(_NOTICES + " WHERE key = ?", (f"{alarm_id}:opened",))
+        return [_notice(row) for row in rows]
 
     @alone
     def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
@@ -301,6 +304,11 @@ def _alarm(row: Sequence[Any]) -> Alarm:
     return Alarm(**values)
 
 
+def _change(change: str, at_ms: int, body: dict[str, Any]) -> AlarmChange:
+    reason = body.pop("reason", "")
+    return AlarmChange(alarm=Alarm(**body), change=change, at_ms=at_ms, reason=reason)
+
+
 def _notice(row: Sequence[Any]) -> Notice:
     values = dict(zip(_NOTICE_COLUMNS.split(", "), row, strict=True))
     values["body"] = json.loads(values["body"])
@@ -332,7 +340,8 @@ def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:
 
 
 def _put_event(connection: sqlite3.Connection, change: AlarmChange) -> None:
-    body = json.dumps({name: getattr(change.alarm, name) for name in Alarm.__slots__})
+    alarm = {name: getattr(change.alarm, name) for name in Alarm.__slots__}
+    body = json.dumps(alarm | {"reason": change.reason})
     connection.execute(
         "INSERT OR IGNORE INTO change (alarm_id, change, at_ms, body) VALUES (?, ?, ?, ?)",
         (change.alarm.id, change.change, change.at_ms, body),

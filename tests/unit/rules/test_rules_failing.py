@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pytest
 
-from facility.sitetables import EngineTable
 from rules.base import Findings, Rule
 from rules.engine import Engine
 from rules.library.c1_draw_near_limit import DrawNearLimit
 from rules.library.c2_overdraw import Overdraw
 from rules.library.q1_rack_silent import RackSilent
-from rules.routing import Route
-from rules.service import RulesService
 from rules.view import View
-from store.entries import Entry
 from store.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, known_racks_of, lines_of, one_tenant, play
+from tests.unit.rules.services import a_service
 
 FROM_MS: Final = T0_MS + 30_000
 """From when on the rule below raises."""
@@ -161,64 +157,13 @@ def test_what_can_not_be_held_back_is_told() -> None:
 # The service ------------------------------------------------------------------------------
 
 
-@dataclass
-class Recorded:
-    """A journal that is there already."""
-
-    entries: Sequence[Entry]
-
-    def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
-        """Return what comes next."""
-        return list(self.entries[after_seq : after_seq + most])
-
-    def promise(self, floor_ms: int) -> None:
-        """Nothing comes any more."""
-
-    def set_reader(self, name: str, seq: int) -> None:
-        """Nothing is dropped."""
-
-    def point_entries(self) -> list[Entry]:
-        """Return what makes points known."""
-        return [entry for entry in self.entries if isinstance(entry.content, tuple)]
-
-
-@dataclass
-class Hand:
-    """A clock that stands."""
-
-    at_ms: int = T0_MS + 126_000
-
-    def now_ms(self) -> int:
-        """Return the time [ms]."""
-        return self.at_ms
-
-    def monotonic_s(self) -> float:
-        """Return the time [s]."""
-        return self.at_ms / 1_000
-
-
-def a_service(engine: Engine, tape: Tape, ledger: Ledger, folder: Path) -> RulesService:
-    """Return judging on a recorded journal; everything goes to one route."""
-    return RulesService(
-        engine,
-        Recorded(tape.entries),
-        ledger,
-        site=one_tenant(200),
-        routes=[Route(name="pager")],
-        folder=folder,
-        clock=Hand(),
-        rhythm=EngineTable(),
-        told=lambda: None,
-    )
-
-
 @pytest.mark.parametrize("kind", FAULTY)
 def test_every_page_of_the_others_is_kept(kind: type[Rule], tmp_path: Path) -> None:
     """All in one step, as after a stop: what was judged before, beside and after the fault is told."""
     tape = a_tape((0, 50), (10, 65), (90, 80))
     engine = an_engine_of(rule_of(kind), rule_of(DrawNearLimit))
     with closing(Ledger(tmp_path)) as ledger:
-        a_service(engine, tape, ledger, tmp_path).step(T0_MS + 121_000)
+        a_service(engine, tape, ledger, tmp_path, site=one_tenant(200)).step(T0_MS + 121_000)
 
         told = sorted((n.source_ms, n.body["rule"], n.body["change"]) for n in ledger.notices())
 
@@ -234,7 +179,7 @@ def test_a_failing_rule_is_shown_as_long_as_it_fails(tmp_path: Path) -> None:
     tape.entries = [entry for entry in tape.entries if entry.stamp_ms <= FROM_MS + 5_000]
     engine = an_engine_of(rule_of(Faulty), rule_of(DrawNearLimit))
     with closing(Ledger(tmp_path)) as ledger:
-        service = a_service(engine, tape, ledger, tmp_path)
+        service = a_service(engine, tape, ledger, tmp_path, site=one_tenant(200))
         service.step(FROM_MS + 5_000)
         failing = dict(service.lag.failing)
         service.step(T0_MS + 121_000)
@@ -258,7 +203,7 @@ def test_a_tick_that_can_not_be_judged_loses_no_page_before_it(
 
     monkeypatch.setattr(engine.knowledge, "at", breaks)
     with closing(Ledger(tmp_path)) as ledger:
-        service = a_service(engine, tape, ledger, tmp_path)
+        service = a_service(engine, tape, ledger, tmp_path, site=one_tenant(200))
         service.step(T0_MS + 121_000)
 
         assert [notice.body["change"] for notice in ledger.notices()] == ["opened"]
