@@ -83,6 +83,24 @@ class StoreCorrupt(StoreError):  # noqa: N818 - named for the situation of the c
         super().__init__(f"{store} is damaged: {cause}")
 
 
+class StoreForeign(StoreError):  # noqa: N818 - named for the situation of the caller
+    """What is on disk was not written by this version of the program, or not by this program."""
+
+    def __init__(self, store: str, cause: str) -> None:
+        self.store = store
+        self.cause = cause
+        super().__init__(f"{store} can not be used: {cause}")
+
+
+class ContentRefused(StoreError):  # noqa: N818 - named for the situation of the caller
+    """The store can not keep this content, now or later: nothing of what came with it was stored."""
+
+    def __init__(self, store: str, cause: str) -> None:
+        self.store = store
+        self.cause = cause
+        super().__init__(f"{store} can not keep this: {cause}")
+
+
 class DeliveryError(MegawatchError):
     """A receiver did not accept a notification.
 

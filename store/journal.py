@@ -25,8 +25,7 @@ from store.intake import Intake, changes_of, contents_of, readings_of, sift
 from store.journalfile import (
     APPENDS,
     FILE,
-    SCHEMA,
-    VERSION,
+    MIGRATIONS,
     Account,
     Waiting,
     account_of,
@@ -245,7 +244,7 @@ class Journal:
     # Inside ---------------------------------------------------------------------------
 
     def _open(self) -> None:
-        connection = open_writer(self.path, SCHEMA, VERSION)
+        connection = open_writer(self.path, MIGRATIONS)
         try:
             self._appends = read_appends(connection)
             self.head_seq, self.head_stamp_ms = read_head(connection)

@@ -7,55 +7,64 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from facility.readings import Reason, Rejection
 from store.entries import Entry, EntryKind, Known, unpack
-from store.sqlite import Guard, alone, open_reader
+from store.sqlite import Guard, Migration, alone, open_reader
 
 FILE: Final = "journal.sqlite"
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entry (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    stamp_ms INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    readings INTEGER NOT NULL,
-    first_ms INTEGER,
-    last_ms INTEGER,
-    body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS entry_span ON entry (last_ms, first_ms) WHERE kind = 0;
-CREATE INDEX IF NOT EXISTS entry_kind ON entry (kind, seq) WHERE kind <> 0;
-CREATE TABLE IF NOT EXISTS metadata (
-    topic TEXT PRIMARY KEY, payload BLOB NOT NULL, received_ms INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS point (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS waiting (
-    id INTEGER PRIMARY KEY,
-    broker TEXT NOT NULL,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    received_ms INTEGER NOT NULL,
-    flags INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS dead_letter (
-    id INTEGER PRIMARY KEY,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    length INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    received_ms INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reader (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS promise (id INTEGER PRIMARY KEY CHECK (id = 1), floor_ms INTEGER NOT NULL);
-"""
-VERSION: Final = 1
+MIGRATIONS: Final[Sequence[Migration]] = (
+    (
+        """
+        CREATE TABLE entry (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            stamp_ms INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            readings INTEGER NOT NULL,
+            first_ms INTEGER,
+            last_ms INTEGER,
+            body BLOB NOT NULL
+        )
+        """,
+        "CREATE INDEX entry_span ON entry (last_ms, first_ms) WHERE kind = 0",
+        "CREATE INDEX entry_kind ON entry (kind, seq) WHERE kind <> 0",
+        """
+        CREATE TABLE metadata (
+            topic TEXT PRIMARY KEY, payload BLOB NOT NULL, received_ms INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE TABLE point (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE)",
+        """
+        CREATE TABLE waiting (
+            id INTEGER PRIMARY KEY,
+            broker TEXT NOT NULL,
+            topic TEXT NOT NULL,
+            payload BLOB NOT NULL,
+            received_ms INTEGER NOT NULL,
+            flags INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE dead_letter (
+            id INTEGER PRIMARY KEY,
+            topic TEXT NOT NULL,
+            payload BLOB NOT NULL,
+            length INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            received_ms INTEGER NOT NULL
+        )
+        """,
+        "CREATE TABLE account (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE reader (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE promise (id INTEGER PRIMARY KEY CHECK (id = 1), floor_ms INTEGER NOT NULL)",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +255,7 @@ class JournalReader(Guard):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.path = folder / FILE
-        self._connection = open_reader(self.path)
+        self._connection = open_reader(self.path, MIGRATIONS)
 
     @alone
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store.journalfile import SCHEMA, VERSION, JournalReader, put_reader, register_reader
+from store.journalfile import MIGRATIONS, JournalReader, put_reader, register_reader
 from store.sqlite import alone, open_writer, saving
 
 
@@ -17,7 +17,7 @@ class JournalFollower(JournalReader):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._writer = open_writer(self.path, SCHEMA, VERSION)
+        self._writer = open_writer(self.path, MIGRATIONS)
         self._writer.execute("PRAGMA synchronous = NORMAL")
 
     @alone

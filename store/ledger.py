@@ -18,61 +18,87 @@ import msgspec
 
 from store.alarms import Alarm, AlarmChange, Notice, Progress
 from store.series import AnyDraw
-from store.sqlite import Guard, alone, open_reader, open_writer, saving
+from store.sqlite import Guard, Migration, alone, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS alarm (
-    id TEXT PRIMARY KEY,
-    rule TEXT NOT NULL,
-    title TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    severity TEXT NOT NULL,
-    unit TEXT NOT NULL,
-    since_ms INTEGER NOT NULL,
-    opened_ms INTEGER NOT NULL,
-    returned_ms INTEGER,
-    value REAL,
-    "limit" REAL,
-    peak REAL,
-    is_told INTEGER NOT NULL,
-    needs_acknowledgement INTEGER NOT NULL,
-    acknowledged_ms INTEGER,
-    acknowledged_by TEXT
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS alarm_opened ON alarm (opened_ms);
-CREATE TABLE IF NOT EXISTS change (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    alarm_id TEXT NOT NULL,
-    change TEXT NOT NULL,
-    at_ms INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    UNIQUE (alarm_id, change, at_ms)
-);
-CREATE TABLE IF NOT EXISTS outbox (
-    key TEXT NOT NULL,
-    route TEXT NOT NULL,
-    alarm_id TEXT NOT NULL,
-    body TEXT NOT NULL,
-    source_ms INTEGER NOT NULL,
-    created_ms INTEGER NOT NULL,
-    due_ms INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'waiting',
-    error TEXT NOT NULL DEFAULT '',
-    delivered_ms INTEGER,
-    PRIMARY KEY (key, route)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_ms) WHERE state = 'waiting';
-CREATE TABLE IF NOT EXISTS series (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL UNIQUE, body BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cursor (
-    name TEXT PRIMARY KEY, seq INTEGER NOT NULL, tick_ms INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-VERSION: Final = 2
+
+def _name_kinds(connection: sqlite3.Connection) -> None:
+    """Let each row of a series say of what it is; there were only tenants."""
+    rows = connection.execute("SELECT seq, body FROM series").fetchall()
+    named = [[["tenant", *row] for row in msgspec.msgpack.decode(body)] for _, body in rows]
+    connection.executemany(
+        "UPDATE series SET body = ? WHERE seq = ?",
+        [(msgspec.msgpack.encode(body), seq) for (seq, _), body in zip(rows, named, strict=True)],
+    )
+
+
+MIGRATIONS: Final[Sequence[Migration]] = (
+    (
+        """
+        CREATE TABLE alarm (
+            id TEXT PRIMARY KEY,
+            rule TEXT NOT NULL,
+            title TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            severity TEXT NOT NULL,
+            unit TEXT NOT NULL,
+            since_ms INTEGER NOT NULL,
+            opened_ms INTEGER NOT NULL,
+            returned_ms INTEGER,
+            value REAL,
+            "limit" REAL,
+            peak REAL,
+            is_told INTEGER NOT NULL,
+            needs_acknowledgement INTEGER NOT NULL,
+            acknowledged_ms INTEGER,
+            acknowledged_by TEXT
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX alarm_opened ON alarm (opened_ms)",
+        """
+        CREATE TABLE change (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            alarm_id TEXT NOT NULL,
+            change TEXT NOT NULL,
+            at_ms INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            UNIQUE (alarm_id, change, at_ms)
+        )
+        """,
+        """
+        CREATE TABLE outbox (
+            key TEXT NOT NULL,
+            route TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            body TEXT NOT NULL,
+            source_ms INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL,
+            due_ms INTEGER NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL DEFAULT 'waiting',
+            error TEXT NOT NULL DEFAULT '',
+            delivered_ms INTEGER,
+            PRIMARY KEY (key, route)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX outbox_due ON outbox (due_ms) WHERE state = 'waiting'",
+        """
+        CREATE TABLE series (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL UNIQUE, body BLOB NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE cursor (
+            name TEXT PRIMARY KEY, seq INTEGER NOT NULL, tick_ms INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
+    (_name_kinds,),
+    # What is told of an alarm on a route, in its order.
+    ("CREATE INDEX outbox_order ON outbox (alarm_id, route, source_ms, key) WHERE state = 'waiting'",),
+)
+"""What makes the ledger's tables; append to it, and change nothing in it."""
 ENGINE: Final = "engine"
 
 _ALARM_COLUMNS: Final = (
@@ -116,7 +142,7 @@ class LedgerReader(Guard):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.path = folder / FILE
-        self._connection = open_reader(self.path)
+        self._connection = open_reader(self.path, MIGRATIONS)
 
     @alone
     def close(self) -> None:
@@ -197,7 +223,7 @@ class Ledger(LedgerReader):
 
     def __init__(self, folder: Path) -> None:
         self._lock = RLock()
-        self._writer = open_writer(folder / FILE, SCHEMA, VERSION)
+        self._writer = open_writer(folder / FILE, MIGRATIONS)
         super().__init__(folder)
 
     def close(self) -> None:

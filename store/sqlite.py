@@ -1,40 +1,99 @@
-"""Opening SQLite so that a commit means what it says.
+"""Opening SQLite so that a commit means what it says, and files of older versions are brought up to date.
 
 Write-ahead mode with full sync: a commit returns after the disk has it, and readers in other processes
 are never in the way (SQLite's documentation: write-ahead logging, PRAGMA synchronous). SQLite falls back
 silently where a file system can not do this, so the settings are read back and a difference is an error.
+
+A file carries the number of migrations that made it. One that has fewer gets the others, all of them in one
+transaction; then its tables are held against those that the migrations make. What is neither is refused.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import wraps
 from pathlib import Path
 from threading import RLock
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from facility.errors import StoreUnavailable
+from facility.errors import ContentRefused, StoreCorrupt, StoreError, StoreForeign, StoreUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Guard")
 
+Migration = Sequence[str | Callable[[sqlite3.Connection], None]]
+"""What makes a file of the next version: statements in order, and functions where statements do not do.
+
+A list of migrations only ever grows at its end: the file's version is how many of them it has had.
+"""
+
 BUSY_MS = 10_000
 """How long a writer waits for another one: longer than any transaction here takes."""
 
+_PRIMARY: Final = 0xFF
+"""The part of a result code that tells the kind of failure."""
+_CONTENT: Final = frozenset(
+    {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+)
+_DAMAGED: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
+)
+REFUSALS: Final = (OverflowError, UnicodeError)
+"""What is raised, apart from errors of SQLite, for a value that it can not hold."""
 
-def open_writer(path: Path, schema: str, version: int) -> sqlite3.Connection:
-    """Open a database for writing and make its tables where they are missing.
+
+def primary_code(error: sqlite3.Error) -> int | None:
+    """Return the kind of failure that SQLite reports, None where it reports none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & _PRIMARY
+
+
+def failure(path: Path, error: Exception) -> StoreError:
+    """Return what an error of SQLite means to whoever asked.
 
     Args:
-        path: The file; its folder is made where it is missing.
-        schema: Statements that make every table, each with `IF NOT EXISTS`.
-        version: The schema's version; a file of a newer one is refused.
+        path: The file.
+        error: An error of SQLite, or one of `REFUSALS`.
+
+    Returns:
+        `ContentRefused` where the content is at fault, `StoreCorrupt` where the file is, `StoreUnavailable`
+        where the same may be taken later.
+    """
+    code = primary_code(error) if isinstance(error, sqlite3.Error) else None
+    if code in _CONTENT or isinstance(error, REFUSALS):
+        return ContentRefused(str(path), str(error))
+    if code in _DAMAGED:
+        return StoreCorrupt(str(path), str(error))
+    return StoreUnavailable(str(path), str(error))
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Let errors of SQLite be those of a store.
+
+    Raises:
+        StoreError: As `failure` says.
+    """
+    try:
+        yield
+    except (sqlite3.Error, *REFUSALS) as error:
+        raise failure(path, error) from error
+
+
+def open_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """Open a database for writing, and bring it up to date.
+
+    Args:
+        path: The file; it and its folder are made where they are missing.
+        migrations: What makes its tables.
 
     Raises:
         StoreUnavailable: Where the file can not be opened, or not with full sync.
+        StoreCorrupt: Where it is damaged.
+        StoreForeign: Where it is not one of ours, or of a newer version.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,45 +101,122 @@ def open_writer(path: Path, schema: str, version: int) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(str(path), str(error)) from error
     try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("PRAGMA synchronous = FULL")
-        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        problem = ""
-        if (mode, synchronous) != ("wal", 2):
-            problem = f"expected write-ahead mode with full sync, found mode {mode}, sync {synchronous}"
-        elif found > version:
-            problem = f"expected schema {version} or older, found {found}"
-        else:
-            connection.executescript(schema)
-            if found != version:
-                # Setting it writes, and a file on a full disk must still be opened for reading.
-                connection.execute(f"PRAGMA user_version = {version}")
-    except sqlite3.Error as error:
+        with told(path):
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            _need_version(path, connection, range(len(migrations) + 1))
+            _sync_fully(path, connection)
+            _migrate(path, connection, migrations)
+    except BaseException:
         connection.close()
-        raise StoreUnavailable(str(path), str(error)) from error
-    if problem:
-        connection.close()
-        raise StoreUnavailable(str(path), problem)
+        raise
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open a database that somebody else writes, for reading only.
 
+    Args:
+        path: The file.
+        migrations: What makes its tables.
+
     Raises:
-        StoreUnavailable: Where there is none.
+        StoreUnavailable: Where there is none, or nothing in it yet.
+        StoreCorrupt: Where it is damaged.
+        StoreForeign: Where it is not one of ours, or of another version.
     """
     try:
         connection = sqlite3.connect(
-            f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
         raise StoreUnavailable(str(path), str(error)) from error
+    try:
+        with told(path):
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute("PRAGMA query_only = ON")
+            _need_content(path, connection)
+            _need_version(path, connection, range(len(migrations), len(migrations) + 1))
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _sync_fully(path: Path, connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    if (mode, synchronous) != ("wal", 2):
+        found = f"mode {mode}, sync {synchronous}"
+        raise StoreUnavailable(str(path), f"expected write-ahead mode with full sync, found {found}")
+
+
+def _need_content(path: Path, connection: sqlite3.Connection) -> None:
+    if not _version(connection) and not _tables(connection):
+        raise StoreUnavailable(str(path), "nothing has been written to it yet")
+
+
+def _need_version(path: Path, connection: sqlite3.Connection, taken: range) -> None:
+    """Make sure that a file is of a version that is taken.
+
+    Raises:
+        StoreForeign: Where it is not.
+    """
+    found, newest = _version(connection), taken[-1]
+    if found not in taken:
+        older = found in range(1, newest)
+        what = f"version {newest}" if len(taken) == 1 else f"version {newest} or older"
+        remedy = "start the monitor once, which brings it up to date" if older else ""
+        remedy = remedy or "run the version of Megawatch that wrote it, or move the file away"
+        raise StoreForeign(str(path), f"expected {what}, found version {found}: {remedy}")
+    if not found and _tables(connection):
+        tables = ", ".join(sorted(_tables(connection)))
+        raise StoreForeign(str(path), f"expected a file of Megawatch, found one with the tables {tables}")
+
+
+def _migrate(path: Path, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    """Bring a file up to date; one that is gets no write, for a full disk would refuse it.
+
+    Raises:
+        StoreForeign: Where its tables are not what the migrations make.
+    """
+    if _version(connection) < len(migrations):
+        with transaction(connection):
+            # Another process may have done so meanwhile.
+            _apply(connection, migrations[_version(connection) :])
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+    with closing(sqlite3.connect(":memory:")) as pattern:
+        _apply(pattern, migrations)
+        expected = _tables(pattern)
+    found = _tables(connection)
+    for name, columns in expected.items():
+        if found.get(name) != columns:
+            have = f"({found[name]})" if name in found else "none"
+            cause = f"expected a table {name} ({columns}) in version {len(migrations)}, found {have}"
+            raise StoreForeign(str(path), f"{cause}: move the file away, and it is made anew")
+
+
+def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    for migration in migrations:
+        for step in migration:
+            if callable(step):
+                step(connection)
+            else:
+                connection.execute(step)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _tables(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the columns of each table."""
+    rows = connection.execute(
+        "SELECT t.name, group_concat(c.name, ', ') FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+        " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' GROUP BY t.name"
+    )
+    return dict(rows.fetchall())
 
 
 @contextmanager
@@ -98,31 +234,36 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def saving(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """Run statements as one synced transaction, and say so where the disk does not take it.
+    """Run statements as one synced transaction, and say so where nothing of it was stored.
 
     Args:
         connection: An open connection.
         path: Its file.
 
     Raises:
-        StoreUnavailable: Where nothing of it was stored.
+        StoreUnavailable: Where the disk does not take it now.
+        ContentRefused: Where it can not be kept, now or later.
+        StoreCorrupt: Where the file is damaged.
     """
-    try:
-        with transaction(connection):
-            yield connection
-    except sqlite3.Error as error:
-        raise StoreUnavailable(str(path), str(error)) from error
+    with told(path), transaction(connection):
+        yield connection
 
 
 class Guard:
-    """A lock for a connection that several threads read with."""
+    """A lock for a connection that several threads read with.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
 
     def __init__(self) -> None:
         self._guard = RLock()
 
 
 def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let one thread at a time into a method.
+    """Let one thread at a time into a method, and let errors of SQLite be those of a store.
 
     A connection that is closed while another thread is in the middle of a statement takes the process down;
     one that was closed before is an error of that statement.
@@ -130,7 +271,7 @@ def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
 
     @wraps(method)
     def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._guard:
+        with self._guard, told(self.path):
             return method(self, *args, **kwargs)
 
     return guarded  # type: ignore[return-value]
