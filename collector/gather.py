@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from collector.message import Message
@@ -25,6 +26,8 @@ MOST_REFUSALS: Final = 1_000
 """Dead letters of one message at most: a row of a thousand racks that nobody declared (our choice)."""
 MOST_PAYLOADS: Final = 16
 """How many of them hold the message's payload; the others say topic, reason and detail (our choice)."""
+
+_log = structlog.get_logger(__name__)
 
 
 def reject(message: Message, reason: Reason, detail: str) -> Rejection:
@@ -188,21 +191,44 @@ class Rows:
             self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
 
     def seal(self, ranges: Ranges) -> None:
-        """Make a batch of the rows so far, before a conversion changes that holds for them."""
-        self.sealed.append(self._batch(ranges))
-        self.points, self.times, self.values, self.is_good, self.messages, self.doubts = (
-            [],
-            [],
-            [],
-            [],
-            [],
-            [],
-        )
+        """Make a batch of the rows so far, before a conversion changes that holds for them.
+
+        Where they make none, each message is tried by itself, and is a dead letter where it makes none.
+        """
+        refused, doubted = len(self.rejections), len(self.doubts)
+        try:
+            self.sealed.append(self._batch(ranges))
+        except Exception:  # noqa: BLE001 - whatever it is, each message must have an end
+            _log.exception("rows make no batch", rows=len(self.points))
+            del self.rejections[refused:], self.doubts[doubted:]
+            self._seal_one_by_one(ranges)
+        self.points, self.times, self.values = [], [], []
+        self.is_good, self.messages, self.doubts = [], [], []
+
+    def _seal_one_by_one(self, ranges: Ranges) -> None:
+        """Make a batch of the rows of each message, and dead letters of those that make none."""
+        count, first = len(self.points), 0
+        while first < count:
+            message, end = self.messages[first], first + 1
+            while end < count and self.messages[end] is message:
+                end += 1
+            own = slice(first, end)
+            alone = Rows(
+                self.points[own], self.times[own], self.values[own], self.is_good[own], self.messages[own]
+            )
+            is_last = end == count
+            alone.doubts = [(r - first, p, ms) for r, p, ms in self.doubts if first <= r < end + is_last]
+            try:
+                self.sealed.append(alone._batch(ranges))
+                self.rejections += alone.rejections
+            except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
+                self.refuse(message, Reason.DECODER_FAILED, repr(error))
+            first = end
 
     def batch(self, ranges: Ranges) -> Batch:
         """Return the rows as a batch; rows that can not be kept become dead letters and doubts."""
-        last = self._batch(ranges)
-        return Batch.concatenate([*self.sealed, last]) if self.sealed else last
+        self.seal(ranges)
+        return self.sealed[0] if len(self.sealed) == 1 else Batch.concatenate(self.sealed)
 
     def _batch(self, ranges: Ranges) -> Batch:
         count = len(self.points)

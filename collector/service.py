@@ -122,7 +122,7 @@ class Collector:
                 await self._catch_up("what arrives is new")
 
     def _decode(self, messages: list[Message]) -> tuple[Gathered, Intake]:
-        """Decode messages; where the rows that they hold make no batch, each of them is a dead letter."""
+        """Decode messages; where a decoder fails for a fault of its own, they are dead letters."""
         gathered = Gathered()
         try:
             self._decoder.decode(messages, gathered)
@@ -161,6 +161,7 @@ class Collector:
 
     def _intake(self, gathered: Gathered) -> Intake:
         rows = gathered.rows
+        received_ms = rows.messages[-1].received_ms if rows.messages else self._now_ms()
         batch = rows.batch(self._context.ranges)
         intake = Intake(
             known=self._context.register.news(),
@@ -169,6 +170,6 @@ class Collector:
             rejections=rows.rejections,
             waiting=gathered.waiting,
             settled=gathered.settled,
-            received_ms=rows.messages[-1].received_ms if rows.messages else self._now_ms(),
+            received_ms=received_ms,
         )
         return self._appender.count(intake)

@@ -1,12 +1,17 @@
-"""Names that may become identities, and the allow-list that decides it.
+"""Names that may become identities: the allow-list that decides it, and the way there for any other text.
 
-A name from the wire ends in file names, series and pages. Nothing is escaped: a name is either made
-of letters, digits, `.`, `_` and `-` (and `/` between the parts of a path), or it is refused.
+A name ends in file names, series, queries and pages, where nothing has to be escaped: it is made of letters,
+digits, `.`, `_` and `-`, with `/` between the parts of a path. A text from a bus may be anything. It keeps
+its name where it is one; any other byte of it becomes `~` and two hexadecimal digits, so that two texts never
+share a name and the text can be told from the name: `Rack 7` is `Rack~207`. What would be longer than a name
+may be is cut, and ends in `~~` and a digest of the whole text.
 """
 
 from __future__ import annotations
 
+import base64
 import difflib
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import Final, NewType
@@ -23,21 +28,111 @@ OPERATOR: Final = TenantId("operator")
 NAME_LENGTH: Final = 64
 PATH_LENGTH: Final = 512
 
+_SAFE = r"[A-Za-z0-9._-]"
+_ESCAPED = r"~[0-9A-F]{2}"
+_DIGEST = r"~~[a-z2-7]{20}"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+"  # "." and ".." lead out of a folder
-_PATH = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
+_ID = re.compile(rf"(?:[A-Za-z0-9]|{_ESCAPED})(?:{_SAFE}|{_ESCAPED})*(?:{_DIGEST})?", re.ASCII)
+# "." and ".." lead out of a folder; "~" alone stands for a part of no letters.
+_PART = rf"(?:~(?=/|$)|(?!\.{{1,2}}(?:/|$))(?:{_SAFE}|{_ESCAPED})+)"
+_PATH = re.compile(rf"(?:{_PART}(?:/{_PART})*(?:/?{_DIGEST})?|{_DIGEST})", re.ASCII)
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
+_ESCAPES = re.compile(r"(?:~[0-9A-F]{2})+", re.ASCII)
 
 NAME_RULE: Final = "a name of 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
 
 
 def is_name(text: str) -> bool:
-    """Tell whether `text` may be the identity of an asset, a tenant or a site."""
+    """Tell whether `text` may be the identity of what people name: a tenant, a site, a broker."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text` may be the identity of an asset: a name, or what `name_of` makes of a text."""
+    return len(text) <= NAME_LENGTH and _ID.fullmatch(text) is not None
 
 
 def is_path(text: str) -> bool:
     """Tell whether `text` may be a tag path: names joined by `/`, at most 512 characters."""
     return len(text) <= PATH_LENGTH and _PATH.fullmatch(text) is not None
+
+
+def name_of(text: str) -> str:
+    """Return the name of any text: itself where it is a plain name, else with what is not safe escaped.
+
+    Args:
+        text: A text from a bus; not empty.
+    """
+    if _NAME.fullmatch(text) is not None:
+        return text
+    first = text[:1] if text[:1].isascii() and text[:1].isalnum() else _escape(text[:1])
+    return _cut(first + _escaped(text[1:]), text, NAME_LENGTH)
+
+
+def path_of(text: str) -> str:
+    """Return the path of any text with `/` between its parts: itself where it is a plain path.
+
+    Args:
+        text: The levels of a topic; not empty.
+    """
+    if len(text) <= PATH_LENGTH and "~" not in text and _PATH.fullmatch(text) is not None:
+        return text
+    parts = [_escaped(part) for part in text.split("/")]
+    parts = [part.replace(".", "~2E") if part in (".", "..") else part or "~" for part in parts]
+    return _cut("/".join(parts), text, PATH_LENGTH)
+
+
+def text_of(name: str) -> str:
+    """Return the text that a name or a path is of; of one that was cut, what is left of it."""
+    whole, _, _ = name.partition("~~")
+    levels = [
+        "" if level == "~" else _ESCAPES.sub(lambda found: _unescape(found[0]), level)
+        for level in whole.split("/")
+    ]
+    return "/".join(levels)
+
+
+def id_of(text: str) -> str:
+    """Return the identity that is meant by `text`: itself where it is one, else the name of that text."""
+    return text if is_id(text) else name_of(text)
+
+
+def written(name: str) -> str:
+    """Return how people may write a name: as its bus does, where that means the same."""
+    text = text_of(name)
+    return text if text.isprintable() and id_of(text) == name else name
+
+
+def for_people(text: str, most: int) -> str:
+    """Return a text that may stand on a terminal: cut, and with a mark for each character that is none.
+
+    Args:
+        text: A text from a bus.
+        most: How many characters of it to keep.
+    """
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
+
+
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return "".join(f"~{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
+def _unescape(escapes: str) -> str:
+    return bytes.fromhex(escapes.replace("~", "")).decode("utf-8", "replace")
+
+
+def _cut(name: str, text: str, most: int) -> str:
+    """Return a name of at most so many characters: one that is longer ends in a digest of its text."""
+    if len(name) <= most:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    tail = "~~" + base64.b32encode(digest).decode("ascii")[:20].lower()
+    kept = name[: most - len(tail)]
+    return re.sub(r"~[0-9A-F]?$", "", kept) + tail
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

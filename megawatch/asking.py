@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from facility.errors import MegawatchError
@@ -234,14 +233,8 @@ def print_series(folder: SiteFolder, answer: Answer, *, as_csv: bool) -> None:
     if as_csv:
         sys.stdout.write(query.as_csv(found))
         return
-    table = Table("time", box=None, header_style="dim", pad_edge=False)
-    table.add_column(f"{found.name} [{found.unit}]", justify="right")
-    table.add_column("quality")
-    for row, time_ms in zip(query.as_rows(found), found.time_ms.tolist(), strict=True):
-        value = "" if row["value"] is None else f"{row['value']:,.3f}"
-        table.add_row(query.local_time(time_ms, zone), value, query.quality_word(row["quality"]))
     if found.time_ms.size:
-        show.terminal().print(table)
+        show.terminal().print(query.as_table(found, zone))
     else:
         show.terminal().print(
             f"nothing of {found.name} from {query.local_time(answer.from_ms, zone)}"

@@ -139,7 +139,7 @@ class Row(TypedDict):
 
     time: Time
     value: float | None
-    quality: int
+    quality: str
 
 
 SeriesAsked = TypedDict(

@@ -11,6 +11,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from rich.table import Table
+from rich.text import Text
 
 from facility.errors import MegawatchError
 from facility.instants import midnight_ms, to_iso, to_ms
@@ -20,6 +22,8 @@ from facility.readings import Quality
 from facility.site import Site
 from megawatch.usage import WrongUsage
 from store.base import FIGURES, History, Series
+
+GOOD: Final = "good"
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)", re.ASCII)
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -120,8 +124,8 @@ def means(series: Series, step_ms: int) -> Series:
 
 
 def quality_word(quality: int) -> str:
-    """Return what a quality code means, "" for a good one."""
-    return "" if quality == Quality.GOOD else Quality(quality).name.lower().replace("_", " ")
+    """Return what a quality code means: `good`, or why a value is not to be trusted."""
+    return Quality(quality).name.lower().replace("_", " ")
 
 
 def _point(question: Question, points: list[Point], tenants: set[str]) -> Point:
@@ -149,12 +153,28 @@ def as_rows(series: Series) -> list[dict[str, Any]]:
         {
             "time": to_iso(int(time)),
             "value": None if np.isnan(value) else float(value),
-            "quality": int(quality),
+            "quality": quality_word(quality),
         }
         for time, value, quality in zip(
             series.time_ms.tolist(), series.value.tolist(), series.quality.tolist(), strict=True
         )
     ]
+
+
+def as_table(series: Series, zone: ZoneInfo) -> Table:
+    """Return a series as a table for people.
+
+    Args:
+        series: The series.
+        zone: The zone of the times.
+    """
+    table = Table("time", box=None, header_style="dim", pad_edge=False)
+    table.add_column(Text(f"{series.name} [{series.unit}]"), justify="right")
+    table.add_column("quality")
+    for row, time_ms in zip(as_rows(series), series.time_ms.tolist(), strict=True):
+        value = "" if row["value"] is None else f"{row['value']:,.3f}"
+        table.add_row(local_time(time_ms, zone), value, "" if row["quality"] == GOOD else row["quality"])
+    return table
 
 
 def as_csv(series: Series) -> str:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from collector.decode.base import check_keys
 from facility import dsx
-from facility.names import NAME_RULE, AssetId, is_name
+from facility.names import NAME_RULE, AssetId, for_people, is_name
 from facility.points import Asset, Cadence, Point
 from facility.readings import Reason
 
 MOST_NAME: Final = 120
-"""How much of a name for people is kept."""
+"""How much of a text for people is kept."""
+MOST_PARTS: Final = 8
+"""How many parts of a process area are kept (our choice)."""
+MOST_STATES: Final = 256
+"""How many states of a point are told apart by a text (our choice)."""
+MOST_UNIT: Final = 40
+"""How much of a unit that nobody knows is kept."""
 MOST_SERVED: Final = 5_000
 """The most assets that one may serve."""
 
 
+_StateNumber = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""Values are floats, in which a whole number beyond this is not told from its neighbours."""
+
+
 class _State(msgspec.Struct):
-    value: int
+    value: _StateNumber
     text: str
 
 
@@ -123,15 +133,18 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         key=topic.key if own else f"{topic.publisher}/{topic.key}",
         asset=AssetId(_owner(found)),
         quantity=quantity.name,
-        unit=unit,
+        unit=for_people(unit, MOST_UNIT),
         stream=f"{stream}:{_owner(found)}" if scope else stream,
         cadence=Cadence.ON_CHANGE,
         point_type=topic.point_type,
         object_type=topic.object_type,
         phase=found.phase or "",
-        area=tuple(part[:MOST_NAME] for part in found.processArea or ()),
+        area=tuple(for_people(part, MOST_NAME) for part in (found.processArea or ())[:MOST_PARTS]),
         is_setpoint=found.isSetpoint,
-        states=tuple((state.value, state.text[:MOST_NAME]) for state in found.stateText or ()),
+        states=tuple(
+            (state.value, for_people(state.text, MOST_NAME))
+            for state in (found.stateText or ())[:MOST_STATES]
+        ),
     )
     return Described(point, asset, publisher, value_topic, scope)
 
@@ -147,7 +160,7 @@ def _asset(topic: dsx.Topic, found: _Metadata) -> Asset | None:
     return Asset(
         id=AssetId(_owner(found)),
         kind="Rack" if found.rackLocationId else topic.object_type,
-        name=(found.rackLocationName or found.objectName or "")[:MOST_NAME],
+        name=for_people(found.rackLocationName or found.objectName or "", MOST_NAME),
         serves=tuple(AssetId(name) for name in found.servesId or ()),
     )
 

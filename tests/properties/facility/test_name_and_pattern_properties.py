@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facility import dsx
-from facility.names import is_name, is_path
+from facility.names import NAME_LENGTH, id_of, is_id, is_name, is_path, name_of, path_of, text_of, written
 from facility.patterns import MOST, PatternError, choose, expand, is_open
 
 FIRST = set(string.ascii_letters + string.digits)
@@ -36,8 +36,29 @@ def test_every_part_of_a_path_is_allowed(text: str) -> None:
     """What passes as a path has no empty part, no folder above, and no character beyond the allow-list."""
     if is_path(text):
         parts = text.split("/")
-        assert all(part and set(part) <= ALL and part not in {".", ".."} for part in parts)
+        assert all(part and set(part) <= ALL | {"~"} and part not in {".", ".."} for part in parts)
         assert len(text) <= 512
+
+
+@given(st.text(min_size=1, max_size=200) | texts.filter(bool))
+def test_any_text_has_a_name_and_a_path_that_tell_it(text: str) -> None:
+    """They are made of the allow-list, are the text itself where they may be, and lead back to it."""
+    name, path = name_of(text), path_of(text)
+
+    assert is_id(name)
+    assert is_path(path)
+    assert (name == text) == is_name(text)
+    assert (path == text) == (is_path(text) and "~" not in text)
+    assert text_of(name) == text or (len(name) > NAME_LENGTH - 10 and "~~" in name)
+    assert text_of(path) == text or (len(path) > 500 and "~~" in path)
+    assert id_of(name) == id_of(written(name)) == name
+
+
+@given(st.lists(texts.filter(bool) | st.text("~207a/ ", min_size=1, max_size=3), max_size=30, unique=True))
+def test_no_two_texts_share_a_name(texts: list[str]) -> None:
+    """Whatever one publisher calls its point, it never becomes another's."""
+    assert len({name_of(text) for text in texts}) == len(texts)
+    assert len({path_of(text) for text in texts}) == len(texts)
 
 
 @given(publisher=names, object_type=names, point_type=names, path=paths, is_value=st.booleans())

@@ -17,20 +17,29 @@ from collector.decode import dsx
 from collector.decode.base import Context, Decoder, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.dsxmetadata import Described, Refusal, describe
-from collector.gather import Ranges
+from collector.gather import Ranges, Rows
 from collector.message import ConnectionChange, ConnectionEvent, Message
 from collector.register import Register
 from collector.service import Collector
 from collector.session import Session
 from facility.dsx import Topic
 from facility.errors import StoreUnavailable
-from facility.readings import Reason
+from facility.readings import Quality, Reason
 from store.entries import Mark, MarkKind
 from store.intake import Intake
 from store.journal import Journal
 from store.journalfile import Account
 from tests.builders import T0_MS
-from tests.unit.collector.hearing import LAG_MS, a_broker, a_site, document_topic, metadata, raw, value
+from tests.unit.collector.hearing import (
+    LAG_MS,
+    a_broker,
+    a_site,
+    describing,
+    document_topic,
+    metadata,
+    raw,
+    value,
+)
 
 
 class StoppedClock:
@@ -201,6 +210,28 @@ def test_rows_that_make_no_batch_are_dead_letters(journal: Journal) -> None:
     assert bench.journal.account() == Account(dead_lettered={Reason.DECODER_FAILED: 2})
     assert bench.collector.counters.received == 2
     assert bench.session.acknowledged == messages
+
+
+def test_a_message_whose_rows_make_no_batch_takes_no_other_with_it() -> None:
+    """Each message is tried by itself then; doubts stay where they arose."""
+    hearing = describing(metadata("r1"), metadata("r2"))
+    rows, ranges = Rows(), hearing.context.ranges
+    rows.add(0, T0_MS, 90.0, is_good=True, message=value("r1", 90))
+    rows.add(10**6, T0_MS, 1.0, is_good=True, message=value("r3"))
+    rows.refuse(value("r2", "x"), Reason.WRONG_TYPE, "text", point=1)
+    rows.add(1, T0_MS, 91.0, is_good=True, message=value("r2", 91))
+    rows.add(0, T0_MS, 1e9, is_good=True, message=value("r1", 1e9))
+
+    batch = rows.batch(ranges)
+
+    assert [(p, q) for p, q in zip(batch.point.tolist(), batch.quality.tolist(), strict=True)] == [
+        (0, Quality.GOOD),
+        (1, Quality.REFUSED),
+        (1, Quality.GOOD),
+        (0, Quality.REFUSED),
+    ]
+    reasons = [rejection.reason for rejection in rows.rejections]
+    assert sorted(reasons) == [Reason.DECODER_FAILED, Reason.OUT_OF_RANGE, Reason.WRONG_TYPE]
 
 
 def test_a_message_at_which_a_decoder_fails_takes_no_other_with_it(

@@ -47,7 +47,7 @@ NAUGHTY = [
     ("equals", "a=b"),
     ("colon", "a:b"),
     ("percent", "a%2fb"),
-    ("tilde", "~"),
+    ("a tilde without its digits", "~2"),
     ("angle brackets", "<b>"),
     ("braces", "{a}"),
     ("brackets", "[a]"),

@@ -64,5 +64,5 @@ def test_a_moment() -> None:
 
 
 def test_quality_in_words() -> None:
-    """A good value needs no word."""
-    assert [quality_word(code) for code in (0, 1, 3)] == ["", "source doubts", "implausible"]
+    """No number of ours is taken for one of the bus, on which 1 is good."""
+    assert [quality_word(code) for code in (0, 1, 3)] == ["good", "source doubts", "implausible"]
