@@ -73,12 +73,8 @@ class Ranges:
     @staticmethod
     def _figures(point: Point, rating_kw: float | None) -> dict[str, float]:
         quantity, unit = point.measures, find_unit(point.unit)
-        low, high = quantity.low, quantity.high
-        credible_low, credible_high = low, high
-        if rating_kw is not None and quantity.rating_low is not None:
-            credible_low = max(low, quantity.rating_low * rating_kw)
-        if rating_kw is not None and quantity.rating_high is not None:
-            credible_high = min(high, quantity.rating_high * rating_kw)
+        low, high = quantity.possible(rating_kw)
+        credible_low, credible_high = quantity.credible(rating_kw)
         return {
             "factor": unit.factor if unit else 1.0,
             "offset": unit.offset if unit else 0.0,

@@ -147,6 +147,43 @@ def midnight_ms(day: date, zone: ZoneInfo) -> int:
     return to_ms(datetime.combine(day, wall_time(), tzinfo=zone))
 
 
+def local_readings_ms(moment: datetime, zone: ZoneInfo) -> tuple[int, ...]:
+    """Return the instants that a local time without an offset may mean [ms].
+
+    One for nearly every time. Two, in order, where the clock is set back over it and shows it twice, and
+    where it is set forward over it and never shows it: read once with the offset of after the change and once
+    with that of before.
+
+    Args:
+        moment: The local time, naive.
+        zone: Whose wall clock.
+    """
+    readings = {to_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
+    return tuple(sorted(readings))
+
+
+def explain_local(moment: datetime, zone: ZoneInfo) -> tuple[str, str] | None:
+    """Return what to ask of whoever wrote a local time that is no one instant; None where it is one.
+
+    Args:
+        moment: The local time, naive.
+        zone: Whose wall clock.
+
+    Returns:
+        Both readings with their offsets, and what is wrong with the time.
+    """
+    readings = local_readings_ms(moment, zone)
+    if len(readings) == 1:
+        return None
+    shown = [to_datetime(reading, zone) for reading in readings]
+    is_twice = all(one.replace(tzinfo=None) == moment for one in shown)
+    what = "shows twice" if is_twice else "never shows"
+    return (
+        f"a time with its offset: {shown[0].isoformat()} or {shown[1].isoformat()}",
+        f"{moment.isoformat(sep=' ')}, which the clock of {zone.key} {what}",
+    )
+
+
 def block_start_ms(instant_ms: int, block_ms: int, zone: ZoneInfo) -> int:
     """Return the start of the clock-aligned block that holds an instant.
 

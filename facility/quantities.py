@@ -1,9 +1,9 @@
 """What can be measured: each quantity with its canonical unit and the range beyond which it is impossible.
 
 The ranges are our choice: what no plant and no instrument of this kind reaches. A value outside the hard
-range can not be true and is dead-lettered; a value outside `rating_low` to `rating_high` times the asset's
-rating is kept, but not trusted, because the rating may be what is wrong. Meters carry more than a rack can:
-their power range ends at 1 GW, more than any site of this kind draws.
+range can not be true and is dead-lettered, unless the asset's rating allows it. A value outside `rating_low`
+to `rating_high` times the rating is kept, but not trusted, because the rating may be what is wrong. Meters
+carry more than a rack can: their power range ends at 1 GW, more than any site of this kind draws.
 """
 
 from __future__ import annotations
@@ -52,6 +52,25 @@ class Quantity:
     def unit(self) -> str:
         """The symbol of the canonical unit."""
         return self.dimension.value
+
+    def credible(self, rating: float | None) -> tuple[float, float]:
+        """Return the lowest and the highest value that an asset's rating allows [canonical unit].
+
+        Args:
+            rating: What the asset is rated [canonical unit]; None where nobody knows.
+        """
+        low = self.low if rating is None or self.rating_low is None else self.rating_low * rating
+        high = self.high if rating is None or self.rating_high is None else self.rating_high * rating
+        return low, high
+
+    def possible(self, rating: float | None) -> tuple[float, float]:
+        """Return the hard range [canonical unit]: never narrower than what the asset's rating allows.
+
+        Args:
+            rating: What the asset is rated [canonical unit]; None where nobody knows.
+        """
+        low, high = self.credible(rating)
+        return min(self.low, low), max(self.high, high)
 
 
 def _table(*rows: Quantity) -> MappingProxyType[str, Quantity]:

@@ -13,15 +13,13 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from facility.contractbuild import build_contract
-from facility.contracts import Boundary, Method, Version
 from facility.errors import Fault
 from facility.graph import cycle_in
 from facility.instants import to_iso
-from facility.names import OPERATOR, AssetId, TenantId
+from facility.names import OPERATOR, AssetId, TenantId, nearest
 from facility.patterns import PatternError, choose, expand, is_open
 from facility.points import Asset
 from facility.site import Holding, Rack, Site, Tenant
-from facility.sitefields import MW
 from facility.sitenotes import Located, Notes, milliwatts_of_kw, milliwatts_of_mw
 from facility.sitetables import (
     AssetTable,
@@ -31,6 +29,7 @@ from facility.sitetables import (
     SiteTable,
     TenantTable,
 )
+from facility.sitewarnings import warnings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Builder:
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
         )
-        self._warn(site)
+        self.notes.warnings += warnings_of(site)
         return site
 
     # What only the whole file can tell ------------------------------------------------
@@ -113,7 +112,7 @@ class Builder:
     def check_feed(self, brokers: list[Located[BrokerTable]], *, is_read: bool) -> None:
         """Check that a feed is read, and that nothing else is: one source numbers the points of a site."""
         if not is_read:
-            self.notes.warnings.append("[influxdb] is not read: say so with source = 'influxdb' in [rules]")
+            self.notes.warn("influxdb", "it is not read: say so with source = 'influxdb' in [rules]")
         elif brokers:
             expected = "no broker beside rules.source = 'influxdb', under which every judgement waits"
             self.notes.fault(brokers[0].path, expected, f"'{brokers[0].table.url}'")
@@ -156,11 +155,18 @@ class Builder:
                     floor_milliwatts=round((own or 0) * row.floor_percent / 100),
                     feeds=row.feeds or feeds,
                 )
+        listed = frozenset(declared)
         for tenant in tenants:
             for i, holding in enumerate(tenant.table.holds):
                 if holding is None:
                     continue
-                for name in self._select(f"{tenant.path}.holds[{i}].racks", holding.racks).finite:
+                path = f"{tenant.path}.holds[{i}].racks"
+                for name in self._select(path, holding.racks).finite:
+                    if listed and name not in listed:
+                        hint = nearest(name, listed)
+                        self.notes.warn(
+                            path, f"no [[rack]] table names '{name}'" + (f"; {hint}" if hint else "")
+                        )
                     declared.setdefault(name, Rack(id=name, rating_milliwatts=rating, feeds=feeds))
         return declared
 
@@ -218,11 +224,12 @@ class Builder:
         for i, entry in enumerate(row.holds):
             if entry is None:
                 continue
-            starts = self.notes.instant(entry.starts)
-            ends = None if entry.ends is None else self.notes.instant(entry.ends)
+            place = f"{path}.holds[{i}]"
+            starts = self.notes.instant(f"{place}.from", entry.starts)
+            ends = None if entry.ends is None else self.notes.instant(f"{place}.to", entry.ends)
             if ends is not None and ends <= starts:
-                self.notes.fault(f"{path}.holds[{i}].to", f"an instant after {entry.starts}", str(entry.ends))
-            chosen = self._chosen(f"{path}.holds[{i}].racks", entry.racks, racks)
+                self.notes.fault(f"{place}.to", f"an instant after {entry.starts}", str(entry.ends))
+            chosen = self._chosen(f"{place}.racks", entry.racks, racks)
             holdings.append(Holding(racks=chosen, from_ms=starts, to_ms=ends))
         return Tenant(
             id=TenantId(row.id),
@@ -260,39 +267,6 @@ class Builder:
                         f"'{rack}', which '{built[holder].id}' holds then",
                     )
                 until[second] = max(end, until.get(second, end))
-
-    def _warn(self, site: Site) -> None:
-        for tenant in site.tenants:
-            if tenant.contract is not None:
-                self._warn_of(site, tenant, tenant.contract.versions[-1])
-        contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
-        firm, most = site.firm_capacity_milliwatts, 0
-        for instant in sorted({change for contract in contracts for change in contract.changes_ms()}):
-            versions = (contract.version_at(instant) for contract in contracts)
-            most = max(most, sum(v.committed_milliwatts for v in versions if v is not None))
-        if firm is not None and most > firm:
-            self.notes.warnings.append(
-                f"{most / MW:g} MW are committed to tenants, more than the firm {firm / MW:g} MW of the plant"
-            )
-
-    def _warn_of(self, site: Site, tenant: Tenant, version: Version) -> None:
-        if version.limit.method in (Method.PERCENTILE, Method.REGISTER):
-            self.notes.warnings.append(
-                f"{tenant.id}: the method '{version.limit.method}' is recorded and not judged yet"
-            )
-        if version.burst_milliwatts:
-            self.notes.warnings.append(
-                f"{tenant.id}: a burst counts into the limit; its minutes a month are not judged yet"
-            )
-        if version.boundary is Boundary.NAMED_METERS or version.rack_cap_milliwatts is not None:
-            return
-        held = dict.fromkeys(rack for holding in tenant.holdings for rack in holding.racks)
-        unrated = [rack for rack in held if site.racks[rack].rating_milliwatts is None]
-        if unrated:
-            self.notes.warnings.append(
-                f"{tenant.id}: {len(unrated)} racks without a rating, such as '{unrated[0]}': "
-                "while one is silent, its draw has no upper bound"
-            )
 
 
 def _milliwatts(kilowatts: Decimal | None) -> int | None:

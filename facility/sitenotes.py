@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from facility.errors import Fault
-from facility.instants import midnight_ms, to_ms
+from facility.instants import explain_local, midnight_ms, to_ms
 from facility.names import nearest
 from facility.sitefields import KW, MW, When
 from facility.sitetables import Table
@@ -70,16 +70,28 @@ class Notes:
                 self.fault(path, expected, f"'{name}', as at {seen[name]}")
             seen.setdefault(name, path)
 
-    def instant(self, when: When, *, end_of_day: bool = False) -> int:
+    def instant(self, path: str, when: When, *, end_of_day: bool = False) -> int:
         """Return a date or time of the file as an instant [ms].
 
+        A local time that the clock shows twice, or never, is a fault that names both readings.
+
         Args:
+            path: Where it stands.
             when: A date, or a time with or without an offset.
             end_of_day: Whether a date means the end of its day instead of the beginning.
         """
-        if isinstance(when, datetime):
-            return to_ms(when if when.tzinfo else when.replace(tzinfo=self.zone))
-        return midnight_ms(when + timedelta(days=1) if end_of_day else when, self.zone)
+        if not isinstance(when, datetime):
+            return midnight_ms(when + timedelta(days=1) if end_of_day else when, self.zone)
+        if when.tzinfo:
+            return to_ms(when)
+        question = explain_local(when, self.zone)
+        if question is not None:
+            self.fault(path, *question)
+        return to_ms(when.replace(tzinfo=self.zone))
+
+    def warn(self, path: str, text: str) -> None:
+        """Note what is allowed and worth a second look: where, and a sentence."""
+        self.warnings.append(f"{path}: {text}")
 
 
 def _ends_of_places(path: str) -> list[int]:

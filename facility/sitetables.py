@@ -267,7 +267,7 @@ class LimitTable(Table):
         95, description="share of the limit at which the desk is warned [%]"
     )
     critical_percent: Annotated[Number, Field(ge=100, le=1_000)] = Field(
-        120, description="share of the limit from which an overdraw is critical [%]"
+        120, description="share of the limit above which an overdraw is critical [%]"
     )
     tolerance_percent: Annotated[Number, Field(ge=0, le=10)] = Field(
         0, description="meter error that is granted before a breach [%]"
@@ -279,7 +279,11 @@ class ContractTable(Table):
 
     starts: When = Field(alias="from", description="from when this version is in force")
     committed_mw: Megawatts = Field(description="what may be drawn once every ramp is over [MW]")
-    ramp: list[LevelTable | None] = Field(default_factory=list, description="the way to the commitment")
+    ramp: list[LevelTable | None] = Field(
+        default_factory=list,
+        description="the way to the commitment; or, where its first level comes later than the version and "
+        "all are higher, the way up from it",
+    )
     limit: LimitTable = Field(
         default_factory=lambda: LimitTable.model_validate({}), description="how it is judged"
     )

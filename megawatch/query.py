@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facility.errors import MegawatchError
-from facility.instants import midnight_ms, to_iso, to_ms
+from facility.instants import explain_local, midnight_ms, to_iso, to_ms
 from facility.names import nearest
 from facility.points import Point
 from facility.readings import Quality
@@ -79,6 +79,9 @@ def moment_ms(text: str, zone: ZoneInfo) -> int:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise WrongUsage(f"expected a date or an ISO 8601 time, found '{text}'") from error
+    question = None if found.tzinfo else explain_local(found, zone)
+    if question is not None:
+        raise WrongUsage("expected {}, found {}".format(*question))
     return to_ms(found if found.tzinfo else found.replace(tzinfo=zone))
 
 

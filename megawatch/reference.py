@@ -54,6 +54,8 @@ def site_file_reference() -> str:
         "`megawatch init` writes one to start from; `megawatch check` finds whatever is wrong in one.\n"
         "A date begins at midnight in the site's zone, and a time without an offset is in that zone;\n"
         f"both lie in the years {FIRST_YEAR} to {LAST_YEAR}.\n"
+        "A time that the clock of the zone shows twice or never is a fault, which names both readings:\n"
+        "write it with its offset.\n"
         "A power is a whole number of milliwatts, at most 100 GW.\n"
         "In a pattern `[1-4]` and `[ab]` stand for one character each, `{01..48}` for a range of\n"
         "numbers and `{a,b}` for alternatives; `*` and `?` only choose among what is declared elsewhere.\n"

@@ -16,8 +16,8 @@ class Overdraw(Rule):
     """The lower bound of the draw is above the limit, under a clause that binds at every moment.
 
     Exactly at the limit is compliant. The clause is that of leases with an electricity consumption threshold;
-    the on-delay of 5 s is no part of it but keeps single readings from paging (our choice). From the
-    contract's critical share on it is critical: NVIDIA's DSX Flex splits at 20 % over target.
+    the on-delay of 5 s is no part of it but keeps single readings from paging (our choice). Above the
+    contract's critical share it is critical: NVIDIA's DSX Flex splits at 20 % over target.
     """
 
     name: ClassVar[str] = "C2"
@@ -35,7 +35,7 @@ class Overdraw(Rule):
     )
     unknown_told_by: ClassVar[str] = "C3"
 
-    severity: Severity = Field(Severity.HIGH, description="how bad it is below the critical share")
+    severity: Severity = Field(Severity.HIGH, description="how bad it is up to the critical share")
     on_delay_s: float = Field(5, ge=0, description="how long it must last, at least as the contract says [s]")
     off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
     deadband_percent: float = Field(

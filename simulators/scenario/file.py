@@ -218,7 +218,7 @@ class _Reader:
     ) -> Scenario:
         notes = Notes(self._faults, zone=site.site.zone)
         names = names_of(site.site)
-        begin_ms = notes.instant(head.begin) // SECOND_MS * SECOND_MS
+        begin_ms = notes.instant("begin", head.begin) // SECOND_MS * SECOND_MS
         ratings, rack_ratings = ratings_of(self._of("rating", RatingTable), names, site.site, notes)
         wiring = self._wiring(site, ratings, rack_ratings)
         points = self._catalogue(head, metering, wiring)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tests.unit.facility.site_faults import Told
-from tests.unit.facility.site_texts import VERSION, in_contract, versions, with_limit, with_ramp
+from tests.unit.facility.site_texts import VERSION, in_chicago, in_contract, versions, with_limit, with_ramp
+
+TWICE = (
+    "expected a time with its offset: 2026-11-01T01:30:00-05:00 or 2026-11-01T01:30:00-06:00, "
+    "found 2026-11-01 01:30:00, which the clock of America/Chicago shows twice"
+)
+NEVER = (
+    "expected a time with its offset: 2026-03-08T01:30:00-06:00 or 2026-03-08T03:30:00-05:00, "
+    "found 2026-03-08 02:30:00, which the clock of America/Chicago never shows"
+)
 
 CONTRACTS: list[tuple[str, str, Told]] = [
     ("no beginning", versions("committed_mw = 1"), [(f"{VERSION}.from", "in force, found nothing")]),
@@ -214,7 +223,12 @@ CONTRACTS: list[tuple[str, str, Told]] = [
     (
         "a ramp that begins late",
         with_ramp("{ from = 2026-01-02, committed_mw = 1 }"),
-        [(f"{VERSION}.ramp[0].from", "holds when the version begins, 2026-01-01, found 2026-01-02")],
+        [
+            (
+                f"{VERSION}.ramp[0].from",
+                "found 2026-01-02 (or let every level be above committed_mw, 1.0, to rise from it)",
+            )
+        ],
     ),
     (
         "a first level from nowhere",
@@ -247,5 +261,40 @@ CONTRACTS: list[tuple[str, str, Told]] = [
                 "no gap after the version before, which ends 2026-01-30, found 2026-02-01",
             )
         ],
+    ),
+    (
+        "a holding that begins and ends when the clock shows twice and never",
+        in_chicago(
+            'id = "acme"\nholds = [{ racks = "A", from = 2026-03-08T02:30:00, to = 2026-11-01T01:30:00 }]'
+        ),
+        [("tenant[0].holds[0].from", NEVER), ("tenant[0].holds[0].to", TWICE)],
+    ),
+    (
+        "a beginning that the clock shows twice",
+        in_chicago('id = "acme"\n[[tenant.contract]]\nfrom = 2026-11-01T01:30:00\ncommitted_mw = 1'),
+        [(f"{VERSION}.from", TWICE)],
+    ),
+    (
+        "a beginning that the clock never shows",
+        in_chicago('id = "acme"\n[[tenant.contract]]\nfrom = 2026-03-08T02:30:00\ncommitted_mw = 1'),
+        [(f"{VERSION}.from", NEVER)],
+    ),
+    (
+        "an end and a notice that the clock shows twice",
+        in_chicago(
+            'id = "acme"\n[[tenant.contract]]\n'
+            "from = 2026-01-01\ncommitted_mw = 1\n"
+            "ends = 2026-11-01T01:30:00\nnotice_given = 2026-11-01T01:30:00"
+        ),
+        [(f"{VERSION}.ends", TWICE), (f"{VERSION}.notice_given", TWICE)],
+    ),
+    (
+        "a level that the clock never shows",
+        in_chicago(
+            'id = "acme"\n[[tenant.contract]]\n'
+            "from = 2026-01-01\ncommitted_mw = 1\nramp = [{ from = 2026-01-01, committed_mw = 0.5 }, "
+            "{ from = 2026-03-08T02:30:00, committed_mw = 1 }]"
+        ),
+        [(f"{VERSION}.ramp[1].from", NEVER)],
     ),
 ]

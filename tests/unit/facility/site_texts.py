@@ -56,3 +56,8 @@ def with_ramp(levels: str) -> str:
 def versions(*tables: str) -> str:
     """Return a file whose one tenant has a contract of these versions, each of 1 MW unless it says more."""
     return TENANT + "".join(f"[[tenant.contract]]\n{table}\n" for table in tables)
+
+
+def in_chicago(tenant: str) -> str:
+    """Return a file of a site in Chicago whose one tenant says this."""
+    return f'{SITE}timezone = "America/Chicago"\n[[tenant]]\n{tenant}\n'

@@ -90,6 +90,24 @@ def test_only_what_a_rating_bounds_is_held_against_it() -> None:
     assert rated == {name for name, _, _ in RATINGS}
 
 
+@pytest.mark.parametrize(
+    ("rating_kw", "possible", "credible"),
+    [
+        (None, (-5, 1_200), (-5, 1_200)),
+        (132, (-5, 1_200), (-2.64, 264)),
+        (2_000, (-40, 4_000), (-40, 4_000)),
+    ],
+)
+def test_what_a_rating_allows_is_possible(
+    rating_kw: float | None, possible: tuple[float, float], credible: tuple[float, float]
+) -> None:
+    """A rack that the site file rates 2,000 kW may draw 1,500 kW: no reading of it is impossible for that."""
+    power = QUANTITIES["rack.power.active"]
+
+    assert power.possible(rating_kw) == pytest.approx(possible)
+    assert power.credible(rating_kw) == pytest.approx(credible)
+
+
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_a_range_is_finite_and_holds_something(name: str) -> None:
     """Every quantity has a lowest and a highest value, so that no number passes for being enormous."""

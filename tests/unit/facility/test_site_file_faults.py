@@ -83,7 +83,10 @@ def test_many_faults_at_many_depths_are_told_at_once() -> None:
         committed_mw = 1.0
         minimum_mw = 2.0
         limit = { method = "blok", minutes = 7, warn_percnt = 90 }
-        ramp = [{ from = 2026-02-01, committed_mw = 3.0, shape = "linear" }]
+        ramp = [
+            { from = 2026-02-01, committed_mw = 0.5, shape = "linear" },
+            { from = 2026-03-01, committed_mw = 3.0 },
+        ]
         [[tenant.contract]]
         from = 2025-01-01
         committed_mw = nan
@@ -111,7 +114,7 @@ def test_many_faults_at_many_depths_are_told_at_once() -> None:
         ("tenant[0].contract[0].limit.method", "did you mean 'block'?"),
         ("tenant[0].contract[0].limit.minutes", "divides a day, found 7"),
         ("tenant[0].contract[0].limit.warn_percnt", "did you mean 'warn_percent'?"),
-        ("tenant[0].contract[0].ramp[0].committed_mw", "at most the commitment and burst"),
+        ("tenant[0].contract[0].ramp[1].committed_mw", "at most the commitment and burst"),
         ("tenant[0].contract[0].ramp[0].from", "holds when the version begins"),
         ("tenant[0].contract[0].ramp[0].shape", "step: no level comes before it"),
         ("tenant[0].contract[1].committed_mw", "NaN"),

@@ -8,7 +8,7 @@ from facility.instants import from_iso, to_iso
 from facility.names import AssetId as R
 from facility.sitefile import read_site as read
 from tests.unit.facility.site_faults_of_feeds import FEED, SOURCE
-from tests.unit.facility.site_texts import CONTRACT, SITE, TENANT, holding, in_contract, with_limit
+from tests.unit.facility.site_texts import CONTRACT, SITE, TENANT, holding, in_contract, with_limit, with_ramp
 
 RATED = """
 [site]
@@ -143,6 +143,9 @@ TWO = (
     '[[tenant]]\nid = "globex"\n[[tenant.contract]]\nfrom = 2026-01-01\ncommitted_mw = '
 )
 
+TWO_RATED = f'{SITE}[[rack]]\nids = "A-[1-2]"\nrating_kw = 100\n[[tenant]]\nid = "acme"\n'
+BOTH = 'holds = [{ racks = "A-1", from = 2026-01-01 }, { racks = "A-2", from = 2026-06-01 }]\n'
+FROM = "[[tenant.contract]]\nfrom = 2026-01-01\n"
 IN_TURN = (
     f"{SITE}firm_capacity_mw = 2.5\n"
     '[[tenant]]\nid = "acme"\n[[tenant.contract]]\nfrom = 2026-01-01\ncommitted_mw = 2\nends = 2026-06-30\n'
@@ -159,7 +162,7 @@ WARNINGS: list[tuple[str, str, list[str]]] = [
     (
         "racks without a rating",
         f"{UNRATED}committed_mw = 1\n",
-        ["acme: 2 racks without a rating, such as 'A-1'"],
+        ["contract[0]: acme holds 2 racks, such as 'A-1', without a rating"],
     ),
     ("racks with a cap", f"{UNRATED}committed_mw = 1\nrack_cap_kw = 140\n", []),
     (
@@ -170,6 +173,32 @@ WARNINGS: list[tuple[str, str, list[str]]] = [
     ("a percentile", with_limit('method = "percentile"'), ["'percentile' is recorded and not judged yet"]),
     ("a register", with_limit('method = "register"'), ["'register' is recorded and not judged yet"]),
     ("a burst", in_contract("burst_mw = 0.1"), ["its minutes a month are not judged yet"]),
+    (
+        "a share where percent are meant",
+        with_limit("warn_percent = 0.95"),
+        ["tenant[0].contract[0].limit.warn_percent: 0.95 is 0.95 %; did you mean 95?"],
+    ),
+    (
+        "a percentile as a share",
+        with_limit('method = "percentile", percentile = 0.95'),
+        ["'percentile' is recorded", "limit.percentile: 0.95 is 0.95 %; did you mean 95?"],
+    ),
+    (
+        "a held rack that no table names",
+        TWO_RATED + 'holds = [{ racks = "A-{1,2,l}", from = 2026-01-01 }]\n',
+        ["tenant[0].holds[0].racks: no [[rack]] table names 'A-l'; did you mean 'A-"],
+    ),
+    (
+        "megawatts that no rack can draw",
+        f"{TWO_RATED}{BOTH}{FROM}committed_mw = 150\n",
+        ["tenant[0].contract[0].committed_mw: 150 MW can never be exceeded: by their ratings"],
+    ),
+    ("racks that come while the version is in force", f"{TWO_RATED}{BOTH}{FROM}committed_mw = 0.2\n", []),
+    (
+        "a ramp that ends below the commitment",
+        with_ramp("{ from = 2026-01-01, committed_mw = 0.5 }, { from = 2026-02-01, committed_mw = 0.8 }"),
+        ["tenant[0].contract[0].ramp: it ends at 0.8 MW, and committed_mw says 1.0"],
+    ),
 ]
 
 
@@ -202,4 +231,4 @@ def test_a_feed_that_nobody_reads_is_warned_of() -> None:
     found = read(FEED.replace(SOURCE, ""))
 
     assert (found.feed, found.sources, found.engine.lateness_ms) == (None, (), 250)
-    assert found.warnings == ("[influxdb] is not read: say so with source = 'influxdb' in [rules]",)
+    assert found.warnings == ("influxdb: it is not read: say so with source = 'influxdb' in [rules]",)

@@ -9,7 +9,15 @@ from facility.instants import MINUTE_MS, from_iso, to_iso
 from facility.names import OPERATOR
 from facility.sitefile import read_site as read
 from megawatch.template import SITE as TEMPLATE
-from tests.unit.facility.site_texts import CONTRACT, SITE, holding, in_contract, versions, with_limit
+from tests.unit.facility.site_texts import (
+    CONTRACT,
+    SITE,
+    holding,
+    in_chicago,
+    in_contract,
+    versions,
+    with_limit,
+)
 
 
 def the_contract(text: str) -> Contract:
@@ -85,14 +93,9 @@ INSTANTS = [
     ("America/Chicago", "2026-06-01T00:00:00Z", "2026-06-01T00:00:00.000Z"),
     ("America/Chicago", "2026-06-01T12:30:00", "2026-06-01T17:30:00.000Z"),
     ("America/Chicago", "2026-06-01 12:30:00.250", "2026-06-01T17:30:00.250Z"),
-    # A time that the clock skips is read as if it had not: an hour later by the new clock.
-    ("America/Chicago", "2026-03-08T02:30:00", "2026-03-08T08:30:00.000Z"),
     ("America/Chicago", "2026-03-08", "2026-03-08T06:00:00.000Z"),
     ("America/Chicago", "2026-03-09", "2026-03-09T05:00:00.000Z"),
-    # Of a time that comes twice the first is meant.
-    ("America/Chicago", "2026-11-01T01:30:00", "2026-11-01T06:30:00.000Z"),
     ("Asia/Kathmandu", "2026-06-01", "2026-05-31T18:15:00.000Z"),
-    ("Australia/Lord_Howe", "2026-10-04T02:10:00", "2026-10-03T15:40:00.000Z"),
 ]
 
 ENDS = [
@@ -205,6 +208,32 @@ def test_every_field_of_a_contract_is_read_in_its_unit() -> None:
     assert (limit.method, limit.block_ms, limit.subinterval_ms) == (Method.ROLLING, 1_800_000, 600_000)
     assert (limit.percentile, limit.sustain_ms) == (99, 2_500)
     assert (limit.warn_percent, limit.critical_percent, limit.tolerance_percent) == (90, 110, 0.5)
+
+
+def test_a_ramp_may_rise_from_the_commitment() -> None:
+    """A level that comes later than the version, and is higher, is where the commitment rises to."""
+    version = the_version(
+        versions(
+            "from = 2026-06-01T00:00:00-05:00\ncommitted_mw = 0.180\n"
+            'ramp = [{ from = 2026-07-01, committed_mw = 0.200, shape = "linear" }]'
+        )
+    )
+
+    begins, reached = version.ramp
+    assert (begins.at_ms, begins.milliwatts) == (version.from_ms, 180_000_000)
+    assert version.committed_at((begins.at_ms + reached.at_ms) // 2) == 190_000_000
+    assert version.committed_at(reached.at_ms) == version.committed_milliwatts == 200_000_000
+
+
+def test_a_time_that_the_clock_shows_twice_is_fine_with_its_offset() -> None:
+    """What was asked for can be written: either reading, or a date, which begins once."""
+    text = 'id = "acme"\n[[tenant.contract]]\nfrom = {}\ncommitted_mw = 1'
+    first, second, day = (
+        the_version(in_chicago(text.format(when))).from_ms
+        for when in ("2026-11-01T01:30:00-05:00", "2026-11-01T01:30:00-06:00", "2026-11-01")
+    )
+
+    assert (second - first, first - day) == (60 * MINUTE_MS, 90 * MINUTE_MS)
 
 
 def test_what_a_contract_does_not_say_is_the_least_surprising() -> None:

@@ -117,3 +117,37 @@ def test_live_tells_what_can_not_be_reached(tmp_path: Path, capsys: pytest.Captu
     assert told.out.count("NOT REACHED") == 3
     assert [item["ok"] for item in shown.document["live"]] == [False] * 3
     assert "connection refused" in json.dumps(shown.document["live"])
+
+
+def test_a_data_folder_that_can_never_be_written_is_a_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beneath a file, or in its place, nothing can be stored; a folder that is not there yet is fine."""
+    (tmp_path / "taken").write_text("")
+    with asking(capsys) as ask:
+        answers = {}
+        for data_dir in ("taken", "taken/data", "new/data"):
+            (tmp_path / "site.toml").write_text(f'[site]\nname = "x"\n[store]\ndata_dir = "{data_dir}"\n')
+            answers[data_dir] = ask("check", tmp_path, "--json")
+
+    assert [answer.status for answer in answers.values()] == [1, 1, 0]
+    (fault,) = answers["taken/data"].document["faults"]
+    assert (fault["path"], fault["expected"]) == ("store.data_dir", "a folder that can be written")
+    assert fault["found"].endswith("taken is a file")
+    assert not (tmp_path / "new").exists()
+
+
+def test_check_warns_of_what_nothing_is_judged_by(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that can be used as it is, with a contract of a far year and a meter that nobody described."""
+    (tmp_path / "site.toml").write_text(
+        '[site]\nname = "x"\n[[tenant]]\nid = "acme"\n[[tenant.contract]]\nfrom = 9000-01-01\n'
+        'committed_mw = 1\nboundary = "named_meters"\nmeters = ["NOPE"]\n'
+    )
+    with asking(capsys) as ask:
+        shown = ask("check", tmp_path, "--json")
+        told = ask("check", tmp_path)
+
+    assert (shown.status, shown.document["is_fine"]) == (0, True)
+    paths = [warning.partition(": ")[0] for warning in shown.document["warnings"]]
+    assert paths == ["tenant[0].contract[0].from", "tenant[0].contract[0].meters[0]"]
+    assert told.out.count("worth a look: tenant[0].contract[0]") == 2

@@ -58,6 +58,10 @@ def test_a_moment() -> None:
     zone = ZoneInfo("America/Chicago")
     assert moment_ms("2026-06-01", zone) == moment_ms("2026-06-01T05:00:00Z", zone)
     assert moment_ms("2026-06-01T00:00", zone) == moment_ms("2026-06-01", zone)
+    with pytest.raises(
+        WrongUsage, match=r"01:30:00-05:00 or 2026-11-01T01:30:00-06:00, found .* shows twice"
+    ):
+        moment_ms("2026-11-01T01:30", zone)
     for text in ("yesterday", "2026-13-01", ""):
         with pytest.raises(WrongUsage, match="expected a date or an ISO 8601 time"):
             moment_ms(text, zone)
