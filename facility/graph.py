@@ -112,6 +112,7 @@ class Graph:
         rack: AssetId,
         metered: Mapping[AssetId, int],
         parents: Mapping[AssetId, list[AssetId]],
+        levels: int | None = None,
     ) -> list[list[AssetId]]:
         """Return the metered nodes on each power path up from a rack, nearest first.
 
@@ -119,13 +120,14 @@ class Graph:
             rack: The rack.
             metered: Nodes that have a power point.
             parents: What `parents(electrical=True)` gave.
+            levels: How many of each path are looked for; None for all.
         """
         paths: list[list[AssetId]] = []
         for feed in parents.get(rack, []):
             path: list[AssetId] = []
             node: AssetId | None = feed
             seen: set[AssetId] = set()
-            while node is not None and node not in seen:
+            while node is not None and node not in seen and len(path) != levels:
                 seen.add(node)
                 if node in metered:
                     path.append(node)

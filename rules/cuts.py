@@ -8,11 +8,16 @@ them; a set of which that is not sure is no cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from typing import Final
 
 from facility.graph import Graph, Reach
 from facility.names import AssetId
 
 Cut = tuple[AssetId, ...]
+Paths = tuple[tuple[AssetId, ...], ...]
+LEVELS: Final = 8
+"""How many meters above each other are looked at, from the rack up: more than a plant has between a rack and
+the utility (our choice). It bounds what a rack costs."""
 
 
 class Cuts:
@@ -36,7 +41,8 @@ class Cuts:
         self._feeds_of = feeds_of
         self.parents = graph.parents(electrical=True)
         self.reach: dict[AssetId, Reach] = graph.reach()
-        self._paths: dict[AssetId, list[list[AssetId]]] = {}
+        self._paths: dict[AssetId, Paths] = {}
+        self._cuts: dict[Paths, list[Cut]] = {}
         self._seen: dict[Cut, frozenset[AssetId]] = {}
 
     def above(self, rack: AssetId, taps: Container[AssetId] | None = None) -> list[Cut]:
@@ -51,11 +57,14 @@ class Cuts:
         paths = self._paths_of(rack)
         if taps is not None:
             direct = self.parents.get(rack, [])
-            paths = [path[path[0] in taps :] if path and path[0] in direct else [] for path in paths]
+            paths = tuple(path[path[0] in taps :] if path and path[0] in direct else () for path in paths)
         if len(paths) != self._feeds_of(rack) or not all(paths):
             return []
-        found = [_frontier(paths, level) for level in range(max(map(len, paths)))]
-        return list(dict.fromkeys(found))
+        # Racks of a row have their paths in common.
+        if paths not in self._cuts:
+            found = [_frontier(paths, level) for level in range(max(map(len, paths)))]
+            self._cuts[paths] = list(dict.fromkeys(found))
+        return self._cuts[paths]
 
     def sees(self, cut: Cut) -> frozenset[AssetId]:
         """Return the racks whose power all flows through these meters, once; none where that is not sure."""
@@ -80,13 +89,14 @@ class Cuts:
         every = all(passed[meter] == len(reach.racks) for meter, reach in zip(cut, reaches, strict=True))
         return racks if every else frozenset()
 
-    def _paths_of(self, rack: AssetId) -> list[list[AssetId]]:
+    def _paths_of(self, rack: AssetId) -> Paths:
         if rack not in self._paths:
-            self._paths[rack] = self._graph.meters_above(rack, self._metered, self.parents)
+            found = self._graph.meters_above(rack, self._metered, self.parents, LEVELS)
+            self._paths[rack] = tuple(map(tuple, found))
         return self._paths[rack]
 
 
-def _frontier(paths: list[list[AssetId]], level: int) -> Cut:
+def _frontier(paths: Paths, level: int) -> Cut:
     """Return one meter of each path, so far up; further where that of one path is above that of another."""
     places = [min(level, len(path) - 1) for path in paths]
     while True:
