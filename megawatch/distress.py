@@ -47,6 +47,11 @@ LOOK_AT_JUDGING: Final = (
     "Report the error with the monitor's log. Readings are stored and judged once it is mended; until then no"
     " tenant is known to comply."
 )
+PART_TITLE: Final = "a part of the monitor fails and begins again"
+LOOK_AT_PART: Final = (
+    "Report the error with the monitor's log. Every other part goes on, and what this one has not done yet is"
+    " done once it runs."
+)
 ON_DELAY_MS: Final = 10_000
 """How long a disk must refuse before somebody is told: trimming may make room by itself (our choice)."""
 OFF_DELAY_MS: Final = 10_000
@@ -235,6 +240,10 @@ def problems_of(parts: Parts) -> list[Problem]:
         found += [
             Problem(f"rule {name}", error, RULE_TITLE, LOOK_AT_RULE) for name, error in lag.failing.items()
         ]
+    found += [
+        Problem(f"part {part}", error, PART_TITLE, LOOK_AT_PART)
+        for part, error in parts.supervisor.failing.items()
+    ]
     trouble = None if parts.shipper is None else parts.shipper.trouble
     if trouble is not None and trouble.needs_somebody:
         found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,6 +34,7 @@ from megawatch.servicemanager import show_life
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
 from megawatch.status import StatusWriter
+from megawatch.supervisor import Supervisor
 from megawatch.timings import timing
 from rules.engine import Engine
 from rules.notify.base import Notifier
@@ -72,10 +73,12 @@ class Parts:
         outbox: Telling, where it runs here.
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
+        supervisor: Keeps the parts running, each by itself.
     """
 
     clock: SteadyClock
     ledger: Ledger
+    supervisor: Supervisor
     sources: list[Source] = field(default_factory=list)
     journal: Journal | None = None
     rules: RulesService | None = None
@@ -126,18 +129,8 @@ class Monitor:
                 async with asyncio.TaskGroup() as group:
                     for source in parts.sources:
                         group.create_task(source.collector.run(), name="collector")
-                    if parts.rules is not None:
-                        group.create_task(self._judge(parts, parts.rules), name="rules")
-                    if parts.outbox is not None:
-                        group.create_task(parts.outbox.run(), name="outbox")
-                    if parts.distress is not None:
-                        group.create_task(parts.distress.run(), name="distress")
-                    if parts.shipper is not None:
-                        group.create_task(parts.shipper.run(), name="writer")
-                    if parts.journal is not None:
-                        group.create_task(self._trim(parts.journal), name="trim")
-                    group.create_task(status.run(), name="status")
-                    group.create_task(show_life(self._is_well), name="life")
+                    for name, begin in self._supervised(parts, status).items():
+                        group.create_task(parts.supervisor.run(name, begin), name=name)
                     self.started.set()
             except* MegawatchError as errors:
                 raise errors.exceptions[0] from errors
@@ -145,6 +138,21 @@ class Monitor:
                 if parts.rules is not None and parts.rules.lag.tick_ms:
                     with suppress(StoreUnavailable):
                         parts.rules.save_snapshot()
+
+    def _supervised(self, parts: Parts, status: StatusWriter) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Return what begins each part that may begin again after a fault."""
+        begins: dict[str, Callable[[], Awaitable[None]]] = {}
+        if parts.rules is not None:
+            begins["rules"] = partial(self._judge, parts, parts.rules)
+        if parts.outbox is not None:
+            begins["outbox"] = parts.outbox.run
+        if parts.distress is not None:
+            begins["distress"] = parts.distress.run
+        if parts.shipper is not None:
+            begins["writer"] = parts.shipper.run
+        if parts.journal is not None:
+            begins["trim"] = partial(self._trim, parts.journal)
+        return begins | {"status": status.run, "life": partial(show_life, self._is_well)}
 
     @property
     def built(self) -> Parts:
@@ -186,7 +194,7 @@ class Monitor:
         ledger = Ledger(data)
         stack.callback(ledger.close)
         clock = SteadyClock(max(journal.head_stamp_ms if journal else 0, ledger.cursor()[1]))
-        parts = Parts(clock=clock, ledger=ledger, journal=journal)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
         if journal is not None:
             since_ms = self._since_ms(parts, journal)
             self._build_collectors(parts, journal, since_ms)

@@ -115,7 +115,8 @@ _DUE: Final = (
     " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
     " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
     " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
-    " ORDER BY source_ms, key LIMIT ?"
+    " ORDER BY CASE json_extract(body, '$.severity') WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
+    " WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END, source_ms, key LIMIT ?"
 )
 _PUT_ALARM: Final = (
     f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
@@ -284,7 +285,7 @@ class Ledger(LedgerReader):
 
     @alone
     def due(self, now_ms: int, route: str, most: int = 100) -> list[Notice]:
-        """Return the notifications of a route that are to be tried now, the oldest first.
+        """Return the notifications of a route that are to be tried now, the gravest first, then the oldest.
 
         What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
         """

@@ -1,7 +1,8 @@
-"""The outbox: notifications until they are delivered, route by route.
+"""The outbox: notifications until they are delivered, every route by itself.
 
 An attempt is recorded before it is made, and its outcome after; a crash in between repeats it, with the same
-key. Within a route, what is told of one alarm goes in order: nobody hears that it is over before it began.
+key. On a route several notifications are on their way at once, the gravest first; what is told of one alarm
+goes in order: nobody hears that it is over before it began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Final
 
 import structlog
 
-from facility.errors import DeliveryError, StoreUnavailable
+from facility.errors import DeliveryError
+from rules.base import Severity
 from rules.notify.base import Notifier, pause_s
 from store.alarms import Notice
 from store.ledger import Ledger
@@ -23,6 +25,11 @@ from store.threads import in_thread
 
 POLL_S: Final = 1.0
 """How often what waits for its next attempt is looked at, when nothing new comes."""
+
+AT_ONCE: Final = 8
+"""How many notifications are on their way to one receiver at once (our choice)."""
+KEPT_FREE: Final = 2
+"""So many of them are only ever critical: a receiver that hangs on others does not hold these up."""
 
 MOST_REMEMBERED: Final = 10_000
 """Of how many notifications it is remembered what became of them."""
@@ -53,37 +60,69 @@ class Outbox:
         self._now_ms = now_ms
         self._random = random_source
         self._wake = {route: asyncio.Event() for route in notifiers}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._outcomes: dict[tuple[str, str], Notice] = {}
 
     def wake(self) -> None:
-        """Say that something new is in the ledger."""
+        """Say that something new is in the ledger; may be called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
         for event in self._wake.values():
             event.set()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             for route in self._notifiers:
                 group.create_task(self._serve(route), name=f"notifier {route}")
 
     async def _serve(self, route: str) -> None:
-        while True:
-            self._wake[route].clear()
-            try:
-                notices = await in_thread(self._ledger.due, self._now_ms(), route)
-                for notice in notices:
-                    if not await self._is_told(notice):
-                        await self.attempt(notice)
-            except StoreUnavailable as error:
-                _log.error("the ledger does not take what became of a notification", error=str(error))
-                await asyncio.sleep(POLL_S)
-                continue
-            if not notices:
-                try:
-                    async with asyncio.timeout(POLL_S):
-                        await self._wake[route].wait()
-                except TimeoutError:
-                    continue
+        """Keep what is due on a route on its way."""
+        under_way: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake[route].clear()
+                for notice in await self._next(route, under_way):
+                    under_way[notice.key] = group.create_task(self._tell(notice), name=f"page {notice.key}")
+                await self._until_something_changes(route, under_way)
+                under_way = {key: task for key, task in under_way.items() if not task.done()}
+
+    async def _next(self, route: str, under_way: Mapping[str, object]) -> list[Notice]:
+        """Return what is to be sent on its way now."""
+        try:
+            due = await in_thread(self._ledger.due, self._now_ms(), route, 2 * AT_ONCE)
+        except Exception as error:  # noqa: BLE001 - whatever ails the ledger: it is asked again
+            _log.error("the ledger does not say what is to be told", route=route, error=repr(error))
+            return []
+        free = AT_ONCE - len(under_way)
+        chosen: list[Notice] = []
+        for notice in due:
+            needed = 1 if notice.body.get("severity") == Severity.CRITICAL.word else 1 + KEPT_FREE
+            if notice.key not in under_way and free - len(chosen) >= needed:
+                chosen.append(notice)
+        return chosen
+
+    async def _until_something_changes(self, route: str, under_way: Mapping[str, asyncio.Task[None]]) -> None:
+        """Wait until something new comes, something is done, or it is time to look again."""
+        wakes = asyncio.create_task(self._wake[route].wait())
+        try:
+            await asyncio.wait(
+                {wakes, *under_way.values()}, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            wakes.cancel()
+
+    async def _tell(self, notice: Notice) -> None:
+        """Make one attempt, whatever comes of it."""
+        try:
+            if not await self._is_told(notice):
+                await self.attempt(notice)
+        except Exception as error:  # noqa: BLE001 - it is still due, and no page waits for another one's fault
+            _log.error("the ledger does not take what became of a notification", error=repr(error))
+            await asyncio.sleep(POLL_S)
 
     async def attempt(self, notice: Notice) -> Notice:
         """Make one attempt.
@@ -98,7 +137,7 @@ class Outbox:
             StoreUnavailable: Where the ledger did not take that; the notification is still due then.
         """
         notice = replace(notice, attempts=notice.attempts + 1)
-        with suppress(StoreUnavailable):  # a page goes out although nobody can write down that it was tried
+        with suppress(Exception):  # a page goes out although nobody can write down that it was tried
             await in_thread(self._ledger.settle, notice)
         try:
             await self._notifiers[notice.route].deliver(notice)

@@ -50,17 +50,33 @@ class FakeReceiver:
         script: What it does with the next requests; afterwards it accepts.
         url: Where it is.
         deliveries: What came, in order.
+        takes_s: How long it takes for each request [s].
+        at_once: How many requests it has in hand.
+        most_at_once: The most that it ever had.
     """
 
     script: list[Reply] = field(default_factory=list)
     url: str = ""
     deliveries: list[Delivery] = field(default_factory=list)
+    takes_s: float = 0.0
+    at_once: int = 0
+    most_at_once: int = 0
 
     async def take(self, request: web.Request) -> web.Response:
         """Keep a request and answer it."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.deliveries.append(Delivery(headers, await request.read()))
         reply = self.script.pop(0) if self.script else Reply()
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.takes_s)
+            return await self._answer(request, reply)
+        finally:
+            self.at_once -= 1
+
+    @staticmethod
+    async def _answer(request: web.Request, reply: Reply) -> web.Response:
         if reply.hangs:
             await asyncio.sleep(3_600)
         if reply.resets and request.transport is not None:
@@ -69,9 +85,9 @@ class FakeReceiver:
 
 
 @asynccontextmanager
-async def receiver(script: Iterable[Reply] = ()) -> AsyncIterator[FakeReceiver]:
+async def receiver(script: Iterable[Reply] = (), *, takes_s: float = 0.0) -> AsyncIterator[FakeReceiver]:
     """Run a receiver on loopback."""
-    fake = FakeReceiver(list(script))
+    fake = FakeReceiver(list(script), takes_s=takes_s)
     app = web.Application()
     app.router.add_post("/pages", fake.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

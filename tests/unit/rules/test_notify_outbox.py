@@ -61,14 +61,16 @@ class Hand:
         return self.now_ms
 
 
-def a_notice(key: str, *, route: str = "pager", due_ms: int = T0_MS) -> Notice:
+def a_notice(
+    key: str, *, route: str = "pager", due_ms: int = T0_MS, source_ms: int = T0_MS, severity: str = "high"
+) -> Notice:
     """Return a notification; the alarm is what stands before the colon of its key."""
     return Notice(
         key=key,
         route=route,
         alarm_id=key.partition(":")[0],
-        body={"headline": key},
-        source_ms=T0_MS,
+        body={"headline": key, "severity": severity},
+        source_ms=source_ms,
         created_ms=T0_MS,
         due_ms=due_ms,
     )
@@ -239,9 +241,9 @@ class FullDisk:
     ledger: Ledger
     refusals: int
 
-    def due(self, now_ms: int, route: str) -> Sequence[Notice]:
+    def due(self, now_ms: int, route: str, most: int) -> Sequence[Notice]:
         """Return what is due."""
-        return self.ledger.due(now_ms, route)
+        return self.ledger.due(now_ms, route, most)
 
     def settle(self, notice: Notice) -> None:
         """Refuse, then keep."""
@@ -331,3 +333,181 @@ def test_states_are_told_for_each_page(tmp_path: Path) -> None:
         found = states(ledger.notices())
 
     assert found == {"a:opened": ("delivered", 1), "b:opened": ("waiting", 1), "c:opened": ("refused", 1)}
+
+
+# Many pages at once ------------------------------------------------------------------------
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+def flood(ledger: Ledger, count: int, *, critical_from: int, route: str = "pager") -> None:
+    """Save pages, one a second, each of an alarm of its own; the last ones are critical."""
+    notices = [
+        a_notice(
+            f"{i:04}:opened",
+            route=route,
+            source_ms=T0_MS + i,
+            severity="critical" if i >= critical_from else "high" if i % 2 else "low",
+        )
+        for i in range(count)
+    ]
+    put(ledger, *notices)
+
+
+def test_the_gravest_go_first(tmp_path: Path) -> None:
+    """Not in the order of time; among equals the oldest first."""
+    with closing(Ledger(tmp_path)) as ledger:
+        flood(ledger, 8, critical_from=6)
+
+        order = [notice.alarm_id for notice in ledger.due(T0_MS + 1_000, "pager")]
+
+    assert order == ["0006", "0007", "0001", "0003", "0005", "0000", "0002", "0004"]
+
+
+def test_a_flood_is_delivered_side_by_side_and_critical_pages_first(tmp_path: Path) -> None:
+    """A receiver that takes 50 ms for a page has several in hand; the critical ones are among the first."""
+    hand = Hand(T0_MS + 10_000)
+
+    async def story(ledger: Ledger) -> tuple[list[str], int]:
+        async with receiver(takes_s=0.05) as fake:
+            notifier = WebhookNotifier(fake.url, b"secret", now_ms=hand)
+            outbox = Outbox(
+                ledger,
+                {"pager": notifier},
+                now_ms=hand,
+                random_source=random.Random(1),  # noqa: S311 - jitter
+            )
+            running = asyncio.create_task(outbox.run())
+            await until(lambda: ledger.undelivered() == 0)
+            running.cancel()
+            await notifier.close()
+            return [came.headers["idempotency-key"] for came in fake.deliveries], fake.most_at_once
+
+    with closing(Ledger(tmp_path)) as ledger:
+        flood(ledger, 60, critical_from=58)
+        came, at_once = asyncio.run(story(ledger))
+
+    assert len(came) == len(set(came)) == 60
+    assert {"0058:opened", "0059:opened"} <= set(came[:8])
+    assert 2 <= at_once <= 8
+
+
+@dataclass(slots=True)
+class StuckNotifier:
+    """A notifier that answers no page but critical ones.
+
+    Attributes:
+        told: What it was given, in order.
+    """
+
+    told: list[Notice] = field(default_factory=list)
+
+    async def deliver(self, notice: Notice) -> None:
+        """Take a critical page, hang on any other."""
+        self.told.append(notice)
+        if notice.body["severity"] != "critical":
+            await asyncio.sleep(3_600)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_receiver_that_hangs_on_others_does_not_hold_up_a_critical_page(tmp_path: Path) -> None:
+    """Some of what may be on its way at once is kept for critical pages."""
+    hand, stuck = Hand(T0_MS + 10_000), StuckNotifier()
+
+    async def story(ledger: Ledger) -> None:
+        outbox = Outbox(
+            ledger,
+            {"pager": stuck},
+            now_ms=hand,
+            random_source=random.Random(1),  # noqa: S311 - jitter
+        )
+        running = asyncio.create_task(outbox.run())
+        await until(lambda: len(stuck.told) == 6)
+        put(ledger, a_notice("worst:opened", severity="critical"), seq=2)
+        outbox.wake()
+        await until(lambda: any(n.state == "delivered" for n in ledger.notices()))
+        running.cancel()
+
+    with closing(Ledger(tmp_path)) as ledger:
+        flood(ledger, 50, critical_from=50)
+        asyncio.run(story(ledger))
+
+    assert [notice.key for notice in stuck.told[6:]] == ["worst:opened"]
+
+
+def test_the_outbox_may_be_woken_from_any_thread(tmp_path: Path) -> None:
+    """The engine judges in a thread of its own: what it says passes through the loop, checked by it."""
+    pager, hand = RecordingNotifier(), Hand()
+
+    async def story(ledger: Ledger, outbox: Outbox) -> None:
+        asyncio.get_running_loop().set_debug(True)  # asyncio then refuses what comes from another thread
+        running = asyncio.create_task(outbox.run())
+        for i in range(20):
+            await asyncio.sleep(0)
+            put(ledger, a_notice(f"{i}:opened"), seq=i)
+            await asyncio.to_thread(outbox.wake)
+            await until(lambda: len(pager.told) > i)  # noqa: B023 - called at once
+        running.cancel()
+
+    with closing(Ledger(tmp_path)) as ledger:
+        outbox = an_outbox(ledger, hand, pager=pager)
+        outbox.wake()  # before it runs nothing has to be said: it begins by looking
+        asyncio.run(story(ledger, outbox))
+
+    assert len(pager.told) == 20
+
+
+@dataclass(slots=True)
+class BrokenLedger:
+    """A ledger that fails in a way that nobody foresaw, for some time.
+
+    Attributes:
+        ledger: The ledger.
+        faults: How often it fails.
+    """
+
+    ledger: Ledger
+    faults: int
+
+    def fail(self) -> None:
+        """Fail, as often as it is to."""
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("a fault")
+
+    def due(self, now_ms: int, route: str, most: int) -> Sequence[Notice]:
+        """Fail, or return what is due."""
+        self.fail()
+        return self.ledger.due(now_ms, route, most)
+
+    def settle(self, notice: Notice) -> None:
+        """Fail, or keep."""
+        self.fail()
+        self.ledger.settle(notice)
+
+
+def test_no_fault_of_the_ledger_ends_the_outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises: the page is told once, and written down when that can be done."""
+    monkeypatch.setattr("rules.notify.outbox.POLL_S", 0.01)
+    pager, hand = RecordingNotifier(), Hand()
+
+    async def story(ledger: Ledger, outbox: Outbox) -> None:
+        running = asyncio.create_task(outbox.run())
+        await until(lambda: ledger.undelivered() == 0)
+        assert not running.done()
+        running.cancel()
+
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        broken = BrokenLedger(ledger, faults=5)
+        outbox = an_outbox(broken, hand, pager=pager)  # type: ignore[arg-type] # as far as it is used
+        asyncio.run(story(ledger, outbox))
+
+    assert pager.told == ["a:opened"]
