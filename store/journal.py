@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
 from facility.readings import Batch, Rejection
 from store.entries import Entry, EntryKind, Known, unpack
 from store.intake import Intake, changes_of, contents_of, readings_of, sift
@@ -45,13 +45,10 @@ from store.journalfile import (
 from store.journalwrite import insert_entries, insert_rejections, insert_rest
 from store.room import check_room
 from store.seen import Seen
-from store.sqlite import open_writer, saving, transaction
+from store.sqlite import Writer, open_writer, prove, saving, told
 
 RECENT_ENTRIES: Final = 2_000
-"""Failures after which a transaction is undone for certain, by the low byte of the result code."""
-_TAKEN_BACK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
-"""Failures after which a transaction is undone for certain, by the low byte of the result code."""
-_PRIMARY: Final = 0xFF
+"""The last entries that are kept in memory, for who reads along."""
 MOST_TRIMMED: Final = 50_000
 """Entries that are dropped at once; what is appended meanwhile waits for some 0.2 s (our choice)."""
 WARM_MS: Final = 120_000
@@ -69,7 +66,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._lock = RLock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Writer | None = None
         self._seen = Seen()
         self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
         self._decoded: OrderedDict[int, Batch] = OrderedDict()
@@ -106,22 +103,22 @@ class Journal:
         with self._lock:
             if intake.is_empty:
                 return Account()
-            connection = self._ready()
+            connection = self._proven()
             if (account := self._has_survived(intake)) is not None:
                 return account
             if not intake.is_small:
                 check_room(self.path)
-            changes: dict[str, int] = {}
-            try:
+            with told(self.path):
                 sifted = sift(intake.batch, self._seen, self._find)
-                changes = changes_of(intake, sifted)
-                with transaction(connection):
+            changes = changes_of(intake, sifted)
+            try:
+                with saving(connection, self.path):
                     entries = insert_entries(connection, contents_of(intake, sifted), self._stamp_ms(now_ms))
                     changes["letters_dropped"] = insert_rest(connection, intake, sifted.conflicts)
                     add_to_account(connection, changes | {APPENDS: 1})
-            except sqlite3.Error as error:
-                self._fail(error, intake, account_of(changes))
-                raise StoreUnavailable(str(self.path), str(error)) from error
+            except StoreUnavailable:
+                self._unsure = (self._appends + 1, intake, account_of(changes))
+                raise
             self._appends += 1
             self._seen.remember(readings_of(sifted.kept))
             for entry in entries:
@@ -263,31 +260,39 @@ class Journal:
             self._seen.remember(readings_of(self._batch(seq, body)))
         if self._recent and self._recent[-1].seq != self.head_seq:
             self._recent.clear()
-        if self._unsure is not None and self._unsure[0] == self._appends:
-            self._survived.append(self._unsure[1:])
-        self._unsure = None
 
-    def _ready(self) -> sqlite3.Connection:
+    def _ready(self) -> Writer:
         if self._connection is None:
             self._open()
         assert self._connection is not None  # noqa: S101 - for the type checker
         return self._connection
 
-    def _fail(self, error: sqlite3.Error, intake: Intake, account: Account) -> None:
-        """Note an append that failed.
+    def _proven(self) -> Writer:
+        """Return the connection once the disk has all that the file shows, and so what became of each append.
 
-        Where only room is missing SQLite has taken everything back, and the file stays open: on a full disk
-        it could not be opened again. After anything else it is closed, and what it then holds is read back.
-        A sync that failed may have dropped pages that the next sync would not write; trying it again on the
-        same descriptor could succeed and mean nothing. And what was to be synced may be there after all.
+        Raises:
+            StoreUnavailable: Where that can not be said now. The file is opened anew at the next attempt, for
+                the disk may have come back as another one.
         """
-        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _TAKEN_BACK:
-            return
-        self._unsure = (self._appends + 1, intake, account)
-        if self._connection is not None:
+        connection = self._ready()
+        try:
+            prove(connection, self.path)
+            if self._unsure is None:
+                return connection
+            with told(self.path):
+                appends = read_appends(connection)
+        except StoreError:
             with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+                self.close()
+            raise
+        if appends != self._appends:
+            self.close()
+            return self._proven()
+        number, intake, account = self._unsure
+        if number == appends:
+            self._survived.append((intake, account))
+        self._unsure = None
+        return connection
 
     def _has_survived(self, intake: Intake) -> Account | None:
         """Return what an intake added whose append failed and was found on disk afterwards; else None."""

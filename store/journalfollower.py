@@ -19,6 +19,7 @@ class JournalFollower(JournalReader):
         super().__init__(folder)
         self._writer = open_writer(self.path, MIGRATIONS)
         self._writer.execute("PRAGMA synchronous = NORMAL")
+        self._writer.is_proven = True
 
     @alone
     def close(self) -> None:

@@ -4,15 +4,21 @@ Write-ahead mode with full sync: a commit returns after the disk has it, and rea
 are never in the way (SQLite's documentation: write-ahead logging, PRAGMA synchronous). SQLite falls back
 silently where a file system can not do this, so the settings are read back and a difference is an error.
 
+A sync that failed proves nothing, and nor does one that succeeds after it: the system may have dropped what
+was to be written and call it clean, while everybody still reads it from memory. So after a failure, and after
+each start, nothing more is written before what the log holds has been written once more and synced (`prove`).
+
 A file carries the number of migrations that made it. One that has fewer gets the others, all of them in one
 transaction; then its tables are held against those that the migrations make. What is neither is refused.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from threading import RLock
@@ -41,8 +47,21 @@ _CONTENT: Final = frozenset(
 _DAMAGED: Final = frozenset(
     {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
 )
+_TAKEN_BACK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
+"""Failures after which a transaction is undone for certain, before anything was to be synced."""
+_BLOCK_BYTES: Final = 1 << 20
 REFUSALS: Final = (OverflowError, UnicodeError)
 """What is raised, apart from errors of SQLite, for a value that it can not hold."""
+
+
+class Writer(sqlite3.Connection):
+    """A connection that writes.
+
+    Attributes:
+        is_proven: Whether the disk has all that the file shows.
+    """
+
+    is_proven = False
 
 
 def primary_code(error: sqlite3.Error) -> int | None:
@@ -83,7 +102,7 @@ def told(path: Path) -> Iterator[None]:
         raise failure(path, error) from error
 
 
-def open_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+def open_writer(path: Path, migrations: Sequence[Migration]) -> Writer:
     """Open a database for writing, and bring it up to date.
 
     Args:
@@ -97,7 +116,7 @@ def open_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Writer)
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(str(path), str(error)) from error
     try:
@@ -233,7 +252,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def saving(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+def saving(connection: Writer, path: Path) -> Iterator[Writer]:
     """Run statements as one synced transaction, and say so where nothing of it was stored.
 
     Args:
@@ -245,8 +264,76 @@ def saving(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conne
         ContentRefused: Where it can not be kept, now or later.
         StoreCorrupt: Where the file is damaged.
     """
-    with told(path), transaction(connection):
-        yield connection
+    with told(path):
+        prove(connection, path)
+        try:
+            with transaction(connection):
+                yield connection
+        except sqlite3.Error as error:
+            connection.is_proven = primary_code(error) in _TAKEN_BACK | _CONTENT
+            raise
+
+
+def prove(connection: Writer, path: Path) -> None:
+    """Return once the disk has all that a file shows, which after a failed sync nobody knows.
+
+    Every byte of the log is written again, so that this sync is about all of them. The database itself needs
+    no such thing: a part of the log is given up only when a sync of what was copied from it has succeeded.
+
+    Args:
+        connection: An open connection.
+        path: Its file.
+
+    Raises:
+        StoreError: Where that can not be said now.
+    """
+    if connection.is_proven:
+        return
+    with told(path):
+        try:
+            connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
+            try:
+                _write_again(path.with_name(f"{path.name}-wal"))
+            finally:
+                connection.execute("ROLLBACK")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            sync_folder(path.parent)
+            with suppress(PermissionError):  # the folder may have been made for us
+                sync_folder(path.parent.parent)
+        except OSError as error:
+            raise StoreUnavailable(str(path), str(error)) from error
+    connection.is_proven = True
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the disk has the names in a folder, as far as its file system can say.
+
+    Raises:
+        OSError: Where it refuses.
+    """
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(folder)
+
+
+def _write_again(path: Path) -> None:
+    """Write a file as it is read, and sync it; nothing where there is none."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        place = 0
+        while block := os.pread(file, _BLOCK_BYTES, place):
+            place += os.pwrite(file, block, place)
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 class Guard:

@@ -46,6 +46,7 @@ def test_one_append_is_one_transaction_of_all_kinds(journal: Journal) -> None:
 def test_an_append_is_one_sync(journal: Journal, tmp_path: Path) -> None:
     """However much is waiting, it is one transaction: the log grows by one commit."""
     commits: list[str] = []
+    journal.append(many(0), T0_MS)
     assert journal._connection is not None
     journal._connection.set_trace_callback(commits.append)
 
@@ -56,7 +57,7 @@ def test_an_append_is_one_sync(journal: Journal, tmp_path: Path) -> None:
         "COMMIT",
     ]
     reader = JournalReader(tmp_path)
-    assert reader.readings_after(0) == 4_000
+    assert reader.readings_after(0) == 4_020
     reader.close()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import store.journal
+import store.sqlite
 from facility.errors import StoreUnavailable
 from store.intake import Intake
 from store.journal import Journal
@@ -254,7 +255,7 @@ def test_what_failed_and_is_tried_again_is_there_once(
     intake = readings((0, T0_MS + 5, 90.0), known=["r1"])
     intake.rejections, intake.waiting, intake.marks = [refusal()], [waits(3)], [a_mark()]
 
-    monkeypatch.setattr(store.journal, "transaction", failing(transaction, code, was_taken=was_taken))
+    monkeypatch.setattr(store.sqlite, "transaction", failing(transaction, code, was_taken=was_taken))
     with pytest.raises(StoreUnavailable):
         journal.append(intake, T0_MS)
     monkeypatch.undo()
@@ -275,7 +276,7 @@ def test_what_another_broker_sends_between_does_not_hide_what_was_taken(
     """Two collectors share the journal: each learns what became of its own append."""
     journal = Journal(tmp_path)
     mine, other = Intake(rejections=[refusal(1)]), Intake(rejections=[refusal(2)])
-    monkeypatch.setattr(store.journal, "transaction", failing(transaction, IO_ERROR, was_taken=True))
+    monkeypatch.setattr(store.sqlite, "transaction", failing(transaction, IO_ERROR, was_taken=True))
     with pytest.raises(StoreUnavailable):
         journal.append(mine, T0_MS)
     monkeypatch.undo()
@@ -288,30 +289,13 @@ def test_what_another_broker_sends_between_does_not_hide_what_was_taken(
     journal.close()
 
 
-def test_a_failed_sync_is_never_tried_again_on_the_same_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The pages may be gone while the system says that they are clean; only a file opened anew tells."""
-    journal = Journal(tmp_path)
-    before = journal._connection
-    monkeypatch.setattr(store.journal, "transaction", failing(transaction, IO_ERROR, was_taken=False))
-
-    with pytest.raises(StoreUnavailable):
-        journal.append(many(1), T0_MS)
-    monkeypatch.undo()
-    journal.append(many(1), T0_MS)
-
-    assert journal._connection is not before
-    journal.close()
-
-
 def test_what_readers_have_in_memory_is_read_while_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Judging goes on over what was stored, and so says that nothing new comes."""
     journal = Journal(tmp_path)
     journal.append(many(1), T0_MS)
-    monkeypatch.setattr(store.journal, "transaction", failing(transaction, IO_ERROR, was_taken=False))
+    monkeypatch.setattr(store.sqlite, "transaction", failing(transaction, IO_ERROR, was_taken=False))
     with pytest.raises(StoreUnavailable):
         journal.append(many(2), T0_MS)
 
