@@ -13,6 +13,7 @@ Bad telemetry is never an exception: it is data, rejected with a reason (`facili
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 class MegawatchError(Exception):
@@ -101,17 +102,28 @@ class ContentRefused(StoreError):  # noqa: N818 - named for the situation of the
         super().__init__(f"{store} can not keep this: {cause}")
 
 
+class Outlook(Enum):
+    """What becomes of a notification that was not accepted."""
+
+    PASSES = "passes"
+    """The network, or a receiver that is busy: it is tried again soon."""
+    NEEDS_SOMEBODY = "needs somebody"
+    """An address, a password, a certificate: it is tried again slowly, and somebody is told."""
+    REFUSED = "refused"
+    """The receiver takes pages, and not this one."""
+
+
 class DeliveryError(MegawatchError):
     """A receiver did not accept a notification.
 
     Attributes:
         cause: What the receiver or the network said.
-        worth_retrying: Whether the same message may be accepted later.
+        outlook: What becomes of the notification.
         retry_after_s: The pause that the receiver asked for [s], None if it did not.
     """
 
-    def __init__(self, cause: str, *, worth_retrying: bool, retry_after_s: float | None = None) -> None:
+    def __init__(self, cause: str, outlook: Outlook, *, retry_after_s: float | None = None) -> None:
         self.cause = cause
-        self.worth_retrying = worth_retrying
+        self.outlook = outlook
         self.retry_after_s = retry_after_s
         super().__init__(cause)

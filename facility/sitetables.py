@@ -324,6 +324,9 @@ class TargetTable(Table):
 
     webhook: HttpAddress | None = Field(None, description="a receiver of signed JSON")
     secret_file: str | None = Field(None, description="file that holds the webhook's signing key")
+    proxy: HttpAddress | None = Field(
+        None, description="proxy between the monitor and the webhook; the environment names none"
+    )
     console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
 
 

@@ -76,7 +76,7 @@ class View:
             height: Rows.
         """
         # Taken on the loop, so that it adds up; what is read from disk is not.
-        status = self._stage.monitor.status.document(0)
+        status = self._stage.monitor.status.document()
         ledger = self._stage.ledger
         alarms = await asyncio.to_thread(ledger.alarms)
         pages = await asyncio.to_thread(ledger.notices, most=1_000)

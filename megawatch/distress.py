@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from facility.errors import DeliveryError
 from facility.instants import Clock, to_iso
 from rules.alarms import alarm_id
 from rules.base import Desk, Severity
-from rules.notify.base import Notifier, pause_s
+from rules.notify.base import Notifier, fault_of, pause_s
+from rules.notify.outbox import Outbox
 from rules.routing import Route, routes_of
 from store.alarms import Notice
 
@@ -47,6 +47,15 @@ LOOK_AT_JUDGING: Final = (
     "Report the error with the monitor's log. Readings are stored and judged once it is mended; until then no"
     " tenant is known to comply."
 )
+ROUTE_TITLE: Final = "a receiver does not accept pages"
+LOOK_AT_ROUTE: Final = (
+    "Check the route's address, its password and its proxy in the site file, and the receiver itself. Pages"
+    " wait for it and are tried again; `megawatch status` says how many."
+)
+AWAY_MS: Final = 60_000
+"""How long a receiver may be away before that is told elsewhere (our choice)."""
+MOST_WAITING: Final = 1_000
+"""Of what no receiver accepts, so much is kept."""
 PART_TITLE: Final = "a part of the monitor fails and begins again"
 LOOK_AT_PART: Final = (
     "Report the error with the monitor's log. Every other part goes on, and what this one has not done yet is"
@@ -70,12 +79,14 @@ class Problem:
         cause: What was said.
         title: What it is, in a few words that stand in a page.
         look_at: What to look at first.
+        avoids: The route on which it can not be told, "" for none.
     """
 
     subject: str
     cause: str
     title: str = TITLE
     look_at: str = LOOK_AT
+    avoids: str = ""
 
 
 @dataclass(slots=True)
@@ -160,8 +171,14 @@ class Distress:
                 created_ms=now_ms,
                 due_ms=now_ms,
             )
-            for route in routes_of(body, self.routes)
+            for route in self._routes(body, episode.problem.avoids)
         ]
+        del self.waiting[:-MOST_WAITING]
+
+    def _routes(self, body: Mapping[str, Any], avoids: str) -> list[str]:
+        """Return where something is told: where it is taken, else anywhere but on the route to avoid."""
+        taking = [route for route in routes_of(body, self.routes) if route != avoids]
+        return taking if taking or not avoids else [route for route in self.notifiers if route != avoids]
 
     def _compose(self, episode: _Episode, change: str, now_ms: int) -> dict[str, Any]:
         problem = episode.problem
@@ -208,13 +225,9 @@ class Distress:
         try:
             await self.notifiers[notice.route].deliver(notice)
         except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
-            error = (
-                fault if isinstance(fault, DeliveryError) else DeliveryError(repr(fault), worth_retrying=True)
-            )
+            error = fault_of(fault)
             _log.warning("not accepted", key=notice.key, route=notice.route, cause=error.cause)
-            if not error.worth_retrying:
-                return None
-            wait_s = pause_s(attempts, error.retry_after_s, self.random_source)
+            wait_s = pause_s(attempts, error, self.random_source)
             return replace(notice, attempts=attempts, due_ms=now_ms + round(wait_s * 1_000))
         return None
 
@@ -244,7 +257,18 @@ def problems_of(parts: Parts) -> list[Problem]:
         Problem(f"part {part}", error, PART_TITLE, LOOK_AT_PART)
         for part, error in parts.supervisor.failing.items()
     ]
+    if parts.outbox is not None:
+        found += _unheard(parts.outbox, parts.clock.now_ms())
     trouble = None if parts.shipper is None else parts.shipper.trouble
     if trouble is not None and trouble.needs_somebody:
         found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))
     return found
+
+
+def _unheard(outbox: Outbox, now_ms: int) -> Iterable[Problem]:
+    """Yield the receivers that accept nothing, where that does not pass by itself or has lasted."""
+    for route, failing in outbox.failing.items():
+        if failing.needs_somebody or now_ms - failing.since_ms >= AWAY_MS:
+            cause = f"{failing.cause}; waits there: {failing.headline}"
+            subject = f"pages to {outbox.labels[route]}"
+            yield Problem(subject, cause, ROUTE_TITLE, LOOK_AT_ROUTE, avoids=route)

@@ -337,7 +337,9 @@ class Monitor:
         for table in self.site.file.routes:
             if table.to.webhook:
                 secret = self.site.secrets[table.to.secret_file] if table.to.secret_file else ""
-                notifier = WebhookNotifier(table.to.webhook, secret.encode(), now_ms=clock.now_ms)
+                notifier = WebhookNotifier(
+                    table.to.webhook, secret.encode(), now_ms=clock.now_ms, proxy=table.to.proxy
+                )
                 notifiers[table.to.webhook] = notifier
                 stack.push_async_callback(notifier.close)
         return notifiers

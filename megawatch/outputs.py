@@ -92,6 +92,17 @@ class HistoryNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class RouteNow(TypedDict):
+    """How telling does on a route."""
+
+    name: Annotated[str, Field(description="the receiver's host; a path may be a password")]
+    waiting: Annotated[int, Field(description="notifications that wait")]
+    refused: Annotated[int, Field(description="notifications that its receiver refused for good")]
+    failing_since_ms: Annotated[Milliseconds | None, Field(description="null while it accepts")]
+    error: Annotated[str, Field(description="what its receiver said last; empty while it accepts")]
+
+
+@with_config(_CLOSED)
 class Status(TypedDict):
     """`megawatch status`: parts that run in no process are missing."""
 
@@ -105,6 +116,7 @@ class Status(TypedDict):
     brokers: NotRequired[list[Broker]]
     rules: NotRequired[Rules]
     tenants: NotRequired[list[TenantNow]]
+    routes: NotRequired[list[RouteNow]]
     history: NotRequired[HistoryNow]
     journal_seq: NotRequired[int]
     journal_stamp_ms: NotRequired[Milliseconds]

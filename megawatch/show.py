@@ -219,6 +219,20 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     if "rules" in status and status["rules"]["is_recovering"]:
         lines.append(Text("rules: catching up with what came before", style="yellow"))
     lines += _judging_lines(status.get("rules", {}))
+    return lines + _telling_lines(status)
+
+
+def _telling_lines(status: Mapping[str, Any]) -> list[Text]:
+    """Return what keeps people from being told."""
+    lines = []
+    for route in status.get("routes", ()):
+        if route["error"]:
+            text = f"pages to {route['name']}: not accepted, tried again: {route['error']}"
+            lines.append(Text(text, style="red"))
+        if route["refused"]:
+            lines.append(
+                Text(f"pages to {route['name']}: {route['refused']} refused for good", style="yellow")
+            )
     if status.get("undelivered"):
         lines.append(Text(f"{status['undelivered']} notifications wait", style="yellow"))
     return lines

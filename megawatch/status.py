@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector as MetricSource
 
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
+from rules.notify.outbox import Outbox
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journalfile import Account
 from store.series import Health
@@ -61,6 +62,8 @@ class StatusWriter:
         ]
         self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
         self._latest: dict[str, Any] = {}
+        self._waiting: Mapping[str, int] = {}
+        self._refused: Mapping[str, int] = {}
         self._server: tuple[Any, Thread] | None = None
 
     async def run(self) -> None:
@@ -72,29 +75,26 @@ class StatusWriter:
                 await self.write()
                 await asyncio.sleep(PERIOD_S)
         finally:
-            self._save(self.document(0) | {"is_running": False})
+            self._save(self.document() | {"is_running": False})
             if self._server is not None:
                 self._server[0].shutdown()
                 self._server[0].server_close()
 
     async def write(self) -> None:
         """Write once."""
-        undelivered = await in_thread(self._parts.ledger.undelivered)
-        self._latest = self.document(undelivered)
+        self._waiting = await in_thread(self._parts.ledger.waiting)
+        self._refused = await in_thread(self._parts.ledger.refused)
+        self._latest = self.document()
         await in_thread(self._save, self._latest)
 
-    def document(self, undelivered: int) -> dict[str, Any]:
-        """Return what this process is doing, all of it at one moment of the event loop.
-
-        Args:
-            undelivered: How many notifications wait for their delivery.
-        """
+    def document(self) -> dict[str, Any]:
+        """Return what this process is doing, all of it at one moment of the event loop."""
         parts = self._parts
         found: dict[str, Any] = {
             "site": self._site.file.site.name,
             "at_ms": parts.clock.now_ms(),
             "is_running": True,
-            "undelivered": undelivered,
+            "undelivered": sum(self._waiting.values()),
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
@@ -111,6 +111,10 @@ class StatusWriter:
                 "failing": dict(parts.rules.lag.failing),
             }
             found["tenants"] = [] if view is None else _tenants(view, self._site)
+        if parts.outbox is not None:
+            found["routes"] = [
+                self._route(parts.outbox, route, label) for route, label in parts.outbox.labels.items()
+            ]
         if parts.shipper is not None:
             found["history"] = {
                 "sink": parts.shipper.name,
@@ -122,6 +126,17 @@ class StatusWriter:
             found["journal_seq"] = parts.journal.head_seq
             found["journal_stamp_ms"] = parts.journal.head_stamp_ms
         return found
+
+    def _route(self, outbox: Outbox, route: str, label: str) -> dict[str, Any]:
+        """Return how telling does on a route."""
+        failing = outbox.failing.get(route)
+        return {
+            "name": label,
+            "waiting": self._waiting.get(route, 0),
+            "refused": self._refused.get(route, 0),
+            "failing_since_ms": None if failing is None else failing.since_ms,
+            "error": "" if failing is None else failing.cause,
+        }
 
     def accounting(self) -> dict[str, Any]:
         """Return where every reading went: `received` is counted when decoded, the rest when stored."""
@@ -145,7 +160,7 @@ class StatusWriter:
 
     def health(self) -> Health:
         """Return how this process does, as it is written beside the readings: figures of one moment."""
-        found = self.document(self._latest.get("undelivered", 0))
+        found = self.document()
         account, brokers = found.get("accounting", {}), found.get("brokers", [])
         figures = {name: float(account[name]) for name in _COUNTED if name in account}
         for name, entries, seconds in _lags(found):

@@ -206,6 +206,22 @@ class LedgerReader(Guard):
         return [_notice(row) for row in rows]
 
     @alone
+    def refused(self) -> dict[str, int]:
+        """Return how many notifications each route's receiver refused for good."""
+        rows = self._connection.execute(
+            "SELECT route, count(*) FROM outbox WHERE state = 'refused' GROUP BY route"
+        )
+        return dict(rows.fetchall())
+
+    @alone
+    def waiting(self) -> dict[str, int]:
+        """Return how many notifications wait for each route."""
+        rows = self._connection.execute(
+            "SELECT route, count(*) FROM outbox WHERE state = 'waiting' GROUP BY route"
+        )
+        return dict(rows.fetchall())
+
+    @alone
     def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
         """Return notifications, newest first; those of one state, or all."""
         rows = self._connection.execute(
@@ -307,6 +323,14 @@ class Ledger(LedgerReader):
                     notice.key,
                     notice.route,
                 ),
+            )
+
+    def hasten(self, route: str, now_ms: int) -> None:
+        """Let everything that waits for a route be tried now: its receiver accepts again."""
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                "UPDATE outbox SET due_ms = ? WHERE state = 'waiting' AND route = ? AND due_ms > ?",
+                (now_ms, route, now_ms),
             )
 
     def set_cursor(self, name: str, seq: int) -> None:

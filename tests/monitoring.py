@@ -50,7 +50,7 @@ class Watch:
 
     def tenant(self, name: str) -> dict[str, Any]:
         """Return a tenant's figures at the last tick; before the first its verdict is None."""
-        found: list[dict[str, Any]] = self.monitor.status.document(0)["tenants"]
+        found: list[dict[str, Any]] = self.monitor.status.document()["tenants"]
         return next((tenant for tenant in found if tenant["id"] == name), {"verdict": None})
 
     async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
@@ -60,7 +60,7 @@ class Watch:
                 while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            state = self.monitor.status.document(0)
+            state = self.monitor.status.document()
             raise AssertionError(f"not within {timeout_s} s: {what}; {state}") from None
 
     async def until_stored(self, count: int, timeout_s: float = 30) -> None:

@@ -11,14 +11,14 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from facility.errors import DeliveryError
+from facility.errors import DeliveryError, Outlook
 from rules.base import Severity
-from rules.notify.base import Notifier, pause_s
+from rules.notify.base import Notifier, fault_of, labels_of, pause_s
 from store.alarms import Notice
 from store.ledger import Ledger
 from store.threads import in_thread
@@ -37,6 +37,23 @@ MOST_REMEMBERED: Final = 10_000
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """A receiver that accepts nothing.
+
+    Attributes:
+        since_ms: Since when [ms].
+        cause: What it or the network said last.
+        needs_somebody: Whether that does not pass by itself.
+        headline: What is to be told there and was tried last.
+    """
+
+    since_ms: int
+    cause: str
+    needs_somebody: bool
+    headline: str
+
+
 class Outbox:
     """Delivers what the ledger holds.
 
@@ -45,6 +62,10 @@ class Outbox:
         notifiers: The notifier of each route, by the route's name.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
+
+    Attributes:
+        labels: What people read of each route.
+        failing: The routes whose receivers accept nothing, each until it accepts something.
     """
 
     def __init__(
@@ -62,6 +83,8 @@ class Outbox:
         self._wake = {route: asyncio.Event() for route in notifiers}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outcomes: dict[tuple[str, str], Notice] = {}
+        self.labels = labels_of(notifiers)
+        self.failing: dict[str, Failing] = {}
 
     def wake(self) -> None:
         """Say that something new is in the ledger; may be called from any thread."""
@@ -141,17 +164,16 @@ class Outbox:
             await in_thread(self._ledger.settle, notice)
         try:
             await self._notifiers[notice.route].deliver(notice)
-        except DeliveryError as error:
-            notice = self._failed(notice, error)
-        except Exception as error:  # noqa: BLE001 - no fault of one notifier may end the others
-            _log.exception("notifier failed", key=notice.key, route=notice.route)
-            notice = self._failed(notice, DeliveryError(repr(error), worth_retrying=True))
+        except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
+            notice = self._failed(notice, fault_of(fault))
         else:
             notice = replace(notice, state="delivered", error="", delivered_ms=self._now_ms())
         self._outcomes[notice.route, notice.key] = notice
         if len(self._outcomes) > MOST_REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
         await in_thread(self._ledger.settle, notice)
+        if notice.state == "delivered" and self.failing.pop(notice.route, None) is not None:
+            await in_thread(self._ledger.hasten, notice.route, self._now_ms())
         return notice
 
     async def _is_told(self, notice: Notice) -> bool:
@@ -167,14 +189,18 @@ class Outbox:
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:
-        _log.warning(
-            "notification not accepted",
-            key=notice.key,
-            route=notice.route,
+        before = self.failing.get(notice.route)
+        self.failing[notice.route] = Failing(
+            since_ms=self._now_ms() if before is None else before.since_ms,
             cause=error.cause,
-            final=not error.worth_retrying,
+            needs_somebody=error.outlook is not Outlook.PASSES,
+            headline=str(notice.body.get("headline", "")),
         )
-        if not error.worth_retrying:
+        is_final = error.outlook is Outlook.REFUSED and notice.body.get("severity") != Severity.CRITICAL.word
+        _log.warning(
+            "notification not accepted", key=notice.key, route=notice.route, cause=error.cause, final=is_final
+        )
+        if is_final:
             return replace(notice, state="refused", error=error.cause)
-        wait_s = pause_s(notice.attempts, error.retry_after_s, self._random)
+        wait_s = pause_s(notice.attempts, error, self._random)
         return replace(notice, error=error.cause, due_ms=self._now_ms() + round(wait_s * 1_000))

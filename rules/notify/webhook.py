@@ -6,8 +6,11 @@
     Megawatch-Timestamp: {Unix seconds of this attempt}
     Megawatch-Signature: v1={hex HMAC-SHA256 of "{timestamp}.{body}" under the shared secret}
 
-2xx accepts. 408, 429, 5xx and anything of the network is tried again, not before `Retry-After`. Any other
-answer is final: the message is kept, marked as refused, and shown.
+2xx accepts. 408, 425, 429, 5xx and anything of the network passes, and the page is tried again, not before
+`Retry-After`. A redirect, 401, 403, 404 and the like need somebody: the page is tried again slowly, and other
+routes are told. 400, 422 and the like refuse this page and no other; a critical one is tried again too.
+
+Where the way goes is what the site file says: no proxy and no password is taken from the environment.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Final
 
 import aiohttp
 
-from facility.errors import DeliveryError
+from facility.errors import DeliveryError, Outlook
 from facility.instants import to_ms
 from store.alarms import Notice
 
@@ -32,7 +35,9 @@ MOST_ERROR: Final = 200
 LONGEST_RETRY_AFTER_S: Final = 3_600.0
 """A receiver that asks for more than an hour is asked again after one."""
 
-_RETRY: Final = frozenset({408, 429})
+_PASSES: Final = frozenset({408, 425, 429})
+_REFUSES: Final = frozenset({400, 406, 409, 411, 413, 415, 416, 417, 422, 431})
+"""What is said of a message; everything else below 500 is said of an address or of who asks."""
 
 
 def sign(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -41,17 +46,34 @@ def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     return f"v1={mac.hexdigest()}"
 
 
+def _outlook(status: int) -> Outlook:
+    """Return what becomes of a page that was answered with a status that is no success."""
+    if status >= 500 or status in _PASSES:  # noqa: PLR2004 - the class of server errors
+        return Outlook.PASSES
+    return Outlook.REFUSED if status in _REFUSES else Outlook.NEEDS_SOMEBODY
+
+
+def _outlook_of(error: Exception) -> Outlook:
+    """Return what becomes of a page to which there was no answer: a certificate does not pass by itself."""
+    is_certificate = isinstance(error, aiohttp.ClientConnectorCertificateError)
+    return Outlook.NEEDS_SOMEBODY if is_certificate else Outlook.PASSES
+
+
 class WebhookNotifier:
     """Posts notifications to one address.
 
     Args:
         url: The address.
         secret: The shared secret; b"" leaves the signature out.
+        proxy: The proxy on the way there; None for the straight way.
         now_ms: The clock [ms].
     """
 
-    def __init__(self, url: str, secret: bytes, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, url: str, secret: bytes, *, now_ms: Callable[[], int], proxy: str | None = None
+    ) -> None:
         self._url = url
+        self._proxy = proxy
         self._secret = secret
         self._now_ms = now_ms
         self._session: aiohttp.ClientSession | None = None
@@ -73,21 +95,23 @@ class WebhookNotifier:
             headers["Megawatch-Signature"] = sign(self._secret, timestamp, body)
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
+            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
         try:
             async with self._session.post(
-                self._url, data=body, headers=headers, allow_redirects=False
+                self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
             ) as answer:
+                status, told = answer.status, answer.headers
+                if 200 <= status < 300:  # noqa: PLR2004 - the class of success
+                    return
                 text = (await answer.content.read(MOST_ERROR)).decode(errors="replace")
-                status, retry_after = answer.status, answer.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             cause = str(error) or type(error).__name__
-            raise DeliveryError(cause, worth_retrying=True) from error
-        if 200 <= status < 300:  # noqa: PLR2004 - the class of success
-            return
-        again = status in _RETRY or status >= 500  # noqa: PLR2004 - the class of server errors
-        pause_s = self._retry_after_s(retry_after) if again else None
-        raise DeliveryError(f"{status} {text}".strip(), worth_retrying=again, retry_after_s=pause_s)
+            raise DeliveryError(cause, _outlook_of(error)) from error
+        outlook = _outlook(status)
+        pause_s = self._retry_after_s(told.get("Retry-After")) if outlook is Outlook.PASSES else None
+        if "Location" in told:
+            text = f"to {told['Location'][:MOST_ERROR]} {text}"
+        raise DeliveryError(f"{status} {text}".strip(), outlook, retry_after_s=pause_s)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -244,7 +244,7 @@ def say(port: int) -> None:
 
 def broker(watch: Watch) -> dict[str, object]:
     """Return how the session with the one broker is doing."""
-    found: dict[str, object] = watch.monitor.status.document(0)["brokers"][0]
+    found: dict[str, object] = watch.monitor.status.document()["brokers"][0]
     return found
 
 

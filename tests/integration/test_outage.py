@@ -220,7 +220,7 @@ async def an_outage(kind: str, folder: Path) -> None:
             await asyncio.sleep(AWAY_S / 3)
             await _rise_and_fall(watch, pager.about, power)
             await asyncio.sleep(AWAY_S / 3)
-            assert watch.monitor.status.document(0)["history"]["error"]
+            assert watch.monitor.status.document()["history"]["error"]
             await store.start()
             await asyncio.sleep(4)
         await watch.until_stored(len(said))

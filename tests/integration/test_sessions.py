@@ -218,9 +218,9 @@ def _is_marked(watch: Watch) -> bool:
 
 
 def _gaps(watch: Watch) -> int:
-    gaps: int = watch.monitor.status.document(0)["brokers"][0]["gaps"]
+    gaps: int = watch.monitor.status.document()["brokers"][0]["gaps"]
     return gaps
 
 
 def _state(watch: object) -> str:
-    return str(watch.monitor.status.document(0)["brokers"][0]["state"])  # type: ignore[attr-defined]
+    return str(watch.monitor.status.document()["brokers"][0]["state"])  # type: ignore[attr-defined]

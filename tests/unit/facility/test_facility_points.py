@@ -11,6 +11,7 @@ from facility.errors import (
     DeliveryError,
     Fault,
     MegawatchError,
+    Outlook,
     SiteFileError,
     StoreCorrupt,
     StoreError,
@@ -121,7 +122,7 @@ def test_a_site_file_error_shows_all_of_its_faults(count: int, title: str) -> No
     [
         (StoreUnavailable("j.db", "disk full"), StoreError, "j.db can not store now: disk full"),
         (StoreCorrupt("j.db", "bad sum"), StoreError, "j.db is damaged: bad sum"),
-        (DeliveryError("refused", worth_retrying=False), MegawatchError, "refused"),
+        (DeliveryError("refused", Outlook.REFUSED), MegawatchError, "refused"),
         (SiteFileError("s", ()), MegawatchError, "s: 0 faults\n"),
     ],
     ids=["unavailable", "corrupt", "delivery", "site file"],

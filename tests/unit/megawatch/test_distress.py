@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from facility.errors import DeliveryError
+from facility.errors import DeliveryError, Outlook
 from megawatch.distress import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
 from rules.routing import Route
 from store.alarms import Notice
@@ -20,7 +20,7 @@ FULL = "journal.sqlite can not store now: database or disk is full"
 class Receiver:
     """Takes what is told, or says what it is to say first."""
 
-    def __init__(self, *answers: DeliveryError) -> None:
+    def __init__(self, *answers: Exception) -> None:
         self.answers = list(answers)
         self.took: list[Notice] = []
         self.tried: list[str] = []
@@ -107,7 +107,7 @@ def test_a_moment_without_room_is_not_told() -> None:
 
 def test_it_is_tried_until_it_is_accepted_with_one_key() -> None:
     """A receiver that is away hears it later, before it hears that it is over."""
-    away = [DeliveryError("503", worth_retrying=True) for _ in range(4)]
+    away = [DeliveryError("503", Outlook.PASSES) for _ in range(4)]
     receiver, other = Receiver(*away), Receiver()
     site = Site({"pager": receiver, "mail": other}, {"ledger": FULL})
 
@@ -122,14 +122,43 @@ def test_it_is_tried_until_it_is_accepted_with_one_key() -> None:
     assert not site.distress.waiting
 
 
-def test_what_is_refused_for_good_is_not_tried_again() -> None:
-    """A receiver that does not want it is left alone."""
-    receiver = Receiver(DeliveryError("401", worth_retrying=False))
+def test_what_is_refused_is_tried_again_slowly() -> None:
+    """It is critical, and nothing critical is ever final."""
+    receiver = Receiver(*(DeliveryError("401", Outlook.NEEDS_SOMEBODY) for _ in range(3)))
     site = Site({"pager": receiver}, {"journal": FULL})
 
     site.live(30)
+    assert 1 <= len(receiver.tried) <= 3
+    site.live(120)
 
-    assert len(receiver.tried) == 1
+    assert [notice.body["change"] for notice in receiver.took] == ["opened"]
+
+
+def test_a_fault_of_a_notifier_ends_nothing() -> None:
+    """Whatever it raises, the others are told, and it is tried again."""
+    weak, strong = Receiver(ValueError("a bug")), Receiver()
+    site = Site({"weak": weak, "strong": strong}, {"journal": FULL})
+
+    site.live(30)
+
+    assert len(weak.took) == len(strong.took) == 1
+
+
+@pytest.mark.parametrize("severity", ["critical", "low"])
+def test_what_one_receiver_does_not_accept_is_told_on_the_others(severity: str) -> None:
+    """On those that take it, else on any other: never on the one that does not accept."""
+    pager, mail = Receiver(), Receiver()
+    site = Site({"pager": pager, "mail": mail})
+    site.distress.routes = [
+        Route(name="pager", severities=frozenset({"critical"})),
+        Route(name="mail", severities=frozenset({severity})),
+    ]
+    site.distress.problems = lambda: [Problem("pages to pager", "404", avoids="pager")]
+
+    site.live(30)
+
+    assert [notice.body["subject"] for notice in mail.took] == ["pages to pager"]
+    assert not pager.tried
 
 
 @pytest.mark.parametrize("takes", [True, False])

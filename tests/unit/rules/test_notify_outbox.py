@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.errors import DeliveryError, StoreUnavailable
+from facility.errors import DeliveryError, Outlook, StoreUnavailable
 from rules.notify.outbox import Outbox
 from rules.notify.webhook import WebhookNotifier
 from store.alarms import Alarm, AlarmChange, Notice, Progress
@@ -19,8 +19,9 @@ from store.ledger import Ledger
 from tests.builders import T0_MS
 from tests.fakes.webhook import Reply, receiver
 
-BUSY = DeliveryError("503 busy", worth_retrying=True)
-REFUSED = DeliveryError("403 forbidden", worth_retrying=False)
+BUSY = DeliveryError("503 busy", Outlook.PASSES)
+GONE = DeliveryError("404 no such page", Outlook.NEEDS_SOMEBODY)
+REFUSED = DeliveryError("422 no such field", Outlook.REFUSED)
 
 
 @dataclass(slots=True)
@@ -157,8 +158,60 @@ def test_a_final_refusal_is_kept_and_not_repeated(tmp_path: Path) -> None:
         assert round_of(outbox, ledger, hand) == []
 
         (kept,) = ledger.notices()
-        assert (kept.state, kept.error, kept.attempts) == ("refused", "403 forbidden", 1)
+        assert (kept.state, kept.error, kept.attempts) == ("refused", "422 no such field", 1)
     assert pager.told == ["a:opened"]
+
+
+@pytest.mark.parametrize("error", [BUSY, GONE, REFUSED, ValueError("a bug")])
+def test_nothing_critical_is_ever_final(error: Exception, tmp_path: Path) -> None:
+    """Whatever is answered, and for a day: it waits, is tried, and is told in the end."""
+    pager, hand = RecordingNotifier([error] * 200), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened", severity="critical"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        for _ in range(200):
+            (failed,) = round_of(outbox, ledger, hand)
+            assert failed.state == "waiting"
+            assert failed.due_ms - hand.now_ms <= 300_000
+            hand.now_ms = failed.due_ms
+
+        (done,) = round_of(outbox, ledger, hand)
+
+    assert done.state == "delivered"
+
+
+def test_an_address_that_is_wrong_for_40_s_loses_no_page(tmp_path: Path) -> None:
+    """Nor one that is not critical; the route counts as failing until its receiver accepts something."""
+    pager, hand = RecordingNotifier([GONE] * 3), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened", severity="low"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        seen = []
+        while not ledger.notices(state="delivered"):
+            (notice,) = round_of(outbox, ledger, hand)
+            seen.append((notice.state, outbox.failing.get("pager")))
+            hand.now_ms = max(hand.now_ms, notice.due_ms)
+
+    assert [state for state, _ in seen] == ["waiting"] * 3 + ["delivered"]
+    assert hand.now_ms - T0_MS < 90_000
+    first = seen[0][1]
+    assert first is not None
+    assert (first.since_ms, first.cause, first.needs_somebody) == (T0_MS, "404 no such page", True)
+    assert [failing is None for _, failing in seen] == [False] * 3 + [True]
+
+
+def test_once_a_receiver_accepts_again_everything_that_waits_is_tried_at_once(tmp_path: Path) -> None:
+    """Nobody waits for a long pause that was made while it was away."""
+    pager, hand = RecordingNotifier([GONE] * 2), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"), a_notice("b:opened"))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        first, second = sorted(round_of(outbox, ledger, hand), key=lambda notice: notice.due_ms)
+        assert first.due_ms < second.due_ms
+        hand.now_ms = first.due_ms
+        round_of(outbox, ledger, hand)
+
+        assert states(round_of(outbox, ledger, hand)) == {second.key: ("delivered", 2)}
 
 
 def test_what_comes_after_a_waiting_page_of_an_alarm_waits_too(tmp_path: Path) -> None:

@@ -6,16 +6,36 @@ import random
 
 import pytest
 
-from rules.notify.base import FIRST_PAUSE_S, LONGEST_PAUSE_S, pause_s
+from facility.errors import DeliveryError, Outlook
+from rules.notify.base import (
+    FIRST_PAUSE_S,
+    FIRST_SLOW_PAUSE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_SLOW_PAUSE_S,
+    labels_of,
+    pause_s,
+)
+
+BUSY = DeliveryError("503", Outlook.PASSES)
+GONE = DeliveryError("404", Outlook.NEEDS_SOMEBODY)
 
 
-def test_pauses_double_and_are_drawn_from_their_upper_half() -> None:
+@pytest.mark.parametrize(
+    ("error", "first_s", "longest_s"),
+    [
+        pytest.param(BUSY, FIRST_PAUSE_S, LONGEST_PAUSE_S, id="passes"),
+        pytest.param(GONE, FIRST_SLOW_PAUSE_S, LONGEST_SLOW_PAUSE_S, id="needs somebody"),
+    ],
+)
+def test_pauses_double_and_are_drawn_from_their_upper_half(
+    error: DeliveryError, first_s: float, longest_s: float
+) -> None:
     """Many monitors that lost one receiver do not come back to it all at once."""
     chance = random.Random(7)  # noqa: S311 - jitter
 
     for attempts in range(1, 40):
-        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempts - 1))
-        pauses = {pause_s(attempts, None, chance) for _ in range(50)}
+        longest = min(longest_s, first_s * 2 ** (attempts - 1))
+        pauses = {pause_s(attempts, error, chance) for _ in range(50)}
         assert len(pauses) > 40
         assert all(longest / 2 <= pause <= longest for pause in pauses)
 
@@ -23,4 +43,18 @@ def test_pauses_double_and_are_drawn_from_their_upper_half() -> None:
 @pytest.mark.parametrize(("asked_s", "least_s"), [(30.0, 30.0), (0.0, 0.5), (None, 0.5)])
 def test_what_a_receiver_asks_for_is_never_cut_short(asked_s: float | None, least_s: float) -> None:
     """Retry-After is the least pause, whatever the number of attempts says."""
-    assert pause_s(1, asked_s, random.Random(3)) >= least_s  # noqa: S311 - jitter
+    error = DeliveryError("503", Outlook.PASSES, retry_after_s=asked_s)
+
+    assert pause_s(1, error, random.Random(3)) >= least_s  # noqa: S311 - jitter
+
+
+def test_people_read_a_host_and_no_password() -> None:
+    """What comes after the host of a webhook may be all that protects it; two on one host stay apart."""
+    routes = [
+        "console",
+        "https://hooks.example/services/T0/s3cret",
+        "https://hooks.example/b",
+        "http://h:81/?k=1",
+    ]
+
+    assert list(labels_of(routes).values()) == ["console", "hooks.example", "hooks.example (2)", "h:81"]

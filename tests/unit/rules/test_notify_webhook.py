@@ -8,10 +8,11 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
-from facility.errors import DeliveryError
+from facility.errors import DeliveryError, Outlook
 from facility.instants import to_datetime
 from rules.notify import webhook
 from rules.notify.webhook import LONGEST_RETRY_AFTER_S, WebhookNotifier, sign
@@ -59,12 +60,6 @@ async def outcome_of(attempt: Awaitable[None]) -> DeliveryError | None:
     except DeliveryError as error:
         return error
     return None
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_the_body_is_what_was_composed() -> None:
@@ -136,21 +131,40 @@ def test_every_success_is_a_success(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "again"),
+    ("status", "outlook"),
     [
+        *((status, Outlook.PASSES) for status in (408, 425, 429, 500, 501, 502, 503, 504, 599)),
         *(
-            (status, False)
-            for status in (301, 302, 307, 400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 451)
+            (status, Outlook.NEEDS_SOMEBODY)
+            for status in (
+                300,
+                301,
+                302,
+                303,
+                307,
+                308,
+                401,
+                402,
+                403,
+                404,
+                405,
+                407,
+                410,
+                418,
+                421,
+                426,
+                451,
+            )
         ),
-        *((status, True) for status in (408, 429, 500, 501, 502, 503, 504, 599)),
+        *((status, Outlook.REFUSED) for status in (400, 409, 413, 415, 422)),
     ],
 )
-def test_only_what_may_pass_is_tried_again(status: int, *, again: bool) -> None:
-    """A refusal of the message itself is final; of the moment, it is not."""
+def test_an_answer_is_taken_for_what_it_is_said_of(status: int, outlook: Outlook) -> None:
+    """Of the moment, of the address and who asks, or of the message itself."""
     _, (error,) = deliver(Reply(status, text="no such service"))
 
     assert error is not None
-    assert error.worth_retrying is again
+    assert error.outlook is outlook
     assert error.cause == f"{status} no such service"
 
 
@@ -184,12 +198,12 @@ def test_retry_after_is_read_in_both_forms(status: int, text: str, expected_s: f
     assert error.retry_after_s == (None if expected_s is None else pytest.approx(expected_s, abs=1e-3))
 
 
-def test_a_final_answer_has_no_time_for_another() -> None:
-    """Retry-After on a refusal changes nothing."""
+def test_only_what_passes_has_a_time_of_its_own() -> None:
+    """Retry-After on anything else changes nothing."""
     _, (error,) = deliver(Reply(403, {"Retry-After": "5"}))
 
     assert error is not None
-    assert (error.worth_retrying, error.retry_after_s) == (False, None)
+    assert (error.outlook, error.retry_after_s) == (Outlook.NEEDS_SOMEBODY, None)
 
 
 def unreachable() -> Iterable[tuple[str, Callable[[], Awaitable[DeliveryError | None]]]]:
@@ -226,7 +240,7 @@ def test_no_answer_is_tried_again(way: Callable[[], Awaitable[DeliveryError | No
     error = asyncio.run(story())
 
     assert error is not None
-    assert error.worth_retrying
+    assert error.outlook is Outlook.PASSES
     assert error.cause
 
 
@@ -237,7 +251,7 @@ def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPat
     _, (error,) = deliver(Reply(hangs=True))
 
     assert error is not None
-    assert error.worth_retrying
+    assert error.outlook is Outlook.PASSES
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -246,4 +260,41 @@ def test_a_redirect_is_not_followed() -> None:
 
     assert len(fake.deliveries) == 1
     assert error is not None
-    assert not error.worth_retrying
+    assert error.outlook is Outlook.NEEDS_SOMEBODY
+    assert error.cause == "307 to /elsewhere"
+
+
+def test_nothing_of_the_way_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No proxy sees the page, and no password of a .netrc goes with it, that the site file does not name."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password s3cret\n", encoding="ascii")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    fake, outcomes = deliver()
+
+    assert outcomes == [None]
+    assert "authorization" not in fake.deliveries[0].headers
+
+
+def test_the_proxy_that_the_site_file_names_is_used() -> None:
+    """A receiver that is reached through one alone is told."""
+
+    async def story() -> tuple[FakeReceiver, DeliveryError | None]:
+        async with receiver() as proxy:
+            host = proxy.url.removesuffix("/pages")
+            notifier = WebhookNotifier(
+                "http://no-such-host.invalid/pages", SECRET, now_ms=lambda: NOW_MS, proxy=host
+            )
+            found = await outcome_of(notifier.deliver(a_notice()))
+            await notifier.close()
+            return proxy, found
+
+    proxy, error = asyncio.run(story())
+
+    assert error is None
+    assert proxy.deliveries[0].headers["host"] == "no-such-host.invalid"
