@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of
+from types import MappingProxyType
 from typing import Final
 
 from facility.quantities import QUANTITIES
@@ -24,6 +27,8 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
 class FeedRule:
     """Which series are which points.
 
+    More than one series of a point is a contradiction: `where` says which one it is.
+
     Attributes:
         measurement: The measurement.
         field: The field.
@@ -33,6 +38,7 @@ class FeedRule:
         unit: The unit in which the field is written.
         kind: What the assets are.
         power_feed: Of which power feed it is, "" where of none.
+        where: Other tags of the series, each with the value that it must have.
     """
 
     measurement: str
@@ -43,6 +49,7 @@ class FeedRule:
     asset: str = "(.+)"
     kind: str = "Rack"
     power_feed: str = ""
+    where: Mapping[str, str] = field_of(default_factory=lambda: MappingProxyType({}))
 
     def faults(self) -> list[tuple[str, str, str]]:
         """Return what is wrong with it: of which attribute, what was expected, and what was found."""
@@ -51,6 +58,11 @@ class FeedRule:
             (name, "letters, digits, '_', '.', '/' and '-'", f"'{text}'")
             for name, text in names
             if not _NAME.fullmatch(text)
+        ]
+        found += [
+            ("where", "tags called by letters, digits, '_', '.', '/' and '-'", f"'{name}'")
+            for name in self.where
+            if not _NAME.fullmatch(name)
         ]
         if self.measurement in OURS:
             found.append(("measurement", "one that Megawatch does not write itself", f"'{self.measurement}'"))

@@ -51,6 +51,7 @@ def rule_of(series: SeriesTable) -> FeedRule:
         unit=series.unit,
         kind=series.kind,
         power_feed=series.power_feed,
+        where=series.where,
     )
 
 

@@ -76,6 +76,12 @@ def _when(value: object) -> date:
     return value
 
 
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise _refuse("a table of texts")
+    return value
+
+
 def _one_or_many(value: object) -> list[Any]:
     if isinstance(value, list):
         return value
@@ -204,6 +210,7 @@ Minutes = Annotated[Decimal, _EXACT, _FINITE, Field(gt=0), AfterValidator(_whole
 
 When = Annotated[datetime | date, BeforeValidator(_when)]
 _TEXT: Final = {"type": "string"}
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 Racks = Annotated[
     list[str],
     BeforeValidator(_one_or_many),

@@ -27,6 +27,7 @@ from facility.sitefields import (
     Percent,
     Racks,
     Seconds,
+    Texts,
     Tick,
     Topic,
     Truth,
@@ -146,6 +147,10 @@ class SeriesTable(Table):
     unit: str = Field(description="the unit in which the field is written")
     kind: Name = Field("Rack", description="object type of the assets, such as Rack or PowerMeter")
     power_feed: str = Field("", description="which of an asset's power feeds it is of, where it is of one")
+    where: Texts = Field(
+        default_factory=dict,
+        description="other tags and the value that each must have, where an asset has more than one series",
+    )
 
 
 class FeedTable(Table):

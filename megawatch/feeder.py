@@ -17,6 +17,7 @@ from collector.gather import MOST_REFUSALS, OLDEST_MS, Ranges
 from collector.service import PATIENCE_MS
 from collector.session import Health, State
 from facility.errors import StoreUnavailable
+from facility.feedrule import FeedRule
 from facility.instants import Clock
 from facility.readings import Batch, Quality, Reason, Rejection
 from facility.site import Site
@@ -278,9 +279,13 @@ def make_feeder(
     assert table is not None  # noqa: S101 - who has no feed calls nobody
     newest_ms, _ = ledger.cursor(cursor_of(table))
     begin_ms = max(newest_ms, clock.now_ms() - OLDEST_MS) if newest_ms else None
-    rules = [rule_of(series) for series in table.series if series is not None]
-    feed = InfluxFeed(query, rules, table.name, journal.known(), begin_ms)
+    feed = InfluxFeed(query, rules_of(table), table.name, journal.known(), begin_ms)
     return Feeder(table, feed, folder.file.site, journal, ledger, clock=clock, since_ms=since_ms)
+
+
+def rules_of(table: FeedTable) -> list[FeedRule]:
+    """Return which series are which points."""
+    return [rule_of(series) for series in table.series if series is not None]
 
 
 def query_of(folder: SiteFolder) -> InfluxQuery:

@@ -11,15 +11,18 @@ from facility import dsx
 from facility.errors import StoreUnavailable
 from facility.rackdoc import topic_filter
 from megawatch.clock import SteadyClock
-from megawatch.feeder import query_of
+from megawatch.feeder import query_of, rules_of
 from megawatch.monitor import Monitor
 from megawatch.sitefolder import SiteFolder
 from store.influx import InfluxSink
+from store.influxfeed import InfluxFeed
 from store.shipping import make_sink
 from store.threads import in_thread
 
 REACH_S = 5.0
 """How long something may take to answer."""
+MOST_TOLD = 5
+"""How many faults of what a database holds are told."""
 
 
 async def reach(site: SiteFolder) -> list[dict[str, Any]]:
@@ -42,14 +45,27 @@ async def reach(site: SiteFolder) -> list[dict[str, Any]]:
 
 
 async def _feed(site: SiteFolder) -> dict[str, Any]:
-    query = query_of(site)
+    """Read what the database holds: one series of numbers for each point, and a reading that is not old."""
+    table = site.file.feed
+    assert table is not None  # noqa: S101 - who has no feed calls nobody
+    query, now_ms = query_of(site), SteadyClock().now_ms()
     try:
-        await in_thread(query.sources, "x")
+        found = await in_thread(InfluxFeed(query, rules_of(table), table.name, {}).stored, now_ms)
     except StoreUnavailable as error:
         return _result("source", ok=False, detail=error.cause)
     finally:
         query.close()
-    return _result("source", ok=True, detail="answers, and lets us read")
+    if found.faults:
+        more = f"; and {len(found.faults) - MOST_TOLD} more" if len(found.faults) > MOST_TOLD else ""
+        return _result("source", ok=False, detail="; ".join(found.faults[:MOST_TOLD]) + more)
+    if found.newest_ms is None:
+        detail = "answers, and nothing that [[influxdb.series]] names was stored in the last 24 h"
+        return _result("source", ok=False, detail=detail)
+    age_s = max(0.0, (now_ms - found.newest_ms) / 1_000)
+    series = f"answers; {found.series} series of {found.assets} assets, the newest {age_s:,.0f} s old"
+    if age_s > table.repeat_s:
+        return _result("source", ok=False, detail=f"{series}: nothing arrives")
+    return _result("source", ok=True, detail=series)
 
 
 async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:

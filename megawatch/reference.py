@@ -178,6 +178,8 @@ def _words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
             return _words(definitions[reference.rpartition("/")[2]], definitions)
         case {"properties": _}:
             return "a table"
+        case {"type": "object"}:
+            return "a table of texts"
         case {"enum": values}:
             return ", ".join(f"`{json.dumps(value)}`" for value in values)
         case {"type": "array", "items": items}:

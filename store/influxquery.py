@@ -30,6 +30,8 @@ _REFUSED: Final = (401, 403)
 _PASSING: Final = (408, 429)
 _FAILED: Final = 500
 _NAME: Final = re.compile(r"[^\"\\\n;]+")
+_NUMBERS: Final = frozenset({float, type(None)})
+"""What a cell of a number is; a truth value would count as 0 or 1."""
 Parameters = Mapping[str, str | int]
 
 
@@ -40,12 +42,14 @@ class Rows:
     Attributes:
         tags: What all rows have in common, where the question asks for groups.
         time_ms: When, shape (n,), int64 [ms].
-        columns: What was asked for, each of shape (n,), float64; NaN where there is no value.
+        columns: What was asked for, each of shape (n,), float64; NaN where there is no number.
+        others: What stands there and is no number: row, column, and a text or a truth value.
     """
 
     tags: Mapping[str, str]
     time_ms: IntArray
     columns: Sequence[FloatArray]
+    others: Sequence[tuple[int, int, str | bool]] = ()
 
 
 class InfluxQuery:
@@ -92,7 +96,11 @@ class InfluxQuery:
             StoreBusy: Where the database is away.
             StoreUnavailable: Where it does not answer such questions, or not with this token.
         """
-        return [[_rows(series) for series in found] for found in self._ask(questions, parameters)]
+        answers = self._ask(questions, parameters)
+        try:
+            return [[_rows(series) for series in found] for found in answers]
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise StoreUnavailable(self._table.url, f"its answer is none of InfluxQL: {error}") from error
 
     def texts(self, questions: Sequence[str], parameters: Parameters) -> Iterator[dict[str, Any]]:
         """Yield the rows that questions find, each by column; times in milliseconds.
@@ -175,5 +183,11 @@ class InfluxQuery:
 
 def _rows(series: dict[str, Any]) -> Rows:
     values, width = series.get("values", []), len(series["columns"])
-    cells = np.array(values, np.float64).reshape(len(values), width)
-    return Rows(series.get("tags", {}), cells[:, 0].astype(np.int64), list(cells.T[1:]))
+    times, *columns = [[row[place] for row in values] for place in range(width)]
+    others: list[tuple[int, int, str | bool]] = []
+    for place, column in enumerate(columns):
+        if not _NUMBERS.issuperset(map(type, column)):
+            others += [(row, place, cell) for row, cell in enumerate(column) if type(cell) not in _NUMBERS]
+            columns[place] = [cell if type(cell) in _NUMBERS else None for cell in column]
+    time_ms = np.array(times, np.float64).astype(np.int64)
+    return Rows(series.get("tags", {}), time_ms, [np.array(column, np.float64) for column in columns], others)

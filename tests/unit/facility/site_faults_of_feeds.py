@@ -48,5 +48,16 @@ FEEDS: list[tuple[str, str, Told]] = [
     ("no group", with_line('asset = "dc/.*"'), of("asset", "a group in brackets")),
     ("a broken pattern", with_line('asset = "("'), of("asset", "a regular expression, found '('")),
     ("an unknown quantity", with_line('quantity = "power"'), of("quantity", "one that is known")),
+    (
+        "tags that are a text",
+        with_line('unit = "kW"\nwhere = "phase = L1"'),
+        of("where", "a table of texts, found 'phase = L1'"),
+    ),
+    ("a tag with a number", with_line('unit = "kW"\nwhere = { phase = 1 }'), of("where", "a table of texts")),
+    (
+        "a tag in quotes",
+        with_line('unit = "kW"\nwhere = { "a\'b" = "1" }'),
+        of("where", "tags called by letters, digits"),
+    ),
     ("a unit of something else", with_line('unit = "°C"'), of("unit", "such as kW, found '°C'")),
 ]
