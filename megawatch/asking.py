@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,21 +67,33 @@ def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
     """Print the status for people."""
     console = show.terminal()
     width = console.width
-    if not found["is_running"]:
-        console.print(
-            Text(f"The monitor does not run; this is of {_ago(found['age_s'])} ago.", style="bold red")
-        )
+    down = _why_down(found)
+    if down:
+        console.print(Text(down, style="bold red"))
     with _ledger(folder) as ledger:
         alarms = ledger.alarms(only_open=True)
     table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
     pipeline = show.pipeline_lines(found)
     if "accounting" in found:
-        pipeline.insert(0, show.accounting_line(found["accounting"]))
+        refused = show.refused_line(found["accounting"])
+        pipeline[:0] = [show.accounting_line(found["accounting"]), *([] if refused is None else [refused])]
     console.print(
         show.section("tenants", show.tenants_table(found.get("tenants", []), width), is_roomy=False)
     )
     console.print(show.section("open alarms", table, is_roomy=False))
     console.print(show.section("pipeline", *pipeline, is_roomy=False))
+
+
+def why_down(folder: SiteFolder) -> str:
+    """Return why what is shown may not be of now, "" while the monitor runs."""
+    try:
+        return _why_down(status_document(folder))
+    except NeverRan as error:
+        return str(error)
+
+
+def _why_down(found: Mapping[str, Any]) -> str:
+    return "" if found["is_running"] else f"The monitor does not run; this is of {_ago(found['age_s'])} ago."
 
 
 def _ago(seconds: float) -> str:

@@ -21,6 +21,16 @@ from megawatch.options import AsJson, CaFile, PasswordFile, Site, Username, prin
 from megawatch.part import ALL_PARTS, Part
 from megawatch.usage import WrongUsage, write_new
 
+
+def show_version(*, is_asked: bool) -> None:
+    """Print the version and end, where it is asked for."""
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"megawatch {version('megawatch')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="megawatch",
     help="Watches, with proof, whether each tenant of a data center draws the megawatts it contracted.",
@@ -31,6 +41,18 @@ app = typer.Typer(
 )
 
 app.add_typer(influxcommand.app)
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and end."),
+    ] = False,
+) -> None:
+    """Take what holds for the whole program."""
+
 
 _WORDS = {"Value error, ": "", "Input should be ": "expected "}
 """What the libraries beneath say, and what we say."""
@@ -242,6 +264,35 @@ def alarms(
         print_json([asking.alarm_document(alarm) for alarm in found])
     else:
         asking.print_alarms(folder, found, everything=everything)
+    down = asking.why_down(folder)
+    if down:
+        typer.echo(f"megawatch: {down}", err=True)
+
+
+@app.command()
+def deadletters(
+    site: Site,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Refused for this, such as wrong-type.")] = None,
+    topic: Annotated[str, typer.Option(help="This topic, or topic filter with + and #.")] = "#",
+    last: Annotated[str | None, typer.Option(help="How far back: 90s, 15m, 6h, 2d.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Start: a date or a time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="End: a date or a time.")] = None,
+    most: Annotated[int, typer.Option(help="So many at most, the newest.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was refused, and why."""
+    from megawatch.deadletters import Asked, dead_letters, lines_of
+    from megawatch.sitefolder import open_site
+
+    folder = open_site(site)
+    asked = Asked(reason=reason, topic=topic, last=last, since=since, until=until, most=most)
+    found = dead_letters(folder, asked)
+    if as_json:
+        print_json(found.document())
+    else:
+        for line in lines_of(found, folder):
+            typer.echo(line)
 
 
 @app.command()

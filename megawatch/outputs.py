@@ -146,6 +146,29 @@ class AlarmNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class Letter(TypedDict):
+    """A message, or a reading in one, that was refused."""
+
+    received: Time
+    reason: str
+    topic: str
+    detail: Annotated[str, Field(description="what was expected and what was found")]
+    length: Annotated[int, Field(description="of the whole payload [bytes]")]
+    payload: Annotated[str, Field(description="what is kept of it, as text; bytes that are none are escaped")]
+    payload_base64: Annotated[str, Field(description="the same, byte by byte")]
+
+
+@with_config(_CLOSED)
+class DeadLetters(TypedDict):
+    """`megawatch deadletters`: the newest first."""
+
+    dead_lettered: Annotated[int, Field(description="all that were ever refused")]
+    by_reason: dict[str, int]
+    dropped: Annotated[int, Field(description="counted above and kept no longer")]
+    letters: list[Letter]
+
+
+@with_config(_CLOSED)
 class Row(TypedDict):
     """One value of a series."""
 
@@ -297,6 +320,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "ack": AlarmNow,
     "alarms": list[AlarmNow],
     "check": Check,
+    "deadletters": DeadLetters,
     "demo": Demo,
     "doctor": Doctor,
     "discover": Discovered,

@@ -203,6 +203,15 @@ def accounting_line(accounting: Mapping[str, Any]) -> Text:
     return text
 
 
+def refused_line(accounting: Mapping[str, Any]) -> Text | None:
+    """Return why messages and readings were refused; None where none was."""
+    reasons = accounting["dead_lettered_by_reason"]
+    if not reasons:
+        return None
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+    return Text(f"dead letters: {counts}; see megawatch deadletters", style="yellow")
+
+
 def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     """Return what the monitor's parts are doing."""
     lines = []

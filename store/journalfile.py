@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from facility.instants import LATEST_MS
 from facility.readings import Reason, Rejection
 from store.entries import Entry, EntryKind, Known, unpack
 from store.sqlite import Guard, Migration, alone, open_reader
@@ -306,11 +308,28 @@ class JournalReader(Guard):
         return self.readers().get(name, 0)
 
     @alone
-    def dead_letters(self, most: int = 100) -> list[Rejection]:
-        """Return the last dead letters, newest first."""
+    def dead_letters(
+        self,
+        most: int = 100,
+        *,
+        reason: Reason | None = None,
+        from_ms: int = 0,
+        to_ms: int = LATEST_MS,
+        is_asked: Callable[[str], bool] = lambda _topic: True,
+    ) -> list[Rejection]:
+        """Return the last dead letters that are kept, newest first.
+
+        Args:
+            most: How many at most.
+            reason: Refused for this; None for any reason.
+            from_ms: Received then or later [ms].
+            to_ms: Received earlier [ms].
+            is_asked: Tells which topics are asked for.
+        """
         rows = self._connection.execute(
             "SELECT topic, payload, length, reason, detail, received_ms FROM dead_letter"
-            " ORDER BY id DESC LIMIT ?",
-            (most,),
+            " WHERE received_ms >= ? AND received_ms < ? AND reason = ifnull(?, reason) ORDER BY id DESC",
+            (from_ms, to_ms, reason),
         )
-        return [Rejection(t, p, n, Reason(r), d, at) for t, p, n, r, d, at in rows]
+        asked = (row for row in rows if is_asked(row[0]))
+        return [Rejection(t, p, n, Reason(r), d, at) for t, p, n, r, d, at in islice(asked, most)]

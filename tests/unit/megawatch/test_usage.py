@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,29 @@ def test_a_password_in_an_address_is_not_shown(capsys: pytest.CaptureFixture[str
     assert "geheim" not in str(answers)
 
 
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reports a fault can say of which version."""
+    with asking(capsys) as ask:
+        answer = ask("--version")
+
+    assert (answer.status, answer.out) == (0, f"megawatch {version('megawatch')}\n")
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Help is there for the program and for each command, and ends well."""
-    names = ("demo", "init", "check", "discover", "run", "simulate", "status", "alarms", "ack", "query")
+    names = (
+        "demo",
+        "init",
+        "check",
+        "discover",
+        "run",
+        "simulate",
+        "status",
+        "alarms",
+        "deadletters",
+        "ack",
+        "query",
+    )
     with asking(capsys) as ask:
         whole = ask("--help")
         alone = [ask(name, "-h") for name in names]
