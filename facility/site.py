@@ -26,12 +26,14 @@ class Rack:
             leaves its tenant's draw without an upper bound.
         floor_milliwatts: The least that it draws while it is energised [mW]; 0 where that is not proved.
         feeds: How many power feeds it has.
+        error_ppm: The class error of its own meter [millionths]; None where no class is given.
     """
 
     id: AssetId
     rating_milliwatts: int | None = None
     floor_milliwatts: int = 0
     feeds: int = 2
+    error_ppm: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,9 @@ class Site:
         assets: What the site file adds to the graph that the bus gives.
         firm_capacity_milliwatts: What the plant can deliver with one unit lost [mW], None if not said.
         supply_meters: Meters that together measure all that the site takes; none if not said.
-        meter_tolerance_percent: How far a parent meter and the sum beneath it may differ by meter error [%].
+        meter_errors_ppm: The class errors of meters of which one is given [millionths].
+        meter_tolerance_percent: The class error that is taken of a meter of which none is given, where it is
+            held against others [%].
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
     """
 
@@ -100,12 +104,19 @@ class Site:
     assets: tuple[Asset, ...] = ()
     firm_capacity_milliwatts: int | None = None
     supply_meters: tuple[AssetId, ...] = ()
+    meter_errors_ppm: Mapping[AssetId, int] = field(default_factory=lambda: MappingProxyType({}))
     meter_tolerance_percent: float = 1.0
     path_loss_percent: float = 1.5
 
     def rack(self, rack: AssetId) -> Rack:
         """Return a rack, whether it is declared or only heard."""
         return self.racks.get(rack, self.any_rack)
+
+    def error_ppm(self, asset: AssetId) -> int | None:
+        """Return the class error of a rack's meter, or of a meter [millionths]; None where none is given."""
+        if asset in self.meter_errors_ppm:
+            return self.meter_errors_ppm[asset]
+        return self.rack(asset).error_ppm
 
     def changes_ms(self) -> list[int]:
         """Return every instant at which a holding or a contract version begins or ends [ms]."""

@@ -8,8 +8,9 @@ a minimum is no more than the commitment, blocks divide a day.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from facility.contractbuild import build_contract
@@ -91,6 +92,13 @@ class Builder:
             assets=graph,
             firm_capacity_milliwatts=None if firm is None else milliwatts_of_mw(firm),
             supply_meters=tuple(AssetId(meter) for meter in table.supply_meters),
+            meter_errors_ppm=MappingProxyType(
+                {
+                    AssetId(a.table.id): _millionths(a.table.error_percent)
+                    for a in assets
+                    if a.table.error_percent is not None
+                }
+            ),
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
         )
@@ -138,7 +146,13 @@ class Builder:
     ) -> dict[AssetId, Rack]:
         rating = _milliwatts(table.rack_rating_kw) if table else None
         feeds = table.rack_feeds if table else 2
-        self._any_rack = Rack(id=AssetId(""), rating_milliwatts=rating, feeds=feeds)
+        error = table.rack_error_percent if table else None
+        usual = self._any_rack = Rack(
+            id=AssetId(""),
+            rating_milliwatts=rating,
+            feeds=feeds,
+            error_ppm=None if error is None else _millionths(error),
+        )
         declared: dict[AssetId, Rack] = {}
         for located in racks:
             path, row = f"{located.path}.ids", located.table
@@ -154,6 +168,9 @@ class Builder:
                     rating_milliwatts=own,
                     floor_milliwatts=round((own or 0) * row.floor_percent / 100),
                     feeds=row.feeds or feeds,
+                    error_ppm=usual.error_ppm
+                    if row.error_percent is None
+                    else _millionths(row.error_percent),
                 )
         listed = frozenset(declared)
         for tenant in tenants:
@@ -167,7 +184,7 @@ class Builder:
                         self.notes.warn(
                             path, f"no [[rack]] table names '{name}'" + (f"; {hint}" if hint else "")
                         )
-                    declared.setdefault(name, Rack(id=name, rating_milliwatts=rating, feeds=feeds))
+                    declared.setdefault(name, replace(usual, id=name))
         return declared
 
     def _select(self, path: str, patterns: list[str]) -> _Selection:
@@ -267,6 +284,10 @@ class Builder:
                         f"'{rack}', which '{built[holder].id}' holds then",
                     )
                 until[second] = max(end, until.get(second, end))
+
+
+def _millionths(percent: float) -> int:
+    return round(percent * 10_000)
 
 
 def _milliwatts(kilowatts: Decimal | None) -> int | None:

@@ -200,6 +200,7 @@ Tick = Annotated[Whole, Field(ge=50, le=1_000), AfterValidator(_divides_a_second
 
 Number = Annotated[float, BeforeValidator(_number), _FINITE]
 Percent = Annotated[Number, Field(ge=0, le=100)]
+ClassError = Annotated[Number, Field(ge=0, le=50)]
 Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 
 Kilowatts = Annotated[Decimal, _EXACT, _FINITE, Field(ge=0), AfterValidator(_milliwatts_of(KW))]

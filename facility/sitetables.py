@@ -16,6 +16,7 @@ from facility.sitefields import (
     WHOLE,
     BlockMinutes,
     BrokerAddress,
+    ClassError,
     Currency,
     Fee,
     HttpAddress,
@@ -88,8 +89,13 @@ class SiteTable(Table):
         None, description="rating of each rack that no [[rack]] table rates [kW]"
     )
     rack_feeds: Whole = Field(2, ge=1, le=4, description="power feeds of each rack")
+    rack_error_percent: ClassError | None = Field(
+        None,
+        description="class error of each rack's own meter, by which its readings become intervals; 0 where a"
+        " contract is measured at it and no class is given [%]",
+    )
     meter_tolerance_percent: Percent = Field(
-        1.0, description="meter error between a parent meter and what is beneath it [%]"
+        1.0, description="class error that is taken of a meter of which none is given, beside others [%]"
     )
     path_loss_percent: Percent = Field(
         1.5, description="the most that is lost between a parent meter and the racks [%]"
@@ -227,6 +233,7 @@ class RackTable(Table):
         description="the least that each draws, as a share of the rating, where that is proved [%]",
     )
     feeds: Annotated[Whole, Field(ge=1, le=4)] | None = Field(None, description="power feeds of each")
+    error_percent: ClassError | None = Field(None, description="class error of each one's own meter [%]")
 
 
 class AssetTable(Table):
@@ -236,6 +243,9 @@ class AssetTable(Table):
     kind: Name = Field(description="object type, such as PowerMeter or CDU")
     name: str = Field("", description="what people call it")
     serves: list[str] = Field(default_factory=list, description="ids or patterns that it serves")
+    error_percent: Percent | None = Field(
+        None, description="class error of a meter; 100 for one that is not to be believed at all [%]"
+    )
 
 
 class HoldingTable(Table):

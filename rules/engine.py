@@ -21,13 +21,14 @@ from facility.site import Site
 from rules.alarms import Bank, Transition
 from rules.base import CANNOT_VERIFY, Active, Findings, Rule, Severity, Verdict
 from rules.demand import Demand
-from rules.draw import Draw, Tolerance, find_draw
+from rules.draw import Draw, find_draw
 from rules.knowledge import Knowledge, Timing
 from rules.layout import Layout
 from rules.queue import Queue, Queued
 from rules.racks import Racks
 from rules.rollups import Rollups
 from rules.tenants import tenant_series, tenant_view
+from rules.trust import Memory
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED, View
 from store.entries import Entry, Known, Mark, MarkKind
@@ -130,6 +131,7 @@ class Engine:
         view: The site at that tick; None before the first.
         draw: What each tenant drew at that tick; None before the first.
         rollups: What is added up of the minute that is not over.
+        memory: What judgements of draws remember from tick to tick.
         recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
             it has, no tick is evaluated.
         behind: Brokers of which what arrives may be old.
@@ -148,13 +150,11 @@ class Engine:
         self.site = site
         self._period_ms = tick_ms
         self._lateness_ms = lateness_ms
-        self._tolerance = Tolerance(
-            round(site.meter_tolerance_percent * 10_000), round(site.path_loss_percent * 10_000)
-        )
         self.judges = tuple(_judge(rule) for rule in rules)
         self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
+        self.memory = Memory()
         self.points: dict[int, Point] = {}
         self._graph = Graph()
         for asset in site.assets:
@@ -268,7 +268,7 @@ class Engine:
         if self.draw is not None:
             self.demand.advance(layout.tenants, self.draw, before_ms, at_ms)
         known = self.knowledge.at(at_ms)
-        self.draw = find_draw(layout, known, self._tolerance)
+        self.draw, _ = find_draw(layout, known, self.memory, at_ms)
         assert self._racks is not None  # noqa: S101 - made with the layout
         self.tick_ms = at_ms
         view = self.view = View(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from facility.readings import FloatArray, IntArray
+from rules.layout import PPM
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED
 
-PPM: Final = 1_000_000
-"""The whole, in millionths."""
 
-
-def share(power: IntArray, numerator: int | IntArray, denominator: int = PPM) -> IntArray:
+def share(power: IntArray, numerator: int | IntArray, denominator: int | IntArray = PPM) -> IntArray:
     """Return a share of powers, rounded down; no product leaves 64 bits below 9 TW.
 
     Args:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -254,8 +255,26 @@ class Knowledge:
             certain[watched] = trusted_now & (age < lasts)
             fresh[watched] = trusted & (age <= points.fresh_ms[watched])
         return Known(
-            power=points.power, is_certain=certain, is_fresh=fresh, beyond_rating=points.beyond_rating
+            power=points.power,
+            is_certain=certain,
+            is_fresh=fresh,
+            beyond_rating=points.beyond_rating,
+            times=partial(self._times, at_ms),
+            least=points.power,
+            most=points.power,
         )
+
+    def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
+        """Return when every point was as it is known at a moment, and for how long that lasts [ms].
+
+        What is published on change would have been heard by now.
+        """
+        points, watched = self._points, self._watched_points()
+        periodic = points.is_periodic[watched]
+        as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
+        as_of_ms[watched] = np.where(periodic, points.heard_ms[watched], at_ms)
+        lasts_ms[watched] = np.where(periodic, self._period_now(watched), points.certain_ms[watched])
+        return as_of_ms, lasts_ms
 
     def _period_now(self, watched: Index) -> IntArray:
         """Return how long after a periodic reading the next may come, by the habit of its source [ms]."""

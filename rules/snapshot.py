@@ -75,6 +75,7 @@ def save(engine: Engine, path: Path) -> None:
         "behind": sorted(engine.behind),
         "knowledge": knowledge,
         "demand": engine.demand.save(),
+        "memory": engine.memory.save(),
         "rollups": rollups,
         "banks": banks,
         "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in engine.queue.items],
@@ -138,6 +139,7 @@ def _restore(
         if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
             engine.learn(entry.content)
     engine.demand.load(values["demand"])
+    engine.memory.load(values["memory"])
     engine.rollups.load(_named("rollup.", arrays), values["rollups"])
     for name, bank in _banks(engine).items():
         if name in values["banks"]:

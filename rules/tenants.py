@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rules.draw import Draw
-from rules.figures import PPM
-from rules.layout import Layout
+from rules.layout import PPM, Layout
 from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
 from store.series import TenantDraw
 

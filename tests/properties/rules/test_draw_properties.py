@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.draw import Draw, find_draw
-from rules.draw import Known as State
+from rules.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
+from tests.builders import T0_MS
 from tests.properties.rules.wiring import HALLS, PPM, RATING, TENANTS, Hall, HallDraft, RowDraft, Wiring
-from tests.unit.rules.halls import TOLERANCE, layout_of
+from tests.unit.rules.halls import layout_of, state_of
 
 
 def find(hall: Hall, silent: set[int], said_last: Sequence[int]) -> Draw:
@@ -26,11 +27,13 @@ def find(hall: Hall, silent: set[int], said_last: Sequence[int]) -> Draw:
         is_certain[number] = False
         if number not in hall.beyond:
             power[number] = min(said_last[number % len(said_last)], power[number])
-    beyond = np.zeros(count, np.bool_)
-    beyond[list(hall.beyond)] = True
-    is_certain &= ~beyond
-    state = State(power=power, is_certain=is_certain, is_fresh=is_certain, beyond_rating=beyond)
-    return find_draw(layout_of(hall.site, hall.known), state, TOLERANCE)
+    is_certain[list(hall.beyond)] = False
+    memory, layout = Memory(), layout_of(hall.site, hall.known)
+    draws = []
+    for at_ms in (T0_MS, T0_MS + PATIENCE_MS):
+        state = state_of(power, is_certain, beyond=hall.beyond, as_of_ms=at_ms)
+        draws.append(find_draw(layout, state, memory, at_ms)[0])
+    return draws[-1]
 
 
 @settings(max_examples=400, deadline=None)

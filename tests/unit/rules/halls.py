@@ -14,15 +14,16 @@ from facility.contracts import Boundary, Contract, Limit, Method, Version
 from facility.graph import Graph
 from facility.names import AssetId, TenantId
 from facility.points import Asset, Cadence
-from facility.readings import Batch, Flag, Quality
+from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.site import Holding, Rack, Site, Tenant
 from rules.alarms import Transition
-from rules.draw import Draw, Tolerance, find_draw
+from rules.draw import Draw, find_draw
 from rules.draw import Known as State
 from rules.engine import Engine, Step
 from rules.knowledge import Timing
 from rules.layout import Layout
 from rules.registry import make_rules
+from rules.trust import PATIENCE_MS, Memory
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED
 from store.entries import Content, Entry, Known, Mark, MarkKind
@@ -33,7 +34,6 @@ KW = 1_000_000
 BUS = "bus"
 PAIR = ("r0", "r1")
 EVERY_SECOND = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
-TOLERANCE = Tolerance(meter_ppm=10_000, loss_ppm=15_000)
 UTC_ZONE = ZoneInfo("UTC")
 NO_RULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
@@ -267,6 +267,76 @@ def layout_of(site: Site, known: Iterable[Known], *, at_ms: int = T0_MS) -> Layo
     return LayoutBuilder(site, graph, {entry.id: entry.point for entry in listed}).build(at_ms)
 
 
+def state_of(
+    power: IntArray,
+    is_certain: BoolArray,
+    *,
+    beyond: Iterable[int] = (),
+    as_of_ms: IntArray | int = T0_MS,
+    lasts_ms: IntArray | int = 1_500,
+) -> State:
+    """Return what is known of points.
+
+    Args:
+        power: What each said last [mW].
+        is_certain: Whether that is so now.
+        beyond: Points whose last value was more than their rack's rating allows, and not to be trusted.
+        as_of_ms: When each was read [ms].
+        lasts_ms: How long each of these readings lasts [ms].
+    """
+    beyond_rating, like = np.zeros(len(power), np.bool_), np.zeros(len(power), np.int64)
+    beyond_rating[list(beyond)] = True
+    return State(
+        power=power,
+        is_certain=is_certain,
+        is_fresh=is_certain,
+        beyond_rating=beyond_rating,
+        times=lambda: (like + as_of_ms, like + lasts_ms),
+        least=power,
+        most=power,
+    )
+
+
+@dataclass
+class Plant:
+    """A site whose points say something moment by moment.
+
+    Attributes:
+        site: The site.
+        known: Its points, numbered from 0.
+        memory: What is remembered from moment to moment.
+        at_ms: The moment [ms].
+    """
+
+    site: Site
+    known: Sequence[Known]
+    memory: Memory = field(default_factory=Memory)
+    at_ms: int = T0_MS
+
+    def say(
+        self, *powers_kw: float, silent: Iterable[int] = (), beyond: Iterable[int] = (), lasts_ms: int = 0
+    ) -> Draw:
+        """Return the draws after each point has said the same for long enough to be held against others.
+
+        Args:
+            powers_kw: What each point says [kW].
+            silent: Points that say nothing now: that is what they said last.
+            beyond: Points whose value is more than their rack's rating allows, and not to be trusted.
+            lasts_ms: For how long that goes on [ms]; as long as a difference must last where nothing is said.
+        """
+        power = np.array([round(kilowatts * KW) for kilowatts in powers_kw], np.int64)
+        is_certain = np.ones(len(power), np.bool_)
+        is_certain[[*silent, *beyond]] = False
+        layout = layout_of(self.site, self.known)
+        until_ms = self.at_ms + (lasts_ms or PATIENCE_MS)
+        draws = []
+        for at_ms in (self.at_ms, until_ms):
+            state = state_of(power, is_certain, beyond=beyond, as_of_ms=at_ms)
+            draws.append(find_draw(layout, state, self.memory, at_ms)[0])
+        self.at_ms = until_ms + 1_000
+        return draws[-1]
+
+
 def draw_of(
     site: Site,
     known: Iterable[Known],
@@ -274,26 +344,9 @@ def draw_of(
     *,
     silent: Iterable[int] = (),
     beyond: Iterable[int] = (),
-    at_ms: int = T0_MS,
-    tolerance: Tolerance = TOLERANCE,
 ) -> Draw:
-    """Return the draw of every tenant.
-
-    Args:
-        site: The site.
-        known: Its points, numbered from 0.
-        powers_kw: What each point said last [kW].
-        silent: Points that say nothing now.
-        beyond: Points whose last value was more than their rack's rating allows, and not to be trusted.
-        at_ms: The moment [ms].
-        tolerance: What may lie between a parent meter and what is beneath it.
-    """
-    power = np.array([round(kilowatts * KW) for kilowatts in powers_kw], np.int64)
-    is_certain, beyond_rating = np.ones(len(power), np.bool_), np.zeros(len(power), np.bool_)
-    beyond_rating[list(beyond)] = True
-    is_certain[[*silent, *beyond]] = False
-    state = State(power=power, is_certain=is_certain, is_fresh=is_certain, beyond_rating=beyond_rating)
-    return find_draw(layout_of(site, known, at_ms=at_ms), state, tolerance)
+    """Return the draw of every tenant, as `Plant.say` does, with nothing before."""
+    return Plant(site, list(known)).say(*powers_kw, silent=silent, beyond=beyond)
 
 
 def bounds_kw(draw: Draw, place: int = 0) -> tuple[float, float]:

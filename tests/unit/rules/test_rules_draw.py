@@ -12,6 +12,7 @@ from rules.view import UNBOUNDED
 from tests.unit.rules.halls import (
     KW,
     PAIR,
+    Plant,
     a_site,
     a_tenant,
     a_version,
@@ -203,3 +204,16 @@ def test_draws_are_of_the_type_that_sums_need() -> None:
 
     assert {draw.low.dtype, draw.best.dtype, draw.high.dtype} == {np.dtype(np.int64)}
     assert draw.low[0] == 299_640 * KW < UNBOUNDED
+
+
+def test_a_rack_that_was_ever_seen_above_its_rating_is_not_bounded_by_it() -> None:
+    """A rack rated 100 drew 140, then 80, then nothing is heard: it may draw 140 again."""
+    site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(100)))
+    plant = Plant(site, points_of(PAIR))
+    plant.say(140, 50)
+    plant.say(80, 50)
+
+    low, high = bounds_kw(plant.say(80, 50, silent=[0]))
+
+    assert low == 50
+    assert high == 250

@@ -52,9 +52,20 @@ def test_a_rack_metered_as_a_whole_and_by_feed_counts_once() -> None:
     site = a_site(racks_of("r0", feeds=2), a_tenant("acme", ["r0"], a_version(100)))
     known = [known_rack(0, "r0", feed="a"), known_rack(1, "r0"), known_rack(2, "r0", feed="b")]
 
-    draw = draw_of(site, known, [40, 71, 30])
+    draw = draw_of(site, known, [40, 70.5, 30])
 
-    assert bounds_kw(draw) == (71, 71)
+    assert bounds_kw(draw) == (70.5, 70.5)
+
+
+def test_a_rack_whose_feeds_contradict_its_whole_is_the_hull_of_both() -> None:
+    """A rack says 0 as a whole and 40 and 30 by feed: neither proves anything."""
+    site = a_site(racks_of("r0", feeds=2), a_tenant("acme", ["r0"], a_version(100)))
+    known = [known_rack(0, "r0", feed="a"), known_rack(1, "r0"), known_rack(2, "r0", feed="b")]
+
+    draw = draw_of(site, known, [40, 0, 30])
+
+    assert bounds_kw(draw) == pytest.approx((0, 70 / 0.99), abs=2e-6)
+    assert not draw.is_consistent[0]
 
 
 def test_a_rack_without_any_meter_is_never_zero() -> None:
@@ -101,9 +112,19 @@ def test_a_boundary_of_taps_does_not_take_the_racks_own_meters() -> None:
     site = a_row_of(*PAIR, boundary=Boundary.TAP_METER)
     known = points_of(PAIR, *TAPS)
 
-    draw = draw_of(site, known, [1, 1, 30, 31, 32, 33])
+    draw = draw_of(site, known, [61.1, 64.5, 30, 31, 32, 33])
 
     assert bounds_kw(draw) == (126, 126)
+
+
+def test_taps_that_their_racks_contradict_are_the_hull_of_both() -> None:
+    """The meters of a boundary may be what is wrong: the racks beneath them count as a second witness."""
+    site = a_row_of(*PAIR, boundary=Boundary.TAP_METER)
+
+    draw = draw_of(site, points_of(PAIR, *TAPS), [96, 96, 0, 0, 0, 0])
+
+    assert bounds_kw(draw) == pytest.approx((0, 192 / 0.99 / 0.985), abs=4e-6)
+    assert not draw.is_consistent[0]
 
 
 def test_a_meter_that_serves_two_racks_directly_counts_once() -> None:
@@ -125,20 +146,40 @@ def test_a_boundary_of_named_meters_sums_these_and_nothing_else() -> None:
     site = a_site(racks_of(*PAIR, feeds=2), a_tenant("acme", PAIR, version), assets=a_row(*PAIR))
     known = points_of(PAIR, "bus-a", "bus-b")
 
-    draw = draw_of(site, known, [50, 50, 61, 62])
+    draw = draw_of(site, known, [61, 61, 61, 62])
 
     assert bounds_kw(draw) == (123, 123)
 
 
-def test_a_named_meter_that_is_silent_has_no_upper_bound() -> None:
+def test_named_meters_that_the_racks_beneath_contradict_are_the_hull_of_both() -> None:
+    """Meters of a contract that are stuck at 0 do not make its tenant compliant."""
+    version = a_version(100, boundary=Boundary.NAMED_METERS, meters=("bus-a", "bus-b"))
+    site = a_site(racks_of(*PAIR, feeds=2), a_tenant("acme", PAIR, version), assets=a_row(*PAIR))
+
+    draw = draw_of(site, points_of(PAIR, "bus-a", "bus-b"), [60, 60, 0, 0])
+
+    assert bounds_kw(draw) == pytest.approx((0, 120 / 0.99 / 0.985), abs=4e-6)
+    assert not draw.is_consistent[0]
+
+
+@pytest.mark.parametrize(
+    ("racks", "powers_kw", "expected"),
+    [
+        pytest.param((), [61, 62], (61, INFINITY), id="racks without meters"),
+        pytest.param(PAIR, [60, 61, 61, 62], (121 / 1.01, 121 / 0.99 / 0.985), id="racks with meters"),
+    ],
+)
+def test_a_silent_named_meter_is_bounded_only_by_the_racks_beneath(
+    racks: tuple[str, ...], powers_kw: list[float], expected: tuple[float, float]
+) -> None:
     """Nobody knows the most that a meter can carry."""
     version = a_version(1_000, boundary=Boundary.NAMED_METERS, meters=("bus-a", "bus-b"))
     site = a_site(racks_of(*PAIR, feeds=2), a_tenant("acme", PAIR, version), assets=a_row(*PAIR))
-    known = points_of(PAIR, "bus-a", "bus-b")
+    known = [*points_of(racks, "bus-a", "bus-b"), *described(*PAIR)]
 
-    draw = draw_of(site, known, [50, 50, 61, 62], silent=[3])
+    draw = draw_of(site, known, powers_kw, silent=[len(racks) + 1])
 
-    assert bounds_kw(draw) == (61, INFINITY)
+    assert bounds_kw(draw) == pytest.approx(expected, abs=4e-6)
 
 
 def test_a_named_meter_that_nobody_knows_is_no_zero() -> None:
