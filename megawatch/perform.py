@@ -7,13 +7,13 @@ What came of it is held against what the scenario's file says must come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Final
 
 from collector.message import Message
 from facility.instants import SECOND_MS, to_iso
+from facility.readings import Flag
 from megawatch.rehearse import GATHER_MS, Alarm, Heard, Rehearsal, as_message
 from rules.base import Severity
 from rules.engine import Step
@@ -71,54 +71,64 @@ def perform(
     if tick_ms is not None:
         file = replace(file, engine=file.engine.model_copy(update={"tick_ms": tick_ms}))
     rehearsal = Rehearsal(file, begin_ms=scenario.begin_ms, told=told, gather_ms=gather_ms)
-    performed = Performed(scenario, rehearsal.heard)
-    audience = _Audience(scenario, rehearsal, performed)
+    audience = Audience(rehearsal, scenario.breaks, begin_ms=scenario.begin_ms, qos=scenario.qos)
     for second in simulation.seconds():
         if watch is not None:
             watch(second)
-        audience.hear(second)
+        audience.hear(list(_messages_of(second, scenario.qos)), second.second)
     rehearsal.hear([], scenario.begin_ms + scenario.seconds * SECOND_MS + SECOND_MS)
-    return performed
+    return Performed(scenario, rehearsal.heard, audience.messages, audience.kept)
 
 
-class _Audience:
-    """The monitor's end of the connection: what the broker holds while nobody listens, what it forgets."""
+class Audience:
+    """The monitor's end of the connection: what the broker holds while nobody listens, and what it forgets.
 
-    def __init__(self, scenario: Scenario, rehearsal: Rehearsal, performed: Performed) -> None:
-        self._scenario = scenario
+    Args:
+        rehearsal: The monitor.
+        breaks: When nobody listens, in order.
+        begin_ms: When the first second begins [ms].
+        qos: Quality of service of the values.
+
+    Attributes:
+        messages: How many messages the monitor received.
+        kept: The last retained message of each topic, as the broker has it.
+    """
+
+    def __init__(self, rehearsal: Rehearsal, breaks: Sequence[Break], *, begin_ms: int, qos: int) -> None:
         self._rehearsal = rehearsal
-        self._performed = performed
+        self._breaks = breaks
+        self._begin_ms = begin_ms
+        self._qos = qos
         self._held: list[Message] = []
         self._away: Break | None = None
+        self.messages = 0
+        self.kept: dict[str, bytes] = {}
 
-    def hear(self, second: Second) -> None:
-        """Let a second pass."""
-        self._change(second.second, second.time_ms)
-        end_ms = second.time_ms + SECOND_MS - 1
-        messages = list(self._messages(second))
+    def hear(self, messages: Sequence[Message], second: int) -> None:
+        """Let a second pass.
+
+        Args:
+            messages: What is published in it, in the order in which it arrives.
+            second: Which, from 0.
+        """
+        time_ms = self._begin_ms + second * SECOND_MS
+        self._change(second, time_ms)
+        end_ms = time_ms + SECOND_MS - 1
+        for message in messages:
+            if message.flags & Flag.RETAINED:
+                self.kept[message.topic] = message.payload
         if self._away is None:
-            self._performed.messages += len(messages)
+            self.messages += len(messages)
             self._rehearsal.hear(messages, end_ms)
             return
-        is_kept = self._away.kind is not BreakKind.SESSION_LOST
-        self._held += [m for m in messages if is_kept and self._scenario.qos > 0]
-        self._rehearsal.hear([], end_ms, judges=self._away.kind is not BreakKind.MONITOR_STOPPED)
-
-    def _messages(self, second: Second) -> Iterator[Message]:
-        rows = second.rows
-        for channel, payload, sent_ms, is_retained in zip(
-            rows.channel.tolist(),
-            payloads(rows),
-            rows.sent_ms.tolist(),
-            rows.is_retained.tolist(),
-            strict=True,
-        ):
-            topic = second.topics[channel]
-            if is_retained:
-                self._performed.kept[topic] = payload
-            yield as_message(
-                topic, payload, sent_ms + TRANSIT_MS, qos=self._scenario.qos, is_retained=is_retained
-            )
+        kind = self._away.kind
+        if kind is BreakKind.MONITOR_PAUSED:
+            self._held += messages  # the connection stands, so that all is read
+        elif kind is not BreakKind.SESSION_LOST and self._qos > 0:
+            self._held += messages
+        if kind is BreakKind.QUEUE_OVERFLOWED:
+            del self._held[round(self._away.strength) :]
+        self._rehearsal.hear([], end_ms, judges=kind.is_judging)
 
     def _change(self, second: int, time_ms: int) -> None:
         """Begin and end the times in which nobody listens."""
@@ -126,26 +136,43 @@ class _Audience:
             self._come_back(self._away, time_ms)
             self._away = None
         if self._away is None:
-            self._away = next((b for b in self._scenario.breaks if b.from_s <= second < b.to_s), None)
-            if self._away is not None and self._away.kind is not BreakKind.MONITOR_STOPPED:
+            self._away = next((b for b in self._breaks if b.from_s <= second < b.to_s), None)
+            if self._away is not None and self._away.kind.is_judging:
                 self._rehearsal.mark(MarkKind.LOST, time_ms)
 
     def _come_back(self, away: Break, time_ms: int) -> None:
         """Connect again: first comes what the broker kept, then what is new."""
-        since_ms = self._scenario.begin_ms + away.from_s * SECOND_MS
+        since_ms = self._begin_ms + away.from_s * SECOND_MS
         rehearsal = self._rehearsal
+        held, self._held = self._held, []
+        for message in held:
+            message.received_ms = time_ms
+        if away.kind is BreakKind.MONITOR_PAUSED:
+            self.messages += len(held)
+            rehearsal.hear(held, time_ms)
+            return
         if away.kind is BreakKind.MONITOR_STOPPED:
             rehearsal.mark(MarkKind.STARTED, since_ms)
         is_new = away.kind is BreakKind.SESSION_LOST
         rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, since_ms)
-        kept = self._performed.kept.items() if is_new else ()
-        again = [as_message(topic, said, time_ms, qos=1, is_retained=True) for topic, said in kept]
-        for message in self._held:
-            message.received_ms = time_ms
-        self._performed.messages += len(again) + len(self._held)
-        rehearsal.hear(list(chain(again, self._held)), time_ms)
-        self._held = []
+        kept = self.kept.items() if is_new else ()
+        again = [as_message(topic, said, time_ms, qos=1, is_retained=True) for topic, said in kept if said]
+        self.messages += len(again) + len(held)
+        rehearsal.hear([*again, *held], time_ms)
         rehearsal.mark(MarkKind.CAUGHT_UP, time_ms)
+
+
+def _messages_of(second: Second, qos: int) -> Iterator[Message]:
+    rows = second.rows
+    for channel, payload, sent_ms, is_retained in zip(
+        rows.channel.tolist(),
+        payloads(rows),
+        rows.sent_ms.tolist(),
+        rows.is_retained.tolist(),
+        strict=True,
+    ):
+        topic = second.topics[channel]
+        yield as_message(topic, payload, sent_ms + TRANSIT_MS, qos=qos, is_retained=is_retained)
 
 
 # What must come of it -------------------------------------------------------------------

@@ -196,6 +196,7 @@ class _Maker:
             f"rack_rating_kw = {RATING_KW}",
             "[[rack]]",
             f'ids = "r-{{001..{RACKS:03d}}}"',
+            "feeds = 1",
             "[[broker]]",
             'url = "mqtt://127.0.0.1"',
             f'format = "{self._wire}"',

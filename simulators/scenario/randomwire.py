@@ -1,52 +1,54 @@
 """What a random day sounds like: its racks on the wire, with everything that goes wrong there.
 
-Each row of racks has a gateway. Whatever goes wrong is honest: a listener can know that it does not know,
-sooner or later. What is a lie on the wire (a meter that is off, a frozen value) no listener can find out from
-the power alone; such faults are in the scenarios.
+Each row of racks has a gateway, and some rows a meter above them. Whatever goes wrong is honest: a listener
+can know that it does not know, sooner or later. A lie that nothing contradicts (a frozen value, a meter that
+is off where no other sees the same) no listener can find out; such faults are in the scenarios.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.dsx import metadata_topic
 from facility.rackdoc import PREFIX
-from simulators.scenario.randomday import RATING_KW, ROWS, RandomDay
-from simulators.truth.sight import Course
-from simulators.wire.bus import Publication, Tag, heartbeat_tag, metadata_message, rack_tag, value_message
+from simulators.scenario.randomcourse import course_of
+from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
+from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, honest, metered_rows
+from simulators.scenario.randomtrouble import OF_METADATA, Trouble, TroubleKind
+from simulators.wire.bus import (
+    Publication,
+    Tag,
+    heartbeat_tag,
+    metadata_message,
+    meter_tag,
+    rack_tag,
+    value_message,
+)
 
 BEAT_S: Final = 10
 REPEAT_S: Final = 100
-PERIOD_S: Final = 5
-"""How often a row's documents come; the site file of a random day says so."""
-
-MISSED_S: Final = 3 * BEAT_S + BEAT_S
-"""By when the silence of a gateway is known: three heartbeats after the last, which is up to one old [s]."""
-LATE_S: Final = 2 * PERIOD_S
-"""By when that of a row of documents is known: each stands for a period and its jitter [s]."""
 
 
-class Said(IntEnum):
-    """What comes in place of a value."""
-
-    TRUTH = 0
-    DOUBTED = 1  # the source itself does not trust it
-    NOTHING = 2  # null
-    TEXT = 3  # the number in quotation marks
-    WATTS = 4  # in W where kW is said
-    NEGATIVE = 5  # the current transformer is the wrong way round
-    WILD = 6  # more than the rack's rating allows
+METER_OFF: Final = (-0.005, 0.012)
+"""How far an honest meter may be off the sum beneath it: its error, and what is lost on the way."""
+FOREIGNER: Final = "EVIL"
+"""A publisher that the site knows nothing of."""
+FOREIGN_EVERY_S: Final = 3
+"""How often it speaks [s]."""
 
 
 _TRUTH: Final = int(Said.TRUTH)
 _DOUBTED: Final = int(Said.DOUBTED)
+_AHEAD_MS: Final = {int(Said.AHEAD): 24_000, int(Said.FAR_AHEAD): 3_600_000}
+"""How far a stamp is ahead [ms]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +64,27 @@ class Sent:
     message: Publication
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Faults:
-    """What goes wrong, second by second.
-
-    Attributes:
-        is_silent: Whether a row's gateway says nothing, shape (T, rows).
-        said: What comes in place of each rack's value, shape (T, R).
-        offset_ms: How far each gateway's clock is off, shape (rows,) [ms].
-        transit_ms: How long each gateway's messages take, shape (rows,) [ms].
-        phase_ms: When in a second each gateway speaks, shape (rows,) [ms].
-        repeated: Share of the messages that come twice.
-    """
-
-    is_silent: NDArray[np.bool_]
-    said: NDArray[np.int8]
-    offset_ms: NDArray[np.int64]
-    transit_ms: NDArray[np.int64]
-    phase_ms: NDArray[np.int64]
-    repeated: float
-
-
 class RandomWire:
     """A random day as it is heard.
 
     Args:
         day: The day.
         wire: `dsx` or `rack-documents`.
+        troubles: What goes wrong beyond silence and wrong values.
 
     Attributes:
         course: What every rack drew and said.
         lag_s: How long news takes at most [s].
     """
 
-    def __init__(self, day: RandomDay, wire: str = "dsx") -> None:
+    def __init__(self, day: RandomDay, wire: str = "dsx", troubles: Sequence[Trouble] = ()) -> None:
         self._day = day
         self._is_dsx = wire == "dsx"
-        self._random = np.random.default_rng((day.seed, 1))
-        self._faults = self._make_faults()
+        self._troubles = honest(troubles)
+        self._random = np.random.default_rng((day.seed, 5))
+        self._chance = np.random.default_rng((day.seed, 4))
+        self._metered = metered_rows(day, self._troubles) if self._is_dsx else ()
+        self._faults = faults_of(day, self._troubles, self._metered, is_dsx=self._is_dsx)
         self._published = self._publications()
         self._tags = [
             rack_tag(rack, "RackPower", f"day/row{row}/{rack}/power", "kW")
@@ -121,55 +106,40 @@ class RandomWire:
             )
             for row in range(ROWS)
         ]
+        self._meters = {row: self._meter(row) for row in self._metered}
+        self._meter_beat = heartbeat_tag("GW-M", "day/meters/beat", "day/meters")
+        self._tag_of = list(self._tags)
+        self._others: dict[int, tuple[Tag, float]] = {}
         # A second until it has arrived, one until a tick comes, one for the border of a second; and a period.
         self.lag_s = 3 if self._is_dsx else 3 + PERIOD_S
-        self.course = self._course()
+        self.course = course_of(day, self._faults, self._published, self._troubles, is_dsx=self._is_dsx)
 
     def opening(self) -> list[Sent]:
         """Return what the broker kept: the metadata of every point."""
         at_ms = self._day.begin_ms - 2_000
         spoken = [*self._beats, *self._tags, *self._flows] if self._is_dsx else []
+        if self._meters:
+            spoken += [self._meter_beat, *self._meters.values()]
         return [Sent(at_ms, metadata_message(tag)) for tag in spoken]
 
     def seconds(self) -> Iterator[list[Sent]]:
         """Yield what arrives of each second, in order of arrival."""
         say = self._values if self._is_dsx else self._documents
+        coming: list[Sent] = []
         for second in range(self._day.seconds):
-            found = [sent for row in range(ROWS) for sent in self._row(second, row, say)]
+            found = [*self._of_troubles(second), *self._of_meters(second)] if self._is_dsx else []
+            found += [sent for row in range(ROWS) for sent in self._row(second, row, say)]
             twice = self._random.random(len(found)) < self._faults.repeated
             found += [
                 Sent(sent.at_ms + 5, sent.message)
                 for sent, is_twice in zip(found, twice, strict=True)
                 if is_twice
             ]
-            yield sorted(found, key=lambda sent: sent.at_ms)
-
-    # What goes wrong --------------------------------------------------------------------
-
-    def _make_faults(self) -> _Faults:
-        random, seconds = self._random, self._day.seconds
-        silent = np.zeros((seconds, ROWS), np.bool_)
-        said = np.zeros((seconds, len(self._day.racks)), np.int8)
-        for _ in range(int(random.integers(0, 4))):
-            start = int(random.integers(1, seconds))
-            silent[start : start + int(random.integers(3, 180)), random.integers(0, ROWS)] = True
-        wrong = [Said.NOTHING, Said.TEXT, Said.WATTS, Said.NEGATIVE, Said.WILD]
-        for _ in range(int(random.integers(0, 5))):
-            start, first = int(random.integers(1, seconds)), int(random.integers(0, len(self._day.racks)))
-            racks = slice(first, first + int(random.choice([1, 2, 10])))
-            kinds = [*wrong, Said.DOUBTED] if self._is_dsx else wrong
-            said[start : start + int(random.integers(1, 120)), racks] = random.choice(kinds)
-        phases = random.integers(0, 400, ROWS)
-        offsets = np.where(random.random(ROWS) < 0.3, random.integers(-20_000, 20_000, ROWS), 0)  # noqa: PLR2004 - a few clocks are off
-        return _Faults(
-            is_silent=silent,
-            said=said,
-            offset_ms=offsets,
-            # What is said of a second arrives at once, so that it is appended at once: a day is then cheaper.
-            transit_ms=int(random.integers(400, 900)) - phases,
-            phase_ms=phases,
-            repeated=float(random.choice([0.0, 0.02])),
-        )
+            coming = sorted([*coming, *found], key=lambda sent: sent.at_ms)
+            end_ms = self._day.begin_ms + (second + 1) * 1_000
+            place = bisect_left(coming, end_ms, key=lambda sent: sent.at_ms)
+            yield coming[:place]
+            coming = coming[place:]
 
     def _publications(self) -> NDArray[np.bool_]:
         """Return when each rack's value is published, shape (T, R)."""
@@ -190,39 +160,6 @@ class RandomWire:
             since = np.where(speaks, second, since)
         return published
 
-    # What can be known ------------------------------------------------------------------
-
-    def _course(self) -> Course:
-        day, faults = self._day, self._faults
-        second = np.arange(day.seconds)[:, None]
-        silent = faults.is_silent[:, day.row]
-        spoke = self._published & (faults.said == Said.TRUTH)
-        last = np.maximum.accumulate(np.where(spoke, second, -1), axis=0)
-        believed = np.where(last >= 0, np.take_along_axis(day.drawn, np.maximum(last, 0), axis=0), 0)
-        heard = np.maximum.accumulate(np.where(self._published, second, -1), axis=0)
-        since = np.maximum.accumulate(np.where(silent, 0, second), axis=0)
-        known_by = MISSED_S if self._is_dsx else LATE_S
-        # What was said last is no truth, or nothing was said since the gateway fell silent.
-        wrong = (heard >= 0) & (last < heard)
-        dark = silent | wrong | (heard < 0) | self._unheard(second, silent, heard)
-        hidden = (silent & (second - since <= known_by)) & ~wrong
-        return Course(
-            begin_ms=day.begin_ms,
-            drawn=day.drawn,
-            believed=believed,
-            is_dark=dark,
-            is_hidden=hidden,
-            holder=day.holder,
-            cap=np.full(len(day.racks), 10 * round(RATING_KW * 1e6), np.int64),
-        )
-
-    def _unheard(
-        self, second: NDArray[np.int64], silent: NDArray[np.bool_], heard: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Return where a gateway speaks again and has not yet said anything of a rack."""
-        fell = np.maximum.accumulate(np.where(silent, second, -1), axis=0)
-        return (fell >= 0) & (heard < fell)
-
     # What is said -----------------------------------------------------------------------
 
     def _row(
@@ -232,8 +169,10 @@ class RandomWire:
         if faults.is_silent[second, row]:
             return
         at_ms = self._day.begin_ms + second * 1_000 + int(faults.phase_ms[row])
-        stamp_ms = at_ms + int(faults.offset_ms[row])
+        stamp_ms = at_ms + int(faults.offset_ms[row] + faults.zone_ms[second, row])
         arrives_ms = at_ms + int(faults.transit_ms[row])
+        if faults.late_s[row]:
+            arrives_ms += round(float(faults.late_s[row]) * self._chance.uniform(700, 1_000))
         for message in say(second, row, stamp_ms):
             yield Sent(arrives_ms, message)
 
@@ -250,7 +189,14 @@ class RandomWire:
 
     def _values(self, second: int, row: int, stamp_ms: int) -> Iterator[Publication]:
         for rack, kilowatts, kind in self._spoken(second, row):
-            yield _value(self._tags[rack], kilowatts, kind, stamp_ms)
+            at_ms = stamp_ms + _AHEAD_MS.get(kind, 0)
+            other = self._others.get(rack)
+            # Which of two points of a rack says the truth, nobody can tell.
+            lies = other is not None and rack % 2 == 0
+            for figure in self._figures(rack, kilowatts, kind):
+                yield _value(self._tag_of[rack], figure * other[1] if other and lies else figure, kind, at_ms)
+            if other is not None:
+                yield value_message(other[0], kilowatts if lies else kilowatts * other[1], stamp_ms)
         yield value_message(self._flows[row], 170 + second % 7 / 10, stamp_ms)
         # A gateway that comes back says first of all that it lives.
         begins = second == 0 or bool(self._faults.is_silent[second - 1, row])
@@ -261,13 +207,90 @@ class RandomWire:
         documents = [
             {
                 "rack": self._day.racks[rack],
-                "time": stamp_ms,
-                "power_kw": _figure(kilowatts, kind),
+                "time": stamp_ms + _AHEAD_MS.get(kind, 0),
+                "power_kw": _figure(figure, kind),
             }
             for rack, kilowatts, kind in self._spoken(second, row)
+            for figure in self._figures(rack, kilowatts, kind)
         ]
         if documents:
             yield Publication(f"{PREFIX}day/row{row}", json.dumps(documents).encode())
+
+    def _figures(self, rack: int, kilowatts: float, kind: int) -> tuple[float, ...]:
+        """Return what is said at a moment: one figure, or two where a rack contradicts itself."""
+        if kind != Said.SAME_TIME:
+            return (kilowatts,)
+        share = next(
+            t.amount for t in self._troubles if t.kind is TroubleKind.SAME_TIME and rack in t.racks.tolist()
+        )
+        other = round(min(kilowatts * share, RATING_KW), 2)
+        return (kilowatts, other) if rack % 2 else (other, kilowatts)
+
+    # What only a bus can say ------------------------------------------------------------
+
+    def _meter(self, row: int) -> Tag:
+        """Return the meter above a row."""
+        racks = [self._day.racks[rack] for rack in np.flatnonzero(self._day.row == row)]
+        return meter_tag(f"M-{row}", "ActivePower", f"day/meters/M-{row}/power", "kW", racks)
+
+    def _of_meters(self, second: int) -> Iterator[Sent]:
+        """Yield what the meters above rows say."""
+        if not self._meters:
+            return
+        at_ms = self._day.begin_ms + second * 1_000 + 100
+        said = [value_message(self._meter_beat, float(at_ms), at_ms)] if second % BEAT_S == 0 else []
+        for row, meter in self._meters.items():
+            beneath = int(self._day.drawn[second, self._day.row == row].sum())
+            share = METER_OFF[0] + (METER_OFF[1] - METER_OFF[0]) * (row + 1) / ROWS
+            lies = (t.amount for t in self._troubles if t.kind is TroubleKind.METER_LIES and t.row == row)
+            shown = round(beneath * (1 + share + sum(lies)) / STEP_MILLIWATTS) * STEP_MILLIWATTS
+            said.append(value_message(meter, shown / 1e6, at_ms))
+        arrives_ms = at_ms + 300
+        yield from (Sent(arrives_ms, message) for message in said)
+
+    def _of_troubles(self, second: int) -> Iterator[Sent]:
+        """Yield what is said of points in a trouble of metadata, and what foreigners say."""
+        at_ms = self._day.begin_ms + second * 1_000 + 50
+        for trouble in self._troubles:
+            if trouble.kind in OF_METADATA and second == trouble.from_s:
+                for rack in trouble.racks.tolist():
+                    yield Sent(at_ms, self._described_anew(trouble, rack))
+            for tag in self._foreign_tags(trouble):
+                if second == trouble.from_s:
+                    body = json.dumps(tag.metadata).encode()
+                    yield Sent(at_ms, Publication(metadata_topic(tag.key, FOREIGNER), body, is_retained=True))
+                if second >= trouble.from_s and (second - trouble.from_s) % FOREIGN_EVERY_S == 0:
+                    yield Sent(at_ms, value_message(tag, trouble.amount, at_ms))
+
+    def _described_anew(self, trouble: Trouble, rack: int) -> Publication:
+        """Return the metadata with which a trouble of a rack begins."""
+        tag, name = self._tags[rack], self._day.racks[rack]
+        path = tag.key.split("/", 2)[2]
+        match trouble.kind:
+            case TroubleKind.CLEARED:
+                return Publication(tag.metadata_topic, b"", is_retained=True)
+            case TroubleKind.UNIT:
+                changed = rack_tag(name, "RackPower", path, "W")
+            case TroubleKind.ASSET:
+                namesake = self._day.racks[trouble.namesake(self._day.row)]
+                changed = rack_tag(namesake, "RackPower", path, "kW")
+            case TroubleKind.PATH:
+                changed = self._tag_of[rack] = rack_tag(name, "RackPower", f"{path}/moved", "kW")
+            case _:
+                changed = rack_tag(name, "RackPower", f"{path}/other", "kW")
+                self._others[rack] = (changed, trouble.amount)
+        return metadata_message(changed)
+
+    def _foreign_tags(self, trouble: Trouble) -> Iterator[Tag]:
+        """Yield what a foreigner describes."""
+        racks = [self._day.racks[rack] for rack in np.flatnonzero(self._day.row == trouble.row)]
+        found: list[Tag] = []
+        if trouble.kind is TroubleKind.FOREIGN_METER:
+            found = [meter_tag(f"X-{trouble.row}", "ActivePower", f"evil/{trouble.row}/power", "kW", racks)]
+        elif trouble.kind is TroubleKind.FOREIGN_RACKS:
+            found = [rack_tag(rack, "RackPower", f"evil/{rack}", "kW") for rack in racks]
+        for tag in found:
+            yield Tag(tag.key, tag.metadata | {"integration": FOREIGNER}, FOREIGNER)
 
 
 def _figure(kilowatts: float, kind: int) -> float | str | None:
@@ -284,6 +307,8 @@ def _figure(kilowatts: float, kind: int) -> float | str | None:
             return -kilowatts - 10
         case Said.WILD:
             return kilowatts + 3 * RATING_KW
+        case Said.NOUGHT:
+            return 0.0
         case _:
             return kilowatts
 

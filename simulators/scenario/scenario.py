@@ -22,6 +22,17 @@ class BreakKind(StrEnum):
     MONITOR_STOPPED = "monitor-stopped"  # the collector is away; what is kept for it comes when it is back
     CONNECTION_LOST = "connection-lost"  # the same, and the collector runs on
     SESSION_LOST = "session-lost"  # the broker restarts and forgets: what passed meanwhile is gone
+    QUEUE_OVERFLOWED = (
+        "queue-overflowed"  # the session is resumed, but only the first `strength` messages are there
+    )
+    MONITOR_PAUSED = (
+        "monitor-paused"  # its machine stands still: what came meanwhile is read at once afterwards
+    )
+
+    @property
+    def is_judging(self) -> bool:
+        """Whether the monitor goes on judging meanwhile."""
+        return self not in (BreakKind.MONITOR_STOPPED, BreakKind.MONITOR_PAUSED)
 
 
 class FaultKind(StrEnum):
@@ -62,11 +73,13 @@ class Break:
         kind: Why.
         from_s: When it begins [s].
         to_s: When it is over [s].
+        strength: Of a queue: how many messages it holds.
     """
 
     kind: BreakKind
     from_s: int
     to_s: int
+    strength: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

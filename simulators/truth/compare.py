@@ -39,7 +39,11 @@ class Raised:
 
     def stands_at(self, at_ms: int) -> bool:
         """Tell whether it stands at a moment."""
-        return self.opened_ms <= at_ms and (self.returned_ms is None or self.returned_ms > at_ms)
+        return self.stands_within(at_ms, at_ms)
+
+    def stands_within(self, from_ms: int, to_ms: int) -> bool:
+        """Tell whether it stands at some moment of a time, ends included."""
+        return self.opened_ms <= to_ms and (self.returned_ms is None or self.returned_ms > from_ms)
 
 
 def differences(episodes: Sequence[Episode], raised: Iterable[Raised]) -> list[str]:
@@ -57,20 +61,25 @@ def differences(episodes: Sequence[Episode], raised: Iterable[Raised]) -> list[s
 
 def _missed(episode: Episode, alarms: Sequence[Raised]) -> str:
     """Return what is missing for an episode; "" where nothing is."""
-    is_page = episode.duty is Duty.PAGE
+    is_page = episode.duty is not Duty.DOUBT
     rules = (PAGES.get(episode.clause, ""),) if is_page else DOUBTS.get(episode.clause, ())
     if not any(rules):
         return ""
     mine = [alarm for alarm in alarms if alarm.rule in rules and alarm.subject == episode.tenant]
-    told = [alarm for alarm in mine if alarm.told_ms is not None and alarm.told_ms <= episode.latest_ms]
-    standing = [alarm for alarm in told if alarm.stands_at(episode.latest_ms)]
+    told = [alarm for alarm in mine if alarm.told_ms is not None and alarm.told_ms <= episode.told_by_ms]
+    if episode.duty is Duty.TELL:
+        told_of = any(alarm.stands_within(episode.from_ms, episode.latest_ms) for alarm in told)
+        return "" if told_of else f"untold: {_described(episode)}, expected {rules[0]} to tell of it"
+    until_ms = episode.latest_ms if is_page else episode.told_by_ms
+    standing = [alarm for alarm in told if alarm.stands_within(episode.latest_ms, until_ms)]
     if episode.clause is Clause.DEMAND:
         # How a block closed is told as it closes, be it by an alarm that an earlier one opened; how the next
         # one does may end it at once.
         standing += [
             alarm
             for alarm in told
-            if alarm.opened_ms >= episode.earliest_ms or alarm.stands_at(episode.earliest_ms)
+            if episode.earliest_ms <= alarm.opened_ms <= episode.latest_ms
+            or alarm.stands_at(episode.earliest_ms)
         ]
     if not standing:
         late = [alarm for alarm in mine if alarm.stands_at(episode.latest_ms)]

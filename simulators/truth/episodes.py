@@ -26,6 +26,7 @@ class Duty(StrEnum):
 
     PAGE = "page"  # it happened, and could be known: it must be paged
     DOUBT = "doubt"  # it happened, and could not be known for certain: at least the doubt must be told
+    TELL = "tell"  # it happened, and follows from all that came in the end: it must be told, however late
     NONE = "none"  # a page within it is right, and none is right too
 
 
@@ -69,12 +70,14 @@ class Promise:
         ahead_ms: How long a draw ahead of the ramp does.
         doubt_ms: How long not being able to tell does.
         lag_ms: How long news takes: a publishing period and a second.
+        settled_ms: How long after its end a block is settled, with what comes late [ms].
     """
 
     overdraw_ms: int = 5_000
     ahead_ms: int = 60_000
     doubt_ms: int = 30_000
     lag_ms: int = 2_000
+    settled_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,9 @@ class Episode:
         duty: What a monitor owes to it.
         from_ms: When it began [ms]: for a demand the block's start.
         to_ms: When it ended [ms].
-        earliest_ms: The earliest right moment for the page [ms].
+        earliest_ms: The earliest right moment for the alarm to open, in event time [ms].
         latest_ms: The latest [ms].
+        told_by_ms: By when people must be told, by the clock [ms].
         peak: The most that was drawn, or the demand [mW].
         allowed: What might have been drawn then [mW].
     """
@@ -100,6 +104,7 @@ class Episode:
     to_ms: int
     earliest_ms: int
     latest_ms: int
+    told_by_ms: int
     peak: Milliwatts
     allowed: Milliwatts
 

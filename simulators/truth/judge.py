@@ -10,7 +10,8 @@ It is plain and slow, and it shares no arithmetic with what it judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 from typing import Final
@@ -28,10 +29,20 @@ from simulators.truth.episodes import (
     joined,
     runs_of,
 )
-from simulators.truth.terms import SECOND_MS, Agreement, Milliwatts, Terms, block_borders, month_of
+from simulators.truth.terms import (
+    SECOND_MS,
+    Agreement,
+    Milliwatts,
+    Terms,
+    block_borders,
+    delivered,
+    month_of,
+)
 
 DEFAULT_PROMISE: Final = Promise()
 """What the design promises at one reading a second."""
+NEVER_MS: Final = 2**62
+"""No deadline [ms]."""
 
 Test = Callable[[int], bool]
 """Whether something is true at a place."""
@@ -43,19 +54,44 @@ def judge(
     sight: Sight,
     zone: ZoneInfo,
     promise: Promise = DEFAULT_PROMISE,
+    settled: Sight | None = None,
 ) -> list[Episode]:
     """Return every episode of one tenant, in the order in which pages are due.
 
     Args:
         tenant: Whose draw it is.
         agreement: Its contract.
-        sight: What it drew, and what could be known of it.
+        sight: What it drew, and what could be known of it at each moment.
         zone: Whose wall clock demand blocks and months follow.
         promise: How soon a page is promised.
+        settled: What could be known of it in the end, with all that came late; None where nothing did.
     """
     case = _Case(tenant, agreement, sight, zone, promise)
-    episodes = [*case.overdraws(), *case.ahead(), *case.demands(), *case.bursts()]
+    episodes = [*case.overdraws(), *case.ahead(), *case.bursts()]
+    if settled is None:
+        episodes += case.demands()
+    else:
+        late = _Case(tenant, agreement, settled, zone, promise)
+        episodes += [*late.demands(), *late.untold()]
     return sorted(episodes, key=lambda episode: (episode.earliest_ms, episode.clause, episode.duty))
+
+
+def put_off(episodes: Iterable[Episode], away: Sequence[tuple[int, int]], lag_ms: int) -> list[Episode]:
+    """Return episodes with the deadlines of a monitor that can tell nothing while it is away.
+
+    Args:
+        episodes: The episodes.
+        away: When it is away: from and to [ms].
+        lag_ms: How long it may take to tell what it finds when it is back [ms].
+    """
+    found = []
+    for episode in episodes:
+        told_by_ms = episode.told_by_ms
+        for from_ms, to_ms in away:
+            if from_ms <= told_by_ms < to_ms + lag_ms:
+                told_by_ms = to_ms + lag_ms
+        found.append(replace(episode, told_by_ms=told_by_ms))
+    return found
 
 
 def blocks_of(tenant: str, agreement: Agreement, sight: Sight, zone: ZoneInfo) -> list[Block]:
@@ -105,7 +141,7 @@ class _Case:
                 terms = self._terms[i]
                 if terms is None or not terms.binds_every_moment:
                     return False
-                return _delivered(series[i], terms) > self._allowed[i]
+                return delivered(series[i], terms) > self._allowed[i]
 
             return test
 
@@ -117,6 +153,13 @@ class _Case:
         tests = (above(sight.proven), above(sight.open), above(sight.recent), above(sight.possible))
         yield from self._episodes(Clause.OVERDRAW, tests, hold_ms)
 
+    def untold(self) -> Iterator[Episode]:
+        """Yield the times above what may be drawn at every moment that must be told in the end."""
+        for episode in self.overdraws():
+            if episode.duty is Duty.PAGE:
+                latest_ms = episode.to_ms + self._promise.lag_ms
+                yield replace(episode, duty=Duty.TELL, latest_ms=latest_ms, told_by_ms=NEVER_MS)
+
     def ahead(self) -> Iterator[Episode]:
         """Yield the times above this phase of a ramp and not above its end."""
 
@@ -125,7 +168,7 @@ class _Case:
                 terms, allowed = self._terms[i], self._allowed[i]
                 if terms is None or not terms.phases or allowed >= terms.final():
                     return False
-                return allowed < _delivered(least[i], terms) and _delivered(most[i], terms) <= terms.final()
+                return allowed < delivered(least[i], terms) and delivered(most[i], terms) <= terms.final()
 
             return test
 
@@ -162,7 +205,10 @@ class _Case:
             until = min(last + lag + 1, self._count)
             # Where it is known by then, there is no doubt any more, and the page has its own time.
             if run.end >= last and not any(known(i) for i in range(run.start, until)):
-                yield self._episode(clause, Duty.DOUBT, run, due_ms, latest_ms)
+                # Who comes to know it just then waits once more whether it lasts.
+                told_by_ms = latest_ms + hold_ms(run.start)
+                doubt = self._episode(clause, Duty.DOUBT, run, due_ms, latest_ms)
+                yield replace(doubt, told_by_ms=told_by_ms)
         # A dip shorter than the lag may pass unseen, and an end is seen later than it comes.
         for seen_run in joined(runs_of(seen, self._count), lag):
             # Once it was seen, it may be held to go on until somebody can tell that it does not.
@@ -196,7 +242,8 @@ class _Case:
             to_ms=self._at(run.end),
             earliest_ms=earliest_ms,
             latest_ms=latest_ms,
-            peak=_delivered(self._sight.true[worst], self._terms[worst]),
+            told_by_ms=latest_ms,
+            peak=delivered(self._sight.true[worst], self._terms[worst]),
             allowed=self._allowed[worst],
         )
 
@@ -213,7 +260,7 @@ class _Case:
         for start, end, is_known in self._blocks():
             places, allowance = self._counted(max(start, 0), end)
             proven, open_to_doubt, true, recent = (
-                Fraction(sum(_delivered(series[i], self._terms[i]) for i in places))
+                Fraction(sum(delivered(series[i], self._terms[i]) for i in places))
                 for series in (sight.proven, sight.open, sight.true, sight.recent)
             )
             if recent <= allowance and is_known:
@@ -229,6 +276,7 @@ class _Case:
                 to_ms=self._at(end),
                 earliest_ms=self._at(end),
                 latest_ms=self._at(end) + self._promise.lag_ms,
+                told_by_ms=self._at(end) + self._promise.lag_ms + self._promise.settled_ms,
                 peak=true / len(places),
                 allowed=allowance / len(places),
             )
@@ -239,7 +287,7 @@ class _Case:
             if not is_known:
                 continue
             places, allowance = self._counted(start, end)
-            drawn = Fraction(sum(_delivered(self._sight.true[i], self._terms[i]) for i in places))
+            drawn = Fraction(sum(delivered(self._sight.true[i], self._terms[i]) for i in places))
             yield Block(
                 tenant=self._tenant,
                 from_ms=self._at(places[-1]),
@@ -301,7 +349,7 @@ class _Case:
             at_ms = self._at(i)
             this = month_of(at_ms, self._zone)
             used_ms, month = (used_ms if this == month else 0), this
-            if _delivered(self._sight.true[i], terms) > terms.scheduled(at_ms):
+            if delivered(self._sight.true[i], terms) > terms.scheduled(at_ms):
                 used_ms += SECOND_MS
                 is_spent[i] = used_ms > terms.burst_minutes * 60_000
         for run in runs_of(is_spent.__getitem__, self._count):
@@ -312,8 +360,3 @@ class _Case:
 def _block_kind(terms: Terms) -> tuple[int, int]:
     """Return the length of a block, and how far it slides; 0 where it does not [ms]."""
     return terms.block_ms, terms.slide_ms if terms.method == "rolling" else 0
-
-
-def _delivered(milliwatts: int, terms: Terms | None) -> Milliwatts:
-    """Return a power at the delivery point [mW]."""
-    return milliwatts if terms is None or terms.delivery == 1 else milliwatts * terms.delivery

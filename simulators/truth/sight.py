@@ -3,6 +3,10 @@
 News takes time: what a rack drew at a moment may count a little later, so a sum may mix moments.
 The least and the most over that time bound any such mixture. A rack of which nothing could be known counts
 nothing towards what is proven, and its cap towards what is possible.
+
+There are two sights of a tenant. The *live* one is what could be known at each moment. The *settled* one is
+what could be known of that moment in the end, with everything that came late: only what was never published,
+or lost for good, is dark there.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ Powers = NDArray[np.int64]
 Facts = NDArray[np.bool_]
 """Facts by second and rack, shape (T, R)."""
 
+Spans = NDArray[np.int64]
+"""A time for each rack, shape (R,) [s]."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Course:
@@ -30,8 +37,11 @@ class Course:
         begin_ms: The first second [ms].
         drawn: What was drawn.
         believed: What was last said of it, right or wrong; what was drawn where nothing goes wrong.
-        is_dark: Whether nobody could know what was drawn.
+        is_dark: Whether nobody could know at that moment what was drawn.
         is_hidden: Whether nobody could even know that; only where `is_dark`.
+        is_lost: Whether nobody can ever know what was drawn; only where `is_dark`.
+        late_s: How late the news of each rack is at most, beyond the usual, shape (R,) [s].
+        stamped_s: How far its stamps may be from the moment that they are of, shape (R,) [s].
         holder: The place of the tenant that holds the rack, -1 for none, shape (T, R).
         cap: The most that each rack can draw, shape (R,) [mW].
     """
@@ -41,26 +51,57 @@ class Course:
     believed: Powers
     is_dark: Facts
     is_hidden: Facts
+    is_lost: Facts
+    late_s: Spans
+    stamped_s: Spans
     holder: NDArray[np.intp]
     cap: NDArray[np.int64]
 
 
 def sights(course: Course, tenants: Sequence[str], lag_s: int) -> dict[str, Sight]:
-    """Return the sight of every tenant.
+    """Return the live sight of every tenant.
 
     Args:
         course: What every rack drew and said.
         tenants: The tenants, in the order of `Course.holder`.
         lag_s: How long news takes at most [s].
     """
-    dark = _within(course.is_dark, lag_s)
+    back = lag_s + course.late_s
+    return _sights(course, tenants, back, course.is_dark, course.is_hidden, first_s=lag_s)
+
+
+def settled_sights(course: Course, tenants: Sequence[str], lag_s: int) -> dict[str, Sight]:
+    """Return the settled sight of every tenant.
+
+    Args:
+        course: What every rack drew and said.
+        tenants: The tenants, in the order of `Course.holder`.
+        lag_s: How long a value stands for what is drawn at most, before it is said again [s].
+    """
+    nothing = np.zeros_like(course.is_lost)
+    back = lag_s + course.stamped_s
+    return _sights(course, tenants, back, course.is_lost, nothing, first_s=lag_s, ahead=course.stamped_s)
+
+
+def _sights(
+    course: Course,
+    tenants: Sequence[str],
+    back: Spans,
+    is_dark: Facts,
+    is_hidden: Facts,
+    *,
+    first_s: int,
+    ahead: Spans | None = None,
+) -> dict[str, Sight]:
+    window = _Window(back, np.zeros_like(back) if ahead is None else ahead)
+    dark = window.any(is_dark)
     # Before the first news came nobody knew anything.
-    dark[:lag_s] = True
+    dark[:first_s] = True
     spoken = np.maximum(course.drawn, course.believed)
-    lowest = -_highest(-course.drawn, lag_s)
+    lowest = -window.highest(-course.drawn)
     least = np.where(dark, 0, lowest)
-    told = np.where(_within(course.is_hidden, lag_s), 0, lowest)
-    recent = _highest(spoken, lag_s)
+    told = np.where(window.any(is_hidden), 0, lowest)
+    recent = window.highest(spoken)
     most = np.where(dark, np.maximum(recent, course.cap), recent)
     found = {}
     for place, tenant in enumerate(tenants):
@@ -81,17 +122,35 @@ def _summed(powers: Powers, held: Facts) -> list[int]:
     return total
 
 
-def _highest(powers: Powers, lag_s: int) -> Powers:
-    """Return the highest of each second and the `lag_s` before it."""
-    found = powers.copy()
-    for back in range(1, min(lag_s, len(powers) - 1) + 1):
-        np.maximum(found[back:], powers[:-back], out=found[back:])
-    return found
+class _Window:
+    """For each rack, the seconds around each second that may count for it.
 
+    Args:
+        back: How many before it, shape (R,).
+        ahead: How many after it, shape (R,).
+    """
 
-def _within(facts: Facts, lag_s: int) -> Facts:
-    """Return what was so at each second or in the `lag_s` before it."""
-    found = facts.copy()
-    for back in range(1, min(lag_s, len(facts) - 1) + 1):
-        found[back:] |= facts[:-back]
-    return found
+    def __init__(self, back: Spans, ahead: Spans) -> None:
+        pairs = np.stack([back, ahead], axis=1)
+        spans, kind = np.unique(pairs, axis=0, return_inverse=True)
+        self._parts = [
+            (np.flatnonzero(kind.reshape(-1) == place), int(before), int(after))
+            for place, (before, after) in enumerate(spans.tolist())
+        ]
+
+    def highest(self, powers: Powers) -> Powers:
+        """Return the highest of each window."""
+        found = powers.copy()
+        for racks, back, ahead in self._parts:
+            mine = powers[:, racks]
+            most = mine.copy()
+            for shift in range(1, min(back, len(mine) - 1) + 1):
+                np.maximum(most[shift:], mine[:-shift], out=most[shift:])
+            for shift in range(1, min(ahead, len(mine) - 1) + 1):
+                np.maximum(most[:-shift], mine[shift:], out=most[:-shift])
+            found[:, racks] = most
+        return found
+
+    def any(self, facts: Facts) -> Facts:
+        """Return whether something is so anywhere in each window."""
+        return self.highest(facts.astype(np.int64)).astype(np.bool_)

@@ -136,6 +136,16 @@ class Agreement:
         return begun[-1] if begun else None
 
 
+def delivered(milliwatts: int, terms: Terms | None) -> Milliwatts:
+    """Return a power at the delivery point [mW].
+
+    Args:
+        milliwatts: The power at the boundary [mW].
+        terms: What says how much of it arrives, None for all.
+    """
+    return milliwatts if terms is None or terms.delivery == 1 else milliwatts * terms.delivery
+
+
 def read_agreements(site_text: str) -> tuple[ZoneInfo, dict[str, Agreement]]:
     """Read every tenant's contract out of the text of a site file that has no faults.
 

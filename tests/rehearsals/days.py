@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from collector.message import Message
 from facility.instants import to_iso
 from facility.sitefile import read_site
+from megawatch.perform import Audience
 from megawatch.rehearse import Alarm, Heard, Rehearsal, as_message
+from rules.engine import Step
 from simulators.scenario.randomday import SHORT_S, TENANTS, random_day
+from simulators.scenario.randomtrouble import (
+    Trouble,
+    TroubleKind,
+    breaks_of,
+    shaken,
+    troubles_of,
+)
 from simulators.scenario.randomwire import RandomWire, Sent
+from simulators.truth.bounds import Bounds, false_certainties
 from simulators.truth.compare import Raised, differences
 from simulators.truth.episodes import Episode, Promise
-from simulators.truth.judge import judge
-from simulators.truth.sight import sights
+from simulators.truth.judge import judge, put_off
+from simulators.truth.sight import settled_sights, sights
 from simulators.truth.terms import read_agreements
 
 UNUSED: Final = "[rules]\n" + "".join(f"{rule}.enabled = false\n" for rule in ("C1", "C5", "Q1", "Q2", "Q3"))
 """Rules that say nothing about whether a contract was kept; without them a day takes half the time."""
+
+SETTLED_MS: Final = 150_000
+"""By when after its end all of a block has come and is judged: the longest break, and a grace [ms]."""
 
 
 @dataclass(slots=True)
@@ -28,11 +42,13 @@ class Day:
     """What a day came to.
 
     Attributes:
+        troubles: What went wrong on it.
         episodes: What the judge found.
         heard: What the monitor said.
         wrong: Where the two disagree, one sentence each.
     """
 
+    troubles: tuple[Trouble, ...]
     episodes: list[Episode]
     heard: Heard
     wrong: list[str] = field(default_factory=list)
@@ -47,31 +63,53 @@ def wire_of(seed: int) -> str:
     return "rack-documents" if seed % 4 == 3 else "dsx"  # the fourth of each four
 
 
-def live_through(seed: int, *, seconds: int, rules: str = "") -> Day:
+def live_through(
+    seed: int, *, seconds: int, rules: str = "", kinds: Sequence[TroubleKind] | None = None
+) -> Day:
     """Let a random day happen, and hold the monitor against the judge.
 
     Args:
         seed: What the day follows from.
         seconds: How long it lasts [s].
         rules: Further parameters of rules, which make the monitor another than it should be.
+        kinds: What goes wrong on it beyond silence and wrong values; None for chance.
     """
     wire = wire_of(seed)
     made = random_day(seed, seconds=seconds, wire=wire)
-    sound = RandomWire(made, wire)
+    troubles = troubles_of(made, wire, kinds)
+    made = shaken(made, troubles)
+    sound = RandomWire(made, wire, troubles)
     zone, agreements = read_agreements(made.site_text)
     seen = sights(sound.course, TENANTS, sound.lag_s)
-    promise = Promise(lag_ms=sound.lag_s * 1_000)
-    episodes = [
+    settled = settled_sights(sound.course, TENANTS, sound.lag_s)
+    promise = Promise(lag_ms=sound.lag_s * 1_000, settled_ms=SETTLED_MS)
+    breaks = list(breaks_of(troubles))
+    away = [
+        (made.begin_ms + item.from_s * 1_000, made.begin_ms + item.to_s * 1_000)
+        for item in breaks
+        if not item.kind.is_judging
+    ]
+    found = [
         episode
         for tenant, agreement in agreements.items()
-        for episode in judge(tenant, agreement, seen[tenant], zone, promise)
+        for episode in judge(tenant, agreement, seen[tenant], zone, promise, settled[tenant])
     ]
+    episodes = put_off(found, away, promise.lag_ms)
     file = read_site(f"{made.site_text}{UNUSED}{rules}")
-    rehearsal = Rehearsal(file, begin_ms=made.begin_ms - 3_000, gather_ms=50)
+    said = defaultdict[str, list[Bounds]](list)
+
+    def note(step: Step) -> None:
+        for draw in step.draws:
+            bounds = Bounds(at_ms=step.at_ms, low=draw.low_milliwatts, high=draw.high_milliwatts)
+            said[draw.tenant].append(bounds)
+
+    rehearsal = Rehearsal(file, begin_ms=made.begin_ms - 3_000, gather_ms=50, told=note)
     rehearsal.hear(_messages(sound.opening()), made.begin_ms - 1_000)
+    audience = Audience(rehearsal, breaks, begin_ms=made.begin_ms, qos=1)
     for second, sent in enumerate(sound.seconds()):
-        rehearsal.hear(_messages(sent), made.begin_ms + second * 1_000 + 999)
+        audience.hear(_messages(sent), second)
     rehearsal.hear([], made.begin_ms + seconds * 1_000 + 250)
+    rehearsal.hear([], made.begin_ms + seconds * 1_000 + SETTLED_MS)
     raised = [
         Raised(
             rule=alarm.rule,
@@ -83,7 +121,10 @@ def live_through(seed: int, *, seconds: int, rules: str = "") -> Day:
         for alarm in rehearsal.heard.alarms
         if alarm.opened_ms < made.begin_ms + seconds * 1_000 or _is_owed(alarm, episodes)
     ]
-    return Day(episodes, rehearsal.heard, differences(episodes, raised))
+    wrong = differences(episodes, raised)
+    for tenant in TENANTS:
+        wrong += false_certainties(tenant, agreements.get(tenant), seen[tenant], said[tenant])
+    return Day(troubles, episodes, rehearsal.heard, wrong)
 
 
 def _is_owed(alarm: Alarm, episodes: list[Episode]) -> bool:
@@ -116,6 +157,10 @@ def main(arguments: list[str]) -> int:
     seconds = int(arguments[1]) if len(arguments) > 1 else SHORT_S
     day = live_through(seed, seconds=seconds)
     lines = [f"seed {seed}, {wire_of(seed)}, {seconds} s"]
+    lines += [
+        f"trouble  {t.kind} from {t.from_s} to {t.to_s} s, row {t.row}, {len(t.racks)} racks, {t.amount:g}"
+        for t in day.troubles
+    ]
     lines += [
         f"judge    {to_iso(e.earliest_ms)} to {to_iso(e.latest_ms)} {e.duty} for {e.clause} of {e.tenant}: "
         f"{float(e.peak) / 1e6:.3f} of {float(e.allowed) / 1e6:.3f} kW"

@@ -1,5 +1,7 @@
 """Random days through the monitor, held against the judge: nothing missed, nothing invented, all on time.
 
+Nor is anything certain that is false, at any tick: no clear that is none, no overdraw that is none.
+
 A day has five tenants and two hundred racks, random loads, contracts of every method, amendments, racks that
 change hands, and faults on the wire. It is shortened to four minutes of event time, judged every second, with
 demand blocks of one to four minutes; with the rules that say whether a contract was kept (C2, C3, C4, C9).
@@ -9,14 +11,18 @@ Longer ones are run by `make soak`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from simulators.scenario.randomday import SHORT_S
+from simulators.scenario.randomtrouble import TroubleKind
 from tests.rehearsals.days import live_through
 
 PER_TEST = 10
-SEEDS = 200
+SEEDS = 100
+TROUBLED_SEEDS = 10
+TROUBLED_S = 150
 SOAK_SEEDS = 1_000
 WRONG_SEEDS = range(12)
 """Days in which a monitor that is wrong gives itself away, at the latest in the last."""
@@ -25,9 +31,34 @@ WRONG_SEEDS = range(12)
 @pytest.mark.parametrize("first", range(0, SEEDS, PER_TEST))
 def test_random_days_agree_with_the_judge(first: int) -> None:
     """Over ten seeds every owed page comes in its window, and no page comes without its episode."""
-    duties = _check(range(first, first + PER_TEST), SHORT_S)
+    duties = _check(range(first, first + PER_TEST), SHORT_S, kinds=())
 
     assert duties["overdraw page"] + duties["demand page"] > 0
+
+
+UNMENDED = {
+    TroubleKind.CUT, TroubleKind.PAUSED, TroubleKind.STOPPED, TroubleKind.OVERFLOW, TroubleKind.RACKS_LIE,
+    TroubleKind.SAME_TIME, TroubleKind.AHEAD, TroubleKind.CLEARED, TroubleKind.UNIT, TroubleKind.PATH,
+    TroubleKind.TWO_SOURCES, TroubleKind.METER_LIES, TroubleKind.FOREIGN_METER,
+}  # fmt: skip
+"""Troubles in which the monitor still lies."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind,
+            marks=[pytest.mark.xfail(strict=True, reason="the rules are being mended")]
+            if kind in UNMENDED
+            else [],
+        )
+        for kind in TroubleKind
+    ],
+)
+def test_days_of_a_trouble_agree_with_the_judge(kind: TroubleKind) -> None:
+    """Whatever goes wrong on the wire or at the monitor, what it says is right or unknown."""
+    _check(range(TROUBLED_SEEDS), TROUBLED_S, kinds=(kind,))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +67,7 @@ def test_random_days_agree_with_the_judge(first: int) -> None:
 )
 def test_a_monitor_that_is_wrong_is_found_out(rules: str, said: str) -> None:
     """One that pages too late, too early or not at all disagrees with the judge."""
-    days = (live_through(seed, seconds=SHORT_S, rules=rules) for seed in WRONG_SEEDS)
+    days = (live_through(seed, seconds=SHORT_S, rules=rules, kinds=()) for seed in WRONG_SEEDS)
 
     assert any(text.startswith(said) for day in days for text in day.wrong)
 
@@ -55,11 +86,13 @@ def test_six_random_hours_agree_with_the_judge(seed: int) -> None:
     _check([seed], 6 * 3_600)
 
 
-def _check(seeds: range | list[int], seconds: int) -> Counter[str]:
+def _check(
+    seeds: range | list[int], seconds: int, kinds: Sequence[TroubleKind] | None = None
+) -> Counter[str]:
     duties: Counter[str] = Counter()
     wrong: list[str] = []
     for seed in seeds:
-        day = live_through(seed, seconds=seconds)
+        day = live_through(seed, seconds=seconds, kinds=kinds)
         duties += day.duties()
         wrong += [f"seed {seed}: {text}" for text in day.wrong]
     again = "run one alone: python -m tests.rehearsals.days SEED [SECONDS]"

@@ -20,6 +20,7 @@ def episode(clause: Clause = Clause.OVERDRAW, duty: Duty = Duty.PAGE, to_ms: int
         to_ms=to_ms,
         earliest_ms=5_000,
         latest_ms=7_000,
+        told_by_ms=7_000,
         peak=2_000_000,
         allowed=1_000_000,
     )
@@ -88,6 +89,42 @@ def test_a_doubt_may_be_told_in_three_ways(rule: str) -> None:
 
     assert differences(owed, [raised(rule=rule)]) == []
     assert len(differences(owed, [])) == 1
+
+
+def test_a_doubt_may_be_overtaken_by_knowledge() -> None:
+    """Who comes to know it as the doubt is due waits for its hold once more."""
+    owed = replace(episode(duty=Duty.DOUBT), told_by_ms=12_000)
+
+    assert differences([owed], [raised(told_ms=12_000)]) == []
+    assert len(differences([owed], [raised(told_ms=12_001)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("alarm", "count"),
+    [
+        (raised(told_ms=3_600_000), 0),
+        (raised(told_ms=3_600_000, returned_ms=9_000), 0),
+        (raised(told_ms=None), 1),
+        (raised(opened_ms=60_001, told_ms=70_000), 1),
+        (raised(opened_ms=-9_000, returned_ms=0), 1),
+    ],
+    ids=["late", "as past", "untold", "of later", "of earlier"],
+)
+def test_what_follows_from_all_that_came_must_be_told_at_some_time(alarm: Raised, count: int) -> None:
+    """However late, as standing or as past; but of that time, and to people."""
+    owed = replace(episode(duty=Duty.TELL), latest_ms=60_000, told_by_ms=2**62)
+
+    found = [text for text in differences([owed], [alarm]) if "untold" in text]
+
+    assert len(found) == count
+
+
+def test_a_block_may_be_told_once_it_is_settled() -> None:
+    """It opens as the block closes, and is told when nothing can come late any more; not after that."""
+    closed = replace(episode(clause=Clause.DEMAND), told_by_ms=70_000)
+
+    assert differences([closed], [raised(rule="C4", told_ms=70_000)]) == []
+    assert len(differences([closed], [raised(rule="C4", told_ms=70_001)])) == 1
 
 
 def test_a_block_is_told_as_it_closes() -> None:
