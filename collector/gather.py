@@ -26,6 +26,8 @@ MOST_REFUSALS: Final = 1_000
 """Dead letters of one message at most: a row of a thousand racks that nobody declared (our choice)."""
 MOST_PAYLOADS: Final = 16
 """How many of them hold the message's payload; the others say topic, reason and detail (our choice)."""
+IN_SECONDS: Final = "a time in seconds"
+"""How a refusal says that a source writes seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -184,7 +186,11 @@ class Rows:
             )
             self.rejections.append(replace(reject(message, Reason.TOO_LARGE, detail), payload=b""))
         if point is not None:
-            self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
+            self.doubt(point, message, row)
+
+    def doubt(self, point: int, message: Message, row: int | None = None) -> None:
+        """Put a point in doubt; arguments as for `refuse`."""
+        self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
 
     def seal(self, ranges: Ranges) -> None:
         """Make a batch of the rows so far, before a conversion changes that holds for them.
@@ -266,7 +272,9 @@ class Rows:
         for row in np.flatnonzero(~keep).tolist():
             message, point = self.messages[row], int(points[row])
             if bad_time[row]:
-                detail = f"expected milliseconds between 2000 and 2100, found {self.times[row]}"
+                found = self.times[row]
+                hint = f": {IN_SECONDS}" if EARLIEST_MS <= found * 1_000 <= LATEST_MS else ""
+                detail = f"expected milliseconds between 2000 and 2100, found {found}{hint}"
                 self.refuse(message, Reason.BAD_TIME, detail, point, row)
             elif ahead[row]:
                 detail = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from facility.points import Asset, Point
 from store.entries import Known
@@ -18,7 +18,9 @@ class Register:
     def __init__(self, known: Mapping[int, Known]) -> None:
         self._numbers = {entry.point.key: number for number, entry in known.items()}
         self._next = max(known, default=-1) + 1
-        self._told = {number: (entry.point, entry.asset) for number, entry in known.items()}
+        self._told: dict[int, tuple[Point, Asset | None]] = {
+            number: (entry.point, entry.asset) for number, entry in known.items()
+        }
         self._news: dict[int, Known] = {}
 
     def number(self, point: Point, asset: Asset | None = None) -> int:
@@ -37,6 +39,22 @@ class Register:
         else:
             self._news.pop(number, None)
         return number
+
+    def point(self, number: int) -> Point | None:
+        """Return what is known of a point, None where nothing is."""
+        if (entry := self._news.get(number)) is not None:
+            return entry.point
+        told = self._told.get(number)
+        return None if told is None else told[0]
+
+    def find(self, key: str) -> int | None:
+        """Return the number of the point of a key, None where it has none."""
+        return self._numbers.get(key)
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """The numbers of all points that the journal has."""
+        return self._told.keys()
 
     def news(self) -> list[Known]:
         """Return what became known since this was last asked."""

@@ -7,7 +7,10 @@ Source: the AsyncAPI contract of NVIDIA/dsx-exchange, `schemas/asyncapi/bms/bms.
     BMS/v1/{publisher}/Metadata/{objectType}/{pointType}/{tagPath}   retained, every 100 s
 
 The building system publishes as `PUB`, an integration under its own name. A tag path means nothing by
-itself: place, unit and graph come from the metadata only.
+itself: place, unit and graph come from the metadata only. It may be any text that a topic may be, and is an
+opaque key to us.
+
+Public programs speak forms of the bus that the contract does not have: see `FOREIGN_FORMS`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from facility.names import is_name, is_path
+from facility.names import is_level, path_of
 from facility.points import Medium
 from facility.quantities import QUANTITIES, Quantity, quantity_for
 from facility.units import Dimension, find_unit
@@ -33,6 +36,8 @@ HEARTBEAT_S: Final = 10
 """Each publisher's heartbeat comes this often [s]."""
 GOOD: Final = 1
 """The only quality to be trusted."""
+GOOD_FORMS: Final = (GOOD, str(GOOD))
+"""How it is written: NVIDIA's own integration (NICo) writes it as a text."""
 
 TopicType = Literal["Value", "Metadata"]
 
@@ -61,9 +66,14 @@ class Topic:
         return f"{self.object_type}/{self.point_type}/{self.tag_path}"
 
     @property
+    def path(self) -> str:
+        """The key as a path of our own, in which nothing has to be escaped."""
+        return path_of(self.key)
+
+    @property
     def is_allowed(self) -> bool:
-        """Whether every part of it is made of allowed characters."""
-        return is_name(self.publisher) and is_path(self.key)
+        """Whether one may publish on it, and whether its bytes were text: none is taken for another."""
+        return is_level(self.publisher) and all(is_level(level) or not level for level in self.key.split("/"))
 
 
 def parse_topic(text: str) -> Topic | None:
@@ -82,6 +92,31 @@ def parse_topic(text: str) -> Topic | None:
             return Topic(publisher, kind, object_type, point_type, path)
         case _:
             return None
+
+
+def foreign_form(text: str) -> str:
+    """Say which other form of the bus a topic is of, "" where it is none that we know."""
+    parts = text.split("/")
+    if parts[:2] == ["BMS", "v1"] and parts[-1] in ("Metadata", "Value"):
+        return "path before type"
+    return "machine states of NICo" if parts[:2] == ["NICO", "v1"] else ""
+
+
+FOREIGN_FORMS: Final = MappingProxyType(
+    {
+        "path before type": (
+            "BMS/v1/{path}/Metadata|Value, as NICo's consumer expects it: publish by the contract, with the"
+            " publisher and the type before the path"
+        ),
+        "machine states of NICo": "NICO/v1/machine/{id}/state: not read, and not needed",
+        "time in seconds": "timestamps in seconds, as NICo's consumer reads them: publish milliseconds",
+        "LeakDetectRack": (
+            "point types LeakDetectRack and LeakDetectRackTray, as NICo's consumer names them: taken for"
+            " RackLeakDetect and RackLeakDetectTray"
+        ),
+    }
+)
+"""Forms that public programs speak and the contract does not have: what they are, and what to do."""
 
 
 def value_topic(publisher: str, key: str) -> str:
@@ -159,6 +194,11 @@ POINT_TYPES: Final = MappingProxyType(_POINT_TYPES)
 beyond what the heartbeat does, and is kept as a plain value like any point type not listed here. Such a
 point may have neither unit nor state texts: the contract lets a generic point and an echo go without."""
 
+FOREIGN_POINT_TYPES: Final = MappingProxyType(
+    {"LeakDetectRack": "RackLeakDetect", "LeakDetectRackTray": "RackLeakDetectTray"}
+)
+"""Names that NICo's consumer has for point types of the contract."""
+
 UNITLESS: Final = frozenset({"power.factor", "heartbeat"})
 """Quantities whose metadata needs neither a unit nor state texts."""
 
@@ -183,7 +223,8 @@ def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple
             point type is known.
         LookupError: Where nobody knows the unit.
     """
-    candidates = [QUANTITIES[name] for name in POINT_TYPES.get(point_type, ())]
+    meant = FOREIGN_POINT_TYPES.get(point_type, point_type)
+    candidates = [QUANTITIES[name] for name in POINT_TYPES.get(meant, ())]
     expected = " or ".join(quantity.unit for quantity in candidates)
     if has_states:
         states = [quantity for quantity in candidates if quantity.dimension is Dimension.STATE]

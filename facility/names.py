@@ -39,6 +39,9 @@ _PATH = re.compile(rf"(?:{_PART}(?:/{_PART})*(?:/?{_DIGEST})?|{_DIGEST})", re.AS
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 _ESCAPES = re.compile(r"(?:~[0-9A-F]{2})+", re.ASCII)
 
+_NOT_IN_LEVELS: Final = frozenset("/+#\0\N{REPLACEMENT CHARACTER}")
+
+ID_RULE: Final = "an id as the bus gives it, printable and without spaces around it"
 NAME_RULE: Final = "a name of 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
 
 
@@ -55,6 +58,14 @@ def is_id(text: str) -> bool:
 def is_path(text: str) -> bool:
     """Tell whether `text` may be a tag path: names joined by `/`, at most 512 characters."""
     return len(text) <= PATH_LENGTH and _PATH.fullmatch(text) is not None
+
+
+def is_level(text: str) -> bool:
+    """Tell whether `text` may be a level of a topic that is published on, and was text when it came.
+
+    A byte that was no text became a replacement character: what has one could be taken for another.
+    """
+    return bool(text) and _NOT_IN_LEVELS.isdisjoint(text)
 
 
 def name_of(text: str) -> str:
@@ -92,15 +103,20 @@ def text_of(name: str) -> str:
     return "/".join(levels)
 
 
+def may_be_written(text: str) -> bool:
+    """Tell whether people may write `text` for an identity."""
+    return bool(text) and len(text) <= PATH_LENGTH and text.isprintable() and text == text.strip()
+
+
 def id_of(text: str) -> str:
-    """Return the identity that is meant by `text`: itself where it is one, else the name of that text."""
+    """Return the identity that is meant by what people wrote: itself, or the name of what a bus says."""
     return text if is_id(text) else name_of(text)
 
 
 def written(name: str) -> str:
     """Return how people may write a name: as its bus does, where that means the same."""
     text = text_of(name)
-    return text if text.isprintable() and id_of(text) == name else name
+    return text if may_be_written(text) and id_of(text) == name else name
 
 
 def for_people(text: str, most: int) -> str:

@@ -3,7 +3,8 @@
 `[1-4]` and `[ab]` stand for one character each, `{01..48}` for a range of numbers of one width,
 `{a,b}` for alternatives. All of these are finite and name racks outright, heard or not: a rack that
 was never heard must still be missed. `*` and `?` stand for anything and so only choose among racks that
-are declared elsewhere in the file.
+are declared elsewhere in the file. What an id of the bus has and a name may not, such as a space, is written
+as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from facility.names import NAME_RULE, is_name
+from facility.names import ID_RULE, id_of, may_be_written, written
 
 MOST: Final = 200_000
 """The most names one pattern may stand for; more is a mistake of writing."""
@@ -53,10 +54,10 @@ def expand(pattern: str) -> list[str]:
         if len(names) * len(choices) > MOST:
             raise PatternError(f"at most {MOST} names", f"more in {pattern!r}")
         names = [name + choice for name in names for choice in choices]
-    wrong = next((name for name in names if not is_name(name)), None)
+    wrong = next((name for name in names if not may_be_written(name)), None)
     if wrong is not None:
-        raise PatternError(NAME_RULE, f"{wrong!r}")
-    return names
+        raise PatternError(ID_RULE, f"{wrong!r}")
+    return [id_of(name) for name in names]
 
 
 def choose(pattern: str, names: Iterable[str]) -> list[str]:
@@ -69,7 +70,11 @@ def choose(pattern: str, names: Iterable[str]) -> list[str]:
         wanted = set(expand(pattern))
         return [name for name in names if name in wanted]
     globs = ["".join(parts) for parts in _product(pattern)]
-    return [name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
+    return [
+        name
+        for name in names
+        if any(fnmatch.fnmatchcase(said, glob) for glob in globs for said in {name, written(name)})
+    ]
 
 
 def _product(pattern: str) -> Iterator[tuple[str, ...]]:

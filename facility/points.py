@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from facility.names import AssetId
 from facility.quantities import QUANTITIES, Quantity
+from facility.units import find_unit
 
 
 class Cadence(StrEnum):
@@ -63,6 +64,7 @@ class Point:
         area: Where within the asset (`Secondary`, `Supply`).
         is_setpoint: Whether it is a target instead of a measurement.
         states: What its numbers mean, for a state.
+        is_withdrawn: Whether its source describes it no longer.
         is_boundary: Whether its value is the power of the asset as a whole: what a draw is summed of.
     """
 
@@ -79,6 +81,28 @@ class Point:
     area: tuple[str, ...] = ()
     is_setpoint: bool = False
     states: tuple[tuple[int, str], ...] = ()
+    is_withdrawn: bool = False
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit of its values once they are stored: the canonical one, where the unit is known."""
+        known = find_unit(self.unit)
+        return self.unit if known is None else known.dimension.value
+
+    @property
+    def precedence(self) -> int:
+        """Which of several points tells an asset's power: those of the lowest; more than one is a doubt.
+
+        A rack's own power comes before that of a meter that calls itself by the rack's id, and what is
+        described before what no longer is: a rack may have come to a new path.
+        """
+        return 2 * self.is_withdrawn + (self.quantity != "rack.power.active")
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What its values say: where this changes, the next value means something else than the last."""
+        publisher = self.stream.split(":", 2)[:2]
+        return self.asset, self.quantity, self.unit, self.feed, self.phase, self.is_setpoint, *publisher
 
     @property
     def measures(self) -> Quantity:

@@ -122,6 +122,8 @@ QUANTITIES: Final = _table(
         high=1e6,
         title="metered reactive power",
     ),
+    # Of a point type that nobody knows: a design, a limit or a share. It is never what an asset draws.
+    Quantity(name="power.other", dimension=_D.POWER, low=-1e6, high=1e6, title="power of another kind"),
     Quantity(name="power.factor", dimension=_D.RATIO, low=-1, high=1, title="power factor"),
     Quantity(
         name="energy.active",
@@ -262,7 +264,7 @@ QUANTITIES: Final = _table(
 # A quantity to fall back on for a point type that no table knows but whose unit is known.
 _BY_DIMENSION: Final = MappingProxyType(
     {
-        _D.POWER: "meter.power.active",
+        _D.POWER: "power.other",
         _D.APPARENT_POWER: "meter.power.apparent",
         _D.REACTIVE_POWER: "meter.power.reactive",
         _D.ENERGY: "energy.active",

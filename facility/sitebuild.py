@@ -114,6 +114,11 @@ class Builder:
             path, broker = located.path, located.table
             if broker.password_file is not None and broker.username is None:
                 self.notes.fault(f"{path}.username", "a user name beside password_file", "nothing")
+            if broker.format == "dsx" and broker.publishers is None and self.notes.could_read(path):
+                self.notes.warnings.append(
+                    f"{path}.publishers: nobody is named, so whoever describes the site in the first minutes"
+                    " of the first start is believed; `megawatch discover` writes who publishes"
+                )
             if broker.ca_file is not None and broker.url.startswith("mqtt:"):
                 self.notes.fault(f"{path}.url", "mqtts:// beside ca_file", f"'{broker.url}'")
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from facility.instants import DAY_MS, MINUTE_MS, SECOND_MS
-from facility.names import NAME_RULE, PATH_LENGTH, is_name
+from facility.names import ID_RULE, NAME_RULE, PATH_LENGTH, id_of, is_level, is_name, may_be_written
 
 KW: Final = 1_000_000
 """Milliwatts in a kilowatt."""
@@ -166,6 +166,18 @@ def _topic(text: str) -> str:
     return text
 
 
+def _level(text: str) -> str:
+    if not is_level(text):
+        raise _refuse("one level of a topic, without '/', '+' and '#'", FORM)
+    return text
+
+
+def _id(text: str) -> str:
+    if not may_be_written(text):
+        raise _refuse(ID_RULE, FORM)
+    return id_of(text)
+
+
 def _address(*schemes: str) -> AfterValidator:
     expected = " or ".join(f"{scheme}://host:port" for scheme in schemes)
 
@@ -188,6 +200,8 @@ _FINITE = Field(allow_inf_nan=False)
 Name = Annotated[str, AfterValidator(_name)]
 Currency = Annotated[str, AfterValidator(_currency)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Id = Annotated[str, AfterValidator(_id)]
+Level = Annotated[str, AfterValidator(_level)]
 Topic = Annotated[str, AfterValidator(_topic)]
 BrokerAddress = Annotated[str, _address("mqtt", "mqtts")]
 HttpAddress = Annotated[str, _address("http", "https")]

@@ -20,7 +20,9 @@ from facility.sitefields import (
     Currency,
     Fee,
     HttpAddress,
+    Id,
     Kilowatts,
+    Level,
     Megawatts,
     Minutes,
     Name,
@@ -81,7 +83,7 @@ class SiteTable(Table):
     firm_capacity_mw: Megawatts | None = Field(
         None, description="what the plant delivers with one unit lost [MW]"
     )
-    supply_meters: list[Name] = Field(
+    supply_meters: list[Id] = Field(
         default_factory=list,
         description="meters that together measure all that the site takes: racks, losses, cooling",
     )
@@ -109,6 +111,11 @@ class BrokerTable(Table):
     name: Name = Field("bus", description="what this bus is called in pages and figures")
     format: Literal["dsx", "rack-documents"] = Field("dsx", description="what is spoken on it")
     topics: list[Topic] | None = Field(None, description="topic filters, where not all of the format's")
+    publishers: list[Level] | None = Field(
+        None,
+        description="who publishes on a DSX bus: PUB and the integrations; where not given, whoever describes"
+        " the site in the first minutes of the first start",
+    )
     qos: Annotated[Literal[0, 1], WHOLE] = Field(1, description="the most that is asked of the broker")
     username: str | None = Field(None, description="user name")
     password_file: str | None = Field(None, description="file that holds the password")
@@ -239,8 +246,8 @@ class RackTable(Table):
 class AssetTable(Table):
     """`[[asset]]`: a node of the graph that the bus does not tell."""
 
-    id: Name = Field(description="the identity that the bus uses for it, where it has one")
-    kind: Name = Field(description="object type, such as PowerMeter or CDU")
+    id: Id = Field(description="the identity that the bus uses for it, where it has one")
+    kind: Id = Field(description="object type, such as PowerMeter or CDU")
     name: str = Field("", description="what people call it")
     serves: list[str] = Field(default_factory=list, description="ids or patterns that it serves")
     error_percent: Percent | None = Field(
@@ -303,7 +310,7 @@ class ContractTable(Table):
         default_factory=lambda: LimitTable.model_validate({}), description="how it is judged"
     )
     boundary: Boundary = Field(Boundary.RACK_INPUT, description="which points are summed")
-    meters: list[Name] = Field(default_factory=list, description="meters of the boundary 'named_meters'")
+    meters: list[Id] = Field(default_factory=list, description="meters of the boundary 'named_meters'")
     burst_mw: Megawatts = Field(Decimal(0), description="what may be drawn on top for a time [MW]")
     burst_minutes_per_month: Whole = Field(0, ge=0, le=44_640, description="for how long [min]")
     minimum_mw: Megawatts = Field(Decimal(0), description="what is paid for in any case [MW]")

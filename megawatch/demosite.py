@@ -14,7 +14,7 @@ from simulators.scenario.scenario import Scenario
 
 _OWN: Final = frozenset({"broker", "route", "store", "metrics"})
 """Tables of a site file that are about the monitor's surroundings: a demo has its own."""
-_KEPT: Final = ("name", "format", "heartbeat_s", "repeat_s", "period_s", "jitter_s")
+_KEPT: Final = ("name", "format", "publishers", "heartbeat_s", "repeat_s", "period_s", "jitter_s")
 """What a broker's table says of what is spoken on it."""
 _HEADER: Final = re.compile(r"\[\[?\s*([\w-]+)[\w.\s-]*\]\]?\s*(#.*)?$")
 

@@ -42,6 +42,11 @@ LOOK_AT_RULE: Final = (
     "Report the error to whoever maintains the rule; `enabled = false` in the site file switches it off. Its"
     " alarms stay as they are, and what it watches is not known. Every other rule goes on."
 )
+BUS_TITLE: Final = "what is said on the bus is in doubt"
+LOOK_AT_BUS: Final = (
+    "Ask who publishes that, and whether the building system was changed. Name a publisher that is right"
+    " under `publishers` in the site file. What is in doubt counts as unknown: nobody complies by it."
+)
 JUDGING_TITLE: Final = "nothing is judged"
 LOOK_AT_JUDGING: Final = (
     "Report the error with the monitor's log. Readings are stored and judged once it is mended; until then no"
@@ -80,6 +85,7 @@ class Problem:
         title: What it is, in a few words that stand in a page.
         look_at: What to look at first.
         avoids: The route on which it can not be told, "" for none.
+        severity: How bad it is.
     """
 
     subject: str
@@ -87,6 +93,7 @@ class Problem:
     title: str = TITLE
     look_at: str = LOOK_AT
     avoids: str = ""
+    severity: Severity = Severity.CRITICAL
 
 
 @dataclass(slots=True)
@@ -184,7 +191,7 @@ class Distress:
         problem = episode.problem
         subject, title, look_at = problem.subject, problem.title, problem.look_at
         is_over = change == "returned"
-        severity = Severity.CRITICAL.word
+        severity = problem.severity.word
         headline = f"[{'over' if is_over else severity.upper()}] {subject}: {title}"
         lines = [
             headline,
@@ -259,6 +266,12 @@ def problems_of(parts: Parts) -> list[Problem]:
     ]
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
+    for source in parts.sources:
+        said = {} if source.decoder is None else source.decoder.problems(parts.clock.now_ms())
+        found += [
+            Problem(f"{what} of {source.session.name}", cause, BUS_TITLE, LOOK_AT_BUS, severity=Severity.HIGH)
+            for what, cause in said.items()
+        ]
     trouble = None if parts.shipper is None else parts.shipper.trouble
     if trouble is not None and trouble.needs_somebody:
         found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))

@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 
 from collector.decode.base import Context, Gathered
 from collector.decode.dsx import DsxDecoder
-from collector.gather import Ranges
+from collector.gather import IN_SECONDS, Ranges
 from collector.message import Message
 from collector.register import Register
+from facility.dsx import FOREIGN_FORMS, FOREIGN_POINT_TYPES, foreign_form
 from facility.graph import RACK
 from facility.names import AssetId
 from facility.points import Asset, Point
-from facility.readings import Quality
+from facility.readings import Quality, Rejection
 from facility.site import Site
 from facility.sitetables import BrokerTable
 from store.entries import Known
@@ -34,6 +35,8 @@ class Heard:
         messages: How many messages there were.
         refused: How many of them could not be understood, by reason.
         waiting: How many values had no metadata.
+        publishers: Who described the site, or publishes what was described.
+        forms: How many messages were of a form that other programs speak, by its name in `FOREIGN_FORMS`.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -42,6 +45,8 @@ class Heard:
     messages: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
+    publishers: list[str] = field(default_factory=list)
+    forms: Counter[str] = field(default_factory=Counter)
 
     @property
     def racks(self) -> list[str]:
@@ -66,6 +71,8 @@ class Heard:
             "messages": self.messages,
             "without_metadata": self.waiting,
             "refused": dict(self.refused),
+            "publishers": self.publishers,
+            "other_forms": {form: FOREIGN_FORMS[form] for form in sorted(self.forms)},
         }
 
 
@@ -85,7 +92,8 @@ class Listener:
             ranges=self._ranges,
             waiting_numbers=count(1),
         )
-        self._decoder = DsxDecoder(broker, context, {})
+        # Whoever speaks is heard: it is people who decide who is believed.
+        self._decoder = DsxDecoder(broker.model_copy(update={"publishers": None}), context, {})
         self.heard = Heard()
 
     @property
@@ -101,7 +109,11 @@ class Listener:
         heard = self.heard
         heard.messages += len(messages)
         heard.waiting += len(gathered.waiting) - len(gathered.settled)
-        heard.refused.update(rejection.reason.value for rejection in gathered.rows.rejections)
+        for rejection in gathered.rows.rejections:
+            heard.refused[rejection.reason.value] += 1
+            if form := _form_of(rejection):
+                heard.forms[form] += 1
+        heard.publishers = self._decoder.publishers.believed
         for known in self._register.news():
             self._learn(known)
         good = batch.take(batch.quality == Quality.GOOD)
@@ -110,7 +122,14 @@ class Listener:
 
     def _learn(self, known: Known) -> None:
         self.heard.points[known.id] = known.point
+        if known.point.point_type in FOREIGN_POINT_TYPES:
+            self.heard.forms["LeakDetectRack"] += 1
         if known.asset is not None:
             before = self.heard.assets.get(known.asset.id)
             if before is None or len(before.serves) < len(known.asset.serves):
                 self.heard.assets[known.asset.id] = known.asset
+
+
+def _form_of(rejection: Rejection) -> str:
+    """Return of which other form of the bus a refused message is, "" for none that is known."""
+    return "time in seconds" if rejection.detail.endswith(IN_SECONDS) else foreign_form(rejection.topic)

@@ -248,6 +248,10 @@ class Discovered(TypedDict):
     messages: int
     without_metadata: int
     refused: dict[str, int]
+    publishers: Annotated[list[str], Field(description="who described the site, or publishes on it")]
+    other_forms: Annotated[
+        dict[str, str], Field(description="forms of the bus that were heard and are not of the contract")
+    ]
 
 
 @with_config(_CLOSED)

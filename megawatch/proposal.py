@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from facility.dsx import FOREIGN_FORMS
 from facility.graph import METER, RACK
+from facility.names import written
 from facility.sitetables import BrokerTable
 from megawatch.heard import Heard
 
@@ -18,6 +20,7 @@ STEP_KW: Final = 10
 """Guesses are rounded up to this."""
 LIQUID_KW: Final = 140
 """The least that a liquid-cooled rack is guessed to be able to draw: what one of 72 GB300 is planned with."""
+_MEANT_AS_PATTERN: Final = frozenset("[]{}*?")
 WIDTH: Final = 108
 """Lists are broken into lines no longer than this."""
 
@@ -40,22 +43,28 @@ def propose(heard: Heard, broker: BrokerTable, name: str, seconds: float) -> str
         lines.append(
             f"# {unheard} of {len(heard.points)} points had no value in this time; within 100 s all have one."
         )
+    lines += [f"# Heard as well: {FOREIGN_FORMS[form]}." for form in sorted(heard.forms)]
     lines += ["", "[site]", f'name = "{name}"']
     lines += ['timezone = "UTC"  # guess: the bus does not say; set the zone of the contracts', ""]
-    lines += _broker_lines(broker)
+    lines += _broker_lines(broker, heard)
     lines += _rack_lines(heard)
     lines += _asset_lines(heard)
     lines += _tenant_lines(heard)
     return "\n".join(lines) + "\n"
 
 
-def _broker_lines(broker: BrokerTable) -> list[str]:
+def _broker_lines(broker: BrokerTable, heard: Heard) -> list[str]:
     lines = ["[[broker]]", f"url = {json.dumps(broker.url)}", 'format = "dsx"']
     if broker.username is not None:
         file = broker.password_file or "secrets/bms"
         lines += [f"username = {json.dumps(broker.username)}", f"password_file = {json.dumps(file)}"]
     if broker.ca_file is not None:
         lines.append(f"ca_file = {json.dumps(broker.ca_file)}")
+    if heard.publishers:
+        lines.append(
+            "# Everybody who was heard: leave out whom you do not know. Nobody else will be believed."
+        )
+        lines += _list("publishers", heard.publishers)
     return [*lines, ""]
 
 
@@ -78,7 +87,7 @@ def _rack_lines(heard: Heard) -> list[str]:
         told = (
             "guess: the bus tells of no meter for each feed" if count is None else "as many meters serve each"
         )
-        lines += ["[[rack]]", *_list("ids", racks)]
+        lines += ["[[rack]]", *_list("ids", map(_pattern, racks))]
         lines += [f"rating_kw = {rating_kw}  # guess: {why}", f"feeds = {count or 2}  # {told}", ""]
     return lines
 
@@ -114,8 +123,12 @@ def _asset_lines(heard: Heard) -> list[str]:
     serving = [a for a in heard.assets.values() if a.kind != RACK and a.serves]
     lines = ["# The power and cooling graph, as servesId gave it."] if serving else []
     for asset in sorted(serving, key=lambda asset: asset.id):
-        lines += ["[[asset]]", f'id = "{asset.id}"', f'kind = "{asset.kind}"']
-        lines += [*_list("serves", sorted(asset.serves)), ""]
+        lines += [
+            "[[asset]]",
+            f"id = {json.dumps(written(asset.id), ensure_ascii=False)}",
+            f"kind = {json.dumps(asset.kind)}",
+        ]
+        lines += [*_list("serves", map(_pattern, sorted(asset.serves))), ""]
     return lines
 
 
@@ -128,7 +141,8 @@ def _tenant_lines(heard: Heard) -> list[str]:
         if powers
         else "nothing was heard of their power"
     )
-    holder = f"# holds = [{{ racks = {json.dumps(heard.racks[:4])}, from = 2026-01-01 }}]"
+    held = json.dumps([_pattern(rack) for rack in heard.racks[:4]], ensure_ascii=False)
+    holder = f"# holds = [{{ racks = {held}, from = 2026-01-01 }}]"
     return [
         "# Who holds what is nowhere on the bus: name the tenants and their contracts.",
         f"# Until then all {len(heard.racks)} racks are the site's own load: {total}.",
@@ -141,9 +155,14 @@ def _tenant_lines(heard: Heard) -> list[str]:
     ]
 
 
+def _pattern(name: str) -> str:
+    """Return an id as a pattern that stands for it alone, written as the bus does where that is one."""
+    return name if _MEANT_AS_PATTERN.intersection(written(name)) else written(name)
+
+
 def _list(key: str, names: Iterable[str]) -> list[str]:
     """Return names as lines of a TOML array."""
-    quoted = [f'"{name}"' for name in names]
+    quoted = [json.dumps(name, ensure_ascii=False) for name in names]
     whole = f"{key} = [{', '.join(quoted)}]"
     if len(whole) <= WIDTH:
         return [whole]

@@ -81,7 +81,7 @@ class ParquetHistory:
         with self._lock:
             number, point = self._known(key)
             rows = self._readings(key, number, span)
-        return Series(key, point.unit, rows.source_ms, rows.value, rows.quality.astype(np.int64))
+        return Series(key, point.shown_unit, rows.source_ms, rows.value, rows.quality.astype(np.int64))
 
     def means(self, key: str, from_ms: int, to_ms: int, step_ms: int) -> Series:
         """Return means, as `History.means` says; whole minutes also where readings were dropped."""
@@ -95,7 +95,7 @@ class ParquetHistory:
                 span,
                 step,
             )
-        return mean_series(key, point.unit, means)
+        return mean_series(key, point.shown_unit, means)
 
     def draw(self, tenant: str, figure: str, from_ms: int, to_ms: int) -> Series:
         """Return a figure of a draw, as `History.draw` says."""

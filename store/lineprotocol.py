@@ -195,7 +195,7 @@ class Encoder:
                     "hold_ms": self._hold(heads.point),
                     "quantity": heads.point.quantity,
                     "stream": heads.point.stream,
-                    "unit": heads.point.unit,
+                    "unit": heads.point.shown_unit,
                 }
                 found.append(a_line("point", {"point": heads.point.key}, fields, day * DAY_MS))
         return found

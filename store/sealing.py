@@ -288,8 +288,13 @@ def _numbered(chunk: Chunk) -> tuple[NDArray[np.int32], Columns]:
     place[[number for _, number in found]] = np.arange(len(found))
     columns: Columns = {"number": np.arange(len(found), dtype=np.int32)}
     columns["point"] = np.array([point.key for point, _ in found], object)
-    for name in ("asset", "quantity", "unit", "feed"):
-        columns[name] = np.array([getattr(point, name) for point, _ in found], object)
+    for name, attribute in (
+        ("asset", "asset"),
+        ("quantity", "quantity"),
+        ("unit", "shown_unit"),
+        ("feed", "feed"),
+    ):
+        columns[name] = np.array([getattr(point, attribute) for point, _ in found], object)
     return place, columns
 
 

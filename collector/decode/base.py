@@ -85,6 +85,14 @@ class Decoder(Protocol):
         """
         ...
 
+    def problems(self, now_ms: int) -> dict[str, str]:
+        """Return what is wrong with what is said on the bus, for people: a cause by what it is wrong with.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        ...
+
 
 def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason, str]:
     """Say why a payload could not be decoded.

@@ -7,7 +7,7 @@ that comes before its metadata waits for it, on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,10 +17,14 @@ import structlog
 from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.decode.dsxpowers import Powers
+from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import ScopeIndex, Scopes
 from collector.gather import Rows
 from collector.message import Message
 from facility import dsx
+from facility.names import NAME_LENGTH
+from facility.points import Point
 from facility.readings import Reason
 from facility.sitetables import BrokerTable
 from store.journalfile import Waiting
@@ -30,6 +34,13 @@ MOST_BYTES: Final = 65_536
 
 _QUOTES: Final = 6
 """Quotation marks in a value with its three keys once each; more may hide a key that stands twice."""
+MOST_TOPICS: Final = 500_000
+"""The most metadata that is kept of one bus: seven times that of the largest site (our choice)."""
+CONFIRM_MS: Final = 300_000
+"""How long a new meaning of a point in use must stand before its values are trusted: its source repeats the
+metadata three times in it (our choice)."""
+CONFIRM_VALUES: Final = 3
+"""How many values must have come meanwhile (our choice)."""
 
 
 class _Value(msgspec.Struct, gc=False):
@@ -37,8 +48,12 @@ class _Value(msgspec.Struct, gc=False):
 
     value: float | None
     timestamp: int
-    quality: int
+    quality: int | str
 
+
+MOST_SHOWN: Final = 3
+"""How many names stand in one sentence for people."""
+_MEANINGS: Final = ("asset", "quantity", "unit", "feed", "phase", "setpoint", "broker", "publisher")
 
 _DECODER: Final = msgspec.json.Decoder(_Value)
 _log = structlog.get_logger(__name__)
@@ -53,6 +68,21 @@ class Refused:
     """
 
     detail: str
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A point in use whose meaning changed: its values are kept, and not trusted yet.
+
+    Attributes:
+        since_ms: Since when [ms].
+        detail: What it was and is.
+        values: How many values came since then.
+    """
+
+    since_ms: int
+    detail: str
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +108,11 @@ class DsxDecoder:
     """Decodes one broker's DSX bus.
 
     The building system alone says who publishes a point's values. Metadata under another name describes
-    what is published under that name, and only where the building system says nothing else of it.
+    what is published under that name, and only where the building system says nothing else of it. Who is not
+    believed describes nothing and publishes nothing.
+
+    A point whose description is withdrawn or refused is in doubt at once; one that gets another meaning is in
+    doubt until that is confirmed.
 
     Args:
         broker: The broker.
@@ -100,16 +134,22 @@ class DsxDecoder:
         self._routes: dict[str, int | Refused] = {}
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._topics: dict[str, set[str]] = {}
+        self._names: dict[str, str] = {}
         self._scopes = Scopes()
         self._changed: set[str] = set()
+        self._used = set(context.register.numbers)
+        self._trials: dict[int, _Trial] = {}
+        self._powers = Powers()
         self._park = Park(item for item in waiting if item.broker == broker.name)
+        kept: set[str] = set()
         for text, payload in metadata.items():
             topic = dsx.parse_topic(text)
             found = None if topic is None else describe(topic, payload, broker.name)
             if topic is not None and isinstance(found, Described):
-                self._metadata[text] = payload
-                self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
+                kept |= {topic.publisher, found.publisher}
+                self._keep(text, payload, topic, found)
                 self._scopes.set(text, found.publisher, found.scope, found.point.stream)
+        self.publishers = Publishers(broker.publishers, kept)
         for key in self._entries:
             self._route(key, Rows())
 
@@ -123,6 +163,23 @@ class DsxDecoder:
         self._decode_all(messages, into)
         if self._changed:
             self._regroup(into.rows)
+        self._used.update(into.rows.points)
+
+    def problems(self, now_ms: int) -> dict[str, str]:
+        """Return what is wrong with what is said on the bus."""
+        found: dict[str, str] = {}
+        if strangers := self.publishers.strangers(now_ms):
+            found["publishers"] = (
+                f"{_some(strangers)} not named in the site file: what they say takes no part in a judgement"
+            )
+        if self._trials:
+            details = [trial.detail for trial in self._trials.values()]
+            found["metadata"] = (
+                f"{_some(details)}: in doubt until that has stood for {CONFIRM_MS // 60_000} min"
+            )
+        if doubled := self._powers.doubled:
+            found["points"] = f"{_some(doubled)}: nobody can tell which of them counts"
+        return found
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Give up on values whose metadata has not come for too long."""
@@ -138,7 +195,7 @@ class DsxDecoder:
 
     def _decode(self, rest: Iterator[Message], into: Gathered) -> bool:
         """Decode messages up to the end, or up to one at which this fails; tell whether it was the end."""
-        routes, rows, decode = self._routes, into.rows, _DECODER.decode
+        routes, rows, decode, trials = self._routes, into.rows, _DECODER.decode, self._trials
         message: Message | None = None
         try:
             for message in rest:  # noqa: B007, RUF100 - asked for below
@@ -158,13 +215,25 @@ class DsxDecoder:
                 if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
                     rows.refuse(message, *problem, route)
                     continue
-                rows.add(route, read.timestamp, read.value, is_good=read.quality == dsx.GOOD, message=message)
+                is_good = read.quality in dsx.GOOD_FORMS
+                if route in trials:
+                    is_good = self._is_confirmed(route, message) and is_good
+                rows.add(route, read.timestamp, read.value, is_good=is_good, message=message)
         except Exception as error:
             if message is None:
                 raise
             _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
             rows.refuse(message, Reason.DECODER_FAILED, repr(error))
             return False
+        return True
+
+    def _is_confirmed(self, number: int, message: Message) -> bool:
+        """Count a value of a point whose meaning changed, and tell whether the new one stands by now."""
+        trial = self._trials[number]
+        trial.values += 1
+        if trial.values <= CONFIRM_VALUES or message.received_ms - trial.since_ms < CONFIRM_MS:
+            return False
+        del self._trials[number]
         return True
 
     # What is not a value of a known point ---------------------------------------------
@@ -176,13 +245,14 @@ class DsxDecoder:
             return
         topic = dsx.parse_topic(message.topic)
         if topic is None:
-            expected = "expected a topic of the DSX bus, BMS/v1/{publisher}/Value|Metadata/..."
-            rows.refuse(message, Reason.UNKNOWN_TOPIC, expected)
+            rows.refuse(message, Reason.UNKNOWN_TOPIC, _expected_topic(message.topic))
         elif not topic.is_allowed:
-            expected = "expected letters, digits, '.', '_' and '-' between the slashes"
+            expected = "expected a publisher and UTF-8 without '+', '#' and the null character"
             rows.refuse(message, Reason.BAD_TOPIC, expected)
         elif len(message.payload) > MOST_BYTES:
             rows.refuse(message, *_too_large(message.payload))
+        elif not self.publishers.believes(topic.publisher, message.received_ms):
+            rows.refuse(message, Reason.WRONG_PUBLISHER, self._expected_publisher(topic.publisher))
         elif topic.type == "Metadata":
             self._take_metadata(message, topic, into)
         elif (owner := self._entries.get(topic.key, {}).get(dsx.BUILDING_SYSTEM)) is not None:
@@ -190,6 +260,10 @@ class DsxDecoder:
             rows.refuse(message, Reason.WRONG_PUBLISHER, detail)
         else:
             self._wait(message, into)
+
+    def _expected_publisher(self, found: str) -> str:
+        believed = ", ".join(self.publishers.believed[:MOST_SHOWN])
+        return f"expected a publisher that the site file names ({believed}), found {found[:NAME_LENGTH]!r}"
 
     def _wait(self, message: Message, into: Gathered) -> None:
         if (length := len(message.payload)) > MOST_WAITING_BYTES:
@@ -220,52 +294,127 @@ class DsxDecoder:
         if self._metadata.get(text) == payload:
             into.unchanged += 1
             return
-        entries = self._entries.setdefault(topic.key, {})
-        before = entries.pop(topic.publisher, None)
-        if self._metadata.pop(text, None) is not None:
+        if payload and text not in self._metadata and len(self._metadata) >= MOST_TOPICS:
+            detail = f"expected at most {MOST_TOPICS} points on a bus, found more"
+            into.rows.refuse(message, Reason.TOO_LARGE, detail)
+            return
+        before = self._entries.get(topic.key, {}).get(topic.publisher)
+        found = self._read_metadata(message, topic) if payload else None
+        self._used.update(into.rows.points)
+        if self._forget(text, topic):
             into.metadata[text] = b""
-        publisher = scope = stream = ""
-        if payload:
-            found = describe(topic, payload, self._broker.name)
-            if isinstance(found, Refusal):
-                into.rows.refuse(message, found.reason, found.detail)
-                # What can not be read does not say who publishes: that is who did before.
-                usual = before.value_topic if before else dsx.value_topic(topic.publisher, topic.key)
-                entries[topic.publisher] = _Entry(found.value_topic or usual, Refused(found.detail))
-            else:
-                self._metadata[text] = into.metadata[text] = payload
-                entries[topic.publisher] = _Entry(found.value_topic, found)
-                publisher, scope, stream = found.publisher, found.scope, found.point.stream
-        elif text not in into.metadata:
+        elif found is None and text not in into.metadata:
             into.unchanged += 1
-        if not entries:
-            del self._entries[topic.key]
+        publisher = scope = stream = ""
+        if isinstance(found, Refusal):
+            into.rows.refuse(message, found.reason, found.detail)
+            # What can not be read does not say who publishes: that is who did before.
+            usual = before.value_topic if before else dsx.value_topic(topic.publisher, topic.key)
+            entry = _Entry(found.value_topic or usual, Refused(found.detail))
+            self._entries.setdefault(topic.key, {})[topic.publisher] = entry
+        elif found is not None:
+            into.metadata[text] = payload
+            self._keep(text, payload, topic, found)
+            for name in (topic.publisher, found.publisher):
+                self.publishers.describes(name, message.received_ms)
+            publisher, scope, stream = found.publisher, found.scope, found.point.stream
         self._changed |= set(self._scopes.set(text, publisher, scope, stream))
-        for value_topic in self._route(topic.key, into.rows):
+        for value_topic in self._route(topic.key, into.rows, message):
             self._release(value_topic, into)
 
-    def _route(self, key: str, rows: Rows) -> Iterable[str]:
-        """Say what the values of a point are, for every topic on which they may come; return those topics."""
+    def _read_metadata(self, message: Message, topic: dsx.Topic) -> Described | Refusal:
+        """Read metadata, and see who would be believed by it and whose name it would take."""
+        found = describe(topic, message.payload, self._broker.name)
+        if isinstance(found, Described):
+            if not self.publishers.believes(found.publisher, message.received_ms):
+                detail = self._expected_publisher(found.publisher)
+                return Refusal(Reason.WRONG_PUBLISHER, detail, found.value_topic)
+            if self._names.get(found.point.key, message.topic) != message.topic:
+                return Refusal(
+                    Reason.IDENTITY_CONFLICT, f"expected a name of its own, found {found.point.key}"
+                )
+        return found
+
+    def _keep(self, text: str, payload: bytes, topic: dsx.Topic, found: Described) -> None:
+        """Remember metadata that can be used."""
+        self._metadata[text] = payload
+        self._names[found.point.key] = text
+        self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
+
+    def _forget(self, text: str, topic: dsx.Topic) -> bool:
+        """Forget what a topic of metadata said; tell whether that could be used."""
+        entries = self._entries.get(topic.key, {})
+        before = entries.pop(topic.publisher, None)
+        if not entries:
+            self._entries.pop(topic.key, None)
+        if before is not None and isinstance(before.said, Described):
+            self._names.pop(before.said.point.key, None)
+        return self._metadata.pop(text, None) is not None
+
+    def _route(self, key: str, rows: Rows, message: Message | None = None) -> Iterable[str]:
+        """Say what the values of a point are, for every topic on which they may come; return those topics.
+
+        Args:
+            key: What value and metadata of the point have in common.
+            rows: Takes the doubts that follow.
+            message: What says so; None where only the stream of the values may be another.
+        """
         entries = self._entries.get(key, {})
         found = {entry.value_topic: entry for entry in entries.values()}
         if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
             found[first.value_topic] = first
-        for value_topic in self._topics.pop(key, set()) - found.keys():
-            del self._routes[value_topic]
+        before = {topic: self._routes.pop(topic) for topic in self._topics.pop(key, ())}
         for value_topic, entry in found.items():
             said = entry.said
-            self._routes[value_topic] = said if isinstance(said, Refused) else self._declare(said, rows)
+            if isinstance(said, Refused):
+                self._routes[value_topic] = said
+            else:
+                was = before.get(value_topic)
+                self._routes[value_topic] = self._declare(said, rows, message, was)
         if found:
             self._topics[key] = set(found)
+        if message is not None:
+            self._drop(key, before, rows, message)
         return found
 
-    def _declare(self, found: Described, rows: Rows) -> int:
-        """Put a point into the register, with the stream that a heartbeat's scope gives it."""
+    def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
+        """Put points in doubt whose values mean nothing any more."""
+        now = {self._routes[topic] for topic in self._topics.get(key, ())}
+        for topic, number in before.items():
+            if isinstance(number, Refused) or number in now:
+                continue
+            if number in self._used:
+                rows.doubt(number, message)
+            self._trials.pop(number, None)
+            point = self._context.register.point(number)
+            if point is not None and not isinstance(self._routes.get(topic), Refused):
+                self._context.register.number(replace(point, is_withdrawn=True))
+                self._powers.take(point)
+
+    def _declare(
+        self, found: Described, rows: Rows, message: Message | None, was: int | Refused | None
+    ) -> int:
+        """Put a point into the register, with the stream that a heartbeat's scope gives it.
+
+        Args:
+            found: The point.
+            rows: Takes the doubts that follow.
+            message: What describes it; None where that is not new.
+            was: What the values on its topic were before.
+        """
         point = found.point
         stream = None if point.is_heartbeat else self._scopes.stream_of(found.value_topic, found.publisher)
         if stream is not None:
             point = replace(point, stream=stream)
-        number = self._context.register.number(point, found.asset)
+        register = self._context.register
+        known = register.find(point.key)
+        before = None if known is None else register.point(known)
+        number = register.number(point, found.asset)
+        if message is not None:
+            self._try(number, before, point, was, rows, message)
+        if before is not None:
+            self._powers.take(before)
+        self._powers.put(point)
         rating = self._context.site.rack(point.asset).rating_milliwatts
         rating_kw = None if rating is None else rating / 1e6
         ranges = self._context.ranges
@@ -273,6 +422,32 @@ class DsxDecoder:
             rows.seal(ranges)
         ranges.set(number, point, rating_kw)
         return number
+
+    def _try(
+        self,
+        number: int,
+        before: Point | None,
+        point: Point,
+        was: int | Refused | None,
+        rows: Rows,
+        message: Message,
+    ) -> None:
+        """Put a point in doubt whose values are used and mean something else from now on."""
+        if isinstance(was, int) and was != number and was in self._used:
+            before = self._context.register.point(was)
+        elif number not in self._used:
+            return
+        if before is None or before.meaning == point.meaning:
+            return
+        changed = [
+            f"{name} {old} to {new}"
+            for name, old, new in zip(_MEANINGS, before.meaning, point.meaning, strict=True)
+            if old != new
+        ]
+        detail = f"{point.key} changed from {', '.join(changed)}"
+        _log.warning("meaning changed", broker=self._broker.name, detail=detail)
+        self._trials[number] = _Trial(message.received_ms, detail)
+        rows.doubt(number, message)
 
     def _regroup(self, rows: Rows) -> None:
         """Find the stream anew of every point that a changed scope covers, or covered.
@@ -296,6 +471,19 @@ class DsxDecoder:
         waited = self._park.release(value_topic)
         into.settled += [item.id for item in waited]
         self._decode_all([_message(item) for item in waited], into)
+
+
+def _expected_topic(found: str) -> str:
+    """Say which topic was expected, and which other form of the bus the one that was found is of."""
+    form = dsx.foreign_form(found)
+    hint = f"; this is of the form {dsx.FOREIGN_FORMS[form]}" if form else ""
+    return f"expected a topic of the DSX bus, BMS/v1/{{publisher}}/Value|Metadata/...{hint}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return some names for people, and how many more there are."""
+    more = len(names) - MOST_SHOWN
+    return "; ".join(names[:MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _message(waiting: Waiting) -> Message:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
 from collector.decode.base import check_keys
 from facility import dsx
-from facility.names import NAME_RULE, AssetId, for_people, is_name
+from facility.names import AssetId, for_people, is_level, name_of, path_of
 from facility.points import Asset, Cadence, Point
 from facility.readings import Reason
 
@@ -109,8 +109,8 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         return Refusal(*wrong)
     own = topic.publisher == dsx.BUILDING_SYSTEM
     publisher = found.integration or topic.publisher
-    if not is_name(publisher):
-        return Refusal(Reason.BAD_NAME, f"expected {NAME_RULE}, found {publisher[:MOST_NAME]!r}")
+    if not is_level(publisher):
+        return Refusal(Reason.BAD_NAME, f"expected one level of a topic, found {publisher[:MOST_NAME]!r}")
     if not own and publisher != topic.publisher:
         detail = f"expected no integration but {topic.publisher} itself, found {publisher[:MOST_NAME]!r}"
         return Refusal(Reason.IDENTITY_CONFLICT, detail, dsx.value_topic(topic.publisher, topic.key))
@@ -127,18 +127,19 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
     asset = _asset(topic, found)
-    stream = f"{broker}:{publisher}"
+    stream = f"{broker}:{name_of(publisher)}"
+    owner = AssetId(name_of(_owner(found)))
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
-        key=topic.key if own else f"{topic.publisher}/{topic.key}",
-        asset=AssetId(_owner(found)),
+        key=topic.path if own else path_of(f"{topic.publisher}/{topic.key}"),
+        asset=owner,
         quantity=quantity.name,
         unit=for_people(unit, MOST_UNIT),
-        stream=f"{stream}:{_owner(found)}" if scope else stream,
+        stream=f"{stream}:{owner}" if scope else stream,
         cadence=Cadence.ON_CHANGE,
-        point_type=topic.point_type,
-        object_type=topic.object_type,
-        phase=found.phase or "",
+        point_type=path_of(topic.point_type),
+        object_type=path_of(topic.object_type),
+        phase=name_of(found.phase) if found.phase else "",
         area=tuple(for_people(part, MOST_NAME) for part in (found.processArea or ())[:MOST_PARTS]),
         is_setpoint=found.isSetpoint,
         states=tuple(
@@ -158,10 +159,10 @@ def _asset(topic: dsx.Topic, found: _Metadata) -> Asset | None:
     if not (found.rackLocationId or found.objectId):
         return None
     return Asset(
-        id=AssetId(_owner(found)),
-        kind="Rack" if found.rackLocationId else topic.object_type,
+        id=AssetId(name_of(_owner(found))),
+        kind="Rack" if found.rackLocationId else path_of(topic.object_type),
         name=for_people(found.rackLocationName or found.objectName or "", MOST_NAME),
-        serves=tuple(AssetId(name) for name in found.servesId or ()),
+        serves=tuple(AssetId(name_of(name)) for name in found.servesId or ()),
     )
 
 
@@ -176,11 +177,9 @@ def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:
             return Reason.IDENTITY_CONFLICT, detail
     if not _owner(found):
         return Reason.MISSING_FIELD, "expected rackLocationId, objectId or associateId, found none"
-    names: list[Any] = [_owner(found), *(found.servesId or ())]
-    names += [found.phase] if found.phase else []
-    wrong = next((name for name in names if not is_name(name)), None)
-    if wrong is not None:
-        return Reason.BAD_NAME, f"expected {NAME_RULE}, found {wrong[:MOST_NAME]!r}"
-    if len(names) > MOST_SERVED:
-        return Reason.TOO_LARGE, f"expected at most {MOST_SERVED} ids in servesId, found {len(names)}"
+    served = found.servesId or ()
+    if "" in served:
+        return Reason.BAD_NAME, "expected an id in servesId, found an empty text"
+    if len(served) > MOST_SERVED:
+        return Reason.TOO_LARGE, f"expected at most {MOST_SERVED} ids in servesId, found {len(served)}"
     return None

@@ -18,7 +18,7 @@ from collector.decode.rackdocumentusual import Usual, may_repeat_keys
 from collector.gather import Rows
 from collector.message import Message
 from facility.instants import EARLIEST_MS, from_iso
-from facility.names import NAME_LENGTH, AssetId, is_name, nearest
+from facility.names import NAME_LENGTH, AssetId, is_level, name_of, nearest
 from facility.points import Asset, Cadence, Point
 from facility.rackdoc import (
     FEED_KEYS,
@@ -100,9 +100,13 @@ class RackDocumentDecoder:
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""
 
+    def problems(self, now_ms: int) -> dict[str, str]:  # noqa: ARG002 - it is always well
+        """Nothing is wrong: a rack that nobody declared is a dead letter."""
+        return {}
+
     def _decode(self, message: Message, rows: Rows) -> None:
-        place, _, name = message.topic.rpartition("/")
-        if place != self._place or not is_name(name):
+        place, _, level = message.topic.rpartition("/")
+        if place != self._place or not is_level(level):
             rows.refuse(message, Reason.UNKNOWN_TOPIC, f"expected {self._place}/{{rack}}")
             return
         if len(message.payload) > MOST_BYTES:
@@ -114,7 +118,8 @@ class RackDocumentDecoder:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             rows.refuse(message, *explain(message.payload, _DECODER))
             return
-        if type(found) is dict and self._take_usual(message, found, rows, rack=name):
+        name = name_of(level)
+        if type(found) is dict and self._take_usual(message, found, rows, rack=name, level=level):
             return
         documents = found if isinstance(found, list) else [found]
         problem = _too_many(documents)
@@ -131,9 +136,11 @@ class RackDocumentDecoder:
         for document in documents:
             self._take(message, document, rows, alone=name if speaks_for_one else None)
 
-    def _take_usual(self, message: Message, document: dict[str, Any], rows: Rows, *, rack: str) -> bool:
+    def _take_usual(
+        self, message: Message, document: dict[str, Any], rows: Rows, *, rack: str, level: str
+    ) -> bool:
         """Take the one document of a message quickly, if nothing about it is unusual; tell whether it was."""
-        if rack not in self._context.site.racks or document.get("rack", rack) != rack:
+        if rack not in self._context.site.racks or document.get("rack", level) != level:
             return False
         try:
             time_ms = _time(document.get("time"))
@@ -149,9 +156,12 @@ class RackDocumentDecoder:
             detail = f"expected an object, found {type(document).__name__}"
             rows.refuse(message, Reason.WRONG_TYPE, detail)
             return
-        rack = self._rack(document.get("rack", alone), alone)
+        rack = self._rack(document.get("rack"), alone) if "rack" in document or not alone else AssetId(alone)
         if not isinstance(rack, str):
             rows.refuse(message, *rack)
+            return
+        if (problem := self._declared(rack)) is not None:
+            rows.refuse(message, *problem)
             return
         try:
             time_ms = _time(document.get("time"))
@@ -167,18 +177,22 @@ class RackDocumentDecoder:
         if not values.count:
             rows.refuse(message, Reason.MISSING_FIELD, f"expected values of {rack}, found none")
 
-    def _rack(self, rack: object, alone: str | None) -> AssetId | tuple[Reason, str]:
+    def _rack(self, found: object, alone: str | None) -> AssetId | tuple[Reason, str]:
         """Return the rack that a document is of, or what is wrong with the one that it names."""
-        if not isinstance(rack, str) or not is_name(rack):
-            found = repr(rack[:NAME_LENGTH]) if isinstance(rack, str) else type(rack).__name__
-            return Reason.BAD_NAME, f"expected the rack's id, found {found}"
+        if not isinstance(found, str) or not found:
+            return Reason.BAD_NAME, f"expected the rack's id, found {found!r}"[:NAME_LENGTH]
+        rack = name_of(found)
         if alone is not None and rack != alone:
             return Reason.IDENTITY_CONFLICT, f"expected the rack of the topic, {alone}, found {rack}"
-        racks = self._context.site.racks
-        if rack not in racks:
-            hint = self._hints.of(rack, racks)
-            return Reason.UNKNOWN_RACK, f"expected a declared rack, found {rack} {hint}".strip()
         return AssetId(rack)
+
+    def _declared(self, rack: str) -> tuple[Reason, str] | None:
+        """Say what is wrong with a rack that nobody declared; None for nothing."""
+        racks = self._context.site.racks
+        if rack in racks:
+            return None
+        hint = self._hints.of(rack, racks)
+        return Reason.UNKNOWN_RACK, f"expected a declared rack, found {rack} {hint}".strip()
 
     def _add(self, message: Message, rack: AssetId, time_ms: int, value: _Value, rows: Rows) -> None:
         number = self._number(rack, value)

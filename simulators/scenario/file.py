@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from facility.dsx import BUILDING_SYSTEM
 from facility.errors import Fault, SiteFileError
 from facility.instants import SECOND_MS
 from facility.names import OPERATOR, nearest
@@ -48,12 +49,16 @@ from simulators.scenario.tables import (
 )
 from simulators.wire.catalogue import catalogue
 from simulators.wire.documents import document_catalogue
+from simulators.wire.pointbuild import PLANT_AGENT, RACK_AGENT
 from simulators.wire.points import Catalogue
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
 """Where the scenarios are that come with the product."""
 
-BROKER: Final = '[[broker]]\nurl = "mqtt://127.0.0.1:1883"\nformat = "{wire}"\n'
+BROKER: Final = (
+    '[[broker]]\nurl = "mqtt://127.0.0.1:1883"\nformat = "{wire}"\n'
+    f'publishers = ["{BUILDING_SYSTEM}", "{RACK_AGENT}", "{PLANT_AGENT}"]\n'
+)
 """The bus of a site that a layout makes."""
 
 _MANY: Final[Mapping[str, type[Table]]] = {

@@ -112,7 +112,7 @@ def test_any_text_is_names_or_a_pattern_error(text: str) -> None:
         told = (error.expected, error.found)
     else:
         assert 1 <= len(found) <= MOST
-        assert all(is_name(name) for name in found)
+        assert all(is_id(name) for name in found)
         return
 
     assert all(told)

@@ -42,9 +42,10 @@ def a_site(racks: Iterable[str] = RACKS, *, rating_kw: float | None = 132) -> Si
     )
 
 
-def a_broker(name: str = "bus", form: str = "dsx") -> BrokerTable:
+def a_broker(name: str = "bus", form: str = "dsx", publishers: Sequence[str] | None = None) -> BrokerTable:
     """Return a broker as the site file declares it."""
-    return BrokerTable.model_validate({"url": "mqtt://127.0.0.1:1883", "name": name, "format": form})
+    said = {"url": "mqtt://127.0.0.1:1883", "name": name, "format": form, "publishers": publishers}
+    return BrokerTable.model_validate(said)
 
 
 # Messages -----------------------------------------------------------------------------
@@ -215,6 +216,7 @@ class Hearing:
         metadata: What the journal kept of metadata.
         waiting: What waits there.
         form: The format of the broker.
+        broker: The broker, where something else is said of it.
     """
 
     def __init__(
@@ -225,6 +227,7 @@ class Hearing:
         metadata: Mapping[str, bytes] | None = None,
         waiting: Sequence[Waiting] = (),
         form: str = "dsx",
+        broker: BrokerTable | None = None,
     ) -> None:
         self.known: dict[int, Known] = dict(known or {})
         first = max((item.id for item in waiting), default=0) + 1
@@ -232,7 +235,7 @@ class Hearing:
         self.kept: dict[str, bytes] = dict(metadata or {})
         self.decoder: Decoder
         if form == "dsx":
-            self.decoder = DsxDecoder(a_broker(), self.context, self.kept, waiting)
+            self.decoder = DsxDecoder(broker or a_broker(), self.context, self.kept, waiting)
         else:
             self.decoder = RackDocumentDecoder(a_broker(form=form), self.context)
 

@@ -67,6 +67,10 @@ class Broken:
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits."""
 
+    def problems(self, now_ms: int) -> dict[str, str]:  # noqa: ARG002 - it is always well
+        """Nothing is wrong."""
+        return {}
+
 
 class ASession(Session):
     """A session without a broker, which remembers what was acknowledged."""

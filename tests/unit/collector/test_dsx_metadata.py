@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from collector.decode.dsxmetadata import MOST_NAME, MOST_SERVED
+from facility.names import is_id, is_level, name_of, text_of
 from facility.points import Cadence
 from facility.readings import Reason
 from tests.builders import T0_MS
@@ -254,14 +255,25 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("field", _FIELDS)
 @pytest.mark.parametrize("name", _NAMES.values(), ids=_NAMES)
-def test_a_name_outside_the_allow_list_never_becomes_an_identity(name: str, field: str) -> None:
-    """The metadata is refused; nothing is escaped, cut or put right."""
+def test_any_text_becomes_an_identity_by_a_name_of_our_own(name: str, field: str) -> None:
+    """Nothing in it has to be escaped anywhere, no other text has it, and it leads back to the text."""
     said: object = ["r2", name] if field == "servesId" else name
 
     outcome = Hearing().hear(metadata("r1", **(_FIELDS[field] | {field: said})))
 
-    assert outcome.reasons == [Reason.BAD_NAME]
-    assert not outcome.news
+    if field == "integration" and not is_level(name):
+        assert outcome.reasons == [Reason.BAD_NAME]
+        return
+    (known,) = outcome.news
+    assert known.asset is None or field != "associateId"
+    found = {
+        "servesId": known.asset.serves[-1:] if known.asset else (),
+        "phase": (known.point.phase,),
+        "integration": (known.point.stream.removeprefix("bus:"),),
+    }.get(field, (known.point.asset,))[0]
+    assert is_id(found)
+    assert found == name_of(name)
+    assert text_of(found) == name or len(name) > 60
 
 
 _EMPTY: dict[str, dict[str, Any]] = {
@@ -308,8 +320,8 @@ def test_an_asset_serves_a_bounded_number() -> None:
     """Five thousand racks can hang on one meter; a payload of more ids is a mistake or an attack."""
     ids = [f"{i:x}" for i in range(MOST_SERVED)]
 
-    at_most = Hearing().hear(metadata("m", objectId="M", servesId=ids[:-1]))
-    over = Hearing().hear(metadata("m", objectId="M", servesId=ids))
+    at_most = Hearing().hear(metadata("m", objectId="M", servesId=ids))
+    over = Hearing().hear(metadata("m", objectId="M", servesId=[*ids, "one-more"]))
 
     assert not at_most.rejections
     assert over.reasons == [Reason.TOO_LARGE]

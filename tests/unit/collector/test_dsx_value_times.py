@@ -132,28 +132,16 @@ _TOPICS = {
     "neither value nor metadata": ("BMS/v1/PUB/Command/Rack/RackPower/r1", Reason.UNKNOWN_TOPIC),
     "that begins with a slash": ("/BMS/v1/PUB/Value/Rack/RackPower/r1", Reason.UNKNOWN_TOPIC),
     "of the broker itself": ("$SYS/broker/clients/connected", Reason.UNKNOWN_TOPIC),
-    "with an empty level": ("BMS/v1/PUB/Value/Rack/RackPower/a//b", Reason.BAD_TOPIC),
-    "with an empty path": ("BMS/v1/PUB/Value/Rack/RackPower/", Reason.BAD_TOPIC),
     "with an empty publisher": ("BMS/v1//Value/Rack/RackPower/r1", Reason.BAD_TOPIC),
     "with a wildcard": ("BMS/v1/PUB/Value/Rack/RackPower/#", Reason.BAD_TOPIC),
     "with a NUL": ("BMS/v1/PUB/Value/Rack/RackPower/r\x001", Reason.BAD_TOPIC),
-    "with a line break": ("BMS/v1/PUB/Value/Rack/RackPower/r1\n", Reason.BAD_TOPIC),
-    "with a space": ("BMS/v1/PUB/Value/Rack/RackPower/r 1", Reason.BAD_TOPIC),
-    "with a comma": ("BMS/v1/PUB/Value/Rack/RackPower/r,tenant=evil", Reason.BAD_TOPIC),
-    "with a look-alike": ("BMS/v1/PUB/Value/Rack/RackPower/r\u0661", Reason.BAD_TOPIC),
-    "written from right to left": ("BMS/v1/PUB/Value/Rack/RackPower/\u202er1", Reason.BAD_TOPIC),
     "with a replaced byte": ("BMS/v1/PUB/Value/Rack/RackPower/r\ufffd", Reason.BAD_TOPIC),
-    "of 65,535 bytes": ("BMS/v1/PUB/Value/Rack/RackPower/" + "r" * 65_503, Reason.BAD_TOPIC),
-    "of a publisher of 65 letters": (
-        f"BMS/v1/{'P' * 65}/Value/Rack/RackPower/r1",
-        Reason.BAD_TOPIC,
-    ),
 }
 
 
 @pytest.mark.parametrize(("topic", "reason"), _TOPICS.values(), ids=_TOPICS)
-def test_a_topic_outside_the_allow_list_is_refused(topic: str, reason: Reason) -> None:
-    """Nothing is escaped, nothing waits and nothing is stored under such a name."""
+def test_a_topic_that_nobody_may_publish_on_is_refused(topic: str, reason: Reason) -> None:
+    """Nothing waits and nothing is stored under such a name."""
     outcome = describing().hear(raw(topic, payload()))
 
     assert outcome.reasons == [reason]

@@ -137,8 +137,20 @@ def test_only_a_quality_of_one_is_good(text: str, quality: Quality) -> None:
     assert outcome.rows == [(KEY, T0_MS, 90.5)]
 
 
-@pytest.mark.parametrize("text", ["1.0", "true", '"1"', "null"])
-def test_a_quality_that_is_no_integer_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "quality"),
+    [('"1"', Quality.GOOD), ('"0"', Quality.SOURCE_DOUBTS), ('"good"', Quality.SOURCE_DOUBTS)],
+)
+def test_a_quality_may_be_a_text_as_nico_writes_it(text: str, quality: Quality) -> None:
+    """NVIDIA's own integration writes "1"; whatever else stands there is not to be trusted."""
+    outcome = describing().hear(raw(TOPIC, payload(quality=text)))
+
+    assert outcome.qualities == [quality]
+    assert outcome.rows == [(KEY, T0_MS, 90.5)]
+
+
+@pytest.mark.parametrize("text", ["1.0", "true", "[1]", "null"])
+def test_a_quality_that_is_neither_integer_nor_text_is_refused(text: str) -> None:
     """Nobody guesses what a source means by it."""
     assert describing().hear(raw(TOPIC, payload(quality=text))).reasons == [Reason.WRONG_TYPE]
 

@@ -94,7 +94,6 @@ _TOPICS = {
     "with no rack": "megawatch/v1/titan",
     "with an empty rack": "megawatch/v1/titan/",
     "with a wildcard": "megawatch/v1/titan/#",
-    "with a line break": "megawatch/v1/titan/r1\n",
     "with a replaced byte": "megawatch/v1/titan/r\ufffd",
     "that begins with a slash": "/megawatch/v1/titan/r1",
 }

@@ -110,7 +110,7 @@ RACK_TABLES: list[tuple[str, str, Told]] = [
     ("a pattern without an end", f'{SITE}[[rack]]\nids = "A-{{1..4"\n', [("rack[0].ids", "closed brackets")]),
     ("a falling range", f'{SITE}[[rack]]\nids = ["B", "A-{{4..1}}"]\n', [("rack[0].ids", "a rising range")]),
     ("too many", f'{SITE}[[rack]]\nids = "A-{{1..200001}}"\n', [("rack[0].ids", "at most 200000 names")]),
-    ("no name", f'{SITE}[[rack]]\nids = "A {{1..4}}"\n', [("rack[0].ids", "'A 1'")]),
+    ("no id", f'{SITE}[[rack]]\nids = " A{{1..4}}"\n', [("rack[0].ids", "' A1'")]),
     ("an open pattern", f'{SITE}[[rack]]\nids = "A-*"\n', [("rack[0].ids", "without * and ?, found 'A-*'")]),
     (
         "two broken patterns",

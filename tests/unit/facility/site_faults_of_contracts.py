@@ -63,8 +63,8 @@ CONTRACTS: list[tuple[str, str, Told]] = [
     ),
     (
         "a naughty meter",
-        in_contract('boundary = "named_meters"\nmeters = ["m", "a b"]'),
-        [(f"{VERSION}.meters[1]", "'a b'")],
+        in_contract('boundary = "named_meters"\nmeters = ["m", "a\\nb"]'),
+        [(f"{VERSION}.meters[1]", "'a\\x0ab'")],
     ),
     (
         "an unknown boundary",
