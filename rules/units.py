@@ -97,8 +97,8 @@ class LayoutBuilder:
         """Leave of the points of each power those that come before all others."""
         for by_feed in self._power.values():
             for numbers in by_feed.values():
-                first = min(_precedence(points[number]) for number in numbers)
-                numbers[:] = [number for number in numbers if _precedence(points[number]) == first]
+                first = min(points[number].precedence for number in numbers)
+                numbers[:] = [number for number in numbers if points[number].precedence == first]
 
     def _all_racks(self) -> tuple[AssetId, ...]:
         heard = (asset.id for asset in self._graph.assets.values() if asset.kind == RACK)
@@ -365,10 +365,6 @@ class LayoutBuilder:
         for meter, served in taps.items():
             parts[find(served[0])][1].append(meter)
         return list(parts.values())
-
-
-def _precedence(point: Point) -> int:
-    return int(point.quantity != "rack.power.active")
 
 
 def _called(meters: Sequence[AssetId]) -> str:
