@@ -70,6 +70,7 @@ class Reason(StrEnum):
     IDENTITY_CONFLICT = "identity-conflict"
     CONFLICTING_VALUE = "conflicting-value"
     DECODER_FAILED = "decoder-failed"
+    CANNOT_BE_KEPT = "cannot-be-kept"
     REFUSED_BY_DATABASE = "refused-by-database"
 
 

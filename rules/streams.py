@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from facility.readings import BoolArray, IntArray
 from rules.habit import Habit
+from store.entries import EVERY_BROKER
 
 NEVER: Final = -(2**62)
 """A time before all times, far enough from the ends of 64 bits to reckon with."""
@@ -178,8 +179,8 @@ class Streams:
         return self._by_name[name]
 
     def of_broker(self, broker: str) -> list[int]:
-        """Return the places of the streams that come through a broker."""
-        return [stream.place for stream in self._list if stream.broker == broker]
+        """Return the places of the streams that come through a broker, or through any."""
+        return [stream.place for stream in self._list if broker in (stream.broker, EVERY_BROKER)]
 
     def set_heartbeat(self, stream: Stream) -> None:
         """Note that a stream has a heartbeat."""

@@ -104,6 +104,8 @@ class Appender:
                     _log.info("the journal takes everything again", source=self._source)
                 counters.store_error = ""
                 counters.in_hand -= new
+                # What can not be kept is a dead letter too where it was no reading.
+                counters.received += added.received - new
                 counters.account += added
                 return
 

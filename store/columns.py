@@ -29,8 +29,7 @@ def encode(batch: Batch) -> bytes:
     count = len(batch)
     base_ms = int(batch.source_ms.min()) if count else 0
     source, received = batch.source_ms - base_ms, batch.received_ms - base_ms
-    widest = max(int(np.abs(source).max()), int(np.abs(received).max())) if count else 0
-    width = _NARROW if widest < 2**31 else _WIDE
+    width = _NARROW if all(-(2**31) <= ms < 2**31 for ms in _offsets(batch, base_ms)) else _WIDE
     offsets = np.int32 if width == _NARROW else np.int64
     body = b"".join(
         (
@@ -43,6 +42,12 @@ def encode(batch: Batch) -> bytes:
         )
     )
     return _HEADER.pack(_VERSION, width, count, base_ms) + zlib.compress(body, _LEVEL)
+
+
+def _offsets(batch: Batch, base_ms: int) -> list[int]:
+    """Return how far a batch's times are from a moment at most [ms]; numbers that can not run over."""
+    columns = (batch.source_ms, batch.received_ms) if len(batch) else ()
+    return [int(end) - base_ms for column in columns for end in (column.min(), column.max())]
 
 
 def decode(data: bytes, where: str) -> Batch:
@@ -58,7 +63,7 @@ def decode(data: bytes, where: str) -> Batch:
     try:
         version, width, count, base_ms = _HEADER.unpack_from(data)
         body = zlib.decompress(data[_HEADER.size :])
-    except (struct.error, zlib.error) as error:
+    except (struct.error, zlib.error, MemoryError) as error:
         raise StoreCorrupt(where, str(error)) from error
     sizes = (4, width, width, 8, 1, 1)
     if version != _VERSION or width not in (_NARROW, _WIDE) or len(body) != count * sum(sizes):

@@ -7,15 +7,21 @@ up to T plus the allowed lateness, so it comes out the same whenever it is made.
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
 from dataclasses import asdict, dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from facility.errors import StoreCorrupt
 from facility.points import Asset, Point
 from facility.readings import Batch
 from store.columns import decode, encode
+
+F = TypeVar("F")
 
 
 class EntryKind(IntEnum):
@@ -38,13 +44,17 @@ class MarkKind(StrEnum):
     CAUGHT_UP = "caught-up"  # what the broker had kept for us has been read
 
 
+EVERY_BROKER: Final = "*"
+"""In place of a broker's name: whatever any of them sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Something that happened to a connection.
 
     Attributes:
         kind: What.
-        broker: Which connection, by the broker's name in the site file.
+        broker: Which connection, by the broker's name in the site file; `EVERY_BROKER` for all of them.
         since_ms: From when on it holds [ms]: for a broken connection, when something was last heard.
         detail: What was seen, for people.
         until_ms: Up to when it held, for a gap [ms]; 0 where that says nothing.
@@ -107,6 +117,12 @@ class _MarkForm(msgspec.Struct, array_like=True):
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _KNOWN: Final = msgspec.msgpack.Decoder(list[_KnownForm])
 _MARK: Final = msgspec.msgpack.Decoder(_MarkForm)
+_BOUNDLESS: Final = b"["
+"""What begins content that MessagePack can not hold, as integers beyond 64 bits: it is JSON, in ASCII."""
+_SEALED: Final = b"\xc1"
+"""What begins bytes with a checksum: neither MessagePack nor columns ever begin so."""
+_CHECKSUM: Final = struct.Struct("<I")
+_PLACE: Final = struct.Struct("<qB")
 
 
 def kind_of(content: Content) -> EntryKind:
@@ -121,23 +137,14 @@ def kind_of(content: Content) -> EntryKind:
 
 
 def pack(content: Content) -> bytes:
-    """Return the content of an entry as bytes."""
-    match content:
-        case Batch():
-            return encode(content)
-        case Mark():
-            return _ENCODER.encode(
-                _MarkForm(content.kind, content.broker, content.since_ms, content.detail, content.until_ms)
-            )
-        case _:
-            return _ENCODER.encode(
-                [
-                    _KnownForm(
-                        known.id, asdict(known.point), None if known.asset is None else asdict(known.asset)
-                    )
-                    for known in content
-                ]
-            )
+    """Return the content of an entry as bytes, whatever numbers and texts are in it."""
+    if isinstance(content, Batch):
+        return encode(content)
+    form = _form(content)
+    try:
+        return _ENCODER.encode(form)
+    except (OverflowError, UnicodeError, msgspec.MsgspecError):
+        return json.dumps(msgspec.to_builtins(form)).encode("ascii")
 
 
 def unpack(kind: int, data: bytes, where: str) -> Content:
@@ -153,13 +160,71 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
     """
     if kind == EntryKind.READINGS:
         return decode(data, where)
-    if kind == EntryKind.MARK:
-        form = _MARK.decode(data)
-        return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms)
-    return tuple(
-        Known(form.id, _point(form.point), None if form.asset is None else _asset(form.asset))
-        for form in _KNOWN.decode(data)
-    )
+    try:
+        if kind == EntryKind.MARK:
+            form = _decoded(data, _MARK, _MarkForm)
+            return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms)
+        return tuple(
+            Known(form.id, _point(form.point), None if form.asset is None else _asset(form.asset))
+            for form in _decoded(data, _KNOWN, list[_KnownForm])
+        )
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        raise StoreCorrupt(where, str(error)) from error
+
+
+def seal(data: bytes, stamp_ms: int = 0, kind: int = 0) -> bytes:
+    """Return bytes with a checksum over them, and over what is kept beside them.
+
+    Args:
+        data: The bytes.
+        stamp_ms: The stamp of their entry [ms].
+        kind: Its kind.
+    """
+    return _SEALED + _CHECKSUM.pack(_checksum(data, stamp_ms, kind)) + data
+
+
+def unseal(data: bytes, where: str, stamp_ms: int = 0, kind: int = 0) -> bytes:
+    """Return the bytes that `seal` was given; bytes of older versions have no checksum and are as they are.
+
+    Args:
+        data: What `seal` made.
+        where: What to call the bytes in an error.
+        stamp_ms: The stamp of their entry [ms].
+        kind: Its kind.
+
+    Raises:
+        StoreCorrupt: Where the bytes, the stamp or the kind are not what they were.
+    """
+    begin = len(_SEALED) + _CHECKSUM.size
+    try:
+        if not data.startswith(_SEALED):
+            return data
+        content = data[begin:]
+        is_whole = data[len(_SEALED) : begin] == _CHECKSUM.pack(_checksum(content, stamp_ms, kind))
+    except (TypeError, AttributeError, struct.error) as error:  # a damaged file has any types
+        raise StoreCorrupt(where, str(error)) from error
+    if not is_whole:
+        raise StoreCorrupt(where, "the checksum does not match")
+    return content
+
+
+def _checksum(data: bytes, stamp_ms: int, kind: int) -> int:
+    return zlib.crc32(data, zlib.crc32(_PLACE.pack(stamp_ms, kind)))
+
+
+def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | list[_KnownForm]:
+    if isinstance(content, Mark):
+        return _MarkForm(content.kind, content.broker, content.since_ms, content.detail, content.until_ms)
+    return [
+        _KnownForm(known.id, asdict(known.point), None if known.asset is None else asdict(known.asset))
+        for known in content
+    ]
+
+
+def _decoded(data: bytes, decoder: msgspec.msgpack.Decoder[F], form: type[F]) -> F:
+    if data.startswith(_BOUNDLESS):
+        return msgspec.convert(json.loads(data), form)
+    return decoder.decode(data)
 
 
 def _point(form: dict[str, object]) -> Point:

@@ -11,6 +11,7 @@ import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -19,9 +20,12 @@ import numpy as np
 import structlog
 
 from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
+from facility.names import AssetId
+from facility.points import Cadence, Point
+from facility.quantities import QUANTITIES
 from facility.readings import Batch, Rejection
-from store.entries import Entry, EntryKind, Known, unpack
-from store.intake import Intake, changes_of, contents_of, readings_of, sift
+from store.entries import Entry, EntryKind, Known, unpack, unseal
+from store.intake import Intake, contents_of, readings_of, sift
 from store.journalfile import (
     APPENDS,
     FILE,
@@ -37,15 +41,16 @@ from store.journalfile import (
     read_appends,
     read_entries,
     read_head,
+    read_lost,
     read_point_entries,
     read_readers,
     register_reader,
     seq_since,
 )
-from store.journalwrite import insert_entries, insert_rejections, insert_rest
+from store.journalwrite import Insertion, insert_rejections
 from store.room import check_room
 from store.seen import Seen
-from store.sqlite import Writer, open_writer, prove, saving, told
+from store.sqlite import Writer, failure, open_writer, prove, saving, told
 
 RECENT_ENTRIES: Final = 2_000
 """The last entries that are kept in memory, for who reads along."""
@@ -72,6 +77,8 @@ class Journal:
         self._decoded: OrderedDict[int, Batch] = OrderedDict()
         self._unsure: tuple[int, Intake, Account] | None = None
         self._survived: list[tuple[Intake, Account]] = []
+        self._refused_points: set[int] = set()
+        self._lost: dict[int, str] = {}
         self.head_seq = 0
         self.head_stamp_ms = 0
         self._floor_ms = 0
@@ -108,23 +115,37 @@ class Journal:
                 return account
             if not intake.is_small:
                 check_room(self.path)
-            with told(self.path):
-                sifted = sift(intake.batch, self._seen, self._find)
-            changes = changes_of(intake, sifted)
             try:
-                with saving(connection, self.path):
-                    entries = insert_entries(connection, contents_of(intake, sifted), self._stamp_ms(now_ms))
-                    changes["letters_dropped"] = insert_rest(connection, intake, sifted.conflicts)
-                    add_to_account(connection, changes | {APPENDS: 1})
-            except StoreUnavailable:
-                self._unsure = (self._appends + 1, intake, account_of(changes))
+                return self._append(connection, intake, now_ms)
+            except (StoreUnavailable, StoreCorrupt):
                 raise
-            self._appends += 1
-            self._seen.remember(readings_of(sifted.kept))
-            for entry in entries:
-                self._recent.append(entry)
-                self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
-            return account_of(changes)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
+                _log.exception("an append can not be kept whole", error=repr(error))
+            return self._append(connection, intake, now_ms, is_careful=True)
+
+    def _append(
+        self, connection: Writer, intake: Intake, now_ms: int, *, is_careful: bool = False
+    ) -> Account:
+        sifted = sift(intake.batch, self._seen, self._find)
+        changes: dict[str, int] = {}
+        try:
+            with saving(connection, self.path):
+                insertion = Insertion(connection, intake.received_ms or now_ms, is_careful=is_careful)
+                insertion.refused_points |= self._refused_points
+                entries = insertion.insert_entries(contents_of(intake, sifted), self._stamp_ms(now_ms))
+                changes = insertion.insert_rest(intake, sifted)
+                add_to_account(connection, changes | {APPENDS: 1})
+        except StoreUnavailable:
+            self._unsure = (self._appends + 1, intake, account_of(changes))
+            raise
+        self._appends += 1
+        self._refused_points = insertion.refused_points
+        for entry in entries:
+            if isinstance(entry.content, Batch):
+                self._seen.remember(readings_of(entry.content))
+            self._recent.append(entry)
+            self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
+        return account_of(changes)
 
     def promise(self, floor_ms: int) -> None:
         """Promise that nothing will be stamped at or before `floor_ms` from now on.
@@ -208,35 +229,48 @@ class Journal:
             if recent and recent[0].seq <= after_seq + 1:
                 skip = max(0, after_seq + 1 - recent[0].seq)
                 return [recent[i] for i in range(skip, min(len(recent), skip + most))]
-            return list(read_entries(self._ready(), after_seq, most, str(self.path)))
+            with told(self.path):
+                return list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
 
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
-        with self._lock:
+        with self._lock, told(self.path):
             return read_point_entries(self._ready(), str(self.path))
 
     def account(self) -> Account:
         """Return where everything went."""
-        with self._lock:
+        with self._lock, told(self.path):
             return read_account(self._ready())
 
     def metadata(self) -> dict[str, bytes]:
-        """Return the payload of every metadata message that was kept, by topic."""
-        with self._lock:
-            rows = self._ready().execute("SELECT topic, payload FROM metadata ORDER BY topic")
-            return dict(rows.fetchall())
+        """Return the payload of every metadata message that was kept, by topic; a damaged one is left out."""
+        with self._lock, told(self.path):
+            rows = self._ready().execute("SELECT topic, payload FROM metadata ORDER BY topic").fetchall()
+        found = ((topic, self._unsealed(payload, f"metadata of {topic}")) for topic, payload in rows)
+        return {topic: payload for topic, payload in found if payload}
 
     def known(self) -> dict[int, Known]:
-        """Return every point that is known, as it is known best, by its number."""
-        return latest(self.point_entries())
+        """Return every point that has a number, as it is known best, by its number.
+
+        One of which is not known any more what it is keeps its number and its key: whoever describes it anew
+        makes it known again.
+        """
+        lost = {number: Known(number, _nameless(key)) for number, key in self._lost.items()}
+        return lost | latest(self.point_entries())
 
     def waiting(self) -> list[Waiting]:
-        """Return the messages that wait for their metadata, oldest first."""
-        with self._lock:
-            rows = self._ready().execute(
-                "SELECT broker, topic, payload, received_ms, flags, id FROM waiting ORDER BY id"
+        """Return the messages that wait for their metadata, oldest first; of a damaged one, no payload."""
+        with self._lock, told(self.path):
+            rows = (
+                self._ready()
+                .execute("SELECT broker, topic, payload, received_ms, flags, id FROM waiting ORDER BY id")
+                .fetchall()
             )
-            return [Waiting(*row) for row in rows]
+        found = [Waiting(*row) for row in rows]
+        return [
+            replace(item, payload=self._unsealed(item.payload, f"what waits at {item.topic}"))
+            for item in found
+        ]
 
     # Inside ---------------------------------------------------------------------------
 
@@ -247,17 +281,18 @@ class Journal:
             self.head_seq, self.head_stamp_ms = read_head(connection)
             warm_seq = seq_since(connection, self.head_stamp_ms - WARM_MS)
             warm = connection.execute(
-                "SELECT seq, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
+                "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
             ).fetchall()
+            lost = read_lost(connection, str(self.path))
             until_ms = latest_before(connection, warm_seq)
             (points,) = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM point").fetchone()
         except sqlite3.Error as error:
             connection.close()
-            raise StoreUnavailable(str(self.path), str(error)) from error
-        self._connection = connection
+            raise failure(self.path, error) from error
+        self._connection, self._lost = connection, lost
         self._seen = Seen() if until_ms is None else Seen(points, until_ms)
-        for seq, body in warm:
-            self._seen.remember(readings_of(self._batch(seq, body)))
+        for row in warm:
+            self._seen.remember(readings_of(self._batch(*row)))
         if self._recent and self._recent[-1].seq != self.head_seq:
             self._recent.clear()
 
@@ -310,22 +345,24 @@ class Journal:
     def _find(self, point: int, source_ms: int) -> float | None:
         """Look a reading up on disk: its value, None where it is not there."""
         rows = self._ready().execute(
-            "SELECT seq, body FROM entry INDEXED BY entry_span"
+            "SELECT seq, stamp_ms, body FROM entry INDEXED BY entry_span"
             " WHERE kind = 0 AND last_ms >= ? AND first_ms <= ?",
             (source_ms, source_ms),
         )
-        for seq, body in rows:
-            batch = readings_of(self._batch(seq, body))
+        for row in rows:
+            batch = readings_of(self._batch(*row))
             match = np.flatnonzero((batch.point == point) & (batch.source_ms == source_ms))
             if len(match):
                 return float(batch.value[match[0]])
         return None
 
-    def _batch(self, seq: int, body: bytes) -> Batch:
+    def _batch(self, seq: int, stamp_ms: int, body: bytes) -> Batch:
         batch = self._decoded.get(seq)
         if batch is None:
             try:
-                content = unpack(EntryKind.READINGS, body, f"{self.path}, entry {seq}")
+                where = f"{self.path}, entry {seq}"
+                whole = unseal(body, where, stamp_ms, EntryKind.READINGS)
+                content = unpack(EntryKind.READINGS, whole, where)
             except StoreCorrupt as error:
                 # What can not be read is not known as stored: it is taken again when it comes again.
                 _log.error("journal damaged", error=str(error))
@@ -336,9 +373,29 @@ class Journal:
                 self._decoded.popitem(last=False)
         return batch
 
+    def _unsealed(self, data: bytes, where: str) -> bytes:
+        """Return what was sealed, nothing where it is damaged."""
+        try:
+            return unseal(data, f"{self.path}, {where}")
+        except StoreCorrupt as error:
+            _log.error("journal damaged", error=str(error))
+            return b""
+
     @staticmethod
     def _used_bytes(connection: sqlite3.Connection) -> int:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         return int((pages - free) * size)
+
+
+def _nameless(key: str) -> Point:
+    """Return what stands for a point of which only the key is known."""
+    return Point(
+        key=key,
+        asset=AssetId(""),
+        quantity=next(iter(QUANTITIES)),
+        unit="",
+        stream="",
+        cadence=Cadence.ON_CHANGE,
+    )

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import structlog
+
+from facility.errors import StoreCorrupt
 from facility.instants import LATEST_MS
-from facility.readings import Reason, Rejection
-from store.entries import Entry, EntryKind, Known, unpack
+from facility.readings import Batch, Reason, Rejection
+from store.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unpack, unseal
 from store.sqlite import Guard, Migration, alone, open_reader
 
 FILE: Final = "journal.sqlite"
+
+_log = structlog.get_logger(__name__)
 
 MIGRATIONS: Final[Sequence[Migration]] = (
     (
@@ -125,28 +131,72 @@ class Account:
         return self.stored + self.duplicates + sum(self.dead_lettered.values()) + self.waiting
 
 
-def read_entries(connection: sqlite3.Connection, after_seq: int, most: int, where: str) -> Iterator[Entry]:
+def read_entries(
+    connection: sqlite3.Connection, after_seq: int, most: int, where: str, lost: Collection[int] = ()
+) -> Iterator[Entry]:
     """Yield the entries after `after_seq`, in order, at most so many.
 
-    Raises:
-        StoreCorrupt: Where one is damaged.
+    One that is damaged is a mark of a gap instead: nobody knows what any broker said by then.
+
+    Args:
+        connection: The file.
+        after_seq: The entry before the first.
+        most: How many there may be.
+        where: What to call the file in an error.
+        lost: Points of which nobody knows any more what they are; their readings are left out.
     """
     rows = connection.execute(
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
     )
-    for seq, stamp_ms, kind, body in rows:
-        yield Entry(seq, stamp_ms, unpack(kind, body, f"{where}, entry {seq}"))
+    for seq, stamp_ms, kind, body in rows.fetchall():
+        entry = read_entry(connection, (seq, stamp_ms, kind, body), where)
+        if lost and isinstance(entry.content, Batch):
+            is_known = np.array([number not in lost for number in entry.content.point.tolist()], np.bool_)
+            entry = replace(entry, content=entry.content.take(is_known))
+        yield entry
+
+
+def read_entry(connection: sqlite3.Connection, row: tuple[int, int, int, bytes], where: str) -> Entry:
+    """Return an entry: what stands for it where it is damaged."""
+    seq, stamp_ms, kind, body = row
+    where = f"{where}, entry {seq}"
+    try:
+        return Entry(seq, stamp_ms, unpack(kind, unseal(body, where, stamp_ms, kind), where))
+    except StoreCorrupt as error:
+        _log.error("an entry of the journal is damaged", error=str(error))
+        before = connection.execute(
+            "SELECT stamp_ms FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT 1", (seq,)
+        ).fetchone()
+        at_ms = before[0] if before and isinstance(before[0], int) else 0
+        if kind == EntryKind.POINTS:
+            return Entry(seq, at_ms, tuple(latest(_read_points(connection, where)).values()))
+        return Entry(seq, at_ms, Mark(MarkKind.GAP, EVERY_BROKER, at_ms, error.cause, until_ms=at_ms))
 
 
 def read_point_entries(connection: sqlite3.Connection, where: str) -> list[Entry]:
-    """Return every entry that makes points known, in order."""
+    """Return every entry that makes points known, in order; one that is damaged is left out."""
+    return list(_read_points(connection, where))
+
+
+def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
     rows = connection.execute(
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? ORDER BY seq", (EntryKind.POINTS,)
     )
-    return [
-        Entry(seq, stamp_ms, unpack(kind, body, f"{where}, entry {seq}"))
-        for seq, stamp_ms, kind, body in rows
-    ]
+    for seq, stamp_ms, kind, body in rows.fetchall():
+        place = f"{where}, entry {seq}"
+        try:
+            content = unpack(kind, unseal(body, place, stamp_ms, kind), place)
+        except StoreCorrupt as error:
+            _log.error("points are not known any more", error=str(error))
+        else:
+            yield Entry(seq, stamp_ms, content)
+
+
+def read_lost(connection: sqlite3.Connection, where: str) -> dict[int, str]:
+    """Return the key of each point of which nobody knows any more what it is, by its number."""
+    known = latest(_read_points(connection, where))
+    rows = connection.execute("SELECT id, key FROM point").fetchall()
+    return {number: key for number, key in rows if number not in known}
 
 
 APPENDS: Final = "appends"
@@ -162,8 +212,12 @@ def read_appends(connection: sqlite3.Connection) -> int:
 
 def read_head(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return the number and the stamp of the last entry [ms]; zeros where there is none."""
-    row = connection.execute("SELECT seq, stamp_ms FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
-    return (0, 0) if row is None else (row[0], row[1])
+    row = connection.execute(
+        "SELECT seq, stamp_ms, kind, body FROM entry ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return 0, 0
+    return row[0], read_entry(connection, row, "the last entry").stamp_ms
 
 
 def seq_since(connection: sqlite3.Connection, stamp_ms: int) -> int:
@@ -180,18 +234,19 @@ def seq_since(connection: sqlite3.Connection, stamp_ms: int) -> int:
     ).fetchone()
     while low < high:
         middle = (low + high) // 2
-        seq, stamp = connection.execute(
-            "SELECT seq, stamp_ms FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)
+        # SQLite compares, which knows an order of all types, as a damaged file may have them.
+        seq, is_before = connection.execute(
+            "SELECT seq, stamp_ms < ? FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1", (stamp_ms, middle)
         ).fetchone()
-        low, high = (seq + 1, high) if stamp < stamp_ms else (low, middle)
+        low, high = (seq + 1, high) if is_before else (low, middle)
     return int(low)
 
 
 def latest_before(connection: sqlite3.Connection, seq: int) -> int | None:
     """Return the latest source time of all readings in entries before one [ms]; None where there are none."""
     row = connection.execute(
-        "SELECT last_ms FROM entry INDEXED BY entry_span WHERE kind = 0 AND last_ms IS NOT NULL AND seq < ?"
-        " ORDER BY last_ms DESC LIMIT 1",
+        "SELECT last_ms FROM entry INDEXED BY entry_span"
+        " WHERE kind = 0 AND typeof(last_ms) = 'integer' AND seq < ? ORDER BY last_ms DESC LIMIT 1",
         (seq,),
     ).fetchone()
     return None if row is None else int(row[0])
@@ -258,6 +313,7 @@ class JournalReader(Guard):
         super().__init__()
         self.path = folder / FILE
         self._connection = open_reader(self.path, MIGRATIONS)
+        self._lost: dict[int, str] | None = None
 
     @alone
     def close(self) -> None:
@@ -267,7 +323,9 @@ class JournalReader(Guard):
     @alone
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
-        return list(read_entries(self._connection, after_seq, most, str(self.path)))
+        if self._lost is None:
+            self._lost = read_lost(self._connection, str(self.path))
+        return list(read_entries(self._connection, after_seq, most, str(self.path), self._lost))
 
     @alone
     def head(self) -> tuple[int, int]:

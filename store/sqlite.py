@@ -70,6 +70,11 @@ def primary_code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & _PRIMARY
 
 
+def is_refusal(error: Exception) -> bool:
+    """Tell whether what was raised while something was written is the fault of what was to be written."""
+    return not isinstance(error, sqlite3.Error) or primary_code(error) in _CONTENT
+
+
 def failure(path: Path, error: Exception) -> StoreError:
     """Return what an error of SQLite means to whoever asked.
 
@@ -81,10 +86,9 @@ def failure(path: Path, error: Exception) -> StoreError:
         `ContentRefused` where the content is at fault, `StoreCorrupt` where the file is, `StoreUnavailable`
         where the same may be taken later.
     """
-    code = primary_code(error) if isinstance(error, sqlite3.Error) else None
-    if code in _CONTENT or isinstance(error, REFUSALS):
+    if is_refusal(error):
         return ContentRefused(str(path), str(error))
-    if code in _DAMAGED:
+    if isinstance(error, sqlite3.Error) and primary_code(error) in _DAMAGED:
         return StoreCorrupt(str(path), str(error))
     return StoreUnavailable(str(path), str(error))
 

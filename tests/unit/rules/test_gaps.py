@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facility.points import Cadence
-from store.entries import Mark, MarkKind
+from store.entries import EVERY_BROKER, Mark, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import BUS, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
 from tests.unit.rules.knowing import is_certain, on_change, says
@@ -65,3 +65,25 @@ def test_a_gap_ends_no_recovery() -> None:
     play(engine, tape.entries, until_ms=T0_MS + 6_000)
 
     assert engine.recovering == {BUS}
+
+
+def test_a_damaged_entry_of_the_journal_leaves_every_point_in_doubt_until_it_is_heard_again() -> None:
+    """It reads as a gap of every broker: two racks that say nothing after it are of unknown age."""
+    site = one_tenant()
+    engine, tape = an_engine(site), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(6):
+        tape.second(second, *CALM_KW)
+    gap_ms = T0_MS + 5_500
+    tape.put(gap_ms, Mark(MarkKind.GAP, EVERY_BROKER, gap_ms, "entry 7 is damaged", until_ms=gap_ms))
+    for second in range(6, 9):
+        at_ms = T0_MS + second * 1_000
+        tape.put(at_ms + 20, at_once((60.0, None, None), at_ms, received_ms=at_ms + 10))
+
+    steps = play(engine, tape.entries, until_ms=T0_MS + 9_000)
+
+    draws = {step.at_ms: step.draws[0] for step in steps if step.draws}
+    before, after = draws[T0_MS + 5_000], draws[T0_MS + 8_000]
+    assert before.low_milliwatts == before.high_milliwatts
+    assert after.low_milliwatts < before.low_milliwatts < (after.high_milliwatts or 2**62)
