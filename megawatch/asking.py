@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
@@ -14,6 +16,8 @@ from facility.errors import MegawatchError
 from facility.instants import to_iso
 from megawatch import query, show
 from megawatch.clock import SteadyClock
+from megawatch.lock import holders
+from megawatch.part import Part
 from megawatch.sitefolder import SiteFolder
 from megawatch.status import FRESH_MS, read_status
 from megawatch.usage import WrongUsage
@@ -26,6 +30,9 @@ from store.journalfile import JournalReader
 from store.ledger import FILE as LEDGER_FILE
 from store.ledger import Ledger, LedgerReader
 from store.means import holds
+
+NO_ROOM_BYTES = 1_000_000
+"""With less room than this a disk is full: an append and a status take more (our choice)."""
 
 
 class NeverRan(MegawatchError):  # noqa: N818 - says what was found
@@ -53,23 +60,56 @@ def status_document(folder: SiteFolder) -> dict[str, Any]:
         NeverRan: Where none ever did anything.
     """
     found = read_status(folder.data)
-    if not found:
+    running = holders(folder.data)
+    if not found and not running:
         raise NeverRan(folder)
-    age_ms = SteadyClock().now_ms() - found["at_ms"]
+    now_ms = SteadyClock().now_ms()
+    nothing: dict[str, Any] = {
+        "site": folder.file.site.name,
+        "at_ms": 0,
+        "is_running": False,
+        "undelivered": 0,
+    }
+    found = nothing | found
+    age_ms = now_ms - found["at_ms"]
+    is_of_now = found["is_running"] and age_ms < FRESH_MS
     found["age_s"] = round(age_ms / 1_000, 1)
-    found["is_running"] = found["is_running"] and age_ms < FRESH_MS
+    found["is_running"] = is_of_now or bool(running)
+    found["trouble"] = "" if is_of_now else _trouble(folder, found["at_ms"] and age_ms, running)
+    found["free_bytes"] = _free_bytes(folder.data)
     with _ledger(folder) as ledger:
         found["open_alarms"] = len(ledger.alarms(only_open=True))
     return found
+
+
+def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> str:
+    """Return why a status is old: nothing runs, or what runs can not write it, or hangs."""
+    of = f"this is of {_ago(age_ms / 1_000)} ago" if age_ms else "it has said nothing yet"
+    if not running:
+        return f"The monitor does not run; {of}."
+    who = ", ".join(sorted({f"process {process}" for process in running.values() if process})) or "it"
+    free_bytes = _free_bytes(folder.data)
+    if free_bytes is not None and free_bytes < NO_ROOM_BYTES:
+        return (
+            f"The monitor runs ({who}), and the disk of {folder.data} is full: nothing can be stored; {of}."
+        )
+    return f"The monitor runs ({who}), and hangs or can not write {folder.data}; {of}."
+
+
+def _free_bytes(data: Path) -> int | None:
+    try:
+        disk = os.statvfs(data)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
     """Print the status for people."""
     console = show.terminal()
     width = console.width
-    down = _why_down(found)
-    if down:
-        console.print(Text(down, style="bold red"))
+    if found["trouble"]:
+        console.print(Text(found["trouble"], style="bold red"))
     with _ledger(folder) as ledger:
         alarms = ledger.alarms(only_open=True)
     table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
@@ -85,15 +125,11 @@ def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
 
 
 def why_down(folder: SiteFolder) -> str:
-    """Return why what is shown may not be of now, "" while the monitor runs."""
+    """Return why what is shown may not be of now, "" while the monitor runs and says how it does."""
     try:
-        return _why_down(status_document(folder))
+        return str(status_document(folder)["trouble"])
     except NeverRan as error:
         return str(error)
-
-
-def _why_down(found: Mapping[str, Any]) -> str:
-    return "" if found["is_running"] else f"The monitor does not run; this is of {_ago(found['age_s'])} ago."
 
 
 def _ago(seconds: float) -> str:

@@ -243,7 +243,7 @@ def status(site: Site, *, as_json: AsJson = False) -> None:
         print_json(found)
     else:
         asking.print_status(folder, found)
-    if not found["is_running"]:
+    if found["trouble"]:
         raise typer.Exit(1)
 
 

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from facility.errors import StoreUnavailable
 from megawatch.live import reach
+from megawatch.places import examine_disk
 from megawatch.sitefolder import SiteFolder, open_site
 from store.influxserver import DatabaseServer, inspect
 
@@ -26,6 +28,7 @@ def examine(path: Path) -> tuple[dict[str, Any], str]:
     """
     folder = open_site(path)
     reached = asyncio.run(reach(folder))
+    reached.append(examine_disk(folder.data, folder.file.store.journal_gb))
     server = _database(folder)
     is_fine = all(item["ok"] for item in reached) and (server is None or server.works)
     lines = [
@@ -40,7 +43,12 @@ def examine(path: Path) -> tuple[dict[str, Any], str]:
 
 def _database(folder: SiteFolder) -> DatabaseServer | None:
     table = folder.file.store.influxdb
-    return None if table is None else inspect(table, folder.influx_token())
+    if table is None:
+        return None
+    try:
+        return inspect(table, folder.influx_token())
+    except (OSError, StoreUnavailable):
+        return None  # that it can not be reached is told with all that can not
 
 
 def _notes_of_brokers(folder: SiteFolder) -> list[str]:

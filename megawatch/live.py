@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import urlsplit
 
 from collector.mqtt import Connection, Lost, Refused
 from facility import dsx
@@ -13,14 +12,13 @@ from facility.rackdoc import topic_filter
 from megawatch.clock import SteadyClock
 from megawatch.feeder import query_of, rules_of
 from megawatch.monitor import Monitor
+from megawatch.places import reach_pager, result
 from megawatch.sitefolder import SiteFolder
 from store.influx import InfluxSink
 from store.influxfeed import InfluxFeed
 from store.shipping import make_sink
 from store.threads import in_thread
 
-REACH_S = 5.0
-"""How long something may take to answer."""
 MOST_TOLD = 5
 """How many faults of what a database holds are told."""
 
@@ -39,8 +37,10 @@ async def reach(site: SiteFolder) -> list[dict[str, Any]]:
         tries.append(_database(site))
     if site.file.feed is not None:
         tries.append(_feed(site))
-    hooks = {route.to.webhook for route in site.file.routes if route.to.webhook}
-    tries += [_address(f"webhook {hook}", hook) for hook in sorted(hooks)]
+    hooks = {
+        (route.to.webhook, route.to.proxy or ""): route.to for route in site.file.routes if route.to.webhook
+    }
+    tries += [reach_pager(target) for _, target in sorted(hooks.items())]
     return list(await asyncio.gather(*tries))
 
 
@@ -52,20 +52,20 @@ async def _feed(site: SiteFolder) -> dict[str, Any]:
     try:
         found = await in_thread(InfluxFeed(query, rules_of(table), table.name, {}).stored, now_ms)
     except StoreUnavailable as error:
-        return _result("source", ok=False, detail=error.cause)
+        return result("source", ok=False, detail=error.cause)
     finally:
         query.close()
     if found.faults:
         more = f"; and {len(found.faults) - MOST_TOLD} more" if len(found.faults) > MOST_TOLD else ""
-        return _result("source", ok=False, detail="; ".join(found.faults[:MOST_TOLD]) + more)
+        return result("source", ok=False, detail="; ".join(found.faults[:MOST_TOLD]) + more)
     if found.newest_ms is None:
         detail = "answers, and nothing that [[influxdb.series]] names was stored in the last 24 h"
-        return _result("source", ok=False, detail=detail)
+        return result("source", ok=False, detail=detail)
     age_s = max(0.0, (now_ms - found.newest_ms) / 1_000)
     series = f"answers; {found.series} series of {found.assets} assets, the newest {age_s:,.0f} s old"
     if age_s > table.repeat_s:
-        return _result("source", ok=False, detail=f"{series}: nothing arrives")
-    return _result("source", ok=True, detail=series)
+        return result("source", ok=False, detail=f"{series}: nothing arrives")
+    return result("source", ok=True, detail=series)
 
 
 async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
@@ -89,7 +89,7 @@ async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
         try:
             async with connection:
                 await connection.subscribe(topics)
-                return _result(what, ok=True, detail=f"{address.place} lets us in and subscribe, {name}")
+                return result(what, ok=True, detail=f"{address.place} lets us in and subscribe, {name}")
         except Refused as error:
             detail = error.cause
             if not error.is_version:
@@ -98,7 +98,7 @@ async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
             detail = error.cause
             if not error.is_unanswered:
                 break
-    return _result(what, ok=False, detail=detail)
+    return result(what, ok=False, detail=detail)
 
 
 async def _database(site: SiteFolder) -> dict[str, Any]:
@@ -107,29 +107,7 @@ async def _database(site: SiteFolder) -> dict[str, Any]:
         if isinstance(sink, InfluxSink):
             await sink.check()
     except StoreUnavailable as error:
-        return _result("database", ok=False, detail=error.cause)
+        return result("database", ok=False, detail=error.cause)
     finally:
         await sink.close()
-    return _result("database", ok=True, detail="answers, and takes the token")
-
-
-async def _address(what: str, url: str) -> dict[str, Any]:
-    """Open a connection to where a page would go; nothing is sent, for a test page is a page."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        async with asyncio.timeout(REACH_S):
-            _, writer = await asyncio.open_connection(
-                parts.hostname, port, ssl=parts.scheme == "https" or None
-            )
-    except (OSError, TimeoutError) as error:
-        is_refused = isinstance(error, ConnectionRefusedError)
-        return _result(
-            what, ok=False, detail="connection refused" if is_refused else str(error) or "no answer"
-        )
-    writer.close()
-    return _result(what, ok=True, detail="accepts connections; nothing was sent")
-
-
-def _result(what: str, *, ok: bool, detail: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "detail": detail}
+    return result("database", ok=True, detail="answers, and takes the token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from facility.errors import MegawatchError
 from megawatch.part import Part
 
 FOLDER: Final = "locks"
+TRIES: Final = 3
+PAUSE_S: Final = 0.05
 
 
 class AlreadyRuns(MegawatchError):  # noqa: N818 - says what was found
@@ -42,12 +45,35 @@ def locked(data: Path, parts: Iterable[Part]) -> Iterator[None]:
         yield
 
 
+def holders(data: Path) -> dict[Part, str]:
+    """Return which parts run on a data folder, and in which process; "" for one that could not say so.
+
+    Args:
+        data: The data folder.
+    """
+    found: dict[Part, str] = {}
+    for part in Part:
+        try:
+            with (data / FOLDER / part).open(encoding="ascii") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    found[part] = file.read(20).strip()
+        except OSError:
+            continue
+    return found
+
+
 def _hold(file: TextIO, part: Part, data: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        raise AlreadyRuns(part, data, file.read(20).strip()) from error
+    for left in reversed(range(TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if not left:
+                file.seek(0)
+                raise AlreadyRuns(part, data, file.read(20).strip()) from error
+            time.sleep(PAUSE_S)  # somebody may only be looking who runs
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

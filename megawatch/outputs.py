@@ -48,6 +48,8 @@ class Broker(TypedDict):
     gaps: Annotated[int, Field(description="sessions that the broker had forgotten")]
     missed_documents: int
     store_error: Annotated[str, Field(description="why nothing is acknowledged now; empty while all is well")]
+    silent_s: Annotated[float, Field(description="how long nothing has arrived [s]")]
+    is_silent: Annotated[bool, Field(description="whether that is longer than it may be")]
 
 
 @with_config(_CLOSED)
@@ -110,6 +112,8 @@ class Status(TypedDict):
     at_ms: Milliseconds
     age_s: float
     is_running: bool
+    trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
+    free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
     open_alarms: int
     undelivered: int
     accounting: NotRequired[Accounting]

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from facility.instants import to_datetime
 from megawatch.bar import DrawBar
+from megawatch.status import lags
 from store.alarms import Alarm
 
 SEVERITY: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
@@ -22,6 +23,9 @@ VERDICT: Final = {"breach": "bold red", "unknown": "yellow", "clear": "green"}
 LEGEND: Final = "█ certain  ░ possible  ● best estimate  ┃ contract"
 WIDE: Final = 100
 """From so many columns on there is room for the figures beside the bars."""
+
+MOST_BEHIND_S: Final = 300
+"""A history that is further behind than this [s] is not fine: files are sealed each minute (our choice)."""
 
 _SHORT: Final = {"critical": "CRIT", "high": "HIGH", "medium": "MED", "low": "LOW", "info": "INFO"}
 _MARK: Final = {
@@ -216,15 +220,26 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     """Return what the monitor's parts are doing."""
     lines = []
     for broker in status.get("brokers", ()):
-        fine = broker["state"] == "connected" and not broker["store_error"]
+        fine = broker["state"] == "connected" and not (broker["store_error"] or broker.get("is_silent"))
         detail = broker["store_error"] or broker["detail"]
+        if broker["state"] == "connected" and broker.get("is_silent"):
+            detail = f"nothing has arrived for {broker['silent_s']:,.0f} s; {detail}"
         gaps = f", {broker['gaps']} gaps" if broker["gaps"] else ""
         text = f"broker {broker['name']}: {broker['state']}, {detail}{gaps}"
         lines.append(Text(text, style="" if fine else "red"))
     if "history" in status:
         history = status["history"]
         name = "history: Parquet files" if history["sink"] == "history" else f"database: {history['sink']}"
-        lines.append(Text(f"{name}, {history['error'] or 'fine'}", style="red" if history["error"] else ""))
+        behind_s = max(
+            (seconds for reader, _, seconds in lags(status) if reader == history["sink"]), default=0
+        )
+        late = f"behind by {behind_s:,.0f} s" if behind_s > MOST_BEHIND_S else ""
+        lines.append(
+            Text(
+                f"{name}, {history['error'] or late or 'fine'}",
+                style="red" if history["error"] else "yellow" if late else "",
+            )
+        )
     if "rules" in status and status["rules"]["is_recovering"]:
         lines.append(Text("rules: catching up with what came before", style="yellow"))
     lines += _judging_lines(status.get("rules", {}))

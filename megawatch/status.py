@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import resource
 import time
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as MetricSource
 
+from facility.sitetables import BrokerTable, Pace
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
 from rules.notify.outbox import Outbox
@@ -35,6 +37,10 @@ PERIOD_S: Final = 1.0
 _COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
 FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
+
+
+LEAST_PATIENCE_S: Final = 5.0
+"""What comes more often than this is not missed sooner (our choice)."""
 
 
 class StatusWriter:
@@ -62,6 +68,7 @@ class StatusWriter:
         ]
         self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
         self._latest: dict[str, Any] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
         self._waiting: Mapping[str, int] = {}
         self._refused: Mapping[str, int] = {}
         self._server: tuple[Any, Thread] | None = None
@@ -98,7 +105,7 @@ class StatusWriter:
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
-            found["brokers"] = [_broker(source) for source in self._sources]
+            found["brokers"] = [_broker(source) | self._silence(source) for source in self._sources]
         if parts.rules is not None:
             view = parts.rules.view
             found["rules"] = {
@@ -138,6 +145,21 @@ class StatusWriter:
             "error": "" if failing is None else failing.cause,
         }
 
+    def _silence(self, source: Source) -> dict[str, Any]:
+        """Return since when nothing has arrived from a source, and whether that is longer than it may be."""
+        name, messages, now_ms = (
+            source.session.name,
+            source.collector.counters.messages,
+            self._parts.clock.now_ms(),
+        )
+        before, since_ms = self._heard.get(name, (-1, now_ms))
+        if messages != before:
+            since_ms = now_ms
+        self._heard[name] = (messages, since_ms)
+        silent_s = (now_ms - since_ms) / 1_000
+        patience_s = next((patience(pace) for pace in self._site.file.sources if pace.name == name), math.inf)
+        return {"silent_s": round(silent_s, 1), "is_silent": silent_s > patience_s}
+
     def accounting(self) -> dict[str, Any]:
         """Return where every reading went: `received` is counted when decoded, the rest when stored."""
         counters = [source.collector.counters for source in self._sources]
@@ -163,7 +185,7 @@ class StatusWriter:
         found = self.document()
         account, brokers = found.get("accounting", {}), found.get("brokers", [])
         figures = {name: float(account[name]) for name in _COUNTED if name in account}
-        for name, entries, seconds in _lags(found):
+        for name, entries, seconds in lags(found):
             figures |= {f"{name}_lag_entries": float(entries), f"{name}_lag_s": seconds}
         figures |= {
             "undelivered": float(found["undelivered"]),
@@ -207,7 +229,7 @@ class StatusWriter:
                 dead.add_metric([reason], count)
             yield dead
         yield _gauge("megawatch_undelivered", "notifications that wait", self._latest.get("undelivered", 0))
-        for name, readings, seconds in _lags(self._latest):
+        for name, readings, seconds in lags(self._latest):
             yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
             yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
         refuses = any(broker["store_error"] for broker in self._latest.get("brokers", []))
@@ -220,6 +242,13 @@ class StatusWriter:
                     )
                     family.add_metric([tenant["id"]], tenant[figure])
                     yield family
+
+
+def patience(pace: Pace) -> float:
+    """Return after how long without anything a source is silent [s]: three of what comes most often."""
+    if isinstance(pace, BrokerTable):
+        return 3 * max(pace.heartbeat_s if pace.format == "dsx" else pace.period_s, LEAST_PATIENCE_S)
+    return pace.repeat_s
 
 
 def _broker(source: Source) -> dict[str, Any]:
@@ -266,7 +295,7 @@ def resident_bytes() -> float:
     return float(pages * resource.getpagesize())
 
 
-def _lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
+def lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
     """Yield how far each reader of the journal is behind: its name, in entries and in seconds."""
     head, stamp_ms = document.get("journal_seq"), document.get("journal_stamp_ms", 0)
     if head is None:

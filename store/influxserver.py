@@ -214,7 +214,7 @@ def _influxdb(
         takes_writes=is_stored(reply),
         answers_queries=can_read,
         speaks_influxql=can_read,
-        overwrites=None if kind is Kind.OTHER else True,
+        overwrites=True if kind is not Kind.OTHER and is_stored(reply) else None,
         retention=retention,
         buckets=tuple(buckets.items()),
         notes=tuple(notes),
@@ -283,8 +283,9 @@ def _victoria(http: Http, version: str, reply: Reply) -> DatabaseServer:
     notes = ["it answers no InfluxQL about readings: `query` and the history do not work on it"]
     overwrites: bool | None = None
     if flags.status == _OK:
-        overwrites = dedup is not None and not dedup[1].startswith("0")
-        if not overwrites:
+        merges = dedup is not None and not dedup[1].startswith("0")
+        overwrites = merges if is_stored(reply) else None
+        if not merges:
             notes.append("start it with -dedup.minScrapeInterval=1ms: it keeps what is sent twice twice")
     else:
         notes.append("it does not show its flags: -dedup.minScrapeInterval=1ms must be among them")
