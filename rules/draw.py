@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
-from rules.figures import share
+from rules.figures import at_least, at_most, share
 from rules.layout import OPEN, PPM, UNMETERED, Index, Layout, Level, Sums
 from rules.trust import Memory
 from rules.view import UNBOUNDED
@@ -350,9 +350,8 @@ def _gather(sums: Sums, known: Known) -> tuple[IntArray, BoolArray]:
 def _read(sums: Sums, known: Known) -> tuple[IntArray, IntArray]:
     """Return between what the power of each element lies, by its meter's class error."""
     least, most = known.least[sums.points], known.most[sums.points]
-    at_least = share(least, PPM, PPM + np.where(least < 0, -sums.errors, sums.errors).clip(1 - PPM))
-    at_most = -share(-most, PPM, PPM - np.where(most < 0, -sums.errors, sums.errors).clip(max=PPM - 1))
-    return at_least, at_most
+    errors = np.minimum(sums.errors, PPM - 1)
+    return at_least(least, errors), at_most(most, errors)
 
 
 def _reduced(operation: np.ufunc, values: NDArray[Any], starts: Index) -> NDArray[Any]:

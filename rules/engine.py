@@ -24,9 +24,11 @@ from rules.demand import Demand
 from rules.draw import Draw, find_draw
 from rules.knowledge import Knowledge, Timing
 from rules.layout import Layout
+from rules.meters import meter_view
 from rules.queue import Queue, Queued
 from rules.racks import Racks
 from rules.rollups import Rollups
+from rules.sources import Sources
 from rules.tenants import tenant_series, tenant_view
 from rules.trust import Memory
 from rules.units import LayoutBuilder
@@ -161,6 +163,7 @@ class Engine:
             self._graph.add(asset)
         self._builder: LayoutBuilder | None = None
         self._racks: Racks | None = None
+        self._sources = Sources((), {})
         self._layout: Layout | None = None
         self._layout_until_ms = 0
         self.rollups = Rollups(site)
@@ -267,15 +270,16 @@ class Engine:
         layout = self._layout_at(at_ms)
         if self.draw is not None:
             self.demand.advance(layout.tenants, self.draw, before_ms, at_ms)
-        known = self.knowledge.at(at_ms)
-        self.draw, _ = find_draw(layout, known, self.memory, at_ms)
         assert self._racks is not None  # noqa: S101 - made with the layout
+        known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
+        self.draw, compared = find_draw(layout, known, self.memory, at_ms)
         self.tick_ms = at_ms
         view = self.view = View(
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, at_ms),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
             racks=self._racks.view(self.knowledge, known, at_ms, self.began_ms),
+            meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
         )
         changes = self._judge(view)
         draws: tuple[TenantDraw, ...] = ()
@@ -316,6 +320,7 @@ class Engine:
         if self._builder is None:
             self._builder = LayoutBuilder(self.site, self._graph, self.points)
             self._racks = Racks(self._builder, self.points)
+            self._sources = Sources(self._builder.twins(), self.points)
             self.rollups.arrange(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:

@@ -21,6 +21,16 @@ def share(power: IntArray, numerator: int | IntArray, denominator: int | IntArra
     return found
 
 
+def at_least(power: IntArray, errors: IntArray) -> IntArray:
+    """Return what flows at least through meters of class errors below the whole that read powers [mW]."""
+    return share(power, PPM, PPM + np.where(power < 0, -errors, errors))
+
+
+def at_most(power: IntArray, errors: IntArray) -> IntArray:
+    """Return what flows at most through meters of class errors below the whole that read powers [mW]."""
+    return -at_least(-power, errors)
+
+
 def lowered(level: IntArray, deadband_percent: float) -> IntArray:
     """Return the highest power that is a deadband below a level [mW].
 

@@ -56,7 +56,6 @@ class Level:
 
     Attributes:
         keys: The identity of each claim.
-        names: What is said of each claim to people: the meters.
         sums: The points of each claim, in which a row is a claim.
         least: What a reading claims at least of its units, as parts of `least_of`, shape (elements,).
         least_of: The whole of these parts, shape (elements,).
@@ -68,7 +67,6 @@ class Level:
     """
 
     keys: tuple[str, ...]
-    names: tuple[str, ...]
     sums: Sums
     least: IntArray
     least_of: IntArray
@@ -77,6 +75,23 @@ class Level:
     starts: Index
     units: Index
     claim: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What is claimed, as people are told it.
+
+    Attributes:
+        keys: The identity of each claim.
+        names: What each of the meters of each claim is called.
+        points: Their points, one claim after the other, shape (points,).
+        starts: Where those of each claim begin, shape (claims,).
+    """
+
+    keys: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...]
+    points: IntArray
+    starts: Index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +110,7 @@ class Layout:
         floor: The least that each unit draws [mW], shape (units,).
         weight: What each unit counts in coverage, shape (units,).
         levels: What other meters claim, from the units up.
+        claims: What is claimed at all levels, one level after the other.
         tenant_cells: Where each tenant's cells begin at the last level, shape (tenants with units,).
         tenant_units: Where each tenant's units begin, shape (tenants with units,).
         tenant_rows: Which tenants have units, shape (tenants with units,).
@@ -111,6 +127,7 @@ class Layout:
     floor: IntArray
     weight: IntArray
     levels: tuple[Level, ...]
+    claims: Claims
     tenant_cells: Index
     tenant_units: Index
     tenant_rows: Index
@@ -159,17 +176,17 @@ class Claim:
     """Meters that speak for the power of some units, before the arrays are made.
 
     Attributes:
-        key: The identity.
-        name: What is said of it to people.
+        key: The identity, which is what it is called.
         meters: The meters.
+        names: What each of them is called.
         loss_ppm: The most that is lost between them and the units [millionths].
         is_above: Whether they are nearer to the source than the units, so that they carry the loss as well.
         units: The places of the units in the list of all.
     """
 
     key: str
-    name: str
     meters: Meters
+    names: tuple[str, ...]
     loss_ppm: int
     is_above: bool
     units: frozenset[int]
@@ -221,6 +238,7 @@ def arrange(
         floor=np.array([unit.floor for unit in units], np.int64),
         weight=weight,
         levels=tuple(levels),
+        claims=_listed([claim for listed in stacked for claim in listed]),
         tenant_cells=np.searchsorted(before, tenant_units).astype(np.intp),
         tenant_units=tenant_units,
         tenant_rows=np.array([units[i].tenant for i in tenant_units], np.intp),
@@ -263,7 +281,6 @@ def _level(claims: Sequence[Claim], starts: Index, units: Index, about: Index) -
     kept = PPM - loss
     return Level(
         keys=tuple(claim.key for claim in claims),
-        names=tuple(claim.name for claim in claims),
         sums=sums,
         least=np.where(above, kept, whole),
         least_of=PPM + sums.errors,
@@ -272,6 +289,13 @@ def _level(claims: Sequence[Claim], starts: Index, units: Index, about: Index) -
         starts=starts,
         units=units,
         claim=np.where(about < 0, len(claims), about).astype(np.intp),
+    )
+
+
+def _listed(claims: Sequence[Claim]) -> Claims:
+    points, starts = in_a_row([claim.meters.points for claim in claims])
+    return Claims(
+        tuple(claim.key for claim in claims), tuple(claim.names for claim in claims), points, starts
     )
 
 

@@ -15,7 +15,7 @@ from facility.instants import to_datetime
 from facility.site import Site
 from rules.alarms import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule
-from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, TenantView, View
+from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, MeterView, TenantView, View
 
 NAMED: Final = 5
 """How many racks a page names; the number of all stands beside them."""
@@ -83,7 +83,9 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
     }
     if change.reason:
         facts["reason"] = change.reason
-    if change.subject in view.tenants.ids:
+    if rule.subjects(view) is view.meters.ids:
+        facts |= _meter_facts(view.meters, change.subject)
+    elif change.subject in view.tenants.ids:
         facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
     elif change.subject in view.racks.groups:
         facts |= _group_facts(view, change.subject)
@@ -141,6 +143,28 @@ def _tenant_facts(view: View, place: int, site: Site) -> dict[str, Any]:
     }
 
 
+def _meter_facts(meters: MeterView, subject: str) -> dict[str, Any]:
+    """Return what each of some meters says, and what is said beneath them."""
+    if subject not in meters.ids:
+        return {}
+    place = meters.ids.index(subject)
+    names, begin = meters.names[place], int(meters.starts[place])
+    readings = meters.readings[begin : begin + len(names)].tolist()
+    facts: dict[str, Any] = {
+        "meters": len(names),
+        "readings": [
+            {"meter": name, "kw": reading / KILOWATT}
+            for name, reading in list(zip(names, readings, strict=True))[:NAMED]
+        ],
+        "readings_sum_kw": sum(readings) / KILOWATT,
+    }
+    if place < len(meters.ids) - meters.twins:
+        high = int(meters.high[place])
+        facts["other_low_kw"] = int(meters.low[place]) / KILOWATT
+        facts["other_high_kw"] = None if high == UNBOUNDED else high / KILOWATT
+    return facts
+
+
 def _group_facts(view: View, group: str) -> dict[str, Any]:
     places = view.racks.groups[group]
     silent = [view.racks.ids[i] for i in places.tolist() if view.racks.is_silent[i]]
@@ -179,6 +203,8 @@ def _text(facts: dict[str, Any], site: Site) -> str:
         lines.append(f"over: {_over(facts['value'], facts['limit'])}")
     if "draw_low_kw" in facts:
         lines += _draw_lines(facts)
+    if "readings" in facts:
+        lines += _reading_lines(facts)
     if facts.get("silent_racks"):
         named = ", ".join(facts["silent_examples"])
         more = " and more" if facts["silent_racks"] > len(facts["silent_examples"]) else ""
@@ -201,6 +227,19 @@ def _draw_lines(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _reading_lines(facts: dict[str, Any]) -> list[str]:
+    said = ", ".join(f"{one['meter']} {_power(one['kw'], 'kW')}" for one in facts["readings"])
+    if facts["meters"] > len(facts["readings"]):
+        said += " and more"
+    if "other_low_kw" not in facts:
+        return [f"sources: {said}"]
+    low, high = facts["other_low_kw"], facts["other_high_kw"]
+    return [
+        f"meters: {said}; together {_power(facts['readings_sum_kw'], 'kW')}",
+        f"against: {_interval(low, high)} by the other meters of the same power",
+    ]
+
+
 def _over(value_kw: float, limit_kw: float) -> str:
     """Return by how much a limit is exceeded, to the watt."""
     over_kw = value_kw - limit_kw
@@ -208,10 +247,14 @@ def _over(value_kw: float, limit_kw: float) -> str:
 
 
 def _between(facts: dict[str, Any]) -> str:
-    low, high = _power(facts["draw_low_kw"], "kW"), facts["draw_high_kw"]
-    if facts["draw_low_kw"] == high:
+    return _interval(facts["draw_low_kw"], facts["draw_high_kw"])
+
+
+def _interval(low_kw: float, high_kw: float | None) -> str:
+    low = _power(low_kw, "kW")
+    if low_kw == high_kw:
         return f"exactly {low}"
-    return f"at least {low}" if high is None else f"between {low} and {_power(high, 'kW')}"
+    return f"at least {low}" if high_kw is None else f"between {low} and {_power(high_kw, 'kW')}"
 
 
 def _subject_name(subject: str, site: Site) -> str:

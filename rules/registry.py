@@ -19,6 +19,7 @@ from rules.library.c9_ahead_of_ramp import AheadOfRamp
 from rules.library.q1_rack_silent import RackSilent
 from rules.library.q2_coverage_low import CoverageLow
 from rules.library.q3_common_silence import CommonSilence
+from rules.library.q8_meters_disagree import MetersDisagree
 
 RULES: Final[tuple[type[Rule], ...]] = (
     DrawNearLimit,
@@ -30,6 +31,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     RackSilent,
     CoverageLow,
     CommonSilence,
+    MetersDisagree,
 )
 
 

@@ -227,7 +227,7 @@ class LayoutBuilder:
 
     def _feed_points(self, rack: AssetId) -> tuple[int, ...]:
         by_feed = self._power.get(rack, {})
-        return tuple(sorted(numbers[0] for feed, numbers in by_feed.items() if feed))
+        return tuple(numbers[0] for feed, numbers in sorted(by_feed.items()) if feed)
 
     def _whole(self, asset: AssetId) -> int:
         """Return the point of an asset's power as a whole, the first that was known of several."""
@@ -275,8 +275,8 @@ class LayoutBuilder:
             if sum(len(units[place].racks) for place in places) == len(self._cuts.sees(cut)):
                 yield Claim(
                     key=_called(cut),
-                    name=_called(cut),
                     meters=self._meters(cut, self._tolerance_ppm),
+                    names=cut,
                     loss_ppm=self._loss_ppm,
                     is_above=True,
                     units=frozenset(places),
@@ -291,9 +291,9 @@ class LayoutBuilder:
         feeds = self._feed_points(rack)
         if self._whole(rack) != UNMETERED and len(feeds) == self._site.rack(rack).feeds:
             yield Claim(
-                key=f"feeds of {rack}",
-                name=rack,
+                key=f"{rack} by feed",
                 meters=Meters(feeds, (self._error(rack, self._tolerance_ppm),) * len(feeds)),
+                names=tuple(f"{rack} feed {feed}" for feed in sorted(self._power[rack]) if feed),
                 loss_ppm=0,
                 is_above=False,
                 units=frozenset([place]),
@@ -313,9 +313,9 @@ class LayoutBuilder:
             for _ in one.points
         )
         yield Claim(
-            key=f"beneath {_called(meters)} for {tenant}",
-            name=_called(meters),
+            key=f"{_called(meters)} for {tenant}",
             meters=Meters(points, tuple(errors)),
+            names=tuple(rack for rack, one in zip(sorted(racks), own, strict=True) for _ in one.points),
             loss_ppm=self._loss_ppm,
             is_above=False,
             units=units,

@@ -116,6 +116,54 @@ class RackView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeterView:
+    """Meters that others can be held against, at one moment; arrays of shape (meters,) if not said otherwise.
+
+    First come the claims of other meters about a draw (`rules.layout.Level`), then points that say the same.
+
+    Attributes:
+        ids: Which meters each place is about.
+        is_denied: Whether they contradict others, and were not seen to agree since.
+        apart: How far the two are apart beyond their errors [mW], int64; 0 where they meet or one is silent.
+        low: What is beneath them says that it is at least this [mW], int64.
+        high: It says that it is at most this [mW], int64; `UNBOUNDED` where nobody can tell.
+        names: What each of the meters is called.
+        readings: What each of them says, or said last [mW], int64, shape (readings,).
+        starts: Where those of each place begin among them.
+        twins: How many places, the last ones, are about points that say the same.
+    """
+
+    ids: tuple[str, ...]
+    is_denied: BoolArray
+    apart: IntArray
+    low: IntArray
+    high: IntArray
+    names: tuple[tuple[str, ...], ...]
+    readings: IntArray
+    starts: NDArray[np.intp]
+    twins: int
+
+
+def _no_meters() -> MeterView:
+    nothing = np.zeros(0, np.int64)
+    return MeterView(
+        ids=(),
+        is_denied=np.zeros(0, np.bool_),
+        apart=nothing,
+        low=nothing,
+        high=nothing,
+        names=(),
+        readings=nothing,
+        starts=np.zeros(0, np.intp),
+        twins=0,
+    )
+
+
+NO_METERS: Final = _no_meters()
+"""Where no meter can be held against another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The site at one moment.
 
@@ -124,9 +172,11 @@ class View:
         tenants: Every tenant.
         demand: The demand blocks of every tenant.
         racks: Every rack.
+        meters: Every meter that others can be held against.
     """
 
     at_ms: int
     tenants: TenantView
     demand: DemandView
     racks: RackView
+    meters: MeterView

@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from facility.names import AssetId
 from facility.site import Site
 from rules.alarms import Change
 from rules.base import CANNOT_VERIFY, Rule
 from rules.library.c2_overdraw import Overdraw
+from rules.library.q8_meters_disagree import MetersDisagree
 from rules.message import compose
 from rules.registry import RULES
 from tests.builders import T0_MS
@@ -27,6 +29,7 @@ from tests.unit.rules.halls import (
     an_engine,
     block,
     known_meter,
+    known_rack,
     known_racks_of,
     one_tenant,
     play,
@@ -294,3 +297,32 @@ def test_every_rule_says_what_to_look_at(rule: type[Rule]) -> None:
         assert rule.title_of(name)
     if rule.unknown_pages:
         assert rule.look_at_of(unverified) != rule.look_at_of(rule.name)
+
+
+def test_meters_that_disagree_say_what_each_reads() -> None:
+    """The page names the meters, what each says, what the others say, and how far apart they are."""
+    site = a_row_of(*PAIR)
+    meters = {asset.id: None for asset in site.assets} | {AssetId("bus-a"): 190.0, AssetId("bus-b"): 194.0}
+
+    body = page(pages_of(site, [(0.0, 0.0, *meters.values())] * 70), "Q8")
+
+    assert body["subject"] == "bus-a+bus-b"
+    assert body["headline"] == ("[MEDIUM] bus-a+bus-b: meters disagree by more than their errors, 374.5 kW")
+    assert line(body, "meters") == "bus-a 190.0 kW, bus-b 194.0 kW; together 384.0 kW"
+    assert line(body, "against") == "exactly 0.0 kW by the other meters of the same power"
+
+
+def test_sources_that_disagree_say_what_each_reads() -> None:
+    """The page names the sources of one rack's power, and what each says."""
+    site = a_site(racks_of("r0"), a_tenant("acme", ["r0"], a_version(100)))
+    engine, tape = an_engine(site), Tape()
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, (known_rack(0, "r0", stream="bus:one"), known_rack(1, "r0", stream="bus:two")))
+    for second in range(70):
+        tape.second(second, 60.0, 95.0)
+    step = next(s for s in play(engine, tape.entries) if any(c.rule == "Q8" for c in s.changes))
+    assert step.view is not None
+
+    body = compose(step.changes[0], MetersDisagree.model_validate({}), step.view, site)
+
+    assert line(body, "sources") == "power of bus:one 60.0 kW, power of bus:two 95.0 kW"

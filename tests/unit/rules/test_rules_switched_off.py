@@ -18,7 +18,7 @@ from tests.unit.rules.halls import (
 )
 
 
-@pytest.mark.parametrize("off", ["C1", "C2", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3"])
+@pytest.mark.parametrize("off", ["C1", "C2", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3", "Q8"])
 def test_every_rule_can_be_switched_off(off: str) -> None:
     """The others judge as ever, also where they would have asked it what it has told."""
     names = ["r0", "r1", "r2", "r3"]

@@ -1,0 +1,123 @@
+"""Several sources of one power: they are one while they agree, a doubt while they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from facility.points import Cadence
+from rules.engine import Engine
+from store.entries import Known
+from tests.builders import T0_MS
+from tests.unit.rules.halls import (
+    KW,
+    Tape,
+    a_site,
+    a_tenant,
+    a_version,
+    an_engine,
+    known_rack,
+    lines_of,
+    play,
+    racks_of,
+)
+
+SITE = a_site(racks_of("r0", "r1"), a_tenant("acme", ["r0", "r1"], a_version(150)))
+PAIR = (known_rack(0, "r0", stream="bus:one"), known_rack(1, "r0", stream="bus:two"))
+OTHER = known_rack(2, "r1", stream="bus:one")
+
+
+def after(
+    said: Sequence[tuple[float | None, ...]], *, known: Sequence[Known] = (*PAIR, OTHER)
+) -> tuple[Engine, list[str]]:
+    """Return an engine after seconds in which points said something, and what Q8 made of it."""
+    engine, tape = an_engine(SITE), Tape()
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, tuple(known))
+    for second, powers_kw in enumerate(said):
+        tape.second(second, *powers_kw)
+    steps = play(engine, tape.entries, until_ms=T0_MS + 1_000 * (len(said) - 1))
+    return engine, lines_of(steps, "Q8")
+
+
+def bounds_of(engine: Engine) -> tuple[float, float]:
+    """Return the bounds of the tenant's draw [kW]."""
+    assert engine.draw is not None
+    return int(engine.draw.low[0]) / KW, int(engine.draw.high[0]) / KW
+
+
+def test_sources_that_agree_are_one() -> None:
+    """Two sources of one rack's power do not count twice."""
+    engine, told = after([(60.0, 60.2, 50.0)] * 5)
+
+    assert bounds_of(engine) == (110, 110)
+    assert told == []
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_the_loss_of_one_of_two_sources_that_agree_is_no_doubt(lost: int) -> None:
+    """A second broker with the same documents makes the first one dispensable."""
+    alone = tuple(None if number == lost else 60.0 for number in range(2))
+
+    engine, told = after([(60.0, 60.0, 50.0)] * 5 + [(*alone, 50.0)] * 30)
+
+    assert bounds_of(engine) == (110, 110)
+    assert engine.view is not None
+    assert not engine.view.racks.is_silent.any()
+    assert told == []
+
+
+def test_sources_that_contradict_each_other_are_a_doubt_and_told() -> None:
+    """One says 60 and the other 95: the rack draws anything between, and Q8 names it."""
+    engine, told = after([(60.0, 95.0, 50.0)] * 70)
+
+    assert bounds_of(engine) == (110, 145)
+    assert told == ["62 Q8 r0 opened"]
+
+
+def test_silence_of_one_source_does_not_make_the_other_right() -> None:
+    """After a contradiction, what is left proves no more than before."""
+    engine, _ = after([(60.0, 95.0, 50.0)] * 10 + [(60.0, None, 50.0)] * 60)
+
+    assert bounds_of(engine) == (50, 150)
+
+
+def test_sources_that_agree_again_are_believed_again() -> None:
+    """Both are seen to say the same: the doubt is over."""
+    engine, _ = after([(60.0, 95.0, 50.0)] * 10 + [(70.0, 70.0, 50.0)] * 2)
+
+    assert bounds_of(engine) == (120, 120)
+
+
+def test_of_two_sources_that_speak_in_turn_the_newest_stands() -> None:
+    """A load that rises between the readings of two sources is no contradiction."""
+    said = [(60.0, None, 50.0), (None, 60.0, 50.0), (90.0, None, 50.0), (None, 90.0, 50.0)]
+
+    for seconds in range(3, 5):
+        engine, _ = after(said[:seconds])
+        assert bounds_of(engine) == (140, 140)
+
+
+def test_the_rack_s_own_power_comes_before_any_other_of_it() -> None:
+    """What was described first, such as a design power, is not the power of the rack for that."""
+    design = replace(PAIR[0], point=replace(PAIR[0].point, quantity="meter.power.active"))
+
+    engine, told = after([(45.0, 60.0, 50.0)] * 10, known=(design, PAIR[1], OTHER))
+
+    assert bounds_of(engine) == (110, 110)
+    assert told == []
+
+
+def test_a_rack_that_its_publisher_goes_on_with_under_another_path_is_known_again() -> None:
+    """The old point is repeated no longer: after a doubt, the new one alone is the rack's power."""
+    both = [replace(one, point=replace(one.point, stream="bus:one")) for one in PAIR]
+    tagged = [
+        replace(one, point=replace(one.point, cadence=Cadence.ON_CHANGE, key=f"path{one.id}")) for one in both
+    ]
+
+    engine, told = after([(60.0, None, 50.0)] * 3 + [(None, 95.0, 50.0)] * 180, known=(*tagged, OTHER))
+
+    assert bounds_of(engine) == (145, 145)
+    assert [line.split(maxsplit=1)[1] for line in told] == ["Q8 r0 opened", "Q8 r0 returned"]
