@@ -15,7 +15,8 @@ from facility.units import find_unit
 OURS: Final = frozenset(
     {
         "reading", "reading_1m", "reading_15m", "tenant_draw", "tenant_draw_1m", "tenant_draw_15m",
-        "rack_draw_1m", "feed_draw_1m", "site_draw_1m", "alarm_event", "pipeline", "dead_letters", "point",
+        "rack_draw_1m", "feed_draw_1m", "site_draw_1m", "demand_block", "alarm_event", "pipeline",
+        "dead_letters", "point",
     }
 )  # fmt: skip
 """Measurements that the writer writes: what it wrote must not come back as something new."""

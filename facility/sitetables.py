@@ -221,6 +221,15 @@ class EngineTable(Table):
     lateness_ms: Annotated[Whole, Field(ge=0, le=60_000)] = Field(
         250, description="how long a judgement waits for readings on their way [ms]"
     )
+    settle_after_s: Seconds = Field(
+        60, description="how long late readings are waited for before blocks close and the past is told [s]"
+    )
+    wait_for_silent_s: Seconds = Field(
+        120, description="how long settling waits for a publisher that says nothing [s]"
+    )
+    wait_for_broker_s: Seconds = Field(
+        3_600, description="how long settling waits for what a broker may keep while we are away from it [s]"
+    )
     snapshot_s: Seconds = Field(30, description="how often the engine's state is saved [s]")
 
 

@@ -28,6 +28,7 @@ from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
 from megawatch.feeder import make_feeder, query_of
+from megawatch.judges import make_judging
 from megawatch.lock import locked
 from megawatch.part import ALL_PARTS, Part
 from megawatch.servicemanager import show_life
@@ -35,8 +36,6 @@ from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
 from megawatch.status import StatusWriter
 from megawatch.supervisor import Supervisor
-from megawatch.timings import timing
-from rules.engine import Engine
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
@@ -295,15 +294,8 @@ class Monitor:
 
     def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
         file = self.site.file
-        engine = Engine(
-            file.site,
-            {source.name: timing(source) for source in file.sources},
-            self.site.rules,
-            tick_ms=file.engine.tick_ms,
-            lateness_ms=file.engine.lateness_ms,
-        )
         return RulesService(
-            engine,
+            make_judging(file, self.site.rules),
             source,
             parts.ledger,
             site=file.site,

@@ -23,10 +23,10 @@ from collector.register import Register
 from facility.readings import Batch, Flag, Quality, Rejection
 from facility.sitefile import SiteFile
 from facility.sitetables import BrokerTable
-from megawatch.timings import timing
+from megawatch.judges import make_judging
 from rules.alarms import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule, Severity
-from rules.engine import Engine, Step
+from rules.engine import Step
 from rules.message import compose, message_key
 from rules.registry import make_rules
 from store.entries import Content, Entry, Mark, MarkKind
@@ -124,7 +124,8 @@ class Rehearsal:
 
     Attributes:
         heard: What it came to so far.
-        engine: The engine.
+        judging: Its judgements.
+        engine: The live one.
         now_ms: Its clock [ms].
     """
 
@@ -148,13 +149,8 @@ class Rehearsal:
         )
         self._rules = make_rules(file.rules, [])
         self._by_name = _by_name(self._rules)
-        self.engine = Engine(
-            file.site,
-            {item.name: timing(item) for item in file.brokers},
-            self._rules,
-            tick_ms=file.engine.tick_ms,
-            lateness_ms=file.engine.lateness_ms,
-        )
+        self.judging = make_judging(file, self._rules)
+        self.engine = self.judging.live
         self._told = told
         self._gather_ms = gather_ms
         self._seen = Seen()
@@ -247,7 +243,7 @@ class Rehearsal:
 
     def _append(self, content: Content) -> None:
         self._seq += 1
-        for step in self.engine.take(Entry(self._seq, self.now_ms, content)):
+        for step in self.judging.take(Entry(self._seq, self.now_ms, content)):
             self._note(step)
 
     def _pass(self, until_ms: int, *, judges: bool) -> None:
@@ -258,7 +254,7 @@ class Rehearsal:
             if due_ms > until_ms:
                 break
             self.now_ms, before_ms = due_ms, self.engine.tick_ms
-            for step in self.engine.advance(due_ms):
+            for step in self.judging.advance(due_ms):
                 self._note(step)
             if self.engine.tick_ms == before_ms:
                 break  # it holds its ticks, for a reason of its own

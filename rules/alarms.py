@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,8 @@ class Transition:
         limit: What it was held against; NaN where there is none.
         peak: The worst value so far; NaN where there is none.
         reason: Why it ended, where nothing was judged that ended it.
+        over_ms: Since when the limit is kept again [ms]; None while it is not.
+        is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
     """
 
     alarm_id: str
@@ -73,6 +75,14 @@ class Transition:
     peak: float
     is_told: bool = False
     reason: str = ""
+    over_ms: int | None = None
+    is_past: bool = False
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the transition that `dataclasses.asdict` made these plain values of."""
+        change, severity = Change(values["change"]), Severity(values["severity"])
+        return cls(**{**values, "change": change, "severity": severity})
 
 
 def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
@@ -134,6 +144,10 @@ class Bank:
         """Which subjects may have one soon, shape (subjects,)."""
         pending: BoolArray = self._columns.state == PENDING
         return pending
+
+    def is_returning(self, subject: str) -> bool:
+        """Tell whether a subject has an alarm whose limit is kept again, for less than the off-delay yet."""
+        return bool(self._columns.returning_ms[self.subjects.index(subject)] != NEVER)
 
     def active_ids(self) -> set[str]:
         """Return the identities of the alarms that there are."""
@@ -210,7 +224,7 @@ class Bank:
 
     def _transition(self, place: int, change: Change, at_ms: int, value: float, limit: float) -> Transition:
         columns, subject = self._columns, self.subjects[place]
-        opened_ms = int(columns.opened_ms[place])
+        opened_ms, over_ms = int(columns.opened_ms[place]), int(columns.returning_ms[place])
         return Transition(
             alarm_id=alarm_id(self.rule, subject, opened_ms),
             rule=self.rule,
@@ -223,6 +237,7 @@ class Bank:
             value=value,
             limit=limit,
             peak=float(columns.peak[place]),
+            over_ms=(at_ms if over_ms == NEVER else over_ms) if change is Change.RETURNED else None,
         )
 
     def _align(self, subjects: tuple[str, ...], at_ms: int) -> list[Transition]:

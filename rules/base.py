@@ -45,6 +45,13 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
+class Judgement(StrEnum):
+    """What a judgement is made of."""
+
+    LIVE = "live"  # what had arrived by the tick
+    SETTLED = "settled"  # everything that belongs to the tick, in source time
+
+
 class Desk(StrEnum):
     """Who has to act."""
 
@@ -124,6 +131,8 @@ class Rule(BaseModel):
     """What to look at first, one sentence that stands in a page."""
     needs_acknowledgement: ClassVar[bool] = False
     """Whether an alarm that returned stays on the list until somebody acknowledged it."""
+    judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE})
+    """Which judgement it belongs to: live, settled, or both."""
     unknown_pages: ClassVar[bool] = False
     """Whether being unable to tell is itself an alarm when it lasts."""
     unknown_title: ClassVar[str] = ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.graph import Graph
 from facility.names import OPERATOR, TenantId
@@ -22,10 +23,11 @@ from rules.alarms import Bank, Transition
 from rules.base import CANNOT_VERIFY, Active, Findings, Rule, Severity, Verdict
 from rules.demand import Demand
 from rules.draw import Draw, find_draw
+from rules.draw import Known as PointValues
 from rules.knowledge import Knowledge, Timing
 from rules.layout import Layout
 from rules.meters import meter_view
-from rules.queue import Queue, Queued
+from rules.queue import Queue, Queued, SourceQueue
 from rules.racks import Racks
 from rules.rollups import Rollups
 from rules.sources import Sources
@@ -33,8 +35,8 @@ from rules.tenants import tenant_series, tenant_view
 from rules.trust import Memory
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED, View
-from store.entries import Entry, Known, Mark, MarkKind
-from store.series import Rollup, TenantDraw
+from store.entries import Entry, Known, Mark, MarkKind, kind_of, pack, unpack
+from store.series import DemandBlock, Rollup, TenantDraw
 
 SERIES_MS: Final = 1_000
 """How often the engine's own series have a value [ms]."""
@@ -49,16 +51,20 @@ class Step:
         seq: The last entry that it may have used.
         changes: What happened to alarms.
         draws: The draw of every tenant, on whole seconds.
+        blocks: The demand blocks that closed.
         rollups: Those of racks, feeds and the site over a minute, when it is over.
         view: The site at the tick, where something changed that people may be told.
+        is_settled: Whether the settled judgement brought it, of a tick that was judged live before.
     """
 
     at_ms: int
     seq: int
     changes: tuple[Transition, ...]
     draws: tuple[TenantDraw, ...]
+    blocks: tuple[DemandBlock, ...]
     rollups: tuple[Rollup, ...]
     view: View | None
+    is_settled: bool = False
 
 
 @dataclass(slots=True)
@@ -158,6 +164,7 @@ class Engine:
         self.demand = Demand(site)
         self.memory = Memory()
         self.points: dict[int, Point] = {}
+        self._is_known: BoolArray = np.zeros(1, np.bool_)
         self._graph = Graph()
         for asset in site.assets:
             self._graph.add(asset)
@@ -169,7 +176,7 @@ class Engine:
         self.rollups = Rollups(site)
         self.draw: Draw | None = None
         self.began_ms = 0
-        self.queue = Queue(lateness_ms)
+        self.queue: Queue | SourceQueue = Queue(lateness_ms)
         self.recovering: set[str] = set()
         self.behind: set[str] = set()
         self.seq = 0
@@ -199,7 +206,8 @@ class Engine:
         match entry.content:
             case Batch() as batch:
                 self._begin(entry.stamp_ms)
-                self.queue.put_readings(batch, is_backlog=bool(self.behind))
+                batch = self._of_known_points(batch)
+                self.queue.put_readings(batch, is_backlog=self._broker_of(batch) in self.behind)
             case Mark() as mark:
                 if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
                     self.recovering.add(mark.broker)
@@ -229,6 +237,7 @@ class Engine:
         for known in points:
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
+                self._know(known.id)
                 self.knowledge.add(known.id, known.point)
                 point = known.point
                 if point.is_boundary or point.is_line_current or point.is_current_limit:
@@ -240,7 +249,7 @@ class Engine:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
         if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
             self.behind.discard(mark.broker)
-        elif mark.kind is not MarkKind.GAP:
+        elif mark.kind not in (MarkKind.GAP, MarkKind.OVERLOADED):
             self.behind.add(mark.broker)
         is_recovery = mark.broker in self.recovering
         effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
@@ -249,6 +258,23 @@ class Engine:
             self.recovering.discard(mark.broker)
             if not self.recovering:
                 self._run(stamp_ms - self._lateness_ms - 1)
+
+    def _know(self, number: int) -> None:
+        # The last place is that of no point: numbers beyond the end are clipped to it.
+        if number + 2 > len(self._is_known):
+            self._is_known = np.append(self._is_known[:-1], np.zeros(number + 2, np.bool_))
+        self._is_known[number] = True
+
+    def _of_known_points(self, batch: Batch) -> Batch:
+        """Return the readings of a batch whose points are known: what described the others may be damaged."""
+        if len(batch) and self._is_known.take(batch.point, mode="clip").all():
+            return batch
+        return batch.take(np.array([int(point) in self.points for point in batch.point], np.bool_))
+
+    def _broker_of(self, batch: Batch) -> str:
+        """Return the broker that a batch came through: a collector appends what one broker sent."""
+        point = self.points.get(int(batch.point[0])) if len(batch) else None
+        return "" if point is None else point.stream.partition(":")[0]
 
     def _begin(self, stamp_ms: int) -> None:
         if self.tick_ms is None:
@@ -268,8 +294,7 @@ class Engine:
             else:
                 self.knowledge.hear(item.content, is_backlog=item.is_backlog)
         layout = self._layout_at(at_ms)
-        if self.draw is not None:
-            self.demand.advance(layout.tenants, self.draw, before_ms, at_ms)
+        blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
         assert self._racks is not None  # noqa: S101 - made with the layout
         known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         self.draw, compared = find_draw(layout, known, self.memory, at_ms)
@@ -282,19 +307,32 @@ class Engine:
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
         )
         changes = self._judge(view)
-        draws: tuple[TenantDraw, ...] = ()
-        rollups: tuple[Rollup, ...] = ()
-        if at_ms % SERIES_MS == 0:
-            draws = tenant_series(view)
-            rollups = self.rollups.hear(view, layout, self.knowledge, known)
+        draws, rollups = self._series(view, layout, known)
         return Step(
             at_ms=at_ms,
             seq=self.seq,
             changes=changes,
             draws=draws,
+            blocks=blocks,
             rollups=rollups,
             view=view if changes else None,
         )
+
+    def _close_blocks(
+        self, tenants: Sequence[TenantId], before_ms: int, at_ms: int
+    ) -> tuple[DemandBlock, ...]:
+        """Integrate what was drawn since the tick before, and return the demand blocks that ended."""
+        if self.draw is None:
+            return ()
+        return self.demand.advance(tenants, self.draw, before_ms, at_ms)
+
+    def _series(
+        self, view: View, layout: Layout, known: PointValues
+    ) -> tuple[tuple[TenantDraw, ...], tuple[Rollup, ...]]:
+        """Return what is kept of the moment as series."""
+        if view.at_ms % SERIES_MS:
+            return (), ()
+        return tenant_series(view), self.rollups.hear(view, layout, self.knowledge, known)
 
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
@@ -357,6 +395,107 @@ class Engine:
     def _is_active(self, rule: str) -> BoolArray | None:
         bank = self._rule_banks.get(rule)
         return None if bank is None else bank.is_active
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything as arrays and as plain values, each tenant, rule and point with its id."""
+        points, knowledge = self.knowledge.save()
+        columns, rollups = self.rollups.save()
+        arrays = {f"point.{name}": column for name, column in points.items()}
+        arrays |= {f"rollup.{name}": column for name, column in columns.items()}
+        banks: dict[str, Any] = {}
+        for name, bank in self._banks().items():
+            columns, subjects = bank.save()
+            banks[name] = list(subjects)
+            arrays |= {f"bank.{name}.{column}": array for column, array in columns.items()}
+        items = list(self.queue.items)
+        for i, item in enumerate(items):
+            arrays[f"queue.{i}"] = np.frombuffer(pack(item.content), np.uint8)
+        if self.draw is not None:
+            arrays |= {f"draw.{name}": column for name, column in self.draw.columns().items()}
+        return arrays, {
+            "tenants": self.tenants,
+            "seq": self.seq,
+            "tick_ms": self.tick_ms,
+            "began_ms": self.began_ms,
+            "recovering": sorted(self.recovering),
+            "behind": sorted(self.behind),
+            "knowledge": knowledge,
+            "demand": self.demand.save(),
+            "memory": self.memory.save(),
+            "rollups": rollups,
+            "banks": banks,
+            "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in items],
+        }
+
+    def load(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        values: Mapping[str, Any],
+        known: Sequence[Entry],
+        where: str,
+    ) -> None:
+        """Take in what `save` returned; of a tenant or a rule that was not there, nothing is known.
+
+        Args:
+            arrays: The arrays.
+            values: The plain values.
+            known: Entries of the journal that make points known, in order.
+            where: What to call the source in an error.
+        """
+        self.knowledge.load(named("point.", arrays), values["knowledge"])
+        for entry in known:
+            if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
+                self.learn(entry.content)
+        self.demand.load(values["demand"])
+        self.memory.load(values["memory"])
+        self.rollups.load(named("rollup.", arrays), values["rollups"])
+        for name, bank in self._banks().items():
+            if name in values["banks"]:
+                bank.load(named(f"bank.{name}.", arrays), values["banks"][name])
+        for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):
+            content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
+            assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
+            self.queue.put(Queued(content, from_ms, is_backlog))
+        self.recovering = set(values["recovering"])
+        self.behind = set(values["behind"])
+        self.seq, self.tick_ms = values["seq"], values["tick_ms"]
+        self.began_ms = values["began_ms"]
+        columns = named("draw.", arrays)
+        self.draw = _draw_of(self.tenants, values["tenants"], columns) if columns else None
+
+    def _banks(self) -> dict[str, Bank]:
+        banks = (bank for judge in self.judges for bank in (judge.bank, judge.unverified))
+        return {bank.rule: bank for bank in banks if bank is not None}
+
+
+def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+_UNKNOWN_DRAW: Final[dict[str, Any]] = {
+    "low": 0,
+    "best": 0,
+    "high": UNBOUNDED,
+    "most": UNBOUNDED,
+    "coverage": 0.0,
+    "is_consistent": True,
+}
+"""What is known of the draw of a tenant that a snapshot does not know."""
+
+
+def _draw_of(tenants: Sequence[str], saved: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> Draw:
+    """Return the draw of each tenant as it was saved; of one that was not there, nothing is known."""
+    place = {tenant: i for i, tenant in enumerate(saved)}
+    rows = np.array([place.get(tenant, len(saved)) for tenant in tenants], np.intp)
+    return Draw(
+        **{
+            name: np.append(column, np.array([_UNKNOWN_DRAW[name]], column.dtype))[rows]
+            for name, column in columns.items()
+        }
+    )
 
 
 def _until_ms(entry: Entry) -> int:

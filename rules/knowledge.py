@@ -80,6 +80,7 @@ class Knowledge:
         self._streams = Streams(lateness_ms)
         self._season_ms = NEVER
         self._watched: Index | None = None
+        self._watched_streams: Index | None = None
 
     # What becomes known ---------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Knowledge:
             points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
-        self._watched = None
+        self._watched = self._watched_streams = None
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -321,6 +322,37 @@ class Knowledge:
         """When each point was last heard with a value to be trusted [ms], `NEVER` where it never was."""
         return self._points.trusted_ms
 
+    @property
+    def is_watched(self) -> BoolArray:
+        """Of which points a draw may be summed, shape (points,)."""
+        return self._points.is_watched
+
+    @property
+    def is_heartbeat(self) -> BoolArray:
+        """Which points are heartbeats, shape (points,)."""
+        return self._points.is_heartbeat
+
+    @property
+    def stream_of(self) -> Index:
+        """The stream that each point comes by, shape (points,)."""
+        return self._points.stream
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams there are."""
+        return len(self._streams.heard_ms)
+
+    @property
+    def watched_streams(self) -> Index:
+        """The streams by which a point comes that a draw may be summed of."""
+        if self._watched_streams is None:
+            self._watched_streams = np.unique(self._points.stream[self._watched_points()])
+        return self._watched_streams
+
+    def streams_of_broker(self, broker: str) -> list[int]:
+        """Return the streams that come through a broker."""
+        return self._streams.of_broker(broker)
+
     def _stream(self, name: str) -> Stream:
         timing = self._timings.get(name.partition(":")[0], GONE)
         return self._streams.get(
@@ -340,4 +372,4 @@ class Knowledge:
         self._points = PointState.load(arrays)
         self._streams.load(values)
         self._season_ms = values["season_ms"]
-        self._watched = None
+        self._watched = self._watched_streams = None

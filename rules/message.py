@@ -83,13 +83,15 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
     }
     if change.reason:
         facts["reason"] = change.reason
+    if change.is_past:
+        facts |= {"known_ms": change.at_ms, "over_ms": change.over_ms}
     if rule.subjects(view) is view.meters.ids:
         facts |= _meter_facts(view.meters, change.subject)
     elif change.subject in view.tenants.ids:
         facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
     elif change.subject in view.racks.groups:
         facts |= _group_facts(view, change.subject)
-    facts["headline"] = _headline(facts)
+    facts["headline"] = _headline(facts, site)
     facts["text"] = _text(facts, site)
     return facts
 
@@ -114,7 +116,7 @@ def ended(opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> di
         "value": None,
         "reason": reason,
     }
-    facts["headline"] = _headline(facts)
+    facts["headline"] = _headline(facts, site)
     facts["text"] = _text(facts, site)
     return facts
 
@@ -175,11 +177,13 @@ def _group_facts(view: View, group: str) -> dict[str, Any]:
     }
 
 
-def _headline(facts: dict[str, Any]) -> str:
+def _headline(facts: dict[str, Any], site: Site) -> str:
     name, title = facts["subject_name"], facts["title"]
     if facts["change"] == Change.RETURNED:
         return f"[over] {name}: {title}"
     word = facts["severity"].upper()
+    if "known_ms" in facts:
+        return f"[{word}] {name}: {title} in the past, up to {_over_limit(facts)}, {_span(facts, site)}"
     if facts["rule"].endswith(CANNOT_VERIFY) and "draw_low_kw" in facts:
         return f"[{word}] {name}: {title}, draw {_between(facts)}, limit {_power(facts['limit'] or 0, 'kW')}"
     if facts["value"] is None:
@@ -191,10 +195,24 @@ def _headline(facts: dict[str, Any]) -> str:
     return f"[{word}] {name}: {title}, {value}{between}{_power(facts['limit'], facts['unit'])}"
 
 
+def _over_limit(facts: dict[str, Any]) -> str:
+    """Return the worst value and its limit."""
+    return f"{_power(facts['peak'], facts['unit'])} of {_power(facts['limit'] or 0, facts['unit'])}"
+
+
+def _span(facts: dict[str, Any], site: Site) -> str:
+    """Return from when to when the limit was broken, as far as that is known."""
+    since = _time(facts["since_ms"], site)
+    return f"since {since}" if facts["over_ms"] is None else f"{since} to {_time(facts['over_ms'], site)}"
+
+
 def _text(facts: dict[str, Any], site: Site) -> str:
     lines = [facts["headline"]]
     lines.append(f"where: {facts['subject']} at {site.name}, rule {facts['rule']}, alarm {facts['alarm']}")
-    lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
+    if "known_ms" in facts:
+        lines.append(f"when: {_span(facts, site)}; known since readings of then arrived late")
+    else:
+        lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
     if "reason" in facts:
         lines.append(f"ended: {facts['reason']}")
     if facts["peak"] is not None and facts["limit"] and facts["change"] == Change.RETURNED:

@@ -1,10 +1,15 @@
-"""What was taken from the journal and does not count yet, because event time has not come so far."""
+"""What was taken from the journal and does not count yet, because event time has not come so far.
+
+`Queue` keeps the order of the journal, for judging live; `SourceQueue` that of source time, for judging what
+has settled.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -53,7 +58,8 @@ class Queue:
             batch: The readings.
             is_backlog: Whether the broker kept them while we were away.
         """
-        self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog))
+        if len(batch):
+            self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog))
 
     def due(self, at_ms: int) -> Iterator[Queued]:
         """Yield what counts at a moment, and keep the rest.
@@ -103,3 +109,74 @@ class Queue:
         due_ms: IntArray = np.minimum(batch.source_ms, batch.received_ms)
         refused = batch.quality == Quality.REFUSED
         return np.where(refused, due_ms - self._lateness_ms, due_ms) if refused.any() else due_ms
+
+
+class SourceQueue:
+    """What does not count yet, in the order of source time.
+
+    Args:
+        tick_ms: Event time between two ticks [ms]; what counts at one tick is taken out together.
+    """
+
+    def __init__(self, tick_ms: int) -> None:
+        self._tick_ms = tick_ms
+        self._ticks: dict[int, list[Queued]] = {}
+        self._order: list[int] = []
+        self._next_ms: int | None = None
+        self.size = 0
+
+    @property
+    def items(self) -> Iterable[Queued]:
+        """Everything, by the tick at which it counts."""
+        return [item for tick_ms in sorted(self._order) for item in self._ticks[tick_ms]]
+
+    def put(self, item: Queued) -> None:
+        """Add something."""
+        if isinstance(item.content, Batch):
+            self.put_readings(item.content)
+        else:
+            tick_ms = -(-item.from_ms // self._tick_ms) * self._tick_ms
+            self._add(tick_ms if self._next_ms is None else max(tick_ms, self._next_ms), item)
+
+    def put_readings(self, batch: Batch, *, is_backlog: bool = True) -> None:
+        """Add readings; each counts from its source time on, or from its arrival where that was before."""
+        due_ms = np.minimum(batch.source_ms, batch.received_ms)
+        ticks = -(-due_ms // self._tick_ms) * self._tick_ms
+        if self._next_ms is not None:
+            ticks = np.maximum(ticks, self._next_ms)
+        self.size += len(batch)
+        for tick_ms in np.unique(ticks).tolist():
+            rows = ticks == tick_ms
+            part = batch if rows.all() else batch.take(rows)
+            self._add(tick_ms, Queued(part, int(due_ms[rows].min()), is_backlog))
+
+    def due(self, at_ms: int) -> Iterator[Queued]:
+        """Yield what counts at a tick in the order of source time, each mark at its place.
+
+        Args:
+            at_ms: The tick, after that of the call before [ms].
+        """
+        self._next_ms = at_ms + self._tick_ms
+        found: list[Queued] = []
+        while self._order and self._order[0] <= at_ms:
+            found += self._ticks.pop(heappop(self._order))
+        batch = Batch.concatenate([item.content for item in found if isinstance(item.content, Batch)])
+        self.size -= len(batch)
+        due_ms = np.minimum(batch.source_ms, batch.received_ms)
+        order = np.argsort(due_ms, kind="stable")
+        batch, due_ms, start = batch.take(order), due_ms[order], 0
+        marks = [item for item in found if isinstance(item.content, Mark)]
+        for mark in sorted(marks, key=lambda item: item.from_ms):
+            end = int(np.searchsorted(due_ms, mark.from_ms, side="right"))
+            if end > start:
+                yield Queued(batch.take(np.arange(start, end)), mark.from_ms, is_backlog=True)
+                start = end
+            yield mark
+        if start < len(batch):
+            yield Queued(batch.take(np.arange(start, len(batch))), at_ms, is_backlog=True)
+
+    def _add(self, tick_ms: int, item: Queued) -> None:
+        if tick_ms not in self._ticks:
+            self._ticks[tick_ms] = []
+            heappush(self._order, tick_ms)
+        self._ticks[tick_ms].append(item)

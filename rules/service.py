@@ -22,7 +22,8 @@ from facility.sitetables import EngineTable
 from rules import snapshot
 from rules.alarms import Transition
 from rules.base import CANNOT_VERIFY, Rule
-from rules.engine import Engine, Step
+from rules.engine import Step
+from rules.judging import Judging
 from rules.message import compose, ended, message_key
 from rules.routing import Route, routes_of
 from rules.view import View
@@ -90,7 +91,7 @@ class RulesService:
     """Runs an engine on a journal.
 
     Args:
-        engine: An engine that has taken nothing.
+        judging: Engines that have taken nothing.
         source: The journal.
         ledger: Where what it brings is saved.
         site: The site.
@@ -103,7 +104,7 @@ class RulesService:
 
     def __init__(
         self,
-        engine: Engine,
+        judging: Judging,
         source: Source,
         ledger: Ledger,
         *,
@@ -114,7 +115,8 @@ class RulesService:
         rhythm: EngineTable,
         told: Callable[[], None],
     ) -> None:
-        self._engine = engine
+        self._judging = judging
+        self._engine = judging.live
         self._source = source
         self._ledger = ledger
         self._site = site
@@ -123,9 +125,9 @@ class RulesService:
         self._clock = clock
         self._rhythm = rhythm
         self._told = told
-        self._rules = _by_name(engine)
+        self._rules = _by_name(judging)
         self._unsaved: list[Step] = []
-        self._saved_ms = 0
+        self._saved = ledger.cursor()
         self._may_have_orphans = True
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
         self.lag = Lag()
@@ -138,7 +140,7 @@ class RulesService:
     def start(self) -> None:
         """Go on from the snapshot, where there is one that can be read."""
         try:
-            found = snapshot.load(self._engine, self._path, self._source.point_entries())
+            found = snapshot.load(self._judging, self._path, self._source.point_entries())
         except StoreCorrupt as error:
             _log.warning("snapshot not used", error=str(error))
             found = False
@@ -187,16 +189,16 @@ class RulesService:
             self._end_orphans(now_ms)
             while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
                 for entry in entries:
-                    self._unsaved += self._engine.take(entry)
+                    self._unsaved += self._judging.take(entry)
                 self._save(now_ms)
-            self._unsaved += self._engine.advance(now_ms)
+            self._unsaved += self._judging.advance(now_ms)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - tried again, shown and told: everything else goes on
             if not self.lag.error:
                 _log.exception("judging stands still")
             self.lag.error = f"{type(error).__name__}: {error}"
-            self._unsaved += self._engine.hand_over()
+            self._unsaved += self._judging.hand_over()
         else:
             self.lag.error = ""
         self._save(now_ms)
@@ -213,7 +215,7 @@ class RulesService:
         if begin_ms is None:
             first = self._source.read(self._engine.seq, 1)
             begin_ms = first[0].stamp_ms if first else now_ms
-        active = {found for judge in self._engine.judges for found in judge.active_ids()}
+        active = self._judging.active_ids()
         changes, notices = [], []
         for alarm in self._ledger.alarms(only_open=True):
             if alarm.returned_ms is not None or alarm.id in active:
@@ -252,7 +254,7 @@ class RulesService:
 
     def _note_failing(self) -> None:
         before = self.lag.failing
-        failing = {judge.rule.name: judge.error for judge in self._engine.judges if judge.error}
+        failing = {judge.rule.name: judge.error for judge in self._judging.judges if judge.error}
         for name, error in failing.items():
             if name not in before:
                 _log.error("a rule fails; its alarms stay as they are", rule=name, error=error)
@@ -265,7 +267,7 @@ class RulesService:
             return  # a tick that could not be judged is half in the engine: the snapshot before it stays
         self._save(self._clock.now_ms(), at_once=True)
         try:
-            snapshot.save(self._engine, self._path)
+            snapshot.save(self._judging, self._path)
         except OSError as error:
             _log.warning("snapshot not saved", error=str(error))
             return
@@ -275,8 +277,10 @@ class RulesService:
         """Save what is not saved yet: at once where an alarm changed, else from time to time."""
         steps = self._unsaved
         changed = [step for step in steps if step.changes]
-        is_due = bool(steps) and steps[-1].at_ms - self._saved_ms >= SAVE_MS
-        if not (changed or is_due or (at_once and steps)):
+        has_blocks = any(step.blocks for step in steps)
+        seq, tick_ms = next(((s.seq, s.at_ms) for s in reversed(steps) if not s.is_settled), self._saved)
+        is_due = bool(steps) and tick_ms - self._saved[1] >= SAVE_MS
+        if not (changed or has_blocks or is_due or (at_once and steps)):
             return
         changes: list[AlarmChange] = []
         notices: list[Notice] = []
@@ -289,14 +293,15 @@ class RulesService:
         }
         self._ledger.save(
             Progress(
-                seq=steps[-1].seq,
-                tick_ms=steps[-1].at_ms,
+                seq=seq,
+                tick_ms=tick_ms,
                 changes=changes,
                 notices=notices,
                 series=series,
+                blocks=[block for step in steps for block in step.blocks],
             )
         )
-        self._saved_ms = steps[-1].at_ms
+        self._saved = (seq, tick_ms)
         self._unsaved = []
         if notices:
             self._told()
@@ -340,9 +345,9 @@ class RulesService:
         ]
 
 
-def _by_name(engine: Engine) -> dict[str, Rule]:
+def _by_name(judging: Judging) -> dict[str, Rule]:
     found: dict[str, Rule] = {}
-    for judge in engine.judges:
+    for judge in judging.judges:
         found[judge.bank.rule] = judge.rule
         if judge.unverified is not None:
             found[judge.unverified.rule] = judge.rule

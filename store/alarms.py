@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from store.series import AnyDraw
+from store.series import AnyDraw, DemandBlock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,7 @@ class Progress:
         changes: What happened to alarms.
         notices: What is to be told.
         series: The engine's series, by tick [ms].
+        blocks: The demand blocks that closed.
     """
 
     seq: int
@@ -133,3 +134,4 @@ class Progress:
     changes: Sequence[AlarmChange] = ()
     notices: Sequence[Notice] = ()
     series: Mapping[int, Sequence[AnyDraw]] = field(default_factory=dict)
+    blocks: Sequence[DemandBlock] = ()

@@ -15,7 +15,7 @@ from facility.points import Point
 from facility.readings import Batch, FloatArray, IntArray, Rejection
 from store.alarms import AlarmChange
 from store.means import Means
-from store.series import DrawMean, Health, Rollup, TenantDraw
+from store.series import DemandBlock, DrawMean, Health, Rollup, TenantDraw
 
 FARTHEST_MS: Final = 2**52
 """Before and after every time that anything can have [ms]."""
@@ -35,6 +35,7 @@ class Chunk:
         means: Means that are complete since the last chunk, or were and are now fuller.
         draw_means: Means of the engine's series, likewise.
         rollups: What racks and feeds drew over minutes, and the site.
+        blocks: Demand blocks that closed, as known then or settled.
         health: How the pipeline itself does.
     """
 
@@ -47,6 +48,7 @@ class Chunk:
     means: Sequence[Means] = ()
     draw_means: Sequence[DrawMean] = ()
     rollups: Sequence[Rollup] = ()
+    blocks: Sequence[DemandBlock] = ()
     health: Sequence[Health] = ()
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from store.alarms import Alarm, AlarmChange, Notice, Progress
-from store.series import AnyDraw
+from store.series import AnyDraw, DemandBlock
 from store.sqlite import Guard, Migration, alone, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
@@ -97,6 +97,19 @@ MIGRATIONS: Final[Sequence[Migration]] = (
     (_name_kinds,),
     # What is told of an alarm on a route, in its order.
     ("CREATE INDEX outbox_order ON outbox (alarm_id, route, source_ms, key) WHERE state = 'waiting'",),
+    (
+        """
+        CREATE TABLE demand_block (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            tenant TEXT NOT NULL,
+            from_ms INTEGER NOT NULL,
+            to_ms INTEGER NOT NULL,
+            is_settled INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            UNIQUE (tenant, to_ms, from_ms, is_settled)
+        )
+        """,
+    ),
 )
 """What makes the ledger's tables; append to it, and change nothing in it."""
 ENGINE: Final = "engine"
@@ -131,6 +144,7 @@ _PUT_ALARM: Final = (
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _SERIES: Final = msgspec.msgpack.Decoder(list[AnyDraw])
+_BLOCK: Final = msgspec.json.Decoder(DemandBlock)
 
 
 class LedgerReader(Guard):
@@ -192,6 +206,30 @@ class LedgerReader(Guard):
             "SELECT seq, at_ms, body FROM series WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
         )
         return [(seq, at_ms, _SERIES.decode(body)) for seq, at_ms, body in rows]
+
+    @alone
+    def blocks_after(self, after_seq: int, most: int = 1_000) -> list[tuple[int, DemandBlock]]:
+        """Return demand blocks after a row's number, in the order of judging, with the numbers."""
+        rows = self._connection.execute(
+            "SELECT seq, body FROM demand_block WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
+        )
+        return [(seq, _BLOCK.decode(body)) for seq, body in rows]
+
+    @alone
+    def blocks(self, tenant: str, from_ms: int, to_ms: int) -> list[DemandBlock]:
+        """Return a tenant's demand blocks that end in a span, in order of time.
+
+        Args:
+            tenant: The tenant.
+            from_ms: After this [ms].
+            to_ms: At this at the latest [ms].
+        """
+        rows = self._connection.execute(
+            "SELECT body FROM demand_block WHERE tenant = ? AND to_ms > ? AND to_ms <= ?"
+            " ORDER BY to_ms, from_ms, is_settled",
+            (tenant, from_ms, to_ms),
+        )
+        return [_BLOCK.decode(body) for (body,) in rows]
 
     @alone
     def undelivered(self) -> int:
@@ -269,6 +307,15 @@ class Ledger(LedgerReader):
             connection.executemany(
                 "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
                 [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
+            )
+            # Energies have more digits than a column of integers holds: JSON keeps them all.
+            connection.executemany(
+                "INSERT OR IGNORE INTO demand_block (tenant, from_ms, to_ms, is_settled, body)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [
+                    (block.tenant, block.from_ms, block.to_ms, block.is_settled, msgspec.json.encode(block))
+                    for block in progress.blocks
+                ],
             )
             connection.execute(
                 "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"

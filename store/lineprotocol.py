@@ -47,7 +47,14 @@ from facility.readings import Batch, BoolArray, IntArray, Quality, Rejection
 from store.base import Chunk
 from store.means import Means, hold_ms
 from store.names import FaultyName, a_line, head, plain, rejection, tags_of
-from store.serieslines import alarm_lines, draw_lines, draw_mean_lines, health_lines, rollup_lines
+from store.serieslines import (
+    alarm_lines,
+    block_lines,
+    draw_lines,
+    draw_mean_lines,
+    health_lines,
+    rollup_lines,
+)
 
 _VALUE: Final = b"value="
 LATE_MS: Final = 10_000
@@ -151,6 +158,7 @@ class Encoder:
             (Kept.DAYS, draw_lines(chunk.draws)),
             *((_kept(mean.step_ms), draw_mean_lines([mean])) for mean in chunk.draw_means),
             (Kept.MONTHS, rollup_lines(chunk.rollups)),
+            (Kept.MONTHS, block_lines(chunk.blocks)),
             (Kept.YEARS, alarm_lines(chunk.changes)),
             (Kept.DAYS, health_lines(chunk.health)),
         )

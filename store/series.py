@@ -110,6 +110,55 @@ class SiteDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
     coverage: float
 
 
+class DemandBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """The demand block of one tenant, closed.
+
+    Energies are exact integers of milliwatt-milliseconds: 3.6e12 of them are a kilowatt-hour.
+
+    Attributes:
+        tenant: The tenant.
+        from_ms: Its start [ms].
+        to_ms: Its end [ms].
+        method: The contract's limit method, such as `block` or `rolling`.
+        version_from_ms: From when the contract version is in force by which it was judged [ms].
+        low_milliwatt_ms: What was drawn at least [mW·ms].
+        best_milliwatt_ms: The best estimate of it [mW·ms].
+        high_milliwatt_ms: What was drawn at most [mW·ms]; None where there is no bound.
+        allowed_milliwatt_ms: The integral of the limit over it [mW·ms].
+        coverage: Share of it that was covered by readings, 0 to 1.
+        verdict: 0 where it kept its allowance for certain, 1 where it broke it for certain, else 2.
+        is_settled: Whether everything that arrived later at its own source time is in it; else it is what
+            was known as the block closed.
+    """
+
+    tenant: str
+    from_ms: int
+    to_ms: int
+    method: str
+    version_from_ms: int
+    low_milliwatt_ms: int
+    best_milliwatt_ms: int
+    high_milliwatt_ms: int | None
+    allowed_milliwatt_ms: int
+    coverage: float
+    verdict: int
+    is_settled: bool = False
+
+    @property
+    def demand_kw(self) -> float:
+        """Its mean [kW], best estimate."""
+        return self.mean_kw(self.best_milliwatt_ms)
+
+    @property
+    def limit_kw(self) -> float:
+        """Its mean limit [kW]."""
+        return self.mean_kw(self.allowed_milliwatt_ms)
+
+    def mean_kw(self, milliwatt_ms: int) -> float:
+        """Return an energy over the block as a mean [kW]."""
+        return milliwatt_ms / (self.to_ms - self.from_ms) / 1e6
+
+
 Rollup = RackDraw | FeedDraw | SiteDraw
 """What is told once a minute."""
 AnyDraw = TenantDraw | Rollup

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from facility.instants import MINUTE_MS
+from facility.instants import MINUTE_MS, to_iso
 from facility.readings import Rejection
 from store.alarms import AlarmChange
 from store.names import FaultyName, a_line, plain, rejection
-from store.series import DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
+from store.series import DemandBlock, DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
 
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
 _MILLIWATTS_IN_KW: Final = 1_000_000
 _KW_IN_MW: Final = 1_000
+_MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
+VERDICTS: Final = ("kept", "exceeded", "cannot be verified")
+"""What became of a demand block, by its verdict."""
 _FIELDS: Final = MappingProxyType({"coverage": "coverage"})
 
 
@@ -52,6 +55,29 @@ def rollup_lines(rollups: Iterable[Rollup]) -> Iterable[bytes | Rejection]:
                 yield _line(one, "feed_draw_1m", tags, fields, one.start_ms)
             case SiteDraw():
                 yield _line(one, "site_draw_1m", {}, _site_figures(one), one.start_ms)
+
+
+def block_lines(blocks: Iterable[DemandBlock]) -> Iterable[bytes | Rejection]:
+    """Yield demand blocks at the time at which they end, or why they have no line."""
+    for block in blocks:
+        energies = {
+            "allowed": block.allowed_milliwatt_ms,
+            "best": block.best_milliwatt_ms,
+            "high": block.high_milliwatt_ms,
+            "low": block.low_milliwatt_ms,
+        }
+        fields: dict[str, float | str | None] = {"coverage": block.coverage}
+        for name, energy in energies.items():
+            fields[f"{name}_kwh"] = _divide(energy, _MILLIWATT_MS_IN_KWH)
+            fields[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
+        fields |= {
+            "lasted_s": (block.to_ms - block.from_ms) / 1_000,
+            "method": block.method,
+            "verdict": VERDICTS[block.verdict],
+            "version_from": to_iso(block.version_from_ms),
+        }
+        tags = {"judged": "settled" if block.is_settled else "live", "tenant": block.tenant}
+        yield _line(block, "demand_block", tags, fields, block.to_ms)
 
 
 def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:
@@ -117,7 +143,7 @@ def _in_kw(**milliwatts: int | None) -> dict[str, float | None]:
 
 
 def _line(
-    of: TenantDraw | Rollup | DrawMean | AlarmChange | Health,
+    of: TenantDraw | Rollup | DemandBlock | DrawMean | AlarmChange | Health,
     measurement: str,
     tags: Mapping[str, str],
     fields: Mapping[str, float | str | None],

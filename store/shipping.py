@@ -87,12 +87,14 @@ class _Next:
         chunk: It; None where there is nothing.
         series_seq: The last of the engine's series in it.
         change_seq: The last change of an alarm in it.
+        block_seq: The last demand block in it.
         is_more: Whether more is waiting already.
     """
 
     chunk: Chunk | None
     series_seq: int = 0
     change_seq: int = 0
+    block_seq: int = 0
     is_more: bool = False
 
 
@@ -167,6 +169,7 @@ class Shipper:
         self.seq = source.reader(sink.name)
         self._series_seq, _ = ledger.cursor(f"{sink.name}.series")
         self._change_seq, _ = ledger.cursor(f"{sink.name}.changes")
+        self._block_seq, _ = ledger.cursor(f"{sink.name}.blocks")
         for entry in source.point_entries():
             self._learn(entry)
         self.name = sink.name
@@ -209,11 +212,8 @@ class Shipper:
             self.refused += len(refused)
             if self._journal is not None:
                 await self._until_kept(partial(self._journal.refuse, refused))
-        self.seq, self._series_seq, self._change_seq = (
-            chunk.last_seq,
-            following.series_seq,
-            following.change_seq,
-        )
+        self.seq, self._series_seq = chunk.last_seq, following.series_seq
+        self._change_seq, self._block_seq = following.change_seq, following.block_seq
         await self._until_kept(self._settle)
         self._shipped = len(chunk.batch)
         return following.is_more
@@ -259,8 +259,9 @@ class Shipper:
         series = self._ledger.series(self._series_seq)
         draws = [(at_ms, tenants_of(rows)) for _, at_ms, rows in series]
         changes = self._ledger.changes(self._change_seq)
+        blocks = self._ledger.blocks_after(self._block_seq)
         health = self._measured()
-        if last_seq == self.seq and not series and not changes and not health:
+        if last_seq == self.seq and not (series or changes or blocks or health):
             return _Next(None)
         batch = Batch.concatenate(batches)
         chunk = Chunk(
@@ -273,12 +274,14 @@ class Shipper:
             means=self._kept().take(last_seq, batch),
             draw_means=self._draw_means.take(draws),
             rollups=[row for _, _, rows in series for row in rollups_of(rows)],
+            blocks=[block for _, block in blocks],
             health=health,
         )
         return _Next(
             chunk,
             series_seq=series[-1][0] if series else self._series_seq,
             change_seq=changes[-1][0] if changes else self._change_seq,
+            block_seq=blocks[-1][0] if blocks else self._block_seq,
             is_more=is_more,
         )
 
@@ -331,6 +334,7 @@ class Shipper:
         self._source.set_reader(self.name, self.seq)
         self._ledger.set_cursor(f"{self.name}.series", self._series_seq)
         self._ledger.set_cursor(f"{self.name}.changes", self._change_seq)
+        self._ledger.set_cursor(f"{self.name}.blocks", self._block_seq)
         self._ledger.trim_series(self._series_seq)
         self._kept().save()
 

@@ -15,11 +15,10 @@ from aiohttp import web
 from rich.console import Console
 
 from facility.readings import Batch, Quality
+from megawatch.judges import make_judging
 from megawatch.monitor import Monitor
 from megawatch.process import end
 from megawatch.sitefolder import open_site
-from megawatch.timings import timing
-from rules.engine import Engine
 from store.alarms import Alarm
 from store.entries import Mark
 from store.journalfile import JournalReader
@@ -133,12 +132,9 @@ def replayed(folder: Path) -> list[tuple[str, str, str, int, int | None]]:
         entries = journal.read(0, 10_000_000)
         _, last_tick_ms = ledger.cursor()
     rhythm = site.file.engine
-    timings = {broker.name: timing(broker) for broker in site.file.sources}
-    engine = Engine(
-        site.file.site, timings, site.rules, tick_ms=rhythm.tick_ms, lateness_ms=rhythm.lateness_ms
-    )
-    steps = [step for entry in entries for step in engine.take(entry)]
-    steps += engine.advance(last_tick_ms + rhythm.lateness_ms)
+    judging = make_judging(site.file, site.rules)
+    steps = [step for entry in entries for step in judging.take(entry)]
+    steps += judging.advance(last_tick_ms + rhythm.lateness_ms)
     found: dict[str, tuple[str, str, str, int, int | None]] = {}
     for step in steps:
         for change in step.changes if step.at_ms <= last_tick_ms else ():

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Judgement, Rule, Severity, codes
 from rules.figures import in_kilowatts, lowered
 from rules.view import NO_LIMIT, View
 
@@ -17,7 +17,8 @@ class Overdraw(Rule):
 
     Exactly at the limit is compliant. The clause is that of leases with an electricity consumption threshold;
     the on-delay of 5 s is no part of it but keeps single readings from paging (our choice). Above the
-    contract's critical share it is critical: NVIDIA's DSX Flex splits at 20 % over target.
+    contract's critical share it is critical: NVIDIA's DSX Flex splits at 20 % over target. What a gap hid is
+    found once its readings have arrived, and told as past.
     """
 
     name: ClassVar[str] = "C2"
@@ -27,6 +28,7 @@ class Overdraw(Rule):
     look_at: ClassVar[str] = (
         "Look at the racks that rose most; agree with the tenant what to take off; note when it was told."
     )
+    judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE, Judgement.SETTLED})
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
     unknown_title: ClassVar[str] = "cannot verify that the draw keeps the contract"

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, Verdict
+from rules.base import Desk, Findings, Judgement, Rule, Severity, Verdict
 from rules.view import View
 
 
@@ -14,7 +14,9 @@ class BlockExceeded(Rule):
     """The mean over a demand block is above the mean of the limit over the same block.
 
     The limit's mean counts each version and each step of a ramp for its part of the block. The verdict
-    stands until the next block closes: a billing breach is a fact, so there is no delay and no deadband.
+    stands until the next block closes: a billing breach is a fact, so there is no delay and no deadband. A
+    block is judged by source time once its readings have arrived (`[engine] settle_after_s`, a minute), so
+    late readings count in the block that they were measured in.
     """
 
     name: ClassVar[str] = "C4"
@@ -24,6 +26,7 @@ class BlockExceeded(Rule):
     look_at: ClassVar[str] = (
         "Keep the readings of the block; the account team tells the tenant what it costs."
     )
+    judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.SETTLED})
     needs_acknowledgement: ClassVar[bool] = True
     unknown_pages: ClassVar[bool] = True
     unknown_title: ClassVar[str] = "cannot verify that the demand block kept the contract"

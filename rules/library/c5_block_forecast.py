@@ -12,10 +12,10 @@ from rules.view import View
 
 
 class BlockForecast(Rule):
-    """Energy so far plus the present draw for the rest of the block exceeds what the block may take.
+    """Energy so far plus the mean of the last 30 s for the rest of the block exceeds what it may take.
 
-    `(E + P·r) / T > limit`, once a third of the block is over: before that the forecast is mostly the present
-    draw (our choice). Blocks of 15 min are the usual demand interval of utilities.
+    `(E + P·r) / T > limit`, once a third of the block is over: before that the forecast is mostly `P`. Both
+    are our choice. Blocks of 15 min are the usual demand interval of utilities.
     """
 
     name: ClassVar[str] = "C5"
@@ -43,7 +43,9 @@ class BlockForecast(Rule):
         """Hold the forecast of the open block against its limit."""
         demand = view.demand
         counts = demand.elapsed_share >= self.least_elapsed
-        verdict = np.where(counts, demand.forecast_verdict, Verdict.CLEAR).astype(np.int8)
+        # Too early to foresee a breach; only a proof that the block will be kept ends that of the one before.
+        early = np.where(demand.forecast_verdict == Verdict.CLEAR, Verdict.CLEAR, Verdict.UNKNOWN)
+        verdict = np.where(counts, demand.forecast_verdict, early).astype(np.int8)
         urgent = demand.left_ms < self.urgent_s * 1_000
         fallen = ~(demand.forecast_kw > demand.limit_kw * (1 - self.deadband_percent / 100))
         return Findings(

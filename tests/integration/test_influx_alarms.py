@@ -18,7 +18,7 @@ from facility.readings import Quality
 from facility.sitefeed import rule_of
 from facility.sitetables import FeedTable, SeriesTable
 from megawatch.feeder import Feeder
-from rules.engine import Engine
+from rules.judging import Judging
 from rules.registry import make_rules
 from store.influxfeed import InfluxFeed
 from store.influxquery import InfluxQuery
@@ -26,7 +26,16 @@ from store.intake import Intake
 from store.journal import Journal
 from store.ledger import Ledger
 from tests.scenarios.reading import BROKER, FOLDER, Scenario, read
-from tests.scenarios.runner import PUBLISHER, Found, ScenarioSource, banks_of, difference, follow, run
+from tests.scenarios.runner import (
+    AT_ONCE,
+    PUBLISHER,
+    Found,
+    ScenarioSource,
+    banks_of,
+    difference,
+    follow,
+    run,
+)
 from tests.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
@@ -138,12 +147,13 @@ def fed(scenario: Scenario, database: Influx, folder: Path) -> tuple[Found, Tele
     telegraf = Telegraf(scenario, source)
     said: Mapping[str, object] = {"url": database.server.url, "bucket": "readings", "name": BROKER}
     table = FeedTable.model_validate(said).model_copy(update={"series": telegraf.series()})
-    engine = Engine(
+    engine = Judging(
         scenario.file.site,
         {BROKER: source.timing},
         make_rules(scenario.file.rules, []),
         tick_ms=scenario.step_ms,
         lateness_ms=table.lateness_ms,
+        patience=AT_ONCE,
     )
     expected = [(rule, telegraf.renamed(subject)) for rule, subject in scenario.expect]
     banks, found = banks_of(engine), Found(dict.fromkeys(expected, ""), [], {})

@@ -12,15 +12,18 @@ from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.readings import Batch, Quality
 from rules.alarms import ACTIVE, PENDING, Bank, Change, Transition
-from rules.engine import Engine
+from rules.judging import Judging
 from rules.knowledge import Timing
 from rules.registry import make_rules
+from rules.settled import Patience
 from store.entries import Entry, Known, Mark, MarkKind
 from tests.scenarios.reading import BROKER, Scenario, Value
 
 PUBLISHER: Final = "PUB"
 BEAT_MS: Final = 10_000
 REPEAT_MS: Final = 100_000
+AT_ONCE: Final = Patience(grace_ms=0, silent_ms=0, away_ms=0)
+"""Settles each step as soon as it is judged live."""
 
 
 @dataclass(slots=True)
@@ -41,12 +44,13 @@ class Found:
 def run(scenario: Scenario) -> Found:
     """Let a site say what a scenario says, and follow its alarms."""
     source = ScenarioSource(scenario)
-    engine = Engine(
+    engine = Judging(
         scenario.file.site,
         {BROKER: source.timing},
         make_rules(scenario.file.rules, []),
         tick_ms=scenario.step_ms,
         lateness_ms=0,
+        patience=AT_ONCE,
     )
     banks = banks_of(engine)
     found = Found(dict.fromkeys(scenario.expect, ""), [], {})
@@ -65,8 +69,8 @@ def run(scenario: Scenario) -> Found:
     return found
 
 
-def banks_of(engine: Engine) -> dict[str, Bank]:
-    """Return every bank of alarms of an engine, by what its alarms are called."""
+def banks_of(engine: Judging) -> dict[str, Bank]:
+    """Return every bank of alarms of both judgements, by what its alarms are called."""
     banks = (bank for judge in engine.judges for bank in (judge.bank, judge.unverified))
     return {bank.rule: bank for bank in banks if bank is not None}
 

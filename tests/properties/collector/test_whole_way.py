@@ -17,7 +17,7 @@ from collector.message import Message
 from facility.readings import Batch
 from megawatch import query
 from rules import snapshot
-from rules.engine import Engine
+from rules.judging import Judging
 from store.base import Chunk
 from store.entries import Entry, Known
 from store.history import ParquetHistory
@@ -28,7 +28,7 @@ from tests.histories import seal
 from tests.properties.collector.bad_payloads import RACKS, Generator
 from tests.properties.collector.intaking import Intaking, a_listener
 from tests.unit.collector.hearing import a_site, document, heartbeat, metadata, raw, value, withdrawn
-from tests.unit.rules.halls import an_engine
+from tests.unit.rules.halls import a_judging
 
 FIELDS = (
     "objectType", "pointType", "engUnit", "stateText", "rackLocationName", "rackLocationId", "objectName",
@@ -106,7 +106,7 @@ def walk(intaking: Intaking, folder: Path) -> None:
     entries = intaking.journal.read(0, 10_000_000)
     known = intaking.journal.known()
     assert intaking.journal.account().received == intaking.counted
-    view = _judge(entries, folder).view
+    view = _judge(entries, folder).live.view
     assert view is not None
     batches = [entry.content for entry in entries if isinstance(entry.content, Batch)]
     chunk = Chunk(
@@ -122,13 +122,13 @@ def walk(intaking: Intaking, folder: Path) -> None:
     _show(folder, known)
 
 
-def _judge(entries: Sequence[Entry], folder: Path) -> Engine:
+def _judge(entries: Sequence[Entry], folder: Path) -> Judging:
     """Judge entries, half of them after a restart."""
     half = len(entries) // 2
-    engine, again = an_engine(a_site(RACKS)), an_engine(a_site(RACKS))
+    judging, again = a_judging(a_site(RACKS)), a_judging(a_site(RACKS))
     for entry in entries[:half]:
-        engine.take(entry)
-    snapshot.save(engine, folder / snapshot.FILE)
+        judging.take(entry)
+    snapshot.save(judging, folder / snapshot.FILE)
     assert snapshot.load(again, folder / snapshot.FILE, list(entries))
     for entry in entries[half:]:
         again.take(entry)

@@ -20,16 +20,18 @@ from facility.readings import Batch, Flag, Quality
 from facility.site import Site
 from rules import snapshot
 from rules.alarms import Change
-from rules.engine import Engine, Step
+from rules.engine import Step
+from rules.judging import Judging
+from rules.settled import Patience
 from store.entries import Entry, Known, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,
     Tape,
+    a_judging,
     a_site,
     a_tenant,
     a_version,
-    an_engine,
     block,
     known_heartbeat,
     known_rack,
@@ -39,6 +41,7 @@ from tests.unit.rules.halls import (
 RACKS = tuple(f"r{i}" for i in range(6))
 TICK_MS = 250
 LATENESS_MS = 200
+PATIENCE = Patience(grace_ms=2_000, silent_ms=3_000, away_ms=5_000)
 RULES = {
     "C2": {"on_delay_s": 1, "off_delay_s": 2, "unknown_delay_s": 3},
     "C1": {"on_delay_s": 1, "off_delay_s": 1},
@@ -66,9 +69,9 @@ def the_site() -> Site:
     )
 
 
-def the_engine() -> Engine:
-    """Return an engine that has taken nothing."""
-    return an_engine(the_site(), rules=RULES, tick_ms=TICK_MS, lateness_ms=LATENESS_MS)
+def the_engine() -> Judging:
+    """Return both judgements, which have taken nothing."""
+    return a_judging(the_site(), rules=RULES, tick_ms=TICK_MS, lateness_ms=LATENESS_MS, patience=PATIENCE)
 
 
 def a_tape(seed: int, seconds: int = 45) -> list[Entry]:
@@ -133,17 +136,30 @@ def _break(tape: Tape, chance: random.Random, stamp_ms: int) -> int:
 def replayed(entries: Iterable[Entry], until_ms: int) -> list[Step]:
     """Return the steps of an engine that takes all entries at once."""
     engine = the_engine()
-    return [step for entry in entries for step in engine.take(entry)] + engine.advance(until_ms)
+    return [step for entry in entries for step in engine.take(entry)] + finished(engine, until_ms)
+
+
+def finished(engine: Judging, until_ms: int) -> list[Step]:
+    """Judge on to a moment, and what is settled by then however long it was waited for."""
+    steps = engine.advance(until_ms)
+    for later_ms in range(until_ms, until_ms + 20_000, 4_000):
+        steps += engine._merged([], engine.settled.advance(later_ms))
+    return [step for step in steps if step.at_ms <= until_ms]
 
 
 def told(steps: Iterable[Step]) -> str:
-    """Return everything that steps say, so that it can be compared: NaN reads like NaN."""
+    """Return everything that steps say, so that it can be compared: NaN reads like NaN.
+
+    Which entry had been taken by a settled tick says how often somebody looked, and nothing else.
+    """
     return "\n".join(
-        f"{step.at_ms} {step.seq} {step.changes!r} {step.draws!r} {step.rollups!r}" for step in steps
+        f"{step.at_ms} {0 if step.is_settled else step.seq} {step.changes!r} {step.draws!r}"
+        f" {step.blocks!r} {step.rollups!r}"
+        for step in sorted(steps, key=lambda step: (step.is_settled, step.at_ms))
     )
 
 
-def restarted(engine: Engine, entries: Sequence[Entry]) -> Engine:
+def restarted(engine: Judging, entries: Sequence[Entry]) -> Judging:
     """Return another engine in the state of one, through a snapshot on disk."""
     points = [entry for entry in entries if isinstance(entry.content, tuple)]
     with TemporaryDirectory() as folder:
@@ -164,7 +180,7 @@ def test_an_engine_that_restarts_after_every_entry_is_one_that_never_stopped(see
     for entry in entries:
         steps += engine.take(entry)
         engine = restarted(engine, entries)
-    steps += engine.advance(until_ms)
+    steps += finished(engine, until_ms)
 
     whole = replayed(entries, until_ms)
     assert told(steps) == told(whole), f"seed {seed}"
@@ -190,7 +206,7 @@ def test_an_engine_that_restarts_after_any_tick_is_one_that_never_stopped(
         steps += engine.advance(closed_ms)
         engine = restarted(engine, entries)
     steps += [step for entry in rest for step in engine.take(entry)]
-    steps += engine.advance(entries[-1].stamp_ms + 5_000)
+    steps += finished(engine, entries[-1].stamp_ms + 5_000)
 
     assert told(steps) == told(replayed(entries, entries[-1].stamp_ms + 5_000))
 
@@ -210,6 +226,7 @@ def test_live_and_afterwards_over_the_same_journal_is_the_same(seed: int, rhythm
         while rest and rest[0].stamp_ms <= now_ms:
             steps += live.take(rest.pop(0))
         steps += live.advance(now_ms)
+    steps += finished(live, until_ms)
 
     assert told(steps) == told(replayed(entries, until_ms))
 
@@ -239,10 +256,10 @@ def test_a_restart_learns_what_became_known_since() -> None:
         one.take(Entry(len(entries) + 1, entries[-1].stamp_ms + 10, late))
         one.advance(entries[-1].stamp_ms + 2_000)
 
-    assert fresh.view is not None
-    assert engine.view is not None
-    assert "r40" in fresh.view.racks.ids
-    assert fresh.view.racks.ids == engine.view.racks.ids
+    assert fresh.live.view is not None
+    assert engine.live.view is not None
+    assert "r40" in fresh.live.view.racks.ids
+    assert fresh.live.view.racks.ids == engine.live.view.racks.ids
 
 
 def test_a_damaged_snapshot_is_said_and_changes_nothing(tmp_path: Path) -> None:
@@ -260,7 +277,7 @@ def test_a_damaged_snapshot_is_said_and_changes_nothing(tmp_path: Path) -> None:
         fresh = the_engine()
         with pytest.raises(StoreCorrupt):
             snapshot.load(fresh, path, [])
-        assert fresh.tick_ms is None
+        assert fresh.live.tick_ms is None
         assert fresh.seq == 0
 
 

@@ -20,9 +20,11 @@ from rules.alarms import Transition
 from rules.draw import Draw, find_draw
 from rules.draw import Known as State
 from rules.engine import Engine, Step
+from rules.judging import Judging
 from rules.knowledge import Timing
 from rules.layout import Layout
 from rules.registry import make_rules
+from rules.settled import Patience
 from rules.trust import PATIENCE_MS, Memory
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED
@@ -175,6 +177,24 @@ def an_engine(
     return Engine(site, {BUS: timing}, made, tick_ms=tick_ms, lateness_ms=lateness_ms)
 
 
+AT_ONCE = Patience(grace_ms=0, silent_ms=0, away_ms=0)
+"""Settles each tick as soon as it is judged live."""
+
+
+def a_judging(
+    site: Site,
+    *,
+    rules: Mapping[str, Mapping[str, Any]] = NO_RULES,
+    timing: Timing = EVERY_SECOND,
+    tick_ms: int = 1_000,
+    lateness_ms: int = 0,
+    patience: Patience = AT_ONCE,
+) -> Judging:
+    """Return both judgements of a site, which have taken nothing, with every rule that is not disabled."""
+    made = make_rules(rules, [])
+    return Judging(site, {BUS: timing}, made, tick_ms=tick_ms, lateness_ms=lateness_ms, patience=patience)
+
+
 def at_once(
     powers_kw: Sequence[float | None],
     at_ms: int,
@@ -237,8 +257,8 @@ class Tape:
             self.put(at_ms, batch)
 
 
-def play(engine: Engine, entries: Iterable[Entry], *, until_ms: int | None = None) -> list[Step]:
-    """Let an engine take entries, and judge on to a moment."""
+def play(engine: Engine | Judging, entries: Iterable[Entry], *, until_ms: int | None = None) -> list[Step]:
+    """Let an engine, or both, take entries, and judge on to a moment."""
     steps = [step for entry in entries for step in engine.take(entry)]
     return steps if until_ms is None else steps + engine.advance(until_ms)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facility.site import Site
 from facility.sitetables import EngineTable
-from rules.engine import Engine
+from rules.judging import Judging
 from rules.routing import Route
 from rules.service import RulesService
 from store.entries import Entry
@@ -61,10 +61,10 @@ class Hand:
         return self.at_ms / 1_000
 
 
-def a_service(engine: Engine, tape: Tape, ledger: Ledger, folder: Path, *, site: Site) -> RulesService:
+def a_service(judging: Judging, tape: Tape, ledger: Ledger, folder: Path, *, site: Site) -> RulesService:
     """Return judging on a recorded journal; everything goes to one route."""
     return RulesService(
-        engine,
+        judging,
         Recorded(tape.entries),
         ledger,
         site=site,

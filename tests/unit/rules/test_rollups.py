@@ -13,7 +13,7 @@ from facility.names import AssetId, TenantId
 from facility.points import Asset, Cadence
 from facility.site import Holding, Site, Tenant
 from rules import snapshot
-from rules.engine import Engine, Step
+from rules.engine import Step
 from store.entries import Known
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
 from tests.builders import T0_MS, a_point
@@ -23,6 +23,7 @@ from tests.unit.rules.halls import (
     NO_RULES,
     PAIR,
     Tape,
+    a_judging,
     a_meter,
     a_row,
     a_site,
@@ -252,10 +253,10 @@ def test_a_restart_within_a_minute_does_not_show(seconds: int, tmp_path: Path) -
     powers: list[tuple[float | None, ...]] = [(30.0 + n, 40.0, 35.0, 36.0) for n in range(60)]
     tape = a_tape(site, powers, ("bus-a", "bus-b"))
     cut = next(i for i, e in enumerate(tape.entries) if e.stamp_ms >= BEGIN_MS + seconds * 1_000)
-    engine = an_engine(site, rules=NO_RULES)
+    engine = a_judging(site, rules=NO_RULES)
     before = play(engine, tape.entries[:cut])
     snapshot.save(engine, tmp_path / snapshot.FILE)
-    again: Engine = an_engine(site, rules=NO_RULES)
+    again = a_judging(site, rules=NO_RULES)
     assert snapshot.load(again, tmp_path / snapshot.FILE, tape.entries[:cut])
 
     after = play(again, tape.entries[cut:], until_ms=BEGIN_MS + MINUTE_MS)

@@ -11,14 +11,23 @@ import numpy as np
 import pytest
 
 from rules.base import Findings, Rule
-from rules.engine import Engine
+from rules.judging import Judging
 from rules.library.c1_draw_near_limit import DrawNearLimit
 from rules.library.c2_overdraw import Overdraw
 from rules.library.q1_rack_silent import RackSilent
 from rules.view import View
 from store.ledger import Ledger
 from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, known_racks_of, lines_of, one_tenant, play
+from tests.unit.rules.halls import (
+    AT_ONCE,
+    BUS,
+    EVERY_SECOND,
+    Tape,
+    known_racks_of,
+    lines_of,
+    one_tenant,
+    play,
+)
 from tests.unit.rules.services import a_service
 
 FROM_MS: Final = T0_MS + 30_000
@@ -67,9 +76,11 @@ class Bodiless(Faulty):
 FAULTY = [Faulty, Misshapen, Bodiless]
 
 
-def an_engine_of(*rules: Rule) -> Engine:
+def an_engine_of(*rules: Rule) -> Judging:
     """Return an engine of some rules."""
-    return Engine(one_tenant(200), {BUS: EVERY_SECOND}, rules, tick_ms=1_000, lateness_ms=0)
+    return Judging(
+        one_tenant(200), {BUS: EVERY_SECOND}, rules, tick_ms=1_000, lateness_ms=0, patience=AT_ONCE
+    )
 
 
 def rule_of(kind: type[Rule]) -> Rule:
@@ -194,14 +205,14 @@ def test_a_tick_that_can_not_be_judged_loses_no_page_before_it(
     """Whatever raises in the engine itself: what was judged before it is saved and told, and it is shown."""
     tape = a_tape((0, 50), (10, 80))
     engine = an_engine_of(rule_of(Overdraw))
-    taken = engine.knowledge.at
+    taken = engine.live.knowledge.at
 
     def breaks(at_ms: int) -> object:
         if at_ms >= FROM_MS:
             raise RuntimeError("a fault of the engine")
         return taken(at_ms)
 
-    monkeypatch.setattr(engine.knowledge, "at", breaks)
+    monkeypatch.setattr(engine.live.knowledge, "at", breaks)
     with closing(Ledger(tmp_path)) as ledger:
         service = a_service(engine, tape, ledger, tmp_path, site=one_tenant(200))
         service.step(T0_MS + 121_000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,16 +11,16 @@ import pytest
 
 from facility.site import Site, Tenant
 from rules import snapshot
-from rules.engine import Engine
+from rules.judging import Judging
 from store.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,
     Tape,
+    a_judging,
     a_site,
     a_tenant,
     a_version,
-    an_engine,
     block,
     known_racks_of,
     play,
@@ -58,21 +57,21 @@ def a_tape(seconds: int, *, begin: int = 0, tape: Tape | None = None) -> Tape:
     return tape
 
 
-def restarted(before: Site, after: Site, folder: Path) -> Engine:
+def restarted(before: Site, after: Site, folder: Path) -> Judging:
     """Return an engine of an edited site file, in the state of one that stopped at `STOP_MS`."""
     tape = a_tape(20)
-    engine = an_engine(before)
+    engine = a_judging(before)
     play(engine, tape.entries)
     snapshot.save(engine, folder / snapshot.FILE)
-    again = an_engine(after)
+    again = a_judging(after)
     assert snapshot.load(again, folder / snapshot.FILE, tape.entries)
     return again
 
 
-def best_kw(engine: Engine) -> dict[str, float]:
+def best_kw(engine: Judging) -> dict[str, float]:
     """Return what is held for the draw of each tenant."""
-    assert engine.draw is not None
-    pairs = zip(engine.tenants, engine.draw.best.tolist(), strict=True)
+    assert engine.live.draw is not None
+    pairs = zip(engine.live.tenants, engine.live.draw.best.tolist(), strict=True)
     return {name: best / KW for name, best in pairs if name in {"acme", "blue", "cyan"}}
 
 
@@ -106,35 +105,11 @@ def test_a_new_tenant_is_not_known_to_have_kept_its_block(tmp_path: Path) -> Non
     """What it drew before it was in the file may have been anything."""
     engine = restarted(site_of(ACME), site_of(ACME, CYAN), tmp_path)
 
-    assert engine.draw is not None
-    place = engine.tenants.index(CYAN.id)
-    assert engine.draw.low[place] == 0
-    assert engine.draw.high[place] > 10**15
-    assert engine.draw.coverage[place] == 0
-
-
-def test_a_snapshot_that_names_no_tenants_still_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of an earlier version: everything but the draw of one tick is taken over."""
-    engine = an_engine(site_of(ACME, BLUE))
-    tape = a_tape(20)
-    play(engine, tape.entries)
-    dumps = json.dumps
-
-    def as_before(values: Mapping[str, Any]) -> str:
-        return dumps({name: value for name, value in values.items() if name not in {"tenants", "site"}})
-
-    monkeypatch.setattr("rules.snapshot.json.dumps", as_before)
-    snapshot.save(engine, tmp_path / snapshot.FILE)
-    monkeypatch.undo()
-
-    again = an_engine(site_of(ACME, BLUE, CYAN))
-    assert snapshot.load(again, tmp_path / snapshot.FILE, tape.entries)
-    for entry in a_tape(5, begin=20, tape=tape).entries[-5:]:
-        again.take(entry)
-
-    assert best_kw(again) == {"acme": 10, "blue": 20, "cyan": 40}
+    assert engine.live.draw is not None
+    place = engine.live.tenants.index(CYAN.id)
+    assert engine.live.draw.low[place] == 0
+    assert engine.live.draw.high[place] > 10**15
+    assert engine.live.draw.coverage[place] == 0
 
 
 # Alarms -----------------------------------------------------------------------------------
@@ -144,7 +119,7 @@ def run(
     ledger: Ledger, folder: Path, site: Site, tape: Tape, **rules: Mapping[str, Any]
 ) -> list[tuple[str, str, str]]:
     """Run the monitor's judging once on a journal; return what was told, oldest first."""
-    service = a_service(an_engine(site, rules=rules), tape, ledger, folder, site=site)
+    service = a_service(a_judging(site, rules=rules), tape, ledger, folder, site=site)
     service.start()
     service.step(tape.entries[-1].stamp_ms)
     service.save_snapshot()

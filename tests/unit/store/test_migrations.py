@@ -69,6 +69,7 @@ def test_a_ledger_of_version_1_keeps_its_alarms_its_pages_and_its_series(tmp_pat
         unnamed = [row[1:] for row in msgspec.msgpack.decode(body)]
         connection.execute("UPDATE series SET body = ?", (msgspec.msgpack.encode(unnamed),))
         connection.execute("DROP INDEX outbox_order")
+        connection.execute("DROP TABLE demand_block")
         connection.execute("PRAGMA user_version = 1")
 
     with closing(Ledger(tmp_path)) as found:
