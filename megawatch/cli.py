@@ -19,7 +19,7 @@ from facility.errors import MegawatchError, SiteFileError
 from megawatch import influxcommand, playcommands
 from megawatch.options import AsJson, CaFile, PasswordFile, Site, Username, print_json
 from megawatch.part import ALL_PARTS, Part
-from megawatch.usage import WrongUsage, write_new
+from megawatch.usage import WrongUsage, make_room, write_new
 
 
 def show_version(*, is_asked: bool) -> None:
@@ -178,8 +178,8 @@ def discover(
     from megawatch.sitefolder import open_site
 
     logs.configure(quiet=True)
-    if out is not None and out.exists():
-        raise MegawatchError(f"{out} is there already; it is left as it is")
+    if out is not None:
+        make_room(out)
     if "://" in bus or not Path(bus).exists():
         login = Login(username=username, password_file=password_file, ca_file=ca_file)
         heard_on = Bus.at(bus, name, login, None if out is None else out.parent)
@@ -189,7 +189,11 @@ def discover(
         typer.echo(f"listening to {heard_on.table.url} for {seconds:g} s", err=True)
     text, heard = asyncio.run(discover_site(heard_on, seconds))
     if out is not None:
-        write_new(out, text)
+        try:
+            write_new(out, text)
+        except (OSError, MegawatchError):
+            typer.echo(text, nl=False)  # what took so long to hear is not lost
+            raise
     if as_json:
         print_json({"site_file": text, **heard})
     elif out is None:
@@ -197,6 +201,11 @@ def discover(
     else:
         racks = f"{heard['racks']} racks, {heard['assets']} assets, {heard['points']} points"
         typer.echo(f"wrote {out}: {racks}; next: megawatch check {out}")
+        if heard["left_out"] or heard["racks_without_power"]:
+            bare = len(heard["racks_without_power"])
+            typer.echo(
+                f"left out: {len(heard['left_out'])} topics, and the power of {bare} racks; why stands in it"
+            )
     if not heard["racks"]:
         typer.echo("megawatch: no rack was heard; does the bus publish metadata?", err=True)
         raise typer.Exit(1)

@@ -66,7 +66,7 @@ class Destination:
         bare, user, password = split_login(url, *PORTS)
         authority = None
         if password_file is not None:
-            password = password_file.read_text(encoding="utf-8").strip()
+            password = password_file.read_text(encoding="utf-8-sig").strip()
         if ca_file is not None:
             if not bare.startswith("mqtts:"):
                 raise WrongUsage(f"--ca-file: expected beside mqtts://, found beside '{bare}'")
@@ -102,7 +102,7 @@ def _reason(error: BrokerLost | OSError) -> str:
 
 
 def _certificates(file: Path) -> str:
-    text = file.read_text(encoding="utf-8", errors="replace")
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
     try:
         ssl.create_default_context().load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):

@@ -82,7 +82,7 @@ class Bus:
             if path is not None:
                 whole = str(path.resolve())
                 written[key] = whole if beside is None else os.path.relpath(whole, beside.resolve())
-                files[written[key]] = path.read_text(encoding="utf-8").strip()
+                files[written[key]] = path.read_text(encoding="utf-8-sig").strip()
         table = BrokerTable.model_validate(written)
         address = _listening(address_of(table, "discover", files))
         return cls(table, replace(address, password=address.password or password), name)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from collector.decode.base import Context, Gathered
@@ -23,6 +24,9 @@ from facility.site import Site
 from facility.sitetables import BrokerTable
 from store.entries import Known
 
+MOST_LEFT_OUT: Final = 1_000
+"""So many topics that were refused are kept (our choice)."""
+
 
 @dataclass(slots=True)
 class Heard:
@@ -37,6 +41,7 @@ class Heard:
         waiting: How many values had no metadata.
         publishers: Who described the site, or publishes what was described.
         forms: How many messages were of a form that other programs speak, by its name in `FOREIGN_FORMS`.
+        left_out: What is no part of the proposal: the first refusal of each topic, `MOST_LEFT_OUT` at most.
     """
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
@@ -47,11 +52,18 @@ class Heard:
     waiting: int = 0
     publishers: list[str] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, Rejection] = field(default_factory=dict)
 
     @property
     def racks(self) -> list[str]:
         """The racks, in order."""
         return sorted(asset.id for asset in self.assets.values() if asset.kind == RACK)
+
+    @property
+    def without_power(self) -> list[str]:
+        """The racks of which no point says their power, in order."""
+        powered = {point.asset for point in self.points.values() if point.quantity == "rack.power.active"}
+        return [rack for rack in self.racks if rack not in powered]
 
     def values(self, quantity: str) -> dict[str, float]:
         """Return the largest value of a quantity that was heard of each asset."""
@@ -72,6 +84,11 @@ class Heard:
             "without_metadata": self.waiting,
             "refused": dict(self.refused),
             "publishers": self.publishers,
+            "left_out": [
+                {"topic": topic, "reason": refused.reason.value, "detail": refused.detail}
+                for topic, refused in self.left_out.items()
+            ],
+            "racks_without_power": self.without_power,
             "other_forms": {form: FOREIGN_FORMS[form] for form in sorted(self.forms)},
         }
 
@@ -111,6 +128,8 @@ class Listener:
         heard.waiting += len(gathered.waiting) - len(gathered.settled)
         for rejection in gathered.rows.rejections:
             heard.refused[rejection.reason.value] += 1
+            if len(heard.left_out) < MOST_LEFT_OUT:
+                heard.left_out.setdefault(rejection.topic, rejection)
             if form := _form_of(rejection):
                 heard.forms[form] += 1
         heard.publishers = self._decoder.publishers.believed

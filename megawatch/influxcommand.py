@@ -39,14 +39,14 @@ def init(
 
     # The site's secrets need not be there yet: its own token is about to be made.
     path = site / FILE if site.is_dir() else site
-    table = read_site(path.read_text(encoding="utf-8"), str(path)).store.influxdb
+    table = read_site(path.read_text(encoding="utf-8-sig"), str(path)).store.influxdb
     if table is None:
         raise MegawatchError(f"{path}: expected store.influxdb, found none")
     writer = write_token_file or (None if table.token_file is None else path.parent / table.token_file)
     if writer is None:
         raise MegawatchError(f"{path}: expected store.influxdb.token_file or --write-token-file, found none")
     reader = read_token_file or writer.with_name(f"{writer.name}-read")
-    made = set_up(table, admin_token_file.read_text(encoding="utf-8").strip(), renews_tokens=renew)
+    made = set_up(table, admin_token_file.read_text(encoding="utf-8-sig").strip(), renews_tokens=renew)
     for step in made.steps:
         typer.echo(step)
     for name, target, mode in ((WRITER, writer, OWNER_ONLY), (READER, reader, GROUP_READS)):

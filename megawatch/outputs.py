@@ -241,6 +241,15 @@ class Doctor(TypedDict):
 
 
 @with_config(_CLOSED)
+class LeftOut(TypedDict):
+    """A topic of which nothing is in the proposal."""
+
+    topic: str
+    reason: str
+    detail: str
+
+
+@with_config(_CLOSED)
 class Discovered(TypedDict):
     """`megawatch discover`."""
 
@@ -252,6 +261,8 @@ class Discovered(TypedDict):
     messages: int
     without_metadata: int
     refused: dict[str, int]
+    left_out: Annotated[list[LeftOut], Field(description="the first refusal of each topic")]
+    racks_without_power: Annotated[list[str], Field(description="described, and no point says their power")]
     publishers: Annotated[list[str], Field(description="who described the site, or publishes on it")]
     other_forms: Annotated[
         dict[str, str], Field(description="forms of the bus that were heard and are not of the contract")

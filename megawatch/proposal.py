@@ -10,7 +10,7 @@ from typing import Final
 
 from facility.dsx import FOREIGN_FORMS
 from facility.graph import METER, RACK
-from facility.names import written
+from facility.names import for_people, written
 from facility.sitetables import BrokerTable
 from megawatch.heard import Heard
 
@@ -21,6 +21,8 @@ STEP_KW: Final = 10
 LIQUID_KW: Final = 140
 """The least that a liquid-cooled rack is guessed to be able to draw: what one of 72 GB300 is planned with."""
 _MEANT_AS_PATTERN: Final = frozenset("[]{}*?")
+MOST_SHOWN: Final = 20
+"""So many topics that were left out are named (our choice)."""
 WIDTH: Final = 108
 """Lists are broken into lines no longer than this."""
 
@@ -44,6 +46,7 @@ def propose(heard: Heard, broker: BrokerTable, name: str, seconds: float) -> str
             f"# {unheard} of {len(heard.points)} points had no value in this time; within 100 s all have one."
         )
     lines += [f"# Heard as well: {FOREIGN_FORMS[form]}." for form in sorted(heard.forms)]
+    lines += [f"# {line}." for line in left_out_lines(heard)]
     lines += ["", "[site]", f'name = "{name}"']
     lines += ['timezone = "UTC"  # guess: the bus does not say; set the zone of the contracts', ""]
     lines += _broker_lines(broker, heard)
@@ -51,6 +54,25 @@ def propose(heard: Heard, broker: BrokerTable, name: str, seconds: float) -> str
     lines += _asset_lines(heard)
     lines += _tenant_lines(heard)
     return "\n".join(lines) + "\n"
+
+
+def left_out_lines(heard: Heard) -> list[str]:
+    """Return what was heard and is not proposed, and why, a sentence each.
+
+    Args:
+        heard: What was heard.
+    """
+    lines = [
+        f"Left out {for_people(topic, 200)}: {refused.reason.value}, {for_people(refused.detail, 200)}"
+        for topic, refused in list(heard.left_out.items())[:MOST_SHOWN]
+    ]
+    if len(heard.left_out) > MOST_SHOWN:
+        lines.append(f"Left out {len(heard.left_out) - MOST_SHOWN} more topics")
+    bare = heard.without_power
+    if bare:
+        racks = f"rack {bare[0]}" if len(bare) == 1 else f"{len(bare)} racks, such as {bare[0]}"
+        lines.append(f"No point says the power of {racks}: only a meter above can")
+    return lines
 
 
 def _broker_lines(broker: BrokerTable, heard: Heard) -> list[str]:

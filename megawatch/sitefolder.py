@@ -54,7 +54,7 @@ class SiteFolder:
         return "" if self.file.feed is None else self._token(self.file.feed.token_file)
 
     def _token(self, name: str | None) -> str:
-        return "" if name is None else (self.path.parent / name).read_text(encoding="utf-8").strip()
+        return "" if name is None else (self.path.parent / name).read_text(encoding="utf-8-sig").strip()
 
 
 def open_site(path: Path) -> SiteFolder:
@@ -65,7 +65,7 @@ def open_site(path: Path) -> SiteFolder:
     """
     source = path / FILE if path.is_dir() else path
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or str(error)
         hint = "" if source.exists() else f"write one: megawatch init {path.parent if path.suffix else path}"
@@ -119,7 +119,7 @@ def _read(wanted: Iterable[tuple[str, str]], folder: Path, faults: list[Fault]) 
     found: dict[str, str] = {}
     for path, name in wanted:
         try:
-            found[name] = (folder / name).read_text(encoding="utf-8").strip()
+            found[name] = (folder / name).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             faults.append(Fault(path=path, expected="a file that can be read", found=f"'{name}': {reason}"))

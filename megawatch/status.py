@@ -232,16 +232,17 @@ class StatusWriter:
         for name, readings, seconds in lags(self._latest):
             yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
             yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
-        refuses = any(broker["store_error"] for broker in self._latest.get("brokers", []))
+        brokers = self._latest.get("brokers", [])
+        refuses = any(broker["store_error"] for broker in brokers)
         yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))
-        for tenant in self._latest.get("tenants", []):
-            for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
-                if tenant[figure] is not None:
-                    family = GaugeMetricFamily(
-                        f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", labels=["tenant"]
-                    )
-                    family.add_metric([tenant["id"]], tenant[figure])
-                    yield family
+        silent = ((broker["name"], broker["silent_s"]) for broker in brokers)
+        yield _gauges("megawatch_source_silent_seconds", "how long nothing has arrived", "source", silent)
+        connected = ((broker["name"], float(broker["state"] == "connected")) for broker in brokers)
+        yield _gauges("megawatch_source_connected", "1 while there is a connection", "source", connected)
+        tenants = self._latest.get("tenants", [])
+        for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
+            values = ((tenant["id"], tenant[figure]) for tenant in tenants if tenant[figure] is not None)
+            yield _gauges(f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", "tenant", values)
 
 
 def patience(pace: Pace) -> float:
@@ -284,6 +285,14 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    """Return one family of a gauge: its value by the value of its one label."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for label_value, value in values:
+        family.add_metric([label_value], value)
+    return family
 
 
 def resident_bytes() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from facility.errors import MegawatchError
@@ -9,6 +10,19 @@ from facility.errors import MegawatchError
 
 class WrongUsage(MegawatchError):  # noqa: N818 - says what happened
     """An argument or an option can not mean anything."""
+
+
+def make_room(target: Path) -> None:
+    """Make the folder of a file that is to be written later, and see that it can be.
+
+    Raises:
+        MegawatchError: Where the file is there already, or can not be written.
+    """
+    if target.exists():
+        raise MegawatchError(f"{target} is there already; it is left as it is")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise MegawatchError(f"{target.parent}: expected a folder that can be written")
 
 
 def write_new(target: Path, text: str) -> None:

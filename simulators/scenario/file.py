@@ -276,7 +276,7 @@ class _Reader:
         waiting_of(self._of("waits_for", WaitsTable), self._rules, None, notes)
 
     def _open(self, name: str) -> str:
-        return (self._folder / name).read_text(encoding="utf-8")
+        return (self._folder / name).read_text(encoding="utf-8-sig")
 
     def _wiring(
         self, site: SiteFile, ratings: Mapping[str, Rating], rack_ratings: Mapping[str, RackRating]
@@ -311,7 +311,7 @@ def open_scenario(name: str, *, rules: Collection[str] = ()) -> Scenario:
     known = shipped()
     path = known.get(name, Path(name))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         expected = f"a scenario file, or one of {', '.join(known)}"

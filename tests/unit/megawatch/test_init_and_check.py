@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from megawatch.sitefolder import open_site
 from tests.asking import asking
 
 FAULTY = """
@@ -151,3 +152,19 @@ def test_check_warns_of_what_nothing_is_judged_by(tmp_path: Path, capsys: pytest
     paths = [warning.partition(": ")[0] for warning in shown.document["warnings"]]
     assert paths == ["tenant[0].contract[0].from", "tenant[0].contract[0].meters[0]"]
     assert told.out.count("worth a look: tenant[0].contract[0]") == 2
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Editors of some systems put one before a site file and before a password."""
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "password").write_bytes(mark + b"geheim\r\n")
+    (tmp_path / "site.toml").write_bytes(
+        mark + b'[site]\nname = "x"\n[[broker]]\nurl = "mqtt://host"\nusername = "me"\n'
+        b'password_file = "password"\n'
+    )
+    with asking(capsys) as ask:
+        answer = ask("check", tmp_path)
+    folder = open_site(tmp_path)
+
+    assert answer.status == 0, answer.out
+    assert folder.secrets == folder.secrets_now() == {"password": "geheim"}

@@ -115,3 +115,23 @@ def test_files_are_named_from_where_the_site_file_will_be(tmp_path: Path) -> Non
         "mqtt://host:1884",
     )
     assert "geheim" not in repr(beside)
+
+
+def test_what_is_left_out_is_named_with_its_reason() -> None:
+    """A refused description is a topic and a sentence; a rack whose power no point says is named as well."""
+    listener = Listener(BROKER)
+    inlet, broken = rack_tag("r2", "RackInletTemperature", "row/r2", "C"), metadata_message(power("r3"))
+    told = [metadata_message(power("r1")), metadata_message(inlet)]
+    messages = [Message(one.topic, one.payload, T0_MS) for one in told]
+    listener.take([*messages, Message(broken.topic, b"{\x1b", T0_MS), Message(broken.topic, b"[", T0_MS)])
+    text = propose(listener.heard, BROKER, "hall", 5)
+    figures = listener.heard.figures()
+
+    (line,) = [line for line in text.splitlines() if line.startswith("# Left out")]
+    assert line.startswith(f"# Left out {broken.topic}: bad-json, JSON is malformed")
+    assert figures["left_out"] == [
+        {"topic": broken.topic, "reason": "bad-json", "detail": listener.heard.left_out[broken.topic].detail}
+    ]
+    assert "# No point says the power of rack r2: only a meter above can." in text
+    assert figures["racks_without_power"] == ["r2"]
+    assert tomllib.loads(text)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from facility.errors import MegawatchError
+from megawatch.usage import make_room, write_new
 from tests.asking import asking
 
 WRONG = {
@@ -136,3 +138,16 @@ def test_a_reader_who_has_seen_enough_is_no_failure_to_be_explained() -> None:
     os.close(writing)
 
     assert ended.stderr == b""
+
+
+def test_the_folder_of_a_file_is_made_before_there_is_anything_to_lose(tmp_path: Path) -> None:
+    """What took 100 s to hear has a place to go to; a file that is there, or can not be, is told first."""
+    target = tmp_path / "new" / "folder" / "site.toml"
+    make_room(target)
+    write_new(target, "x")
+
+    assert target.read_text() == "x"
+    with pytest.raises(MegawatchError, match="it is left as it is"):
+        make_room(target)
+    with pytest.raises(OSError, match="exists"):
+        make_room(target / "site.toml")

@@ -1,0 +1,79 @@
+"""What Prometheus scrapes is right by the words of its own tool: each family once, with a type and a help."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from megawatch.status import StatusWriter
+
+PROMTOOL = shutil.which("promtool")
+FIGURES = {"low_kw": 1.0, "best_kw": 2.0, "high_kw": None, "limit_kw": 4.0, "coverage": 0.5}
+DOCUMENT: dict[str, Any] = {
+    "at_ms": 10_000,
+    "accounting": {
+        **dict.fromkeys(("received", "stored", "duplicates", "waiting"), 1),
+        "dead_lettered_by_reason": {"bad-json": 2, "wrong-type": 3},
+    },
+    "undelivered": 1,
+    "journal_seq": 9,
+    "journal_stamp_ms": 9_000,
+    "rules": {"tick_ms": 9_500, "seq": 8},
+    "history": {"sink": "influx", "seq": 7},
+    "brokers": [
+        {"name": name, "store_error": "", "silent_s": 1.5, "state": "connected"} for name in ("bus", "bms")
+    ],
+    "tenants": [{"id": tenant, **FIGURES} for tenant in ("acme", "globex", "operator")],
+}
+
+
+class _Scraped(Collector):
+    """What a monitor with that status answers."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return its metrics."""
+        writer = SimpleNamespace(_latest=DOCUMENT)
+        return StatusWriter.metrics(writer)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scraped() -> bytes:
+    """Return a scrape of a site with three tenants and two brokers."""
+    registry = CollectorRegistry()
+    registry.register(_Scraped())
+    return generate_latest(registry)
+
+
+def test_each_family_stands_once_with_all_of_its_rows(scraped: bytes) -> None:
+    """A family that stands twice is refused by Prometheus, and every figure behind it is lost."""
+    text = scraped.decode()
+    families = Counter(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+
+    assert set(families.values()) == {1}
+    assert re.findall(r"^megawatch_tenant_low_kw\{(.*)\} 1.0", text, re.MULTILINE) == [
+        'tenant="acme"',
+        'tenant="globex"',
+        'tenant="operator"',
+    ]
+    assert 'megawatch_source_silent_seconds{source="bms"} 1.5' in text
+    assert "megawatch_tenant_high_kw{" not in text
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool on the PATH: it comes with Debian's prometheus")
+def test_promtool_finds_nothing_to_say(scraped: bytes) -> None:
+    """Names, types, helps and units are as Prometheus wants them."""
+    checked = subprocess.run(
+        [str(PROMTOOL), "check", "metrics"], input=scraped, capture_output=True, check=False
+    )
+
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
