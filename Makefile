@@ -3,6 +3,7 @@
 #   make test     all tests, on real servers where they are to be had
 #   make check    format, lint, types, layers
 #   make bench    the benchmarks
+#   make wheel    dist/megawatch-*.whl, with the dashboards in it
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test soak check format bench lock servers clean
+.PHONY: demo test soak check format bench wheel lock servers clean
 
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
@@ -35,6 +36,9 @@ format: $(READY)
 
 bench: $(READY) servers
 	@$(RUN)/python -m bench $(ARGS)
+
+wheel: $(READY)
+	@$(RUN)/python -m hatchling build --target wheel --directory dist
 
 servers:
 	@./.ci/servers

@@ -1,4 +1,4 @@
-"""The wheel: exactly our packages, whole, with the command."""
+"""The wheel: exactly our packages, whole, with the command, the dashboards and the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_top_level_names_are_ours_alone(wheel: zipfile.ZipFile) -> None:
     """Generic import names are the price of a flat layout; no further one may slip in."""
     names = {name.partition("/")[0] for name in wheel.namelist()}
 
-    assert {name for name in names if not name.endswith(".dist-info")} == PACKAGES
+    assert {name for name in names if not name.endswith((".dist-info", ".data"))} == PACKAGES
 
 
 def test_nothing_is_left_out(wheel: zipfile.ZipFile) -> None:
@@ -38,6 +38,22 @@ def test_nothing_is_left_out(wheel: zipfile.ZipFile) -> None:
 
     assert here - set(wheel.namelist()) == set()
     assert {f"{package}/py.typed" for package in PACKAGES} - set(wheel.namelist()) == set()
+
+
+def test_the_dashboards_and_the_service_are_in_it(wheel: zipfile.ZipFile) -> None:
+    """Who installs the wheel has every file that Grafana and systemd need, byte for byte."""
+    here = {
+        f"share/megawatch/{path.relative_to(ROOT)}": path.read_bytes()
+        for folder in ("grafana/dashboards", "grafana/provisioning")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    }
+    for name in ("megawatch.service", "megawatch.sysusers"):
+        here[f"share/megawatch/{name}"] = (ROOT / "deploy" / name).read_bytes()
+    data = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/data/" in name}
+
+    assert sum(name.endswith(".json") for name in data) == 7
+    assert {name: wheel.read(data[name]) for name in data} == here
 
 
 def test_the_command_is_there(wheel: zipfile.ZipFile) -> None:
