@@ -278,6 +278,9 @@ class Demand:
         # What was not seen of the block so far is estimated by what was.
         so_far = seen.best * elapsed_ms // seen.known_ms if seen.known_ms else 0
         best, high = self._recent(meter, draw, place)
+        demand = seen.best / seen.known_ms if seen.known_ms else math.nan
+        if not elapsed_ms:
+            demand = int(draw.best[place])  # a block that begins now has no mean yet, and is no gap
         forecast = Span(
             from_ms=start_ms,
             to_ms=end_ms,
@@ -287,7 +290,7 @@ class Demand:
         return (
             *past,
             _foresee(forecast, allowance),
-            seen.best / seen.known_ms / KILOWATT if seen.known_ms else math.nan,
+            demand / KILOWATT,
             forecast.best / lasts_ms / KILOWATT,
             allowance / lasts_ms / KILOWATT,
             elapsed_ms / lasts_ms,
