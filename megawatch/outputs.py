@@ -62,7 +62,11 @@ class TenantNow(TypedDict):
     best_kw: float
     high_kw: Annotated[float | None, Field(description="null where nothing bounds the draw")]
     limit_kw: float | None
-    verdict: Annotated[str | None, Field(description="clear, unknown, breach; null without a limit")]
+    verdict: Annotated[
+        str | None,
+        Field(description="of the rules C2 and C4: clear, unknown, breach; null without a limit"),
+    ]
+    is_starting: Annotated[bool, Field(description="something of it was not heard yet and has time to speak")]
     coverage: Annotated[float, Field(ge=0, le=1)]
     meters_agree: bool
     demand_kw: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -62,13 +63,14 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> Renderabl
     table.add_column("covered", justify="right", no_wrap=True, min_width=7)
     for tenant in tenants:
         verdict = tenant["verdict"] or ""
+        is_starting = verdict == "unknown" and tenant["is_starting"]
         cells: list[RenderableType] = [
             tenant["name"],
             Text(megawatts(tenant["best_kw"]), style="bold"),
             _bar(tenant),
             "" if tenant["limit_kw"] is None else megawatts(tenant["limit_kw"]),
-            Text(verdict.upper(), style=VERDICT.get(verdict, "")),
-            Text(f"{tenant['coverage'] * 100:.1f} %", style="" if tenant["coverage"] == 1 else "yellow"),
+            Text("STARTING" if is_starting else verdict.upper(), style=VERDICT.get(verdict, "")),
+            Text(f"{percent(tenant['coverage'])} %", style="" if tenant["coverage"] == 1 else "yellow"),
         ]
         if is_wide:
             cells.insert(4, Text(_between(tenant), style="dim" if verdict == "clear" else ""))
@@ -298,6 +300,11 @@ def terminal() -> Console:
     """Return standard output as a terminal; 120 columns where it is none, so that nothing is cut short."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, 120))
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, rounded down: nothing is whole that is not."""
+    return f"{math.floor(share * 1_000) / 10:.1f}"
 
 
 def megawatts(kilowatts: float) -> str:

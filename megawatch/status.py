@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as MetricSource
@@ -23,7 +24,11 @@ from prometheus_client.registry import Collector as MetricSource
 from facility.sitetables import BrokerTable, Pace
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
+from rules.base import Verdict
+from rules.library.c2_overdraw import Overdraw
+from rules.library.c4_block_exceeded import BlockExceeded
 from rules.notify.outbox import Outbox
+from rules.service import RulesService
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journalfile import Account
 from store.series import Health
@@ -117,7 +122,7 @@ class StatusWriter:
                 "error": parts.rules.lag.error,
                 "failing": dict(parts.rules.lag.failing),
             }
-            found["tenants"] = [] if view is None else _tenants(view, self._site)
+            found["tenants"] = [] if view is None else _tenants(view, parts.rules, self._site)
         if parts.outbox is not None:
             found["routes"] = [
                 self._route(parts.outbox, route, label) for route, label in parts.outbox.labels.items()
@@ -318,38 +323,54 @@ def lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
         yield document["history"]["sink"], behind, (document["at_ms"] - stamp_ms) / 1_000 if behind else 0.0
 
 
-def _tenants(view: View, site: SiteFolder) -> list[dict[str, Any]]:
+def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[dict[str, Any]]:
     names: dict[str, str] = {tenant.id: tenant.name for tenant in site.file.site.tenants}
-    tenants, demand = view.tenants, view.demand
+    tenants = view.tenants
     return [
-        {
-            "id": tenant,
-            "name": names.get(tenant, "the site's own load"),
-            "low_kw": int(tenants.low[i]) / KILOWATT,
-            "best_kw": int(tenants.best[i]) / KILOWATT,
-            "high_kw": None if tenants.high[i] == UNBOUNDED else int(tenants.high[i]) / KILOWATT,
-            "limit_kw": None if tenants.limit[i] == NO_LIMIT else int(tenants.limit[i]) / KILOWATT,
-            "verdict": _verdict(view, i),
-            "coverage": round(float(tenants.coverage[i]), 6),
-            "meters_agree": bool(tenants.is_consistent[i]),
-            "demand_kw": _figure(demand.demand_kw[i]),
-            "forecast_kw": _figure(demand.forecast_kw[i]),
-            "block_limit_kw": _figure(demand.limit_kw[i]),
-        }
+        _tenant(view, i, rules, names.get(tenant, "the site's own load"))
         for i, tenant in enumerate(tenants.ids)
         if tenants.has_racks[i] or tenant in names
     ]
 
 
-def _verdict(view: View, place: int) -> str | None:
-    """Return what holds of a tenant's draw against its limit at this moment; None without a limit."""
-    tenants = view.tenants
-    limit = int(tenants.limit[place])
-    if limit == NO_LIMIT:
+def _tenant(view: View, place: int, rules: RulesService, name: str) -> dict[str, Any]:
+    tenants, demand = view.tenants, view.demand
+    low, high, limit = int(tenants.low[place]), int(tenants.high[place]), int(tenants.limit[place])
+    # What was heard lately counts as covered; where the draw is not certain it may have changed since.
+    share = tenants.coverage[place] if low == high else min(tenants.coverage[place], tenants.certain[place])
+    return {
+        "id": tenants.ids[place],
+        "name": name,
+        "low_kw": low / KILOWATT,
+        "best_kw": int(tenants.best[place]) / KILOWATT,
+        "high_kw": None if high == UNBOUNDED else high / KILOWATT,
+        "limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
+        "verdict": _verdict(view, place, rules),
+        "is_starting": bool(tenants.is_starting[place]),
+        "coverage": round(float(share), 6),
+        "meters_agree": bool(tenants.is_consistent[place]),
+        "demand_kw": _figure(demand.demand_kw[place]),
+        "forecast_kw": _figure(demand.forecast_kw[place]),
+        "block_limit_kw": _figure(demand.limit_kw[place]),
+    }
+
+
+def _verdict(view: View, place: int, rules: RulesService) -> str | None:
+    """Return what the rules say of a tenant's contract at this moment; None without a limit."""
+    tenants, demand = view.tenants, view.demand
+    if tenants.limit[place] == NO_LIMIT:
         return None
-    if tenants.low[place] > limit:
-        return "breach"
-    return "clear" if tenants.high[place] <= limit else "unknown"
+    tenant, found = tenants.ids[place], []
+    if tenants.binds_instantly[place]:
+        found.append(rules.verdicts(Overdraw.name).get(tenant, Verdict.UNKNOWN))
+    if tenants.binds_blocks[place]:
+        # The rule judges a block once it is settled; live tells how it ended before that.
+        found.append(rules.verdicts(BlockExceeded.name).get(tenant, Verdict(demand.closed_verdict[place])))
+        found.append(Verdict(demand.closed_verdict[place]))
+        if np.isnan(demand.closed_kw[place]) and demand.forecast_verdict[place] != Verdict.CLEAR:
+            found.append(Verdict.UNKNOWN)  # no block is over, and the first one may still end either way
+    worst = next((v for v in (Verdict.BREACH, Verdict.UNKNOWN) if v in found), Verdict.CLEAR)
+    return worst.name.lower()
 
 
 def _figure(value: float) -> float | None:

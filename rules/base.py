@@ -62,6 +62,16 @@ class Desk(StrEnum):
     DATA = "D"  # telemetry on-call
 
 
+class About(StrEnum):
+    """What the subjects of a rule are; a rack may be called like a tenant."""
+
+    TENANT = "tenant"
+    RACK = "rack"
+    GROUP = "group"  # racks that have something in common
+    METER = "meter"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What a rule found: arrays over its subjects, shape (subjects,).
@@ -123,6 +133,8 @@ class Rule(BaseModel):
     """The name in the catalogue of rules, part of an alarm's identity."""
     title: ClassVar[str]
     """What it detects, in a few words that stand in a page."""
+    about: ClassVar[About] = About.OTHER
+    """What its subjects are."""
     unit: ClassVar[str]
     """The unit of values and limits."""
     desks: ClassVar[tuple[Desk, ...]]
@@ -174,6 +186,16 @@ class Rule(BaseModel):
     @abstractmethod
     def judge(self, view: View) -> Findings:
         """Judge every subject at the moment of the view."""
+
+    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
+        """Return the places of the racks that a subject stands for, None where it is no racks.
+
+        Args:
+            view: The site at the moment.
+            subject: One of the subjects.
+        """
+        del view, subject
+        return None
 
     def suppressed(self, view: View, active: Active) -> BoolArray | None:
         """Return whose alarm says nothing new because another one is active; None for nobody.

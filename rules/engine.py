@@ -20,7 +20,7 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms import Bank, Transition
-from rules.base import CANNOT_VERIFY, Active, Findings, Rule, Severity, Verdict
+from rules.base import CANNOT_VERIFY, About, Active, CodeArray, Findings, Rule, Severity, Verdict
 from rules.demand import Demand
 from rules.draw import Draw, find_draw
 from rules.draw import Known as PointValues
@@ -77,6 +77,7 @@ class Judge:
         unverified: Its alarms of not being able to tell, None where that is no alarm.
         judging_error: What the rule raised when it judged last, "" where it judged.
         telling_error: What it raised when it said last what is held back, "" where it could say.
+        verdict: What it found of each subject at the last tick, None before the first.
     """
 
     rule: Rule
@@ -84,6 +85,7 @@ class Judge:
     unverified: Bank | None
     judging_error: str = ""
     telling_error: str = ""
+    verdict: CodeArray | None = None
 
     @property
     def error(self) -> str:
@@ -165,6 +167,7 @@ class Engine:
         self.memory = Memory()
         self.points: dict[int, Point] = {}
         self._is_known: BoolArray = np.zeros(1, np.bool_)
+        self._met_ms: dict[int, int] = {}
         self._graph = Graph()
         for asset in site.assets:
             self._graph.add(asset)
@@ -214,7 +217,7 @@ class Engine:
                 self._begin(entry.stamp_ms)
                 self._take_mark(mark, entry.stamp_ms)
             case points:
-                self.learn(points)
+                self.learn(points, entry.stamp_ms)
         return self.hand_over()
 
     def advance(self, closed_ms: int) -> list[Step]:
@@ -232,9 +235,15 @@ class Engine:
         brought, self._brought = self._brought, []
         return brought
 
-    def learn(self, points: Sequence[Known]) -> None:
-        """Take in points that became known, or known better."""
+    def learn(self, points: Sequence[Known], at_ms: int) -> None:
+        """Take in points that became known, or known better.
+
+        Args:
+            points: Which.
+            at_ms: When that was written down [ms].
+        """
         for known in points:
+            self._met_ms.setdefault(known.id, at_ms)
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
                 self._know(known.id)
@@ -299,11 +308,12 @@ class Engine:
         known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         self.draw, compared = find_draw(layout, known, self.memory, at_ms)
         self.tick_ms = at_ms
+        racks = self._racks.view(self.knowledge, known, at_ms, self.began_ms)
         view = self.view = View(
             at_ms=at_ms,
-            tenants=tenant_view(layout, self.draw, at_ms),
+            tenants=tenant_view(layout, self.draw, at_ms, self._racks, racks),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
-            racks=self._racks.view(self.knowledge, known, at_ms, self.began_ms),
+            racks=racks,
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
         )
         changes = self._judge(view)
@@ -357,12 +367,14 @@ class Engine:
     def _layout_at(self, at_ms: int) -> Layout:
         if self._builder is None:
             self._builder = LayoutBuilder(self.site, self._graph, self.points)
-            self._racks = Racks(self._builder, self.points)
+            self._racks = Racks(self._builder, self.points, self._met_ms)
             self._sources = Sources(self._builder.twins(), self.points)
             self.rollups.arrange(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)
+            assert self._racks is not None  # noqa: S101 - made with the builder
+            self._racks.hold(self._builder.holders(at_ms), self.site)
             later = [change for change in self.site.changes_ms() if change > at_ms]
             self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout
@@ -371,9 +383,10 @@ class Engine:
         stepped = []
         for judge in self.judges:
             subjects, found = judge.find(view)
+            judge.verdict = found.verdict
             stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
             if judge.unverified is not None:
-                doubt = _doubt(found)
+                doubt = _doubt(found, _starting(judge.rule, view))
                 changes = judge.unverified.step(subjects, doubt, view.at_ms)
                 stepped.append((judge, judge.unverified, doubt, changes))
         told: list[Transition] = []
@@ -447,7 +460,7 @@ class Engine:
         self.knowledge.load(named("point.", arrays), values["knowledge"])
         for entry in known:
             if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
-                self.learn(entry.content)
+                self.learn(entry.content, entry.stamp_ms)
         self.demand.load(values["demand"])
         self.memory.load(values["memory"])
         self.rollups.load(named("rollup.", arrays), values["rollups"])
@@ -517,9 +530,11 @@ def _judge(rule: Rule) -> Judge:
     return Judge(rule, bank, unverified)
 
 
-def _doubt(found: Findings) -> Findings:
-    """Return findings of which not being able to tell is the breach."""
+def _doubt(found: Findings, starting: BoolArray | None) -> Findings:
+    """Return findings of which not being able to tell is the breach, except of what is starting."""
     unknown = found.verdict == Verdict.UNKNOWN
+    if starting is not None:
+        unknown &= ~starting
     return replace(
         found,
         verdict=np.where(unknown, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
@@ -527,3 +542,8 @@ def _doubt(found: Findings) -> Findings:
         severity=None,
         on_delay_ms=None,
     )
+
+
+def _starting(rule: Rule, view: View) -> BoolArray | None:
+    """Return which subjects of a rule have not had the time to speak yet, None where that says nothing."""
+    return view.tenants.is_starting if rule.about is About.TENANT else None

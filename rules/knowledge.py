@@ -65,6 +65,11 @@ GONE: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, ce
 """Of a broker that the site file names no longer: its points are only ever silent."""
 
 
+def _patience_ms(timing: Timing) -> int:
+    """Return after how long every point of a broker must have spoken [ms]."""
+    return max(round(timing.repeat_ms * REPEAT_MARGIN), MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
+
+
 class Knowledge:
     """What is known of every point.
 
@@ -352,6 +357,16 @@ class Knowledge:
     def streams_of_broker(self, broker: str) -> list[int]:
         """Return the streams that come through a broker."""
         return self._streams.of_broker(broker)
+
+    @property
+    def patience_ms(self) -> IntArray:
+        """How long each point may say nothing before it is silent [ms]."""
+        return self._points.fresh_ms
+
+    @property
+    def longest_patience_ms(self) -> int:
+        """How long a point of which nothing is known yet may say nothing before it is silent [ms]."""
+        return max((_patience_ms(timing) for timing in self._timings.values()), default=LEAST_FRESH_MS)
 
     def _stream(self, name: str) -> Stream:
         timing = self._timings.get(name.partition(":")[0], GONE)

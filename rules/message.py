@@ -14,7 +14,8 @@ import numpy as np
 from facility.instants import to_datetime
 from facility.site import Site
 from rules.alarms import Change, Transition
-from rules.base import CANNOT_VERIFY, Rule
+from rules.base import CANNOT_VERIFY, About, Rule
+from rules.layout import Index
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, MeterView, TenantView, View
 
 NAMED: Final = 5
@@ -70,8 +71,8 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         "severity": change.severity.word,
         "desks": [desk.value for desk in rule.desks],
         "subject": change.subject,
-        "subject_name": _subject_name(change.subject, site),
-        "tenant": change.subject if change.subject in view.tenants.ids else None,
+        "subject_name": _subject_name(change.subject, rule.about, site),
+        "tenant": change.subject if rule.about is About.TENANT else None,
         "at_ms": change.at_ms,
         "since_ms": change.since_ms,
         "opened_ms": change.opened_ms,
@@ -85,12 +86,13 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         facts["reason"] = change.reason
     if change.is_past:
         facts |= {"known_ms": change.at_ms, "over_ms": change.over_ms}
-    if rule.subjects(view) is view.meters.ids:
+    if rule.about is About.METER:
         facts |= _meter_facts(view.meters, change.subject)
-    elif change.subject in view.tenants.ids:
+    if rule.about is About.TENANT and change.subject in view.tenants.ids:
         facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
-    elif change.subject in view.racks.groups:
-        facts |= _group_facts(view, change.subject)
+    racks = _racks_of(rule, view, change.subject)
+    if racks is not None:
+        facts |= _rack_facts(view, racks, site)
     facts["headline"] = _headline(facts, site)
     facts["text"] = _text(facts, site)
     return facts
@@ -167,13 +169,24 @@ def _meter_facts(meters: MeterView, subject: str) -> dict[str, Any]:
     return facts
 
 
-def _group_facts(view: View, group: str) -> dict[str, Any]:
-    places = view.racks.groups[group]
-    silent = [view.racks.ids[i] for i in places.tolist() if view.racks.is_silent[i]]
+def _racks_of(rule: Rule, view: View, subject: str) -> Index | None:
+    """Return the racks that a subject stands for; None where it is none, or not there any more."""
+    try:
+        return rule.racks_of(view, subject)
+    except (KeyError, ValueError):
+        return None
+
+
+def _rack_facts(view: View, places: Index, site: Site) -> dict[str, Any]:
+    racks = view.racks
+    silent = [racks.ids[i] for i in places.tolist() if racks.is_silent[i]]
+    among = {racks.ids[i] for i in places.tolist()}
+    holders = [tenant for tenant in site.tenants if not among.isdisjoint(tenant.racks_at(view.at_ms))]
     return {
         "racks": len(places),
         "silent_racks": len(silent),
         "silent_examples": silent[:NAMED],
+        "tenants": [tenant.id for tenant in holders],
     }
 
 
@@ -275,12 +288,15 @@ def _interval(low_kw: float, high_kw: float | None) -> str:
     return f"at least {low}" if high_kw is None else f"between {low} and {_power(high_kw, 'kW')}"
 
 
-def _subject_name(subject: str, site: Site) -> str:
+def _subject_name(subject: str, about: About, site: Site) -> str:
     """Return what people call a tenant, a gateway, a rack or another asset."""
-    broker, _, publisher = subject.partition(":")
-    if publisher:
-        return f"gateway {publisher.rpartition(':')[2]} on {broker}"
-    name = next((tenant.name for tenant in site.tenants if tenant.id == subject), subject)
+    name = subject
+    if about is About.TENANT:
+        name = next((tenant.name for tenant in site.tenants if tenant.id == subject), subject)
+    elif about is About.GROUP:
+        broker, _, publisher = subject.partition(":")
+        if publisher:
+            name = f"gateway {publisher.rpartition(':')[2]} on {broker}"
     return " ".join(name.split())
 
 

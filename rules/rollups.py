@@ -151,7 +151,7 @@ class Rollups:
         return self._minute_ms
 
     def _add(self, racks: RackView, known: Known) -> None:
-        fresh, draw = ~racks.is_silent, racks.draw
+        fresh, draw = ~(racks.is_silent | racks.is_starting), racks.draw
         tallies = self._tallies
         tallies["rack"].add(draw, fresh, fresh)
         heard = np.array([fresh.sum()], np.int64)

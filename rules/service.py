@@ -21,7 +21,7 @@ from facility.site import Site
 from facility.sitetables import EngineTable
 from rules import snapshot
 from rules.alarms import Transition
-from rules.base import CANNOT_VERIFY, Rule
+from rules.base import CANNOT_VERIFY, Rule, Verdict
 from rules.engine import Step
 from rules.judging import Judging
 from rules.message import compose, ended, message_key
@@ -136,6 +136,17 @@ class RulesService:
     def view(self) -> View | None:
         """The site at the last tick, None before the first."""
         return self._engine.view
+
+    def verdicts(self, rule: str) -> Mapping[str, Verdict]:
+        """Return what a rule found of each subject at the last tick; nothing where it is off.
+
+        Args:
+            rule: Its name.
+        """
+        for judge in self._judging.judges:
+            if judge.rule.name == rule and judge.verdict is not None:
+                return dict(zip(judge.bank.subjects, map(Verdict, judge.verdict.tolist()), strict=False))
+        return {}
 
     def start(self) -> None:
         """Go on from the snapshot, where there is one that can be read."""

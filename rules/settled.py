@@ -100,7 +100,7 @@ class SettledEngine(Engine):
                 self._begin(entry.stamp_ms)
                 self._note(mark, entry.stamp_ms)
             case points:
-                self.learn(points)
+                self.learn(points, entry.stamp_ms)
         return self.hand_over()
 
     def advance(self, closed_ms: int) -> list[Step]:

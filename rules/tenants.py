@@ -6,17 +6,20 @@ import numpy as np
 
 from rules.draw import Draw
 from rules.layout import PPM, Layout
-from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
+from rules.racks import Racks
+from rules.view import NO_LIMIT, UNBOUNDED, RackView, TenantView, View
 from store.series import TenantDraw
 
 
-def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
+def tenant_view(layout: Layout, found: Draw, at_ms: int, racks: Racks, seen: RackView) -> TenantView:
     """Return every tenant at a moment.
 
     Args:
         layout: Who is summed of what.
         found: What each draws.
         at_ms: The moment [ms].
+        racks: The racks.
+        seen: The same at the moment.
     """
     versions = layout.versions
     limits = [version.limit_at(at_ms) if version else NO_LIMIT for version in versions]
@@ -46,6 +49,8 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int) -> TenantView:
         sustain_ms=np.array([v.limit.sustain_ms if v else 0 for v in versions], np.int64),
         has_racks=has_units,
         is_consistent=found.is_consistent,
+        is_starting=racks.starting_tenants(seen),
+        certain=racks.certain_share(seen),
     )
 
 

@@ -42,6 +42,9 @@ class TenantView:
         sustain_ms: How long a draw must stay above before it counts [ms], int64.
         has_racks: Whether it holds anything.
         is_consistent: Whether parent meters and the readings beneath them agree.
+        is_starting: Whether something of it was never heard and still has time to speak.
+        certain: Share of the held rating whose power is certain now, 0 to 1, float64: at most its coverage,
+            for what was heard lately counts as covered, and may have changed since.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +61,8 @@ class TenantView:
     sustain_ms: IntArray
     has_racks: BoolArray
     is_consistent: BoolArray
+    is_starting: BoolArray
+    certain: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,10 @@ class RackView:
     Attributes:
         ids: Which rack each place is about.
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
+        is_unheard: Whether it is silent and was never heard at all.
+        is_starting: Whether it was never heard and still has time to speak: that is no silence.
+        is_certain: Whether its power is known to be what it is now.
+        is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         draw: Its power, the last that was known [mW], int64.
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
@@ -108,6 +117,10 @@ class RackView:
 
     ids: tuple[str, ...]
     is_silent: BoolArray
+    is_unheard: BoolArray
+    is_starting: BoolArray
+    is_certain: BoolArray
+    is_contracted: BoolArray
     silent_ms: IntArray
     draw: IntArray
     groups: Mapping[str, NDArray[np.intp]]

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Active, Desk, Findings, Rule, Severity, codes
+from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
 from rules.figures import in_kilowatts, lowered
 from rules.view import NO_LIMIT, View
 
@@ -21,6 +21,7 @@ class DrawNearLimit(Rule):
 
     name: ClassVar[str] = "C1"
     title: ClassVar[str] = "draw near the contracted limit"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
     look_at: ClassVar[str] = (

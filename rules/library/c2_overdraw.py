@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Judgement, Rule, Severity, codes
+from rules.base import About, Desk, Findings, Judgement, Rule, Severity, codes
 from rules.figures import in_kilowatts, lowered
 from rules.view import NO_LIMIT, View
 
@@ -23,6 +23,7 @@ class Overdraw(Rule):
 
     name: ClassVar[str] = "C2"
     title: ClassVar[str] = "draw above the contracted limit"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE, Desk.CONTRACT)
     look_at: ClassVar[str] = (

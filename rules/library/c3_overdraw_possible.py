@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import About, Desk, Findings, Rule, Severity, codes
 from rules.figures import in_kilowatts
 from rules.view import NO_LIMIT, View
 
@@ -20,6 +20,7 @@ class OverdrawPossible(Rule):
 
     name: ClassVar[str] = "C3"
     title: ClassVar[str] = "cannot verify the contract: an overdraw is possible"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.DATA)
     look_at: ClassVar[str] = (
@@ -42,9 +43,9 @@ class OverdrawPossible(Rule):
         tenants = view.tenants
         applies = (tenants.limit != NO_LIMIT) & tenants.binds_instantly
         between = applies & (tenants.low <= tenants.limit) & (tenants.limit < tenants.high)
-        breach = between & (tenants.coverage >= self.least_coverage)
+        breach = between & (tenants.coverage >= self.least_coverage) & ~tenants.is_starting
         return Findings(
-            # Too little coverage is no breach of this rule and no return: it ends a pending alarm only.
+            # Too little coverage, or a start, is no breach here and no return: it ends a pending alarm.
             verdict=codes(breach, ~breach),
             value=in_kilowatts(tenants.high),
             limit=in_kilowatts(tenants.limit),

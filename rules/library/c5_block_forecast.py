@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, Verdict
+from rules.base import About, Desk, Findings, Rule, Severity, Verdict
 from rules.view import View
 
 
@@ -20,6 +20,7 @@ class BlockForecast(Rule):
 
     name: ClassVar[str] = "C5"
     title: ClassVar[str] = "demand block will end above the contracted limit"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
     look_at: ClassVar[str] = "There is time until the block closes: agree with the tenant what to hold back."

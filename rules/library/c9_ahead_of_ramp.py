@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import About, Desk, Findings, Rule, Severity, codes
 from rules.figures import in_kilowatts, lowered
 from rules.view import NO_LIMIT, View
 
@@ -19,6 +19,7 @@ class AheadOfRamp(Rule):
 
     name: ClassVar[str] = "C9"
     title: ClassVar[str] = "draw ahead of the ramp schedule"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CONTRACT, Desk.CHANNEL)
     look_at: ClassVar[str] = "Compare with the dates of the ramp: the tenant may have started a phase early."

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Active, Desk, Findings, Rule, Severity, codes
+from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
 from rules.view import View
 
 COMMON_CAUSE = "Q3"
+NOBODYS: Final = "racks that nobody contracted"
+"""The subject that stands for all of them."""
 
 
 class RackSilent(Rule):
-    """A rack's power was never heard, is too old, or is not to be trusted.
+    """A rack's power is too old, was not heard in time, or is not to be trusted.
 
     How old is too old depends on the source: three periods and at least 5 s for a periodic one; for one that
     publishes on change, 110 s, or its publisher's heartbeat being away for 30 s. DSX repeats a value after
-    100 s and beats every 10 s; the margins are our choice.
+    100 s and beats every 10 s; the margins are our choice. A rack that was never heard is silent once it must
+    have spoken: until then it is starting. Racks that nobody contracted are told together, in one alarm.
     """
 
     name: ClassVar[str] = "Q1"
     title: ClassVar[str] = "rack silent"
+    about: ClassVar[About] = About.RACK
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = (
@@ -36,30 +41,40 @@ class RackSilent(Rule):
     medium_after_s: float = Field(300, ge=0, description="how long until it is of medium severity [s]")
 
     def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the racks."""
-        return view.racks.ids
+        """Return the racks, and those that nobody contracted as one."""
+        return (*view.racks.ids, NOBODYS)
 
     def judge(self, view: View) -> Findings:
         """Report the silent racks."""
         racks = view.racks
-        long_silent = racks.silent_ms > self.medium_after_s * 1_000
+        nobodys = racks.is_silent & ~racks.is_contracted
+        is_silent = np.append(racks.is_silent & racks.is_contracted, nobodys.any())
+        silent_ms = np.append(racks.silent_ms, racks.silent_ms[nobodys].max(initial=0))
+        is_long = (silent_ms > self.medium_after_s * 1_000) & np.append(racks.is_contracted, False)
         return Findings(
-            verdict=codes(racks.is_silent, ~racks.is_silent),
-            value=racks.silent_ms / 1_000,
-            limit=np.zeros(len(racks.ids)),
-            returned=~racks.is_silent,
-            severity=np.where(long_silent, max(Severity.MEDIUM, self.severity), self.severity).astype(
-                np.int8
-            ),
+            verdict=codes(is_silent, ~is_silent),
+            value=silent_ms / 1_000,
+            limit=np.zeros(len(is_silent)),
+            returned=~is_silent,
+            severity=np.where(is_long, max(Severity.MEDIUM, self.severity), self.severity).astype(np.int8),
         )
+
+    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
+        """Return the rack, or all that nobody contracted and are silent."""
+        racks = view.racks
+        if subject == NOBODYS:
+            return np.flatnonzero(racks.is_silent & ~racks.is_contracted)
+        return np.array([racks.ids.index(subject)], np.intp)
 
     def suppressed(self, view: View, active: Active) -> BoolArray | None:
         """Say nothing of racks whose silence has a common cause that is known."""
         told = active(COMMON_CAUSE)
-        if told is None:
+        racks = view.racks
+        causes = (*racks.groups.values(), np.flatnonzero(racks.is_unheard))
+        if told is None or len(told) != len(causes):
             return None
-        silent = np.zeros(len(view.racks.ids), np.bool_)
-        for places, is_active in zip(view.racks.groups.values(), told.tolist(), strict=True):
+        silent = np.zeros(len(racks.ids) + 1, np.bool_)
+        for places, is_active in zip(causes, told.tolist(), strict=True):
             if is_active:
                 silent[places] = True
         return silent

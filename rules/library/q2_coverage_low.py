@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import About, Desk, Findings, Rule, Severity, codes
 from rules.view import View
 
 
@@ -20,6 +20,7 @@ class CoverageLow(Rule):
 
     name: ClassVar[str] = "Q2"
     title: ClassVar[str] = "too few readings of a tenant"
+    about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
@@ -38,7 +39,8 @@ class CoverageLow(Rule):
     def judge(self, view: View) -> Findings:
         """Hold the coverage of each tenant against the levels."""
         coverage, has_racks = view.tenants.coverage, view.tenants.has_racks
-        low = (coverage < self.low_share) & has_racks
+        low = (coverage < self.low_share) & has_racks & ~view.tenants.is_starting
+        low[-1] = False  # what nobody contracted is nobody's contract: Q1 says how much of it is silent
         severe = np.where(coverage < self.invalid_share, max(Severity.HIGH, self.severity), self.severity)
         return Findings(
             verdict=codes(low, ~low),

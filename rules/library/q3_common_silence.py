@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from facility.readings import BoolArray
-from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.view import View
+from facility.readings import BoolArray, FloatArray, IntArray
+from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.view import RackView, View
+
+NEVER_HEARD: Final = "racks that were never heard"
+"""The subject that stands for all of them."""
+NEARLY_ALL: Final = 0.9
 
 
 class CommonSilence(Rule):
     """At least 30 % and at least three of the racks that have something in common are silent.
+
+    That they were never heard at all is in common too, of all racks of the site: where it holds for more than
+    90 %, the bus is to blame and no gateway. Where only racks are silent that nobody contracted, Q1 tells it.
 
     Groups overlap: a gateway, two busways and a coolant unit may see the same racks. The group that is silent
     most wholly is told, the larger one first; a group whose silent racks are all told already is not.
@@ -22,6 +31,7 @@ class CommonSilence(Rule):
 
     name: ClassVar[str] = "Q3"
     title: ClassVar[str] = "racks silent for a common cause"
+    about: ClassVar[About] = About.GROUP
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Look at what the racks share; the racks themselves are likely well."
@@ -34,17 +44,19 @@ class CommonSilence(Rule):
 
     def subjects(self, view: View) -> tuple[str, ...]:
         """Return what racks have in common."""
-        return tuple(view.racks.groups)
+        return (*view.racks.groups, NEVER_HEARD)
 
     def judge(self, view: View) -> Findings:
         """Find the groups that explain the silence of their racks."""
-        racks, groups = view.racks, list(view.racks.groups.values())
+        racks = view.racks
+        groups = (*racks.groups.values(), np.flatnonzero(racks.is_unheard))
         silent = np.zeros(len(groups), np.int64)
-        if groups and racks.is_silent.any():
-            silent = np.add.reduceat(racks.is_silent[racks.members].astype(np.int64), racks.starts)
-        share = silent / np.diff(racks.starts, append=len(racks.members))
+        if racks.is_silent.any():
+            silent = _counts(racks)
+        sizes = [*(len(places) for places in racks.groups.values()), len(racks.ids)]
+        share = silent / np.maximum(np.array(sizes, np.int64), 1)
         fires = (silent >= self.least_racks) & (share >= self.least_share)
-        told = self._explain(racks.is_silent, groups, share, fires) if fires.any() else fires
+        told = self._explain(racks.is_silent & racks.is_contracted, groups, share, fires)
         return Findings(
             verdict=codes(told, ~told),
             value=share * 100,
@@ -52,15 +64,33 @@ class CommonSilence(Rule):
             returned=~told,
         )
 
+    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
+        """Return the racks of a group."""
+        return np.flatnonzero(view.racks.is_unheard) if subject == NEVER_HEARD else view.racks.groups[subject]
+
     @staticmethod
     def _explain(
-        is_silent: BoolArray, groups: list[np.ndarray], share: np.ndarray, fires: BoolArray
+        is_silent: BoolArray, groups: Sequence[NDArray[np.intp]], share: FloatArray, fires: BoolArray
     ) -> BoolArray:
         told = np.zeros(len(groups), np.bool_)
         unexplained = is_silent.copy()
-        order = sorted(np.flatnonzero(fires), key=lambda g: (-share[g], -len(groups[g]), g))
+        # Where nearly no rack was ever heard, the bus is to blame; else first what racks share.
+        never = len(groups) - 1
+        first = share[never] > NEARLY_ALL
+        order = sorted(
+            np.flatnonzero(fires).tolist(),
+            key=lambda g: ((g == never) != first, -share[g], -len(groups[g]), g),
+        )
         for group in order:
             if unexplained[groups[group]].any():
                 told[group] = True
                 unexplained[groups[group]] = False
         return told
+
+
+def _counts(racks: RackView) -> IntArray:
+    """Return how many racks of each group are silent, and of those that were never heard."""
+    counts = np.zeros(0, np.int64)
+    if len(racks.starts):
+        counts = np.add.reduceat(racks.is_silent[racks.members].astype(np.int64), racks.starts)
+    return np.append(counts, np.count_nonzero(racks.is_unheard))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import About, Desk, Findings, Rule, Severity, codes
 from rules.view import KILOWATT, View
 
 
@@ -23,6 +23,7 @@ class MetersDisagree(Rule):
 
     name: ClassVar[str] = "Q8"
     title: ClassVar[str] = "meters disagree by more than their errors"
+    about: ClassVar[About] = About.METER
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CONTRACT)
     look_at: ClassVar[str] = (

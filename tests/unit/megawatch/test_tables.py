@@ -28,7 +28,11 @@ def drawn(content: RenderableType, width: int) -> list[str]:
 def a_tenant(name: str = "acme", **figures: Any) -> dict[str, Any]:  # noqa: ANN401 - of a document
     """Return a tenant as `status` gives it; clear where nothing else is said."""
     usual = {"low_kw": 1_500.0, "best_kw": 1_500.0, "high_kw": 1_500.0, "limit_kw": 1_850.0}
-    return {"id": name, "name": name, "verdict": "clear", "coverage": 1.0} | usual | figures
+    return (
+        {"id": name, "name": name, "verdict": "clear", "is_starting": False, "coverage": 1.0}
+        | usual
+        | figures
+    )
 
 
 def an_alarm(number: int, severity: str = "high", **more: Any) -> Alarm:  # noqa: ANN401 - any attribute

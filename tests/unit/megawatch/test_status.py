@@ -1,0 +1,124 @@
+"""What `status` says of a tenant is what the rules say of its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from megawatch.clock import SteadyClock
+from megawatch.monitor import Parts
+from megawatch.sitefolder import SiteFolder, open_site
+from megawatch.status import StatusWriter
+from megawatch.supervisor import Supervisor
+from rules.judging import Judging
+from rules.registry import make_rules
+from rules.settled import Patience
+from store.ledger import Ledger
+from tests.builders import T0_MS
+from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, known_rack
+from tests.unit.rules.services import a_service
+
+SITE: Final = """
+[site]
+name = "hall"
+timezone = "UTC"
+
+[[broker]]
+name = "bus"
+url = "mqtt://127.0.0.1:1883"
+format = "rack-documents"
+
+[[rack]]
+ids = "r{0..1}"
+rating_kw = 100
+
+[[tenant]]
+id = "acme"
+holds = [{ racks = "r{0..1}", from = 2020-01-01 }]
+[[tenant.contract]]
+from = 2020-01-01
+committed_mw = 0.05
+LIMIT
+
+[[route]]
+to = { console = true }
+"""
+BLOCK: Final = 'limit = { method = "block", minutes = 5 }'
+BLOCK_MS: Final = 300_000
+BEGIN_MS: Final = -(-T0_MS // BLOCK_MS) * BLOCK_MS
+
+
+def tenant_of(
+    folder: Path, limit: str, powers_kw: Sequence[float | None], *, until_s: int | None = None
+) -> dict[str, Any]:
+    """Return what `status` says of a tenant of two racks, after seconds in which the first drew so much."""
+    (folder / "site.toml").write_text(SITE.replace("LIMIT", limit), encoding="utf-8")
+    site = open_site(folder)
+    tape = Tape()
+    tape.put(BEGIN_MS - 1_000, (known_rack(0, "r0"), known_rack(1, "r1")))
+    tape.connect(BEGIN_MS - 1_000)
+    for second, power in enumerate(powers_kw):
+        tape.second((BEGIN_MS - T0_MS) // 1_000 + second, power, 0 if power is not None else None)
+    until_ms = BEGIN_MS + 1_000 * (len(powers_kw) - 1 if until_s is None else until_s)
+    return status_of(folder, site, tape, until_ms)
+
+
+def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict[str, Any]:
+    """Return what `status` says of the tenant once a journal was judged."""
+    judging = Judging(
+        site.file.site,
+        {BUS: EVERY_SECOND},
+        make_rules({}, []),
+        tick_ms=1_000,
+        lateness_ms=0,
+        patience=Patience(),
+    )
+    clock = SteadyClock(0)
+    with closing(Ledger(folder)) as ledger:
+        rules = a_service(judging, tape, ledger, folder, site=site.file.site)
+        rules.step(until_ms)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), rules=rules)
+        found: list[dict[str, Any]] = StatusWriter(site, parts).document()["tenants"]
+    return next(tenant for tenant in found if tenant["id"] == "acme")
+
+
+@pytest.mark.parametrize(
+    ("limit", "powers_kw", "expected"),
+    [
+        pytest.param("", [49.7] * 60, "clear", id="every moment, below"),
+        pytest.param("", [50.0] * 60, "clear", id="every moment, exactly at the limit"),
+        pytest.param("", [50.1] * 60, "breach", id="every moment, above"),
+        pytest.param("", [None] * 60, "unknown", id="every moment, silent"),
+        pytest.param(BLOCK, [40.0] * 280 + [60.0] * 40, "clear", id="block of 42.7, 60 for a moment"),
+        pytest.param(BLOCK, [50.1] * 310, "breach", id="block above"),
+        pytest.param(BLOCK, [40.0] * 310, "clear", id="block below"),
+        pytest.param(BLOCK, [40.0] * 100, "clear", id="the first block, below"),
+        pytest.param(BLOCK, [60.0] * 100, "unknown", id="the first block, not over"),
+        pytest.param(BLOCK, [None] * 310, "unknown", id="block silent"),
+    ],
+)
+def test_the_verdict_is_that_of_the_rules(
+    limit: str, powers_kw: Sequence[float | None], expected: str, tmp_path: Path
+) -> None:
+    """A tenant that is held against blocks is not in breach for a moment above the limit."""
+    assert tenant_of(tmp_path, limit, powers_kw)["verdict"] == expected
+
+
+def test_what_is_not_known_is_not_called_covered(tmp_path: Path) -> None:
+    """The last readings of two seconds ago still count as heard, and nobody knows what is drawn now."""
+    tenant = tenant_of(tmp_path, "", [40.0] * 60 + [None, None], until_s=62)
+
+    assert tenant["verdict"] == "unknown"
+    assert tenant["coverage"] < 1
+
+
+def test_a_start_is_shown_as_one(tmp_path: Path) -> None:
+    """Until everything must have spoken: here five seconds after it was described."""
+    early, late = (tenant_of(tmp_path, "", [None], until_s=seconds) for seconds in (2, 20))
+
+    assert (early["verdict"], early["is_starting"]) == ("unknown", True)
+    assert (late["verdict"], late["is_starting"]) == ("unknown", False)

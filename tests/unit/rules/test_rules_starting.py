@@ -1,0 +1,188 @@
+"""Starting up is a state of its own: shown, not paged, and over once everything must have spoken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pytest
+
+from facility.points import Cadence
+from facility.site import Site
+from rules.engine import Step
+from rules.library.q1_rack_silent import NOBODYS
+from rules.library.q3_common_silence import NEVER_HEARD
+from rules.message import compose
+from store.entries import Known, MarkKind
+from tests.builders import T0_MS
+from tests.unit.rules.halls import (
+    BUS,
+    Tape,
+    a_site,
+    a_tenant,
+    a_version,
+    an_engine,
+    at_once,
+    known_heartbeat,
+    known_rack,
+    play,
+    racks_of,
+)
+
+AWAITED_S: Final = 110
+"""How long a source that publishes on change has to speak [s]."""
+
+
+def hall(count: int, *, held: int | None = None) -> Site:
+    """Return a site of racks of 100 kW, of which two tenants hold the first ones, half each."""
+    names = [f"r{i}" for i in range(count)]
+    held = count if held is None else held
+    return a_site(
+        racks_of(*names),
+        a_tenant("acme", names[: held // 2], a_version(held * 40)),
+        a_tenant("blue", names[held // 2 : held], a_version(held * 40)),
+    )
+
+
+def racks(count: int, *, cadence: Cadence = Cadence.PERIODIC) -> tuple[Known, ...]:
+    """Return the power points of the first racks."""
+    return tuple(known_rack(i, f"r{i}", cadence=cadence) for i in range(count))
+
+
+def connected() -> Tape:
+    """Return the journal of a monitor that has just started for the first time."""
+    tape = Tape()
+    tape.connect(T0_MS)
+    return tape
+
+
+def told(steps: Iterable[Step]) -> list[str]:
+    """Return what people hear, as `second rule subject change`."""
+    return [
+        f"{(change.at_ms - T0_MS) // 1_000} {change.rule} {change.subject} {change.change}"
+        for step in steps
+        for change in step.changes
+        if change.is_told
+    ]
+
+
+def test_a_bus_that_does_not_speak_is_one_cause() -> None:
+    """First start of 600 racks before the bus speaks: nothing while they may still, then one page for all."""
+    steps = play(an_engine(hall(600)), connected().entries, until_ms=T0_MS + 600_000)
+
+    pages = told(steps)
+    assert not [page for page in pages if int(page.split()[0]) <= AWAITED_S]
+    assert pages[0] == f"{AWAITED_S + 11} Q3 {NEVER_HEARD} opened"
+    assert Counter(page.split()[1] for page in pages) == {"Q3": 1, "Q2": 2, "C2-cannot-verify": 2}
+
+
+@pytest.mark.parametrize("seconds", [1, 50, 99])
+def test_a_bus_that_conforms_is_not_told(seconds: int) -> None:
+    """Each value comes once within 100 s, unchanged: nobody hears anything in the first ten minutes."""
+    site, tape = hall(20), connected()
+    tape.put(T0_MS + 100, racks(20, cadence=Cadence.ON_CHANGE))
+    tape.put(T0_MS + 100, (known_heartbeat(20, f"{BUS}:docs"),))
+    for second in range(600):
+        powers = [50.0 if second % 100 == i * seconds // 20 else None for i in range(20)]
+        tape.second(second, *powers, 1.0 if second % 10 == 0 else None)
+
+    steps = play(an_engine(site), tape.entries)
+
+    assert told(steps) == []
+
+
+def test_a_rack_that_is_described_later_has_its_time_too() -> None:
+    """A rack that is built years after the first start is not silent since then."""
+    site, tape = hall(4), connected()
+    tape.put(T0_MS + 100, racks(4))
+    for second in range(400):
+        tape.second(second, 50, 50, 50, 50)
+        if second == 200:
+            tape.put(T0_MS + 200_500, (known_rack(9, "r9", cadence=Cadence.ON_CHANGE),))
+    engine = an_engine(site)
+
+    play(engine, tape.entries)
+
+    view = engine.view
+    assert view is not None
+    place = view.racks.ids.index("r9")
+    assert view.racks.is_silent[place]
+    assert view.racks.silent_ms[place] == view.at_ms - T0_MS - 200_500
+
+
+def test_a_source_with_a_period_has_three_of_them() -> None:
+    """Nobody waits 110 s for what speaks each second."""
+    tape = connected()
+    tape.put(T0_MS, racks(20))
+    for second in range(60):
+        tape.second(second, *[50.0] * 19, None)
+
+    pages = told(play(an_engine(hall(20)), tape.entries))
+
+    assert pages == ["16 Q1 r19 opened", "36 Q2 blue opened"]
+
+
+def starting_of(seconds: int) -> Sequence[tuple[bool, bool]]:
+    """Return whether the first racks and each tenant are starting, after some seconds of silence."""
+    engine = an_engine(hall(4))
+    play(engine, connected().entries, until_ms=T0_MS + 1_000 * seconds)
+    assert engine.view is not None
+    return list(zip(engine.view.racks.is_starting[:3], engine.view.tenants.is_starting, strict=True))
+
+
+def test_starting_is_seen_and_ends() -> None:
+    """A view says who is starting: the racks, and the tenants that hold them."""
+    assert starting_of(AWAITED_S) == [(True, True), (True, True), (True, False)]
+    assert starting_of(AWAITED_S + 1) == [(False, False)] * 3
+
+
+def test_an_overdraw_is_told_while_others_start() -> None:
+    """What is certain is told, whatever is not heard yet."""
+    site, tape = hall(4), connected()
+    tape.put(T0_MS, racks(2))
+    for second in range(60):
+        tape.second(second, 90, 90)
+
+    pages = told(play(an_engine(site), tape.entries))
+
+    assert pages[0] == "6 C2 acme opened"
+
+
+# Racks that nobody contracted ---------------------------------------------------------------
+
+
+def test_racks_that_nobody_contracted_are_one_line() -> None:
+    """396 of 400 racks are no tenant's and all fall silent: the pages are those of the four, and one."""
+    site, tape = hall(400, held=4), connected()
+    tape.put(T0_MS, racks(400))
+    for second in range(20):
+        tape.put(T0_MS + 1_000 * second, at_once([50.0] * 400, T0_MS + 1_000 * second))
+    for second in range(20, 60):
+        tape.put(T0_MS + 1_000 * second, at_once([50.0] * 4, T0_MS + 1_000 * second))
+
+    engine = an_engine(site, rules={"Q3": {"enabled": False}})
+    steps = play(engine, tape.entries)
+
+    assert told(steps) == [f"35 Q1 {NOBODYS} opened"]
+    (step,) = [step for step in steps if step.changes]
+    assert step.view is not None
+    rule = next(judge.rule for judge in engine.judges if judge.rule.name == "Q1")
+    body = compose(step.changes[0], rule, step.view, site)
+    assert (body["silent_racks"], body["tenants"]) == (396, [])
+    assert "silent: 396 racks: r4, r5, r6, r7, r8 and more" in body["text"]
+
+
+def test_a_cause_that_only_touches_racks_that_nobody_contracted_is_no_page_of_its_own() -> None:
+    """One gateway of such racks, or fifty: Q1 says it in its line."""
+    site, tape = hall(40, held=4), connected()
+    streams = [f"{BUS}:mine" if i < 4 else f"{BUS}:g{i % 6}" for i in range(40)]
+    known = tuple(known_rack(i, f"r{i}", stream=stream) for i, stream in enumerate(streams))
+    tape.put(T0_MS, known)
+    for second in range(20):
+        tape.put(T0_MS + 1_000 * second, at_once([50.0] * 40, T0_MS + 1_000 * second))
+    for second in range(20, 60):
+        tape.put(T0_MS + 1_000 * second, at_once([50.0] * 4, T0_MS + 1_000 * second))
+    tape.mark(T0_MS + 60_000, MarkKind.CONNECTED)
+
+    assert told(play(an_engine(site), tape.entries)) == [f"35 Q1 {NOBODYS} opened"]
