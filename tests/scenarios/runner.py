@@ -59,8 +59,8 @@ def run(scenario: Scenario) -> Found:
     for entry in source.opening():
         engine.take(entry)
     # What was never heard has had its time to speak: how a site starts has tests of its own.
-    for engine in engine.engines.values():
-        engine.began_ms -= AWAITED_MS
+    for each in engine.engines.values():
+        each.began_ms -= AWAITED_MS
     for number in range(scenario.steps):
         changes = [
             change
