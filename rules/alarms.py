@@ -8,6 +8,9 @@ people do to an alarm (acknowledge, shelve) lives in the ledger and never change
     pending  --on-delay over-->        active: the alarm opens
     active   --returned for off-delay--> normal: the alarm returns
 
+Where a rule asks for it, a breach opens the alarm also when those of the last minutes add up to its time
+above, however often they were interrupted; not where a contract says how long the subject must stay above.
+
 UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
 a breach; a running off-delay begins anew after it, for nobody knows that it was clear meanwhile.
 """
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.base import CodeArray, Findings, Severity, Verdict
+from rules.timeabove import TimeAbove
 
 NORMAL: Final = 0
 PENDING: Final = 1
@@ -123,13 +127,22 @@ class Bank:
         severity: The severity where findings carry none.
         on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
         off_delay_ms: How long it must be over [ms].
+        above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
     """
 
-    def __init__(self, rule: str, severity: Severity, on_delay_ms: int, off_delay_ms: int) -> None:
+    def __init__(
+        self,
+        rule: str,
+        severity: Severity,
+        on_delay_ms: int,
+        off_delay_ms: int,
+        above: TimeAbove | None = None,
+    ) -> None:
         self.rule = rule
         self._severity = severity
         self._on_delay_ms = on_delay_ms
         self._off_delay_ms = off_delay_ms
+        self._above = above
         self._columns = self._empty(0)
         self.subjects: tuple[str, ...] = ()
 
@@ -177,6 +190,7 @@ class Bank:
         gone = self._align(subjects, at_ms)
         columns, verdict = self._columns, found.verdict
         breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
+        above_ms = None if self._above is None else self._above.note(breach, at_ms)
         if not columns.state.any() and not breach.any():
             return gone  # all is well, as nearly always
         severity = (
@@ -188,6 +202,12 @@ class Bank:
         columns.state[(columns.state == PENDING) & clear] = NORMAL
         delay = self._on_delay_ms if found.on_delay_ms is None else found.on_delay_ms
         opens = (columns.state == PENDING) & (at_ms - columns.since_ms >= delay)
+        if self._above is not None and above_ms is not None:
+            swings = ~opens & (columns.state == PENDING) & breach & (above_ms >= self._above.least_ms)
+            swings &= delay <= self._on_delay_ms
+            for place in np.flatnonzero(swings).tolist():
+                columns.since_ms[place] = self._above.since_ms(place)
+            opens |= swings
         columns.state[opens] = ACTIVE
         columns.opened_ms[opens] = at_ms
         columns.severity[opens] = severity[opens]
@@ -258,6 +278,8 @@ class Bank:
         old, self._columns, self.subjects = self._columns, self._empty(len(subjects)), subjects
         sources = np.array([source for source, _ in kept], np.intp)
         targets = np.array([target for _, target in kept], np.intp)
+        if self._above is not None:
+            self._above.align(sources, targets, len(subjects))
         for name in _FILL:
             getattr(self._columns, name)[targets] = getattr(old, name)[sources]
         return gone
@@ -310,9 +332,12 @@ class Bank:
 
     def save(self) -> tuple[dict[str, NDArray[Any]], Sequence[str]]:
         """Return everything: the arrays, and whom their places are about."""
-        return {name: getattr(self._columns, name).copy() for name in _FILL}, self.subjects
+        arrays = {name: getattr(self._columns, name).copy() for name in _FILL}
+        return arrays | ({} if self._above is None else self._above.save()), self.subjects
 
     def load(self, arrays: Mapping[str, NDArray[Any]], subjects: Sequence[str]) -> None:
         """Take in what `save` returned."""
         columns: dict[str, NDArray[Any]] = {name: arrays[name].copy() for name in _FILL}
         self._columns, self.subjects = _Columns(**columns), tuple(subjects)
+        if self._above is not None and "above_breach" in arrays:
+            self._above.load(arrays)

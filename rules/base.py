@@ -161,6 +161,11 @@ class Rule(BaseModel):
         30.0, ge=0, description="how long not being able to tell lasts before it is an alarm [s]"
     )
 
+    above_s: float = Field(
+        0, ge=0, description="how long it must last within the window, with breaks; 0 for no such memory [s]"
+    )
+    above_window_s: float = Field(60, gt=0, le=3_600, description="length of that window [s]")
+
     @classmethod
     def title_of(cls, alarm_rule: str) -> str:
         """Return what an alarm says: the rule's own, or that of not being able to tell.

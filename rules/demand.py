@@ -155,8 +155,8 @@ class Demand:
         meter.recent.append(span)
         while meter.recent[0].to_ms <= span.to_ms - RECENT_MS:
             meter.recent.popleft()
-        # A part never spans a border of any version's blocks: an amendment may change their length.
-        starts = any(
+        # A part never spans a border of any version's blocks, nor of two clauses.
+        starts = span.from_ms == _clause_start_ms(contract, span.from_ms) or any(
             block_start_ms(span.from_ms, grid, self._zone) == span.from_ms for grid in _grids_ms(contract)
         )
         if meter.parts and not starts and meter.parts[-1].to_ms == span.from_ms:

@@ -32,6 +32,7 @@ from rules.racks import Racks
 from rules.rollups import Rollups
 from rules.sources import Sources
 from rules.tenants import tenant_series, tenant_view
+from rules.timeabove import TimeAbove
 from rules.trust import Memory
 from rules.units import LayoutBuilder
 from rules.view import UNBOUNDED, View
@@ -522,7 +523,11 @@ def _until_ms(entry: Entry) -> int:
 
 
 def _judge(rule: Rule) -> Judge:
-    bank = Bank(rule.name, rule.severity, round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000))
+    above = None
+    if rule.above_s:
+        above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
+    on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
+    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
     unverified = None
     if rule.unknown_pages:
         name = f"{rule.name}-{CANNOT_VERIFY}"

@@ -19,6 +19,10 @@ class Overdraw(Rule):
     the on-delay of 5 s is no part of it but keeps single readings from paging (our choice). Above the
     contract's critical share it is critical: NVIDIA's DSX Flex splits at 20 % over target. What a gap hid is
     found once its readings have arrived, and told as past.
+
+    A draw that swings around the limit, 4 s above and 4 s below, never lasts as long as the on-delay. It
+    opens the alarm once it was above for 20 s of the last 60 s (our choice), unless the contract itself says
+    how long a draw must stay above.
     """
 
     name: ClassVar[str] = "C2"
@@ -41,6 +45,9 @@ class Overdraw(Rule):
     severity: Severity = Field(Severity.HIGH, description="how bad it is up to the critical share")
     on_delay_s: float = Field(5, ge=0, description="how long it must last, at least as the contract says [s]")
     off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    above_s: float = Field(
+        20, ge=0, description="how long it must last within the window, with breaks; 0 for no such memory [s]"
+    )
     deadband_percent: float = Field(
         1, ge=0, lt=50, description="how far below the limit the draw must fall [%]"
     )
