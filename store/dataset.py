@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS
-from store.parquet import SEALED, Sealed, Table, children, hours, read_sealed
+from store.integrity import put_aside, sum_name, sum_of
+from store.parquet import PLAN, SEALED, Sealed, Table, children, found_again, hours, read_sealed
 
-PLAN: Final = "sealing.json"
 LOCK: Final = "lock"
+
+_log = structlog.get_logger(__name__)
 
 Fill = Callable[[Path], object]
 """Writes the file of this name."""
@@ -95,6 +98,7 @@ class Dataset:
         if self._is_settled:
             return
         self._undo()
+        self._find_again()
         self.sealed = read_sealed(self.root)
         self._disk.sync(self.root)
         self._remove(self.sealed.removes)
@@ -109,7 +113,10 @@ class Dataset:
         """
         self.settle()
         self._is_settled = False
-        plan = msgspec.json.encode(msgspec.structs.replace(sealed, adds=tuple(fills)))
+        adds = (*fills, *(sum_name(name) for name in fills))
+        gone = (*sealed.removes, *(sum_name(name) for name in sealed.removes))
+        removes = tuple(name for name in gone if name not in adds)
+        plan = msgspec.structs.replace(sealed, adds=adds, removes=removes).encode()
         try:
             self._disk.write(self.root / PLAN, partial(Path.write_bytes, data=plan))
             self._disk.sync(self.root)
@@ -148,6 +155,8 @@ class Dataset:
             path = self.root / name
             changed.update(self._make_folders(path.parent))
             self._disk.write(_unfinished(path), fill)
+            checksum = partial(Path.write_bytes, data=sum_of(_unfinished(path)))
+            self._disk.write(self.root / sum_name(name), checksum)
             self._disk.rename(_unfinished(path), path)
             changed.add(path.parent)
         for folder in sorted(changed):
@@ -164,14 +173,28 @@ class Dataset:
     def _undo(self) -> None:
         path = self.root / PLAN
         try:
-            plan = msgspec.json.decode(path.read_bytes(), type=Sealed)
+            plan = Sealed.decode(path.read_bytes())
         except FileNotFoundError:
             return
-        except msgspec.DecodeError:  # cut off while it was written: no other file had been begun
+        except ValueError:  # cut off while it was written: no other file had been begun
             plan = Sealed()
         self._remove([str(_unfinished(Path(name))) for name in plan.adds])
         self._remove(plan.adds)
         self._disk.remove(path)
+
+    def _find_again(self) -> None:
+        """Write anew what counts where that is damaged."""
+        path = self.root / SEALED
+        try:
+            Sealed.decode(path.read_bytes())
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            sealed = found_again(self.root)
+            _log.error("what is sealed was damaged, and is found again", error=str(error), seq=sealed.seq)
+            put_aside(self.root, path)
+            self._disk.write(self.root / PLAN, partial(Path.write_bytes, data=sealed.encode()))
+            self._disk.rename(self.root / PLAN, path)
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove files so that none can come back after a power cut, with a number that counts by then."""

@@ -6,7 +6,6 @@ second; one that nobody could tell stands for nothing. What a mean is, `store.me
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from facility.readings import Batch, Quality
 from store.base import FIGURES
+from store.columnfile import load_columns, save_columns
 from store.meaner import Meaner
 from store.means import Means
 from store.series import DrawMean, TenantDraw
@@ -37,12 +37,11 @@ class DrawMeans:
         self._path = path
         self._tenants: list[str] = []
         self._meaner = Meaner()
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:
-                self._meaner.restore(columns)
-                self._tenants = [str(tenant) for tenant in columns["tenants"]]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            self._meaner = Meaner()
+        columns = load_columns(path)
+        with suppress(KeyError):  # none, or of another version
+            tenants = [str(tenant) for tenant in columns["tenants"]]
+            self._meaner.restore(columns)
+            self._tenants = tenants
 
     def take(self, draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> list[DrawMean]:
         """Take in draws by tick [ms]; return the means of steps that are over."""
@@ -61,11 +60,7 @@ class DrawMeans:
 
     def save(self) -> None:
         """Keep what is known; where the disk refuses, what was kept before stays."""
-        draft = self._path.with_suffix(".draft")
-        with suppress(OSError):
-            with draft.open("wb") as file:
-                np.savez(file, allow_pickle=False, tenants=np.array(self._tenants), **self._meaner.state())
-            draft.replace(self._path)
+        save_columns(self._path, {"tenants": np.array(self._tenants), **self._meaner.state()})
 
     def _number(self, tenant: str) -> int:
         if tenant not in self._tenants:

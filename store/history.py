@@ -16,23 +16,43 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from facility.errors import StoreCorrupt, StoreUnavailable
-from facility.instants import MINUTE_MS
+from facility.instants import HOUR_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality
 from store.base import Series, figure_of, mean_series, need_tenant, no_point, span_of, step_of
+from store.integrity import is_whole
 from store.journalfile import JournalReader
 from store.ledger import LedgerReader
-from store.means import Means, hold_ms, is_new, kept_means, means_over
-from store.parquet import FOLDER, PARTS, Columns, Sealed, Table, open_engine, parts, read_sealed
+from store.means import Ask, Means, hold_ms, is_new, kept_means, means_of, means_over
+from store.parquet import (
+    FOLDER,
+    PARTS,
+    Columns,
+    Part,
+    Sealed,
+    Table,
+    hour_of,
+    open_engine,
+    parts,
+    read_sealed,
+)
 from store.series import TenantDraw, tenants_of
 
 TRIES: Final = 10
 """How often a read is begun again because files changed under it, which they do for a moment in each seal."""
 PAGE: Final = 1_000
 """Columns of the journal and the ledger that are taken at once."""
+
+FARTHEST_SEQ: Final = 2**62
+CHECKED_BYTES: Final = 32 * 2**20
+"""Up to this size a part is held against its checksum when it is read, which takes some 30 ms; the writer
+looks at the larger ones (our choice)."""
+
+_log = structlog.get_logger(__name__)
 
 _SPAN: Final = "time >= make_timestamptz($start) AND time < make_timestamptz($end)"
 # What is read of a part, by the name it gets; all else is read as it is called.
@@ -66,6 +86,7 @@ class ParquetHistory:
         self._ledger: LedgerReader | None = None
         self._engine = open_engine(self._root)
         self._points: dict[str, tuple[int, Point]] = {}
+        self._whole: dict[tuple[Path, int, int], bool] = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -88,13 +109,9 @@ class ParquetHistory:
         span, step = span_of(from_ms, to_ms), step_of(step_ms)
         with self._lock:
             number, point = self._known(key)
-            means = means_over(
-                lambda part: self._readings(key, number, part),
-                partial(self._means, key),
-                self._hold_ms(point),
-                span,
-                step,
-            )
+            hold = self._hold_ms(point)
+            ask = partial(self._readings, key, number)
+            means = means_over(ask, partial(self._means, key, ask, hold), hold, span, step)
         return mean_series(key, point.shown_unit, means)
 
     def draw(self, tenant: str, figure: str, from_ms: int, to_ms: int) -> Series:
@@ -106,7 +123,7 @@ class ParquetHistory:
             since = read_sealed(self._root)
             tail = self._series(tenant, names, span, since.tick_ms)
             sealed, [rows] = self._settled(
-                lambda sealed: [self._select(sealed, Table.DRAW, names, tenant, span)]
+                lambda sealed: [self._select(sealed, Table.DRAW, names, tenant, span, [])]
             )
         later = [(at_ms, values) for at_ms, values in tail if at_ms > sealed.tick_ms]
         time = np.concatenate([rows["time"], np.array([at_ms for at_ms, _ in later], np.int64)])
@@ -132,21 +149,40 @@ class ParquetHistory:
         since = read_sealed(self._root)
         tail = self._tail(number, span, since.seq)
         names = ("received", "value", "quality", "flags")
-        sealed, [rows] = self._settled(lambda sealed: [self._select(sealed, Table.READING, names, key, span)])
+        damaged: list[Part] = []
+        sealed, [rows] = self._settled(
+            lambda sealed: [self._select(sealed, Table.READING, names, key, span, damaged)]
+        )
         stored = Batch.of([np.full(len(rows["time"]), number), *(rows[name] for name in ("time", *names))])
-        batch = Batch.concatenate([stored, *(batch for seq, batch in tail if seq > sealed.seq)])
+        # What a damaged part held, the journal may still hold.
+        again = [
+            batch
+            for part in dict.fromkeys(damaged)
+            for _, batch in self._tail(number, span, part.first - 1, part.last)
+        ]
+        batch = Batch.concatenate([stored, *again, *(batch for seq, batch in tail if seq > sealed.seq)])
         batch = batch.take(np.lexsort((batch.received_ms, batch.source_ms)))
         return batch.take(is_new(batch.source_ms))
 
-    def _means(self, key: str, step_ms: int, span: tuple[int, int]) -> Means:
-        """Return the sealed means of a point in a span, of each step the fullest."""
+    def _means(self, key: str, ask: Ask, hold: int, step_ms: int, span: tuple[int, int]) -> Means:
+        """Return the sealed means of a point in a span, of each step the fullest.
+
+        Those of an hour of which a part is damaged are made of its readings again.
+        """
         table = Table.MINUTE if step_ms == MINUTE_MS else Table.QUARTER
         names = ("mean", "covered_ms", "min", "max", "seq")
-        _, [rows] = self._settled(lambda sealed: [self._select(sealed, table, names, key, span)])
+        damaged: list[Part] = []
+        _, [rows] = self._settled(lambda sealed: [self._select(sealed, table, names, key, span, damaged)])
         order = np.lexsort((rows["seq"], rows["time"]))
         order = order[np.append(is_new(rows["time"][order])[1:], values=True)] if len(order) else order
         time, mean, covered, low, high, _ = (rows[name][order] for name in ("time", *names))
-        return kept_means(step_ms, time, mean, covered, (low, high))
+        means = kept_means(step_ms, time, mean, covered, (low, high))
+        for hour_ms in sorted({hour_of(part.path) for part in damaged}):
+            hour = max(hour_ms, span[0]), min(hour_ms + HOUR_MS, span[1])
+            means = means.take((means.start_ms < hour[0]) | (means.start_ms >= hour[1]))
+            again = means_of(ask((hour[0] - hold, hour[1])), hold, hour, step_ms)
+            means = means.followed_by(again.take(again.covered_ms > 0))
+        return means.take(np.argsort(means.start_ms, kind="stable")) if damaged else means
 
     def _settled(self, read: Callable[[Sealed], list[Columns]]) -> tuple[Sealed, list[Columns]]:
         """Read the parts that count, all of one moment, which is after the tail was read.
@@ -154,15 +190,21 @@ class ParquetHistory:
         What was taken out of the journal since then is in these parts.
         """
         for _ in range(TRIES):
-            with suppress(_ChangedError):
+            with suppress(_ChangedError, FileNotFoundError):
                 sealed = read_sealed(self._root)
                 return sealed, read(sealed)
         raise StoreUnavailable(str(self._root), "its files change all the time, or some are missing")
 
     def _select(
-        self, sealed: Sealed, table: Table, columns: Sequence[str], subject: str, span: tuple[int, int]
+        self,
+        sealed: Sealed,
+        table: Table,
+        columns: Sequence[str],
+        subject: str,
+        span: tuple[int, int],
+        damaged: list[Part],
     ) -> Columns:
-        """Return the rows of a point or a tenant in a span.
+        """Return the rows of a point or a tenant in a span; parts that are damaged are left out, and listed.
 
         The newest parts come first: the last one of an hour may be replaced at any moment, and is then open.
         """
@@ -170,28 +212,69 @@ class ParquetHistory:
         found = parts(self._root, sealed, table, start, end) if start < end else []
         if read_sealed(self._root) != sealed:
             raise _ChangedError
+        whole = [part for part in found if self._is_whole(part)]
+        try:
+            rows = self._rows(whole, table, columns, subject, span)
+        except duckdb.Error as error:
+            if not all(part.path.exists() for part in whole):
+                raise _ChangedError from error
+            readable = [part for part in whole if self._reads(part, table, columns, subject, span)]
+            if readable == whole:
+                raise StoreCorrupt(str(self._root), str(error)) from error
+            whole = readable
+            rows = self._rows(whole, table, columns, subject, span)
+        left_out = [part for part in found if part not in whole]
+        if left_out:
+            _log.warning("damaged parts are left out", parts=[str(part.path) for part in left_out])
+            damaged += left_out
+        return rows
+
+    def _is_whole(self, part: Part) -> bool:
+        """Tell whether a part is what was written, as far as that is looked at here; of each file once."""
+        known = part.path.stat()
+        name = (part.path, known.st_mtime_ns, known.st_size)
+        if name not in self._whole:
+            self._whole[name] = known.st_size > CHECKED_BYTES or is_whole(part.path)
+        return self._whole[name]
+
+    def _reads(
+        self, part: Part, table: Table, columns: Sequence[str], subject: str, span: tuple[int, int]
+    ) -> bool:
+        try:
+            self._rows([part], table, columns, subject, span)
+        except duckdb.Error:
+            return False
+        return True
+
+    def _rows(
+        self, found: Sequence[Part], table: Table, columns: Sequence[str], subject: str, span: tuple[int, int]
+    ) -> Columns:
+        """Return the rows of a point or a tenant in a span, of these parts.
+
+        Raises:
+            duckdb.Error: Where one can not be read.
+        """
         names = ("time", *columns)
         if not found:
             return {name: np.empty(0, np.int64) for name in names}
         wanted = ", ".join(f"{_COLUMNS.get(name, name)} AS {name}" for name in names)
         whose = "tenant" if table is Table.DRAW else "point"
         query = f"SELECT {wanted} FROM {PARTS.format('$files')} WHERE {whose} = $subject AND {_SPAN}"  # noqa: S608 - our own words
-        values: dict[str, object] = {"subject": subject, "start": start * 1_000, "end": end * 1_000}
+        values: dict[str, object] = {"subject": subject, "start": span[0] * 1_000, "end": span[1] * 1_000}
         values["files"] = [str(part.path) for part in reversed(found)]
-        try:
-            rows = self._engine.execute(query, values).fetchnumpy()
-        except duckdb.IOException as error:
-            raise _ChangedError from error
-        except duckdb.Error as error:
-            raise StoreCorrupt(str(self._root), str(error)) from error
+        rows = self._engine.execute(query, values).fetchnumpy()
         return {name: _filled(column) for name, column in rows.items()}
 
-    def _tail(self, number: int, span: tuple[int, int], after_seq: int) -> list[tuple[int, Batch]]:
-        """Return the readings of a point in the journal's tail, with the entries they are in."""
+    def _tail(
+        self, number: int, span: tuple[int, int], after_seq: int, last_seq: int = FARTHEST_SEQ
+    ) -> list[tuple[int, Batch]]:
+        """Return the readings of a point in the journal after an entry, with the entries they are in."""
         found = []
         page = self._journal.read(after_seq, PAGE)
-        while page:
+        while page and page[0].seq <= last_seq:
             for entry in page:
+                if entry.seq > last_seq:
+                    break
                 if isinstance(entry.content, Batch):
                     batch = entry.content
                     rows = (batch.point == number) & (batch.quality != Quality.REFUSED)

@@ -122,8 +122,8 @@ class Meaner:
             KeyError: Where it is not what `state` returns.
         """
         opened = {step: {name: state[f"{step}.{name}"] for name in _STATE} for step in STEPS_MS}
-        self._last_ms, self._value = state["last_ms"], state["value"]
-        self._hold_ms, self._is_closed = state["hold_ms"], state["is_closed"]
+        points = [state[name] for name in ("last_ms", "value", "hold_ms", "is_closed")]
+        self._last_ms, self._value, self._hold_ms, self._is_closed = points
         self._open = opened
 
     def _close(

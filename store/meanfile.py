@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from facility.points import Point
 from facility.readings import Batch
+from store.columnfile import load_columns, save_columns
 from store.meaner import Meaner
 from store.means import Means
 
@@ -38,12 +38,10 @@ class MeanFile:
         self._meaner = Meaner()
         self._saved_ms = 0
         self.seq = 0
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:
-                self._meaner.restore(columns)
-                self.seq = int(columns["seq"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            self.forget()
+        columns = load_columns(path)
+        with suppress(KeyError):  # none, or of another version
+            self._meaner.restore(columns)
+            self.seq = int(columns["seq"])
 
     @property
     def late(self) -> int:
@@ -69,8 +67,4 @@ class MeanFile:
         if self._meaner.now_ms - self._saved_ms < SAVE_MS:
             return
         self._saved_ms = self._meaner.now_ms
-        draft = self._path.with_suffix(".draft")
-        with suppress(OSError):
-            with draft.open("wb") as file:
-                np.savez(file, allow_pickle=False, seq=np.int64(self.seq), **self._meaner.state())
-            draft.replace(self._path)
+        save_columns(self._path, {"seq": np.array(self.seq, np.int64), **self._meaner.state()})

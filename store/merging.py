@@ -16,7 +16,7 @@ import errno
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from facility.errors import StoreError, StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from store.base import FARTHEST_MS
 from store.dataset import Disk
+from store.integrity import is_whole
 from store.parquet import (
     GROUP_ROWS,
     ORDER,
@@ -42,6 +43,7 @@ from store.parquet import (
     hour_folder,
     hours,
     open_engine,
+    parts,
     parts_in,
 )
 from store.room import RESERVE_BYTES
@@ -77,6 +79,11 @@ _BY_NUMBER: Final = (
     f" JOIN points USING ({_POINT}) ORDER BY {{}}) AS rows JOIN points USING (number)"
 )
 _COUNT: Final = "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(?)"
+
+ROUND_S: Final = 86_400.0
+"""How often each part is held against its checksum [s] (our choice)."""
+CHECK_RESTS: Final = 20
+"""How many times as long as it works that rests (our choice)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -131,7 +138,7 @@ class Merger:
         disk: What is done to the file system.
         sealed: Gives what counts.
         replace: Puts what was merged in the place of its parts, where these are still what counts.
-
+        mend: Puts a part that is damaged aside.
     """
 
     def __init__(
@@ -140,11 +147,15 @@ class Merger:
         disk: Disk,
         sealed: Callable[[], Sealed],
         replace: Callable[[Merged], None],
+        mend: Callable[[Table, Part], None] = lambda _table, _part: None,
     ) -> None:
         self._root = root
         self._disk = disk
         self._sealed = sealed
         self._replace = replace
+        self._mend = mend
+        self._unchecked: list[tuple[Table, Part]] = []
+        self._next_round_s = time.monotonic()
         self._working = Lock()
         self._changed = Condition()
         self._touched: dict[Hour, int] = {}
@@ -205,6 +216,31 @@ class Merger:
                     return True
         return False
 
+    def check(self) -> bool:
+        """Hold the next part against its checksum, and put it aside where it is damaged; each once a day.
+
+        Returns:
+            Whether there are more in this round.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take that.
+            OSError: Where it can not be read.
+        """
+        with self._working:
+            if not self._unchecked and time.monotonic() >= self._next_round_s:
+                self._next_round_s = time.monotonic() + ROUND_S
+                self._unchecked = [
+                    (table, part)
+                    for table in Table
+                    for part in parts(self._root, self._sealed(), table, -FARTHEST_MS, FARTHEST_MS)
+                ]
+            if self._unchecked:
+                table, part = self._unchecked.pop()
+                with suppress(FileNotFoundError):  # merged meanwhile
+                    if not is_whole(part.path):
+                        self._mend(table, part)
+            return bool(self._unchecked)
+
     def _run(self) -> None:
         give_way()
         while not self._is_stopped:
@@ -212,6 +248,8 @@ class Merger:
             try:
                 if self.merge():
                     self._rest(max(PAUSE_S, time.monotonic() - begin_s))
+                elif self.check():
+                    self._rest(max(PAUSE_S, CHECK_RESTS * (time.monotonic() - begin_s)))
                 else:
                     self._rest(None)
             except (OSError, StoreUnavailable) as error:
@@ -274,6 +312,12 @@ class Merger:
         if begin == len(found):
             return False
         chosen, folder = found[begin:], self._root / FOLDER
+        damaged = [part for part in chosen if not is_whole(part.path)]
+        for part in damaged:
+            self._mend(table, part)
+        if damaged:
+            self.touch([hour], self._newest_ms)  # what is left of it is merged next
+            return True
         draft = folder / "draft"
         shutil.rmtree(folder, ignore_errors=True)
         self._disk.make_folder(folder)

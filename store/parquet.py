@@ -25,6 +25,7 @@ hour that is still sealed, or is just merged, may find a part twice for a moment
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,14 +33,15 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 import msgspec
 from numpy.typing import NDArray
 
-from facility.errors import StoreCorrupt
+from facility.errors import StoreForeign
 from facility.instants import DAY_MS, HOUR_MS, to_datetime
+from store.base import FARTHEST_MS
 
 Columns = dict[str, NDArray[Any]]
 """Columns of one length, by name."""
@@ -47,6 +49,7 @@ Engine = duckdb.DuckDBPyConnection
 
 FOLDER: Final = "history"
 SEALED: Final = "sealed.json"
+PLAN: Final = "sealing.json"
 VERSION: Final = 1
 PARTS: Final = "read_parquet({}, hive_partitioning = false)"
 """Parts as a table of a query; what stands for their paths is put in."""
@@ -92,6 +95,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
         dropped_ms: The readings of hours that end at or before this were dropped [ms].
         adds: Files that the last change brought, relative to the history's folder.
         removes: Files that it replaced.
+        check: The checksum of all that; "" in files of older versions.
     """
 
     version: int = VERSION
@@ -100,10 +104,32 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     dropped_ms: int = 0
     adds: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
+    check: str = ""
+
+    def encode(self) -> bytes:
+        """Return it as the content of a file, with its checksum."""
+        return msgspec.json.encode(_checked(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Return what `encode` made.
+
+        Raises:
+            ValueError: Where it is damaged.
+        """
+        found = msgspec.json.decode(data, type=cls)
+        bare = msgspec.structs.replace(found, check="")
+        if found.check and found != _checked(bare):
+            raise ValueError("the checksum does not match")
+        return bare
 
     def end(self, table: Table) -> int:
         """Return where the last part of a table ends that counts."""
         return self.tick_ms if table is Table.DRAW else self.seq
+
+
+def _checked(sealed: Sealed) -> Sealed:
+    return msgspec.structs.replace(sealed, check=f"{zlib.crc32(msgspec.json.encode(sealed)):08x}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +150,61 @@ class Part:
 def read_sealed(root: Path) -> Sealed:
     """Return what counts in the history under `root`; nothing where there is none.
 
+    Where `sealed.json` is damaged, all parts that are there count, but those of a change that was cut off.
+
     Raises:
-        StoreCorrupt: Where `sealed.json` is damaged, or of a newer form.
+        StoreForeign: Where it is of a newer form.
     """
     path = root / SEALED
     try:
-        sealed = msgspec.json.decode(path.read_bytes(), type=Sealed)
+        sealed = Sealed.decode(path.read_bytes())
     except FileNotFoundError:
         return Sealed()
-    except msgspec.DecodeError as error:
-        raise StoreCorrupt(str(path), str(error)) from error
+    except ValueError:
+        return found_again(root)
     if sealed.version > VERSION:
-        raise StoreCorrupt(str(path), f"expected version {VERSION} or older, found {sealed.version}")
+        raise StoreForeign(str(path), f"expected version {VERSION} or older, found {sealed.version}")
     return sealed
+
+
+def found_again(root: Path) -> Sealed:
+    """Return what counts in a history of which only the parts are left."""
+    try:
+        unfinished = set(Sealed.decode((root / PLAN).read_bytes()).adds)
+    except (OSError, ValueError):
+        unfinished = set()
+    ends = dict.fromkeys(Table, 0)
+    for table in Table:
+        for _, folder in hours(root, table, -FARTHEST_MS, FARTHEST_MS):
+            ends[table] = max(
+                [
+                    ends[table],
+                    *(
+                        int(match[2])
+                        for path in children(folder)
+                        if (match := _PART.fullmatch(path.name))
+                        and path.relative_to(root).as_posix() not in unfinished
+                    ),
+                ]
+            )
+    tick_ms = ends.pop(Table.DRAW)
+    return Sealed(seq=max(ends.values()), tick_ms=tick_ms)
 
 
 def hour_folder(table: Table, hour_ms: int) -> str:
     """Return the folder of the hour that begins at `hour_ms`, relative to the history's."""
     return f"{table}/{to_datetime(hour_ms):day=%Y-%m-%d/hour=%H}"
+
+
+def hour_of(path: Path) -> int:
+    """Return when the hour of a part begins [ms].
+
+    Args:
+        path: The part, in the folder of its hour.
+    """
+    day = date.fromisoformat(path.parent.parent.name.removeprefix("day="))
+    hour = int(path.parent.name.removeprefix("hour="))
+    return (day - date(1970, 1, 1)).days * DAY_MS + hour * HOUR_MS
 
 
 def parts(root: Path, sealed: Sealed, table: Table, start_ms: int, end_ms: int) -> list[Part]:

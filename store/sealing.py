@@ -6,24 +6,31 @@ becomes of the parts of an hour that is over: `store.merging`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
-from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
+from facility.points import Point
 from facility.readings import Batch, BoolArray, Rejection
 from store.base import FARTHEST_MS, Chunk
 from store.dataset import Dataset, Disk, Fill
+from store.entries import Known
+from store.intake import readings_of
+from store.integrity import is_whole, put_aside
+from store.journalfile import JournalReader
 from store.means import Means, is_new
 from store.merging import Hour, Merged, Merger
 from store.parquet import (
@@ -32,10 +39,12 @@ from store.parquet import (
     PARTS,
     Columns,
     Engine,
+    Part,
     Sealed,
     Table,
     copying,
     hour_folder,
+    hour_of,
     open_engine,
     parts,
     parts_in,
@@ -45,6 +54,8 @@ from store.threads import in_thread
 
 OPEN_BYTES: Final = 500_000
 """Below this size the last part of an hour is taken into the next: it bounds both files and rewriting."""
+
+_log = structlog.get_logger(__name__)
 
 _POINT: Final = "points.point, points.asset, points.quantity, points.unit, points.feed"
 _TIME: Final = "make_timestamptz(rows.time) AS time"
@@ -85,7 +96,8 @@ class ParquetSink:
         self._lock = Lock()
         disk = disk or Disk()
         dataset = self._dataset = Dataset(data_dir.resolve() / FOLDER, disk)
-        self._merger = Merger(dataset.root, disk, lambda: dataset.sealed, self._replace)
+        self._data_dir = data_dir
+        self._merger = Merger(dataset.root, disk, lambda: dataset.sealed, self._replace, self._mend_part)
         self._merges = merges
         self._engine: Engine | None = None
 
@@ -178,6 +190,8 @@ class ParquetSink:
             removes=tuple(sealing.removes),
         )
         dataset.change(after, sealing.fills)
+        for table, part in sealing.damaged:
+            self._mend(table, part)
         newest_ms = int(batch.received_ms.max(initial=max([-FARTHEST_MS, *(at_ms for at_ms, _ in draws)])))
         self._merger.touch(sealing.hours, newest_ms)
 
@@ -194,12 +208,45 @@ class ParquetSink:
             after = msgspec.structs.replace(dataset.sealed, removes=gone)
             dataset.change(after, {merged.name: merged.draft.replace})
 
+    def _mend_part(self, table: Table, part: Part) -> None:
+        self._guarded(partial(self._mend, table, part))
+
+    def _mend(self, table: Table, part: Part) -> None:
+        """Put a damaged part aside; seal anew what the journal still holds of its readings."""
+        dataset = self._dataset
+        dataset.settle()
+        if not part.path.exists() or is_whole(part.path):
+            return
+        place = put_aside(dataset.root, part.path)
+        self._engine = self._engine or open_engine(dataset.root)
+        sealing = _Sealing(dataset.root, dataset.sealed, self._engine, takes_in=False)
+        if table is Table.READING:
+            batch, points = held_by_journal(self._data_dir, part)
+            sealing.add_readings(batch, _columns(points), part.first, part.last)
+        name = part.path.relative_to(dataset.root).as_posix()
+        dataset.change(msgspec.structs.replace(dataset.sealed, removes=(name,)), sealing.fills)
+        _log.error("a damaged part was put aside", part=str(place), is_sealed_anew=bool(sealing.fills))
+
 
 class _Sealing:
-    """The files that a chunk becomes."""
+    """The files that a chunk becomes.
 
-    def __init__(self, root: Path, sealed: Sealed, engine: Engine) -> None:
-        self._root, self._sealed, self._engine = root, sealed, engine
+    Args:
+        root: The history's folder.
+        sealed: What counts.
+        engine: Writes them.
+        takes_in: Whether the last part of an hour is taken in while it is small.
+
+    Attributes:
+        fills: The files that come.
+        removes: Those that go.
+        hours: The hours that get any.
+        damaged: Parts that are damaged and were to be taken in, or read.
+    """
+
+    def __init__(self, root: Path, sealed: Sealed, engine: Engine, *, takes_in: bool = True) -> None:
+        self._root, self._sealed, self._engine, self._takes_in = root, sealed, engine, takes_in
+        self.damaged: list[tuple[Table, Part]] = []
         self.fills: dict[str, Fill] = {}
         self.removes: list[str] = []
         self.hours: list[Hour] = []
@@ -209,7 +256,9 @@ class _Sealing:
         held = batch.source_ms // HOUR_MS * HOUR_MS + HOUR_MS <= self._sealed.dropped_ms
         span = int(batch.source_ms.min()), int(batch.source_ms.max()) + 1
         found = parts(self._root, self._sealed, Table.READING, *span)
-        names = [str(part.path) for part in found if part.last >= first_seq]
+        found = [part for part in found if part.last >= first_seq]
+        self.damaged += [(Table.READING, part) for part in found if not is_whole(part.path)]
+        names = [str(part.path) for part in found if (Table.READING, part) not in self.damaged]
         if names:
             rows: Columns = {
                 "row": np.arange(len(batch)),
@@ -268,8 +317,10 @@ class _Sealing:
             return
         folder = hour_folder(table, hour_ms)
         query, values, first = _ROWS[table], list[str](), span[0]
-        last = parts_in(self._root / folder, self._sealed.end(table))[-1:]
-        if last and last[0].path.stat().st_size < OPEN_BYTES:
+        last = parts_in(self._root / folder, self._sealed.end(table))[-1:] if self._takes_in else []
+        if last and last[0].path.stat().st_size < OPEN_BYTES and not is_whole(last[0].path):
+            self.damaged.append((table, last[0]))
+        elif last and last[0].path.stat().st_size < OPEN_BYTES:
             query = f"FROM ({query}) UNION ALL BY NAME FROM {PARTS.format('?')} ORDER BY {ORDER[table]}"
             values, first = [str(last[0].path)], last[0].first
             self.removes.append(f"{folder}/{last[0].path.name}")
@@ -278,24 +329,55 @@ class _Sealing:
         self.fills[f"{folder}/part-{first}-{span[1]}.parquet"] = fill
 
 
+def held_by_journal(data_dir: Path, part: Part) -> tuple[Batch, Sequence[Point]]:
+    """Return the readings of a part that the journal still holds, numbered in the order of the points.
+
+    Args:
+        data_dir: The data folder.
+        part: A part of readings.
+    """
+    hour_ms, batches, after_seq = hour_of(part.path), list[Batch](), part.first - 1
+    known: dict[int, Known] = {}
+    with suppress(StoreError), closing(JournalReader(data_dir)) as journal:
+        known = journal.known()
+        while page := [entry for entry in journal.read(after_seq) if entry.seq <= part.last]:
+            batches += [readings_of(entry.content) for entry in page if isinstance(entry.content, Batch)]
+            after_seq = page[-1].seq
+    batch = Batch.concatenate(batches)
+    batch = batch.take((batch.source_ms >= hour_ms) & (batch.source_ms < hour_ms + HOUR_MS))
+    place, points = _placed(batch.point, {number: one.point for number, one in known.items()})
+    return replace(batch, point=place[batch.point]) if len(batch) else batch, points
+
+
 def _numbered(chunk: Chunk) -> tuple[NDArray[np.int32], Columns]:
     """Return the number of each point in the order of their keys, and what each number is."""
     numbers = np.concatenate([chunk.batch.point, *(means.point for means in chunk.means)])
+    place, points = _placed(numbers, chunk.points)
+    return place, _columns(points)
+
+
+def _placed(numbers: NDArray[Any], known: Mapping[int, Point]) -> tuple[NDArray[np.int32], list[Point]]:
+    """Return the place of each number among the points' keys, and the points in their order."""
     counts = np.bincount(numbers)
-    found = [(chunk.points[number], number) for number in np.flatnonzero(counts).tolist()]
+    found = [(known[number], number) for number in np.flatnonzero(counts).tolist()]
     found.sort(key=lambda one: one[0].key)
     place = np.zeros(len(counts), np.int32)
     place[[number for _, number in found]] = np.arange(len(found))
-    columns: Columns = {"number": np.arange(len(found), dtype=np.int32)}
-    columns["point"] = np.array([point.key for point, _ in found], object)
+    return place, [point for point, _ in found]
+
+
+def _columns(points: Sequence[Point]) -> Columns:
+    """Return points in columns."""
+    columns: Columns = {"number": np.arange(len(points), dtype=np.int32)}
+    columns["point"] = np.array([point.key for point in points], object)
     for name, attribute in (
         ("asset", "asset"),
         ("quantity", "quantity"),
         ("unit", "shown_unit"),
         ("feed", "feed"),
     ):
-        columns[name] = np.array([getattr(point, attribute) for point, _ in found], object)
-    return place, columns
+        columns[name] = np.array([getattr(point, attribute) for point in points], object)
+    return columns
 
 
 def _by_hour(batch: Batch) -> Iterator[tuple[int, Batch]]:

@@ -17,6 +17,7 @@ from store.dataset import Disk
 from store.entries import Known
 from store.history import ParquetHistory
 from store.intake import Intake, readings_of
+from store.integrity import sum_name
 from store.journal import Journal
 from store.ledger import Ledger
 from store.meaner import Meaner
@@ -83,9 +84,19 @@ class Site:
         self.ledger.close()
 
     def files(self) -> set[str]:
-        """Return every file of the history."""
+        """Return every file of the history but the checksums; each part has one, and nothing else has."""
         root = self.folder / "history"
-        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+        found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+        sums = {name for name in found if name.endswith(".crc32")}
+        assert sums == {sum_name(name) for name in found if name.endswith(".parquet")}
+        return found - sums
+
+
+def is_tidy(root: Path) -> bool:
+    """Tell whether a history has parts with their checksums, what counts, and no other file with a dot."""
+    names = {path.relative_to(root).as_posix() for path in root.rglob("*.*")} - {"sealed.json"}
+    parts = {name for name in names if name.rpartition("/")[2].startswith("part-")}
+    return names - parts == {sum_name(name) for name in parts}
 
 
 def open_site(folder: Path, known: tuple[Known, ...] | None = None) -> Site:

@@ -63,6 +63,6 @@ def seal_hour(site: Site, seals: int, start_ms: int = HOUR) -> list[tuple[int, f
 
 
 def names_in(site: Site, start_ms: int = HOUR, table: Table = Table.READING) -> list[str]:
-    """Return the files in the folder of an hour, in order."""
+    """Return the parts in the folder of an hour, in order."""
     folder = site.folder / "history" / hour_folder(table, start_ms)
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".crc32"))

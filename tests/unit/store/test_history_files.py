@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import msgspec
 import numpy as np
 import pytest
 
-from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.errors import StoreCorrupt, StoreForeign, StoreUnavailable
 from facility.instants import MINUTE_MS
 from facility.readings import Quality
 from store.base import Chunk
 from store.history import ParquetHistory
+from store.integrity import damaged_files, is_whole
+from store.parquet import Sealed
 from store.sealing import ParquetSink
 from tests.builders import T0_MS, a_batch, known_racks
 from tests.histories import (
@@ -24,6 +27,7 @@ from tests.histories import (
     a_draw,
     open_site,
     ramp,
+    read,
     rows_in,
     rows_of,
     seal,
@@ -145,25 +149,111 @@ def test_points_are_kept_in_a_dictionary_and_in_order(site: Site) -> None:
     assert duckdb.execute(newer, [str(path)]).fetchall() == []
 
 
-def test_damage_is_told_and_never_read_as_nothing(site: Site) -> None:
-    """A damaged or newer statement of what counts, a damaged part and a missing one are errors."""
+def test_a_statement_of_what_counts_that_is_damaged_is_found_again_from_the_parts(site: Site) -> None:
+    """It was torn, emptied or changed: whoever reads goes on, and the writer writes it anew."""
+    site.append(ramp(0, 3))
+    site.append(ramp(3, 6))
+    seal(site.folder, site.chunk(0, 2), site.chunk(2))
+    expected = rows_of(site.folder)
+    statement = site.folder / "history" / "sealed.json"
+    good = statement.read_bytes()
+    seq = site.journal.head_seq
+    assert f'"seq":{seq}'.encode() in good
+
+    for bad in (b"", b"{", b"[]", good[:-5], good.replace(f'"seq":{seq}'.encode(), b'"seq":9')):
+        statement.write_bytes(bad)
+        assert rows_of(site.folder) == expected
+        sink = ParquetSink(site.folder)
+        assert sink.sealed_seq() == seq
+        asyncio.run(sink.close())
+        assert rows_of(site.folder) == expected
+        assert Sealed.decode(statement.read_bytes()).seq == seq
+    assert len(damaged_files(site.folder)) == 5
+
+    statement.write_bytes(msgspec.json.encode({"version": 2}))
+    with pytest.raises(StoreForeign, match="expected version 1 or older, found 2"):
+        rows_of(site.folder)
+    with pytest.raises(StoreForeign):
+        ParquetSink(site.folder)
+
+
+def flip(path: Path, place: int) -> None:
+    """Flip the lowest bit of a byte."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("place", [0, 30, 200, -300, -20, -1])
+def test_one_flipped_bit_of_a_part_is_found_and_read_from_the_journal_instead(site: Site, place: int) -> None:
+    """Such a part may read as other numbers: the checksum beside it tells."""
+    site.append(ramp(0, 3))
+    site.append(ramp(3, 6))
+    seal(site.folder, site.chunk(0))
+    expected = rows_of(site.folder)
+    (part,) = (site.folder / "history" / "reading").rglob("*.parquet")
+    flip(part, place)
+
+    assert rows_of(site.folder) == expected
+
+
+def test_a_damaged_part_costs_only_what_the_journal_holds_no_longer(site: Site) -> None:
+    """All other parts are read; the writer goes on, puts it aside and does not take it into the next part."""
     site.append(ramp(0, 3))
     seal(site.folder, site.chunk(0))
-    statement = site.folder / "history" / "sealed.json"
     (part,) = (site.folder / "history" / "reading").rglob("*.parquet")
-    good = statement.read_bytes()
+    flip(part, 200)
+    site.journal.set_reader("history", site.journal.head_seq)
+    site.append(ramp(3, 6))
+    site.journal.trim(T0_MS + 10**9, 10**9)
+    kept = [(at_ms, value) for at_ms, value in rows_of(site.folder) if at_ms >= T0_MS + 3_000]
 
-    for bad in (b"", b"{", good.replace(b'"version":1', b'"version":2'), b"[]"):
-        statement.write_bytes(bad)
-        with pytest.raises(StoreCorrupt):
-            rows_of(site.folder)
-        with pytest.raises(StoreCorrupt):
-            ParquetSink(site.folder)
-    statement.write_bytes(good)
-    part.write_bytes(b"PAR1" + part.read_bytes()[:-9])
+    assert len(kept) == 3
+    assert rows_of(site.folder) == kept
+    seal(site.folder, site.chunk(2))
 
-    with pytest.raises(StoreCorrupt):
-        rows_of(site.folder)
+    assert rows_of(site.folder) == kept
+    assert [path.name for path in damaged_files(site.folder)] == [
+        "reading-day=2026-05-28-hour=20-part-1-2.parquet.damaged"
+    ]
+    assert site.files() >= {"reading/day=2026-05-28/hour=20/part-3-3.parquet"}
+
+
+def test_means_of_an_hour_of_which_a_part_is_damaged_are_made_of_its_readings(site: Site) -> None:
+    """The means of other hours are as they were kept."""
+    site.append(ramp(0, 200))
+    seal(site.folder, site.chunk(0))
+    span = T0_MS // 60_000 * 60_000, T0_MS // 60_000 * 60_000 + 240_000
+
+    def means() -> list[tuple[int, float]]:
+        found = read(site.folder, lambda history: history.means(KEY, *span, 60_000))
+        return list(zip(found.time_ms.tolist(), found.value.round(9).tolist(), strict=True))
+
+    expected = means()
+    (part,) = (site.folder / "history" / "minute").rglob("*.parquet")
+    flip(part, 100)
+
+    assert len(expected) == 4
+    assert means() == expected
+
+
+def test_every_part_is_looked_at_once_a_day(site: Site) -> None:
+    """One that nobody reads is found as well, and made anew while the journal has it."""
+    site.append(ramp(0, 3))
+    seal(site.folder, site.chunk(0))
+    expected = rows_of(site.folder)
+    (part,) = (site.folder / "history" / "reading").rglob("*.parquet")
+    flip(part, 200)
+    bad = part.read_bytes()
+
+    sink = ParquetSink(site.folder, merges=False)
+    while sink._merger.check():
+        pass
+    asyncio.run(sink.close())
+
+    assert is_whole(part)
+    assert rows_of(site.folder) == expected
+    assert [path.read_bytes() for path in damaged_files(site.folder)] == [bad]
 
 
 def test_no_journal_no_history(tmp_path: Path) -> None:

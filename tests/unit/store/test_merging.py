@@ -13,6 +13,7 @@ from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
 from store.base import Chunk
 from store.dataset import Disk, Fill
+from store.integrity import damaged_files
 from store.merging import QUIET_MS, worth_merging
 from store.parquet import Table, hour_folder
 from store.sealing import ParquetSink
@@ -261,21 +262,23 @@ def test_no_room_no_merge(site: Site) -> None:
     assert len(names_in(site)) == 4
 
 
-def test_a_damaged_part_holds_up_its_own_hour_only(site: Site) -> None:
-    """What can not be read is left as it is and told; the other hours are merged."""
+def test_a_damaged_part_is_put_aside_made_anew_from_the_journal_and_merged(site: Site) -> None:
+    """Nothing waits for it; what the journal still holds of its readings is in the merged part."""
     seal_hour(site, 3)
-    seal_hour(site, 3, NEXT)
+    rows = seal_hour(site, 3, NEXT)
     folder = site.folder / "history" / hour_folder(Table.READING, NEXT)
     (folder / names_in(site, NEXT)[1]).write_bytes(b"PAR1 no")
 
     async def run() -> None:
         sink = ParquetSink(site.folder, merges=False)
         make_due(sink)
-        with pytest.raises(StoreUnavailable):
-            await merge_on(sink)
+        await merge_on(sink)
+        make_due(sink)
         await merge_on(sink)
         await sink.close()
 
     asyncio.run(run())
 
-    assert (len(names_in(site)), len(names_in(site, NEXT))) == (1, 3)
+    assert (len(names_in(site)), len(names_in(site, NEXT))) == (1, 1)
+    assert [path.read_bytes() for path in damaged_files(site.folder)] == [b"PAR1 no"]
+    assert [row for row in rows_of(site.folder) if row[0] >= NEXT] == rows

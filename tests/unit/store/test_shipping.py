@@ -17,6 +17,7 @@ from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality, Reason, Rejection
 from store.base import Chunk
+from store.columnfile import load_columns
 from store.drawmeans import HOLD_MS
 from store.journalfile import JournalReader
 from store.meanfile import SAVE_MS
@@ -183,8 +184,8 @@ def test_means_of_draws_do_not_care_for_restarts(site: Site) -> None:
     assert not {"high", "headroom"} & set(first.figures)
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])
-def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: bytes | None) -> None:
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"xxxx" * 99, "a damaged entry", None])
+def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: bytes | str | None) -> None:
     """The minutes that were open then are made of what comes, and say so by their coverage."""
     sink = ListSink()
     site.append(minutes(0, 2))
@@ -192,8 +193,12 @@ def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: byt
     path = site.folder / "means-list.npz"
     if damage is None:
         path.unlink()
-    else:
+    elif isinstance(damage, bytes):
         path.write_bytes(damage)
+    else:
+        whole = bytearray(path.read_bytes()[4:])  # as older versions wrote it
+        whole[whole.index(b"value.npy") + 200] ^= 0xFF
+        path.write_bytes(whole)
     site.append(minutes(2, 4))
 
     asyncio.run(shipped(a_shipper(site, sink)))
@@ -211,8 +216,7 @@ def test_what_is_known_for_means_is_kept_now_and_then(site: Site) -> None:
     for start in range(4):
         site.append(minutes(start, start + 1))
         asyncio.run(shipped(shipper))
-        with np.load(site.folder / "means-list.npz") as columns:
-            seqs.append(int(columns["seq"]))
+        seqs.append(int(load_columns(site.folder / "means-list.npz")["seq"]))
 
     assert SAVE_MS == MINUTE_MS
     assert seqs == [2, 3, 4, 5]
