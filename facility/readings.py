@@ -43,6 +43,7 @@ class Flag(IntFlag):
     REDELIVERED = 2
     AT_MOST_ONCE = 4  # MQTT quality of service 0
     AHEAD = 8  # stamped later than it was received
+    CONFLICT = 16  # refused, for another value was stored with the same stamp
 
 
 class Reason(StrEnum):

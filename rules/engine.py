@@ -354,10 +354,10 @@ class Engine:
                 if is_recovery:
                     self.knowledge.resume(mark.broker)
                 else:
-                    self.knowledge.connect(mark.broker, is_connected=True)
+                    self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.SESSION_LOST:
                 self.knowledge.break_stream(mark.broker, is_lossless=False)
-                self.knowledge.connect(mark.broker, is_connected=True)
+                self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.GAP:
                 self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
             case MarkKind.LOST:

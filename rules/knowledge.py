@@ -1,17 +1,24 @@
-"""What is known of every point: its last value, when it was heard, and whether that still holds.
+"""What is known of every point: its last value, when that was measured, and whether it still holds.
 
-A value is *certain* while it is the value now, and *fresh* while it counts as heard:
+Two times count. A value is dated by its source, as far as that can be true: nothing is measured after it
+arrives, so what is stamped in the future is dated by its arrival and outranks nothing that comes later, and a
+clock that is always off is put right (`rules.clocks`). Silence is told by arrivals alone: who speaks late is
+late, not silent.
 
-- a source that publishes on change is fresh while its broker is connected, its publisher is alive and the
-  value was heard within its repeat time and a tenth; its value is certain while, besides, its stream is sure:
-  heard so lately that a change would have come (`rules.streams`). Once it is not, the value stays certain for
-  as long as the point itself usually lets pass between two values: who speaks every minute is not missed
-  after a second;
+A value is *certain* while it is the value now, and *fresh* while its point counts as heard:
+
+- a source that publishes on change is fresh while its broker is connected, its publisher is alive and
+  something of it arrived within its repeat time and a tenth; its value is certain while, besides, its stream
+  is sure: what it said last came in time, and so lately that a change would have come (`rules.streams`). Once
+  it is not, the value stays certain for as long as the point itself usually lets pass between two values: who
+  speaks every minute is not missed after a second;
 - a periodic source is fresh for three periods and at least 5 s; its value is certain until the next is due,
-  which its own habit tells: a period, and as much more as it is usually late, at most its jitter.
+  which its own habit tells: a period, and as much more as it usually pauses, at most its jitter. However long
+  a reading is on its way, it says nothing of what was measured since.
 
-After a break in a stream of quality of service 0, and after the death of a publisher, a value is neither
-until it is heard again.
+After a break in a stream of quality of service 0, and after the silence of a publisher, a value is not
+certain until it is heard again. Where two values were stamped alike, none is for as long as a point counts as
+heard.
 """
 
 from __future__ import annotations
@@ -27,16 +34,11 @@ from numpy.typing import NDArray
 from facility.points import Cadence, Point
 from facility.readings import Batch, BoolArray, Flag, FloatArray, IntArray, Quality
 from facility.units import Dimension
+from rules.clocks import Clocks
 from rules.draw import Known
 from rules.layout import Index
 from rules.pointstate import PointState
-from rules.streams import NEVER, SEASON_MS, Stream, Streams
-
-PROMPT_MS: Final = 2_000
-"""A reading that took less than this is dated by its source; one that took longer, by its arrival, for a
-slow clock is then likelier than a slow network (our choice)."""
-BACKLOG_MS: Final = 30_000
-"""A reading that took longer than this is old, not slow (our choice)."""
+from rules.streams import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
 
 REPEAT_MARGIN: Final = 1.1
 """How much later than promised a repeated value may come: 110 s for the 100 s of the DSX bus (our choice)."""
@@ -70,6 +72,21 @@ def _patience_ms(timing: Timing) -> int:
     return max(round(timing.repeat_ms * REPEAT_MARGIN), MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """When readings were; arrays of shape (readings,).
+
+    Attributes:
+        stamped: When their source says that they were measured [ms], or their arrival where that was before.
+        measured: When they were measured, as far as the source's clock is known [ms].
+        heard: When they were heard [ms].
+    """
+
+    stamped: IntArray
+    measured: IntArray
+    heard: IntArray
+
+
 class Knowledge:
     """What is known of every point.
 
@@ -82,7 +99,9 @@ class Knowledge:
         self._timings = timings
         self._lateness_ms = lateness_ms
         self._points = PointState.empty()
-        self._streams = Streams(lateness_ms)
+        self._streams = Streams()
+        self._clocks = Clocks(lateness_ms)
+        self._clock_count = 0
         self._season_ms = NEVER
         self._watched: Index | None = None
         self._watched_streams: Index | None = None
@@ -99,10 +118,12 @@ class Knowledge:
         points.is_watched[number] = point.is_boundary
         points.is_heartbeat[number] = point.is_heartbeat
         points.is_periodic[number] = point.cadence is Cadence.PERIODIC
+        points.clock[number] = self._clock(int(points.clock[number]), point, stream)
         if point.cadence is Cadence.PERIODIC:
             points.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
             points.certain_ms[number] = timing.certain_ms
             points.period_ms[number] = min(timing.period_ms, timing.certain_ms)
+            self._streams.set_patience(stream, int(points.fresh_ms[number]))
         else:
             repeat_ms = round(timing.repeat_ms * REPEAT_MARGIN)
             points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
@@ -120,34 +141,63 @@ class Knowledge:
         refused = batch.quality == Quality.REFUSED
         readings = batch.take(~refused) if refused.any() else batch
         if len(readings):
-            self._hear(readings, is_backlog=is_backlog)
+            dated = self._date(readings, is_backlog=is_backlog)
+            self._hear_streams(readings, dated)
+            self._hear(readings, dated)
         if len(readings) < len(batch):
             self._doubt(batch, refused)
 
-    def _hear(self, batch: Batch, *, is_backlog: bool) -> None:
-        points, point, source = self._points, batch.point, batch.source_ms
-        lag = batch.received_ms - source
-        retained = (batch.flags & Flag.RETAINED) != 0
-        slow_clock = (lag > PROMPT_MS) & (lag <= BACKLOG_MS) & ~retained & (not is_backlog)
-        by_arrival = slow_clock | (lag < 0)
-        heard = np.where(by_arrival, batch.received_ms, source)
-        prompt = np.where(by_arrival | retained | (lag > PROMPT_MS) | is_backlog, 0, lag)
-        self._hear_streams(batch, heard, prompt, ~retained)
-        self._learn_habits(point, heard, prompt)
-        # Within a batch the newest of a point is last after a stable sort by source time, and numpy
-        # keeps the last of several values assigned to one place.
-        in_order = (source[1:] >= source[:-1]).all()
-        rows = np.arange(len(source)) if in_order else np.argsort(source, kind="stable")
-        rows = rows[source[rows] >= points.source_ms[point[rows]]]
+    def _clock(self, clock: int, point: Point, stream: Stream) -> int:
+        """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
+        known = clock if point.cadence is Cadence.PERIODIC else stream.clock
+        if known >= 0:
+            return known
+        made = self._clock_count
+        self._clock_count += 1
+        self._clocks.grow(self._clock_count)
+        if point.cadence is not Cadence.PERIODIC:
+            stream.clock = made
+        return made
+
+    def _date(self, batch: Batch, *, is_backlog: bool) -> _Dated:
+        """Return when readings were stamped, measured and heard; learn whose clocks are off by how much."""
+        clock, received = self._points.clock[batch.point], batch.received_ms
+        is_live = (batch.flags & Flag.RETAINED) == 0
+        if is_backlog:
+            is_live = np.zeros_like(is_live)
+        ahead = self._clocks.ahead_ms(clock)
+        if is_live.all():
+            self._clocks.hear(clock, received - batch.source_ms, received)
+        else:
+            # When something came that was kept for us, or for anybody, says nothing of a clock.
+            lag = (received - batch.source_ms)[is_live]
+            self._clocks.hear(clock[is_live], lag, received[is_live])
+        measured = np.minimum(batch.source_ms - ahead + self._clocks.behind_ms(clock), received)
+        return _Dated(
+            stamped=np.minimum(batch.source_ms, received),
+            measured=measured,
+            heard=np.where(is_live, received, measured),
+        )
+
+    def _hear(self, batch: Batch, dated: _Dated) -> None:
+        points, point = self._points, batch.point
+        stamped, measured, heard = dated.stamped, dated.measured, dated.heard
+        self._learn_habits(point, stamped)
+        # Within a batch the newest of a point is last after a stable sort by time, and numpy keeps the last
+        # of several values assigned to one place.
+        in_order = (stamped[1:] >= stamped[:-1]).all()
+        rows = np.arange(len(stamped)) if in_order else np.argsort(stamped, kind="stable")
+        points.heard_ms[point] = np.maximum(points.heard_ms[point], heard)
+        rows = rows[stamped[rows] >= points.stamped_ms[point[rows]]]
         newest = point[rows]
         # A value that was received before one that was refused does not take the doubt away.
         in_doubt = batch.received_ms[rows] < points.doubted_ms[newest]
         quality = np.where(in_doubt, Quality.REFUSED, batch.quality[rows]).astype(np.uint8)
-        points.source_ms[newest] = source[rows]
+        points.stamped_ms[newest] = stamped[rows]
+        points.measured_ms[newest] = measured[rows]
         points.quality[newest] = quality
-        points.heard_ms[newest] = np.maximum(points.heard_ms[newest], heard[rows])
         points.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
-        points.heard_since_break[newest] |= source[rows] > points.gap_until_ms[newest]
+        points.heard_since_break[newest] |= measured[rows] > points.gap_until_ms[newest]
         valued = rows[~np.isnan(batch.value[rows])]
         points.value[point[valued]] = batch.value[valued]
         # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
@@ -159,49 +209,63 @@ class Knowledge:
         power = good[points.is_power[trusted]]
         points.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
 
-    def _hear_streams(self, batch: Batch, heard: IntArray, lag: IntArray, is_live: BoolArray) -> None:
+    def _hear_streams(self, batch: Batch, dated: _Dated) -> None:
         """Note which publishers spoke; what the broker retained for anybody is no sign of life."""
         points = self._points
-        if not is_live.all():
-            batch, heard, lag = batch.take(is_live), heard[is_live], lag[is_live]
+        measured, heard = dated.measured, dated.heard
+        is_retained = (batch.flags & Flag.RETAINED) != 0
+        if is_retained.any():
+            batch, measured, heard = batch.take(~is_retained), measured[~is_retained], heard[~is_retained]
             if not len(batch):
                 return
+        is_late = heard - measured > max(self._lateness_ms, LEAST_GAP_MS)
         stream_of = points.stream[batch.point]
-        back, risen = self._streams.hear(stream_of, heard, lag, points.is_heartbeat[batch.point])
+        back, risen = self._streams.hear(
+            stream_of, measured, heard, is_late, points.is_heartbeat[batch.point]
+        )
         if len(back):
             # What it sent at most once meanwhile is gone: each of its points must be heard again.
             gone = np.isin(points.stream, back) & points.at_most_once
-            points.heard_since_break[gone | np.isin(points.stream, risen)] = False
+            gone |= np.isin(points.stream, risen)
+            points.heard_since_break[gone & ~points.is_periodic] = False
 
-    def _learn_habits(self, point: NDArray[np.int32], heard: IntArray, lag: IntArray) -> None:
-        """Note how long points pause between two readings, and are on their way.
+    def _learn_habits(self, point: NDArray[np.int32], stamped: IntArray) -> None:
+        """Note how long points pause between two readings.
 
         What was longer than a periodic source may be late was a loss; and what was missed while the stream
         was not sure is not known. Neither is a habit.
         """
         points = self._points
         watched = points.is_watched[point]
-        point, heard, lag = point[watched], heard[watched], lag[watched]
+        point, stamped = point[watched], stamped[watched]
         if (point[1:] <= point[:-1]).any():
-            order = np.lexsort((heard, point))
-            point, heard, lag = point[order], heard[order], lag[order]
-        before = points.heard_ms[point]
+            order = np.lexsort((stamped, point))
+            point, stamped = point[order], stamped[order]
+        # What was refused was said all the same.
+        before = np.maximum(points.stamped_ms[point], points.doubted_ms[point])
         again = np.flatnonzero(point[1:] == point[:-1]) + 1
-        before[again] = heard[again - 1]
-        gap = heard - before
+        before[again] = stamped[again - 1]
+        gap = stamped - before
         is_loss = before < self._streams.unsure_ms[points.stream[point]]
         gap[np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)] = 0
         if len(again):
             np.maximum.at(points.gap_ms, point, gap)
-            np.maximum.at(points.lag_ms, point, lag)
         else:
             points.gap_ms[point] = np.maximum(points.gap_ms[point], gap)
-            points.lag_ms[point] = np.maximum(points.lag_ms[point], lag)
 
     def _doubt(self, batch: Batch, refused: BoolArray) -> None:
         """Note values that were refused, unless a good one of the point came after them."""
         points = self._points
+        # Whoever sends what is refused lives all the same.
+        lives = refused & ((batch.flags & Flag.RETAINED) == 0)
+        self._streams.notice(
+            points.stream[batch.point[lives]],
+            batch.received_ms[lives],
+            points.is_heartbeat[batch.point[lives]],
+        )
         np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
+        alike = refused & ((batch.flags & Flag.CONFLICT) != 0)
+        np.maximum.at(points.conflict_ms, batch.point[alike], batch.received_ms[alike])
         for row in np.flatnonzero(refused):
             point = batch.point[row]
             later = (batch.point[row + 1 :] == point) & ~refused[row + 1 :]
@@ -225,9 +289,9 @@ class Knowledge:
         points.heard_since_break[touched] = False
         points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
 
-    def connect(self, broker: str, *, is_connected: bool) -> None:
-        """Note that the connection to a broker was made or lost."""
-        self._streams.connect(broker, is_connected=is_connected)
+    def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
+        """Note that the connection to a broker was made or lost, and when [ms]."""
+        self._streams.connect(broker, is_connected=is_connected, at_ms=at_ms)
 
     def resume(self, broker: str) -> None:
         """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
@@ -242,24 +306,30 @@ class Knowledge:
         """
         points = self._points
         self._begin_season(at_ms)
-        sure, alive = self._streams.at(at_ms)
+        sure, talking, alive = self._streams.at(at_ms)
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
         watched = self._watched_points()
         if len(watched):
             stream = points.stream[watched]
-            trusted = (points.quality[watched] == Quality.GOOD) & points.heard_since_break[watched]
-            trusted &= alive[stream]
-            age = at_ms - points.heard_ms[watched]
+            good = points.quality[watched] == Quality.GOOD
+            # What was heard of a point before a break is no measure of its silence.
+            since = self._streams.listening_ms[stream]
+            since = np.where(since <= at_ms, since, NEVER)
+            heard = points.heard_ms[watched]
+            silent_for = at_ms - np.maximum(heard, np.where(heard == NEVER, NEVER, since))
+            fresh[watched] = good & alive[stream] & (silent_for <= points.fresh_ms[watched])
+            trusted = good & points.heard_since_break[watched]
+            trusted &= at_ms - points.conflict_ms[watched] > points.fresh_ms[watched]
             periodic = points.is_periodic[watched]
             lasts = points.certain_ms[watched]
             if periodic.any():
                 lasts = np.where(periodic, self._period_now(watched), lasts)
+            # A periodic value needs nothing but its own time; of the others, silence must be news.
+            spoken = talking[stream]
             if not sure.all():
-                trusted_now = trusted & (sure[stream] | periodic | self._is_usual(watched, stream, at_ms))
-            else:
-                trusted_now = trusted
-            certain[watched] = trusted_now & (age < lasts)
-            fresh[watched] = trusted & (age <= points.fresh_ms[watched])
+                spoken &= sure[stream] | self._is_usual(watched, stream, at_ms)
+            trusted &= np.where(periodic, alive[stream], spoken)
+            certain[watched] = trusted & (at_ms - points.measured_ms[watched] < lasts)
         return Known(
             power=points.power,
             is_certain=certain,
@@ -278,7 +348,7 @@ class Knowledge:
         points, watched = self._points, self._watched_points()
         periodic = points.is_periodic[watched]
         as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
-        as_of_ms[watched] = np.where(periodic, points.heard_ms[watched], at_ms)
+        as_of_ms[watched] = np.where(periodic, points.measured_ms[watched], at_ms)
         lasts_ms[watched] = np.where(periodic, self._period_now(watched), points.certain_ms[watched])
         return as_of_ms, lasts_ms
 
@@ -286,24 +356,23 @@ class Knowledge:
         """Return how long after a periodic reading the next may come, by the habit of its source [ms]."""
         points = self._points
         gap = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
-        lag = np.maximum(points.lag_ms[watched], points.lag_before_ms[watched])
-        pause: IntArray = np.maximum(gap, points.period_ms[watched]) + np.maximum(lag - self._lateness_ms, 0)
+        pause: IntArray = np.maximum(gap, points.period_ms[watched])
         return pause
 
     def _is_usual(self, watched: Index, stream: Index, at_ms: int) -> BoolArray:
         """Tell which points usually say nothing for as long as their stream is silent now."""
-        points, heard = self._points, self._streams.heard_ms[stream]
+        points, said = self._points, self._streams.said_ms[stream]
         habit = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
-        usual: BoolArray = at_ms - heard < np.maximum(habit, heard - points.heard_ms[watched])
-        return usual
+        usual: BoolArray = at_ms - said < np.maximum(habit, said - points.measured_ms[watched])
+        return usual & ~self._streams.is_late[stream]
 
     def _begin_season(self, at_ms: int) -> None:
         points = self._points
+        self._clocks.begin_season(at_ms)
         if at_ms - self._season_ms < SEASON_MS:
             return
         self._season_ms = at_ms
         points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
-        points.lag_before_ms, points.lag_ms = points.lag_ms, np.zeros_like(points.lag_ms)
 
     def _watched_points(self) -> Index:
         if self._watched is None:
@@ -345,7 +414,7 @@ class Knowledge:
     @property
     def stream_count(self) -> int:
         """How many streams there are."""
-        return len(self._streams.heard_ms)
+        return len(self._streams.said_ms)
 
     @property
     def watched_streams(self) -> Index:
@@ -380,11 +449,19 @@ class Knowledge:
 
     def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return everything as arrays and as plain values."""
-        return self._points.save(), self._streams.save() | {"season_ms": self._season_ms}
+        clocks, clock_values = self._clocks.save()
+        arrays = self._points.save() | {f"clock.{name}": column for name, column in clocks.items()}
+        values = {"season_ms": self._season_ms, "clocks": clock_values, "clock_count": self._clock_count}
+        return arrays, self._streams.save() | values
 
     def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
         self._points = PointState.load(arrays)
         self._streams.load(values)
+        self._clocks.load(
+            {n.removeprefix("clock."): a for n, a in arrays.items() if n.startswith("clock.")},
+            values["clocks"],
+        )
+        self._clock_count = values["clock_count"]
         self._season_ms = values["season_ms"]
         self._watched = self._watched_streams = None

@@ -23,16 +23,19 @@ class PointState:
     Attributes:
         power: The last power that was to be trusted [mW].
         value: The last value [canonical unit].
-        source_ms: When that was measured [ms].
-        heard_ms: When the point was last heard [ms].
+        stamped_ms: When its source says that was measured [ms], or when it arrived where that was before.
+        measured_ms: When it was measured [ms], by its source's clock as far as that is known.
+        heard_ms: When something of the point last arrived [ms].
         trusted_ms: When it was last heard with a value to be trusted [ms].
         quality: `Quality` of what was last heard.
         doubted_ms: When a value of it was last refused [ms].
+        conflict_ms: When it last said two values of one time [ms].
         beyond_rating: Whether more than is credible was measured since the last value to be trusted.
         at_most_once: Whether what was last heard came at most once.
         heard_since_break: Whether the point was heard since its stream was last broken.
         gap_until_ms: Up to when its stream may lack something [ms]; what was measured by then says no more.
         stream: The stream that it comes by.
+        clock: Whose clock stamps it.
         is_power: Whether it is a power.
         is_watched: Whether a draw may be summed of it.
         is_periodic: Whether its source publishes every period, changed or not.
@@ -42,22 +45,23 @@ class PointState:
         period_ms: How often its source publishes, for a periodic one [ms].
         gap_ms: The longest gap of this season that was no loss [ms].
         gap_before_ms: The same of the season before [ms].
-        lag_ms: The longest that it was on its way to us in this season [ms].
-        lag_before_ms: The same of the season before [ms].
     """
 
     power: IntArray
     value: FloatArray
-    source_ms: IntArray
+    stamped_ms: IntArray
+    measured_ms: IntArray
     heard_ms: IntArray
     trusted_ms: IntArray
     quality: ByteArray
     doubted_ms: IntArray
+    conflict_ms: IntArray
     beyond_rating: BoolArray
     at_most_once: BoolArray
     heard_since_break: BoolArray
     gap_until_ms: IntArray
     stream: Index
+    clock: Index
     is_power: BoolArray
     is_watched: BoolArray
     is_periodic: BoolArray
@@ -67,8 +71,6 @@ class PointState:
     period_ms: IntArray
     gap_ms: IntArray
     gap_before_ms: IntArray
-    lag_ms: IntArray
-    lag_before_ms: IntArray
 
     @classmethod
     def empty(cls) -> Self:
@@ -97,16 +99,19 @@ class PointState:
 _FILL: Final[dict[str, tuple[Any, Any]]] = {
     "power": (np.int64, 0),
     "value": (np.float64, np.nan),
-    "source_ms": (np.int64, NEVER),
+    "stamped_ms": (np.int64, NEVER),
+    "measured_ms": (np.int64, NEVER),
     "heard_ms": (np.int64, NEVER),
     "trusted_ms": (np.int64, NEVER),
     "quality": (np.uint8, Quality.NO_VALUE),
     "doubted_ms": (np.int64, NEVER),
+    "conflict_ms": (np.int64, NEVER),
     "beyond_rating": (np.bool_, False),
     "at_most_once": (np.bool_, False),
     "heard_since_break": (np.bool_, False),
     "gap_until_ms": (np.int64, NEVER),
     "stream": (np.intp, 0),
+    "clock": (np.intp, -1),
     "is_power": (np.bool_, False),
     "is_watched": (np.bool_, False),
     "is_periodic": (np.bool_, False),
@@ -116,6 +121,4 @@ _FILL: Final[dict[str, tuple[Any, Any]]] = {
     "period_ms": (np.int64, 0),
     "gap_ms": (np.int64, 0),
     "gap_before_ms": (np.int64, 0),
-    "lag_ms": (np.int64, 0),
-    "lag_before_ms": (np.int64, 0),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from facility.readings import Batch, Quality, Reason, Rejection
+from facility.readings import Batch, Flag, IntArray, Quality, Reason, Rejection
 from store.entries import Content, Known, Mark
 from store.journalfile import Waiting
 from store.seen import Find, Seen
@@ -54,7 +54,7 @@ class Sifted:
 
     Attributes:
         kept: New readings, and rows that only say that a point is in doubt, in the order they came.
-        conflicts: Readings that were stored with another value; the first is kept.
+        conflicts: Readings that were stored with another value; the first is kept, and in doubt from then on.
         repeated: How many readings were stored before, with the same value.
     """
 
@@ -76,10 +76,22 @@ def sift(batch: Batch, seen: Seen, find: Find) -> Sifted:
     verdicts = seen.judge(readings, find)
     if verdicts.fresh.all():
         return Sifted(batch, [], 0)
+    conflicting = rows[verdicts.conflicting]
     keep = np.ones(len(batch), np.bool_)
     keep[rows[~verdicts.fresh]] = False
-    conflicts = [_conflict(readings, row) for row in np.flatnonzero(verdicts.conflicting)]
-    return Sifted(batch.take(keep), conflicts, int((~keep).sum()) - len(conflicts))
+    keep[conflicting] = True
+    conflicts = [_conflict(batch, row) for row in conflicting]
+    return Sifted(_doubted(batch, conflicting).take(keep), conflicts, int((~keep).sum()))
+
+
+def _doubted(batch: Batch, rows: IntArray) -> Batch:
+    """Return a batch in which some readings only say that their points are in doubt."""
+    if not len(rows):
+        return batch
+    value, quality, flags = batch.value.copy(), batch.quality.copy(), batch.flags.copy()
+    value[rows], quality[rows] = np.nan, Quality.REFUSED
+    flags[rows] |= np.uint8(Flag.CONFLICT)
+    return replace(batch, value=value, quality=quality, flags=flags)
 
 
 def readings_of(batch: Batch) -> Batch:

@@ -31,8 +31,9 @@ def test_a_value_is_certain_for_as_long_as_its_stream_usually_pauses() -> None:
 
     assert is_certain(knowledge, 59.999)
     assert not is_certain(knowledge, 60)
-    assert is_fresh(knowledge, 64)
-    assert not is_fresh(knowledge, 64.001)
+    # Three heartbeats of ten seconds may be missed.
+    assert is_fresh(knowledge, 89.005)
+    assert not is_fresh(knowledge, 89.006)
 
 
 def test_an_unchanged_value_is_certain_while_its_publisher_speaks() -> None:
@@ -139,16 +140,6 @@ def test_a_gap_of_ours_is_no_habit_and_takes_none_away() -> None:
     assert not is_certain(knowledge, 40)
 
 
-def test_a_slow_clock_is_no_silence() -> None:
-    """A publisher that dates everything a second and a half back is heard as lately as any other."""
-    knowledge = on_change()
-    says(knowledge, range(30), 50, 1, late_ms=1_500)
-
-    # At a tick of second 30 what came until 30.2 was taken in: dated 28.7 at most.
-    assert is_certain(knowledge, 31.2)
-    assert not is_certain(knowledge, 31.3)
-
-
 def test_what_the_broker_retained_is_no_sign_of_life() -> None:
     """A message that is given to anybody who asks proves nothing about its publisher."""
     knowledge = on_change()
@@ -203,8 +194,8 @@ def test_a_periodic_value_is_certain_until_the_next_is_due() -> None:
 
     assert is_certain(knowledge, 9.999)
     assert not is_certain(knowledge, 10)
-    assert is_fresh(knowledge, 14)
-    assert not is_fresh(knowledge, 14.001)
+    assert is_fresh(knowledge, 14.005)
+    assert not is_fresh(knowledge, 14.006)
 
 
 def test_usual_lateness_is_learnt_up_to_the_jitter() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from facility.readings import DEAD_LETTER_BYTES, Flag, Quality, Reason
+from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, Quality, Reason
 from store.entries import Mark
-from store.intake import Intake
+from store.intake import Intake, readings_of
 from store.journal import WARM_MS, Journal
 from store.journalfile import Account, JournalReader
 from store.journalfollower import JournalFollower
@@ -125,14 +125,17 @@ def test_no_value_again_is_a_repetition_too(journal: Journal) -> None:
 
 @pytest.mark.parametrize("in_one_append", [True, False])
 def test_another_value_for_the_same_moment_is_a_dead_letter(journal: Journal, *, in_one_append: bool) -> None:
-    """The first is kept; nothing that was stored is ever changed."""
+    """The first is kept, nothing that was stored is ever changed, and the point is in doubt from then on."""
     if in_one_append:
         journal.append(readings((0, T0_MS, 90.0), (0, T0_MS, 91.0)), T0_MS)
     else:
         journal.append(readings((0, T0_MS, 90.0)), T0_MS)
         journal.append(readings((0, T0_MS, 91.0)), T0_MS)
 
-    assert rows_of(everything(journal)) == [(0, T0_MS, 90.0)]
+    kept = Batch.concatenate([e.content for e in everything(journal) if isinstance(e.content, Batch)])
+    assert readings_of(kept).value.tolist() == [90.0]
+    assert [Quality(code) for code in kept.quality] == [Quality.GOOD, Quality.REFUSED]
+    assert Flag(int(kept.flags[-1])) is Flag.CONFLICT
     assert journal.account().dead_lettered == {Reason.CONFLICTING_VALUE: 1}
     assert journal.account().received == 2
 

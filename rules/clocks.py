@@ -1,0 +1,138 @@
+"""Clocks of sources: how far what they stamp is from when it arrives.
+
+A reading that arrives late was slow on its way, or its source's clock is slow; one alone does not tell which.
+A clock is as slow for every reading, and a network is not: what *every* reading of the last minutes was late
+at least is taken for the clock's, what one was late beyond that for the network's. A clock that is ahead
+shows at once, for nothing is measured after it arrives; it takes two such readings in a row, so that one
+wrong stamp is no habit.
+
+Arrays have one place for each clock: that of a publisher on change, and that of each periodic point, for
+racks that publish by themselves have clocks of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, IntArray
+
+SEASON_MS: Final = 60_000
+"""The least lag of this season and the one before is the clock's (our choice)."""
+LEARNT: Final = 2
+"""How many readings must have come before that is known (our choice)."""
+UNKNOWN: Final = 2**62
+"""The least lag of none."""
+NEVER: Final = -(2**62)
+
+_FILL: Final[dict[str, tuple[Any, int]]] = {
+    "last_ms": (np.int64, 0),
+    "before_ms": (np.int64, 0),
+    "least_ms": (np.int64, UNKNOWN),
+    "least_before_ms": (np.int64, UNKNOWN),
+    "count": (np.int64, 0),
+    "ahead_ms": (np.int64, 0),
+    "ahead_at_ms": (np.int64, NEVER),
+    "heard_at_ms": (np.int64, NEVER),
+}
+
+
+class Clocks:
+    """The clock of every source; a lag is below zero where a stamp lies in the future.
+
+    Args:
+        lateness_ms: How long a tick waits for readings on their way: so late, none is late [ms].
+    """
+
+    def __init__(self, lateness_ms: int) -> None:
+        self._lateness_ms = lateness_ms
+        self._columns = {name: np.zeros(0, kind) for name, (kind, _) in _FILL.items()}
+        self._season_ms = NEVER
+
+    def __len__(self) -> int:
+        return len(self._columns["count"])
+
+    def grow(self, count: int) -> None:
+        """Make room for at least so many clocks."""
+        more = max(count, 2 * len(self)) - len(self) if count > len(self) else 0
+        if more:
+            for name, (kind, fill) in _FILL.items():
+                grown = np.full(more, fill, kind)
+                self._columns[name] = np.concatenate([self._columns[name], grown])
+
+    def hear(self, clock: NDArray[Any], lag: IntArray, received_ms: IntArray) -> None:
+        """Take in readings that came live.
+
+        Args:
+            clock: Whose clock stamped each, shape (readings,).
+            lag: How long after its stamp it arrived [ms].
+            received_ms: When that was [ms].
+        """
+        columns = self._columns
+        columns["before_ms"][clock] = columns["last_ms"][clock]
+        columns["last_ms"][clock] = lag
+        columns["heard_at_ms"][clock] = received_ms
+        if (clock[1:] > clock[:-1]).all():
+            columns["least_ms"][clock] = np.minimum(columns["least_ms"][clock], lag)
+            columns["count"][clock] += 1
+        else:
+            np.minimum.at(columns["least_ms"], clock, lag)
+            np.add.at(columns["count"], clock, 1)
+        ahead = np.flatnonzero(lag < 0)
+        if len(ahead):
+            columns["ahead_ms"][clock[ahead]] = -lag[ahead]
+            columns["ahead_at_ms"][clock[ahead]] = received_ms[ahead]
+
+    def behind_ms(self, clock: NDArray[Any]) -> IntArray:
+        """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
+        columns = self._columns
+        least = np.minimum(columns["least_ms"][clock], columns["least_before_ms"][clock])
+        known = (columns["count"][clock] >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
+        return np.where(known, least, 0)
+
+    def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
+        """Return how far clocks are ahead [ms]: by what their last two readings both say."""
+        columns = self._columns
+        lag: IntArray = np.maximum(columns["last_ms"][clock], columns["before_ms"][clock])
+        return np.maximum(-lag, 0)
+
+    def begin_season(self, at_ms: int) -> None:
+        """Forget what is too old to tell anything, where that is due."""
+        if at_ms - self._season_ms < SEASON_MS:
+            return
+        self._season_ms = at_ms
+        columns = self._columns
+        # A clock that said nothing in this season is what it was in the one before.
+        said = columns["least_ms"] != UNKNOWN
+        columns["least_before_ms"] = np.where(said, columns["least_ms"], columns["least_before_ms"])
+        columns["least_ms"] = np.full(len(self), UNKNOWN)
+
+    def forget(self) -> None:
+        """Forget everything: our own clock was set, and no lag means what it meant."""
+        for name, (kind, fill) in _FILL.items():
+            self._columns[name] = np.full(len(self), fill, kind)
+        self._season_ms = NEVER
+
+    def last_ahead_ms(self, since_ms: int) -> IntArray:
+        """Return how far ahead the last stamp in the future was of each clock [ms], 0 for none since then."""
+        columns = self._columns
+        return np.where(columns["ahead_at_ms"] >= since_ms, columns["ahead_ms"], 0)
+
+    def is_heard(self, since_ms: int) -> BoolArray:
+        """Return which clocks stamped something that arrived since a moment [ms]."""
+        heard: BoolArray = self._columns["heard_at_ms"] >= since_ms
+        return heard
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything as arrays and as plain values."""
+        return {name: column.copy() for name, column in self._columns.items()}, {"season_ms": self._season_ms}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take in what `save` returned."""
+        self._columns = {name: arrays[name].copy() for name in _FILL}
+        self._season_ms = values["season_ms"]
