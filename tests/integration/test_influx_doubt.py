@@ -14,6 +14,7 @@ from facility.feedrule import FeedRule
 from facility.readings import Quality, Reason
 from store.influxfeed import REMEMBER_MS, InfluxFeed
 from store.influxquery import InfluxQuery
+from store.influxserver import inspect
 from store.intake import Intake
 from tests.asking import asking
 from tests.builders import T0_MS
@@ -181,3 +182,11 @@ def test_check_live_reads_what_is_stored(
     assert "nothing that [[influxdb.series]] names was stored in the last 24 h" in found["nothing"]
     assert found["old"].endswith(" s old: nothing arrives")
     assert found["fine"].startswith("answers; 2 series of 2 assets, the newest ")
+
+
+def test_what_is_refused_is_not_said_to_be_kept_once(database: Influx) -> None:
+    """A database that takes no write proves nothing about what it would do with two."""
+    refused, taken = (inspect(database.table(), token) for token in (database.reader, database.writer))
+
+    assert (refused.takes_writes, refused.overwrites) == (False, None)
+    assert (taken.takes_writes, taken.overwrites) == (True, True)
