@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -37,12 +36,13 @@ def check_site(path: Path, *, live: bool) -> tuple[dict[str, Any], str]:
     except SiteFileError as error:
         faults = [asdict(fault) for fault in error.faults]
         return {"is_fine": False, "faults": faults, "warnings": [], "live": []}, str(error).rstrip()
-    reached = asyncio.run(reach(folder)) if live else []
+    heard = heard_assets(folder)
+    reached = asyncio.run(reach(folder, heard)) if live else []
     own = folder.file.site
     warnings = [
         *folder.file.warnings,
         *warnings_at(own, SteadyClock().now_ms()),
-        *warnings_of_assets(own, heard_assets(folder)),
+        *warnings_of_assets(own, heard),
         *_access(folder),
     ]
     lines = [f"{folder.path}: fine; {_count(own.racks, 'rack')}, {_count(own.tenants, 'tenant')}"]
@@ -84,7 +84,7 @@ def _nearest(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-def heard_assets(folder: SiteFolder) -> Mapping[AssetId, Asset]:
+def heard_assets(folder: SiteFolder) -> dict[AssetId, Asset]:
     """Return the assets that the bus has described so far; none where no monitor ever ran."""
     if not (folder.data / JOURNAL_FILE).exists():
         return {}

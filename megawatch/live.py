@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+from collector.message import Message
 from collector.mqtt import Connection, Lost, Refused
 from facility import dsx
 from facility.errors import StoreUnavailable
+from facility.names import AssetId
+from facility.points import Asset
 from facility.rackdoc import topic_filter
+from facility.sitetables import BrokerTable
 from megawatch.clock import SteadyClock
 from megawatch.feeder import query_of, rules_of
+from megawatch.heard import Listener
 from megawatch.monitor import Monitor
 from megawatch.places import reach_pager, result
 from megawatch.sitefolder import SiteFolder
@@ -19,20 +25,26 @@ from store.influxfeed import InfluxFeed
 from store.shipping import make_sink
 from store.threads import in_thread
 
+LISTENED_S = 2.0
+"""How long is listened to a broker from the first message on [s]: the retained ones come at once."""
+MOST_LISTENED_S = 15.0
+"""How long is waited for it at most [s]: a heartbeat of the DSX bus, and half of one."""
 MOST_TOLD = 5
 """How many faults of what a database holds are told."""
 
 
-async def reach(site: SiteFolder) -> list[dict[str, Any]]:
+async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> list[dict[str, Any]]:
     """Try to reach everything that a site file names.
 
     Args:
         site: The site.
+        heard: Takes the assets that DSX buses describe meanwhile.
 
     Returns:
         For each what it is, whether it was reached, and what was seen.
     """
-    tries = [_broker(site, place) for place in range(len(site.file.brokers))]
+    assets = {} if heard is None else heard
+    tries = [_broker(site, place, assets) for place in range(len(site.file.brokers))]
     if site.file.store.influxdb is not None:
         tries.append(_database(site))
     if site.file.feed is not None:
@@ -68,7 +80,7 @@ async def _feed(site: SiteFolder) -> dict[str, Any]:
     return result("source", ok=True, detail=series)
 
 
-async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
+async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> dict[str, Any]:
     table = site.file.brokers[place]
     clock = SteadyClock()
     # Another client id: the monitor that may be running must not be thrown out.
@@ -78,18 +90,27 @@ async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
     what = f"broker {table.name}"
     detail = ""
     for version, name in ((5, "MQTT 5"), (4, "MQTT 3.1.1")):
+        came: list[Message] = []
         connection = Connection(
             address,
             version=version,
             generation=1,
-            take=lambda _message: None,
+            take=came.append,
             connected=lambda _resumed: None,
             now_ms=clock.now_ms,
         )
         try:
             async with connection:
                 await connection.subscribe(topics)
-                return result(what, ok=True, detail=f"{address.place} lets us in and subscribe, {name}")
+                seen = f"{address.place} lets us in and subscribe, {name}"
+                listened_s = await _listen(connection, came, patience_s(table))
+                if table.format == "dsx":
+                    listener = Listener(table)
+                    listener.take(came)
+                    heard.update(listener.heard.assets)
+                arrives = f"{len(came):,} messages" if came else "nothing arrives"
+                is_fine = bool(came) or patience_s(table) > MOST_LISTENED_S
+                return result(what, ok=is_fine, detail=f"{seen}; {arrives} in {listened_s:.0f} s")
         except Refused as error:
             detail = error.cause
             if not error.is_version:
@@ -99,6 +120,26 @@ async def _broker(site: SiteFolder, place: int) -> dict[str, Any]:
             if not error.is_unanswered:
                 break
     return result(what, ok=False, detail=detail)
+
+
+def patience_s(table: BrokerTable) -> float:
+    """Return within how long something must arrive from a broker [s]: a heartbeat or a document, and half."""
+    return 1.5 * (table.heartbeat_s if table.format == "dsx" else table.period_s)
+
+
+async def _listen(connection: Connection, came: Sequence[Message], must_s: float) -> float:
+    """Wait until something has come, and for more of it for a while; return how long that took [s]."""
+    loop = asyncio.get_running_loop()
+    begin_s = loop.time()
+    until_s = begin_s + min(max(must_s, LISTENED_S), MOST_LISTENED_S)
+    taken = 0
+    while loop.time() < until_s:
+        await asyncio.sleep(0.1)
+        if came and not taken:
+            until_s = loop.time() + LISTENED_S
+        connection.acknowledge(message.acknowledgement for message in came[taken:])
+        taken = len(came)
+    return loop.time() - begin_s
 
 
 async def _database(site: SiteFolder) -> dict[str, Any]:
