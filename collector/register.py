@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from facility.points import Asset, Point
 from store.entries import Known
@@ -13,15 +14,26 @@ class Register:
 
     Args:
         known: Every point that the journal has, as it is known best, by its number.
+        brokers: The brokers that are listened to: what two of them bring under one key are two points.
     """
 
-    def __init__(self, known: Mapping[int, Known]) -> None:
+    def __init__(self, known: Mapping[int, Known], brokers: Iterable[str] = ()) -> None:
+        self._brokers = frozenset(brokers)
         self._numbers = {entry.point.key: number for number, entry in known.items()}
         self._next = max(known, default=-1) + 1
         self._told: dict[int, tuple[Point, Asset | None]] = {
             number: (entry.point, entry.asset) for number, entry in known.items()
         }
         self._news: dict[int, Known] = {}
+
+    def own(self, point: Point) -> Point:
+        """Return a point under a key of its own, where another broker brings one under the same."""
+        number = self._numbers.get(point.key)
+        known = None if number is None else self.point(number)
+        others = self._brokers - {point.broker}
+        if known is None or known.broker not in others:
+            return point
+        return replace(point, key=f"{point.broker}/{point.key}")
 
     def number(self, point: Point, asset: Asset | None = None) -> int:
         """Return a point's number; one that is new, or known otherwise now, is news.

@@ -90,6 +90,11 @@ class Point:
         return self.unit if known is None else known.dimension.value
 
     @property
+    def broker(self) -> str:
+        """The broker that it comes by."""
+        return self.stream.partition(":")[0]
+
+    @property
     def precedence(self) -> int:
         """Which of several points tells an asset's power: those of the lowest; more than one is a doubt.
 

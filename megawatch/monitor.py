@@ -249,7 +249,7 @@ class Monitor:
 
     def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
         waiting = journal.waiting()
-        register = Register(journal.known())
+        register = Register(journal.known(), [broker.name for broker in self.site.file.brokers])
         context = Context(
             site=self.site.file.site,
             register=register,

@@ -141,7 +141,9 @@ class Rehearsal:
         table = broker or file.brokers[0]
         self._file = file
         self._broker = table.name
-        self._context = Context(file.site, Register({}), Ranges(), count(1))
+        self._context = Context(
+            file.site, Register({}, [broker.name for broker in file.brokers]), Ranges(), count(1)
+        )
         self._decoder: Decoder = (
             DsxDecoder(table, self._context, {})
             if table.format == "dsx"

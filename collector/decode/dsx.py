@@ -407,6 +407,7 @@ class DsxDecoder:
         if stream is not None:
             point = replace(point, stream=stream)
         register = self._context.register
+        point = register.own(point)
         known = register.find(point.key)
         before = None if known is None else register.point(known)
         number = register.number(point, found.asset)

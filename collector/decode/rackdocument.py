@@ -226,7 +226,8 @@ class RackDocumentDecoder:
                 feed=value.feed,
                 phase=value.phase,
             )
-            number = self._context.register.number(point, Asset(id=rack, kind="Rack"))
+            register = self._context.register
+            number = register.number(register.own(point), Asset(id=rack, kind="Rack"))
             rating = self._context.site.rack(rack).rating_milliwatts
             self._context.ranges.set(number, point, None if rating is None else rating / 1e6)
             self._numbers[identity] = number

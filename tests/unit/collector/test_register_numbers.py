@@ -65,3 +65,26 @@ def test_a_point_that_is_described_back_is_no_news() -> None:
     register.number(kept.point, kept.asset)
 
     assert register.news() == []
+
+
+def test_what_two_brokers_bring_under_one_key_are_two_points() -> None:
+    """The second one has a key of its own, also after a restart; each stays what it is."""
+    first, second = a_point("r1/power", stream="bus:docs"), a_point("r1/power", stream="spare:docs")
+    register = Register({}, ["bus", "spare"])
+    for point in (first, second, first):
+        register.number(register.own(point))
+    known = {entry.id: entry for entry in register.news()}
+
+    again = Register(known, ["bus", "spare"])
+
+    assert [entry.point.key for entry in known.values()] == ["r1/power", "spare/r1/power"]
+    assert [again.number(again.own(point)) for point in (first, second)] == [0, 1]
+    assert again.news() == []
+
+
+def test_a_broker_that_was_renamed_brings_the_points_of_old() -> None:
+    """What no broker of the site file holds any more is taken over under its key."""
+    kept = Known(0, a_point("r1/power", stream="old:docs"))
+    register = Register({0: kept}, ["bus", "spare"])
+
+    assert register.number(register.own(a_point("r1/power", stream="bus:docs"))) == 0

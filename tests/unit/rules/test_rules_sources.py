@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from facility.points import Cadence
 from rules.engine import Engine
-from store.entries import Known
+from store.entries import Known, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,
@@ -25,6 +26,7 @@ from tests.unit.rules.halls import (
 )
 
 SITE = a_site(racks_of("r0", "r1"), a_tenant("acme", ["r0", "r1"], a_version(150)))
+RACKS, BUSES = ("r0", "r1"), ("bus", "spare")
 PAIR = (known_rack(0, "r0", stream="bus:one"), known_rack(1, "r0", stream="bus:two"))
 OTHER = known_rack(2, "r1", stream="bus:one")
 
@@ -67,6 +69,25 @@ def test_the_loss_of_one_of_two_sources_that_agree_is_no_doubt(lost: int) -> Non
     assert engine.view is not None
     assert not engine.view.racks.is_silent.any()
     assert told == []
+
+
+def test_the_loss_of_one_of_two_brokers_is_no_doubt() -> None:
+    """Two brokers carry the same documents: with one of them gone, all is known as before."""
+    engine, tape = an_engine(SITE), Tape()
+    known = [known_rack(n, rack, stream=f"{bus}:docs") for n, (bus, rack) in enumerate(product(BUSES, RACKS))]
+    for bus in BUSES:
+        for kind in (MarkKind.STARTED, MarkKind.CONNECTED, MarkKind.CAUGHT_UP):
+            tape.mark(T0_MS - 1_000, kind, broker=bus)
+    tape.put(T0_MS - 1_000, tuple(known))
+    for second in range(5):
+        tape.second(second, 60.0, 50.0, 60.0, 50.0)
+    tape.mark(T0_MS + 4_500, MarkKind.LOST, broker=BUSES[0])
+    for second in range(5, 60):
+        tape.second(second, None, None, 60.0 + second, 50.0)
+
+    play(engine, tape.entries, until_ms=T0_MS + 59_000)
+
+    assert bounds_of(engine) == (169, 169)
 
 
 def test_sources_that_contradict_each_other_are_a_doubt_and_told() -> None:
