@@ -24,6 +24,7 @@ from rules.routing import Route, routes_of
 from store.alarms import Notice
 
 if TYPE_CHECKING:
+    from collector.decode.base import Decoder
     from megawatch.monitor import Parts
 
 RULE: Final = "Q9"
@@ -267,11 +268,8 @@ def problems_of(parts: Parts) -> list[Problem]:
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
-        said = {} if source.decoder is None else source.decoder.problems(parts.clock.now_ms())
-        found += [
-            Problem(f"{what} of {source.session.name}", cause, BUS_TITLE, LOOK_AT_BUS, severity=Severity.HIGH)
-            for what, cause in said.items()
-        ]
+        if source.decoder is not None:
+            found += problems_of_bus(source.session.name, source.decoder, parts.clock.now_ms())
     trouble = None if parts.shipper is None else parts.shipper.trouble
     if trouble is not None and trouble.needs_somebody:
         found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))
@@ -285,3 +283,17 @@ def _unheard(outbox: Outbox, now_ms: int) -> Iterable[Problem]:
             cause = f"{failing.cause}; waits there: {failing.headline}"
             subject = f"pages to {outbox.labels[route]}"
             yield Problem(subject, cause, ROUTE_TITLE, LOOK_AT_ROUTE, avoids=route)
+
+
+def problems_of_bus(name: str, decoder: Decoder, now_ms: int) -> list[Problem]:
+    """Return what is wrong with what is said on a bus.
+
+    Args:
+        name: What the bus is called.
+        decoder: Reads it.
+        now_ms: The time [ms].
+    """
+    return [
+        Problem(f"{what} of {name}", cause, BUS_TITLE, LOOK_AT_BUS, severity=Severity.HIGH)
+        for what, cause in decoder.problems(now_ms).items()
+    ]

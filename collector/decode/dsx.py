@@ -178,7 +178,7 @@ class DsxDecoder:
                 f"{_some(details)}: in doubt until that has stood for {CONFIRM_MS // 60_000} min"
             )
         if doubled := self._powers.doubled:
-            found["points"] = f"{_some(doubled)}: nobody can tell which of them counts"
+            found["points"] = f"{_some(doubled)}: clear the metadata of a path that is not used any more"
         return found
 
     def settle(self, now_ms: int, into: Gathered) -> None:
@@ -441,12 +441,11 @@ class DsxDecoder:
         if before is None or before.meaning == point.meaning:
             return
         changed = [
-            f"{name} {old} to {new}"
+            f"{name} {old or 'none'} to {new or 'none'}"
             for name, old, new in zip(_MEANINGS, before.meaning, point.meaning, strict=True)
             if old != new
         ]
         detail = f"{point.key} changed from {', '.join(changed)}"
-        _log.warning("meaning changed", broker=self._broker.name, detail=detail)
         self._trials[number] = _Trial(message.received_ms, detail)
         rows.doubt(number, message)
 
