@@ -14,6 +14,7 @@ BAD_LOGIN: Final = frozenset({4, 5, 134, 135})
 """A broker's answers that user name and password do not let us in, in both versions."""
 
 _UNTRUSTED: Final = "certificate verify failed: "
+_WANTS_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNKNOWN_CA", "BAD_CERTIFICATE")
 _NOISE: Final = re.compile(r"^\[[^\]]*\] *|\.? *\(_ssl\.c:\d+\)$")
 
 
@@ -61,6 +62,20 @@ class Address:
         if self.username is None:
             return f"{self.place} wants a user name and a password ({answer.lower()})"
         return f"{self.place} does not accept the password of user '{self.username}' ({answer.lower()})"
+
+    def refused_by_tls(self, error: str) -> str:
+        """Return what to tell when the broker ended TLS after it was begun.
+
+        Args:
+            error: What the TLS library said.
+        """
+        plain = _NOISE.sub("", error[max(0, error.find("[SSL")) :]).strip()
+        if any(word in error.upper() for word in _WANTS_CERTIFICATE):
+            return (
+                f"{self.place} wants a client certificate that it knows: set cert_file and key_file"
+                f" ({_NOISE.sub('', plain).lower()})"
+            )
+        return f"{self.place} ended TLS ({_NOISE.sub('', plain).lower()})"
 
     def not_reached(self, error: str) -> tuple[str, bool]:
         """Return what to tell when no connection came about, and whether that is for its certificate.

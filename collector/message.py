@@ -41,11 +41,14 @@ class ConnectionEvent(msgspec.Struct, frozen=True):
         change: What.
         since_ms: Since when it holds [ms]: for a lost connection, when something was last received.
         detail: What was seen, for people.
+        doubt: Of a session that was resumed: why the broker may not have kept everything, "" where nothing
+            that was seen says so.
     """
 
     change: ConnectionChange
     since_ms: int
     detail: str = ""
+    doubt: str = ""
 
 
 Item = Message | ConnectionEvent

@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,7 +22,8 @@ import structlog
 from collector.address import Address
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt import Connection, Lost, Refused, forget
-from facility.errors import MegawatchError
+from collector.unacknowledged import Unacknowledged
+from collector.versions import Versions
 
 MOST_WAITING: Final = 200_000
 """Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
@@ -29,8 +31,11 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 """Pauses between attempts to connect double from the first to the longest, each drawn evenly from zero."""
 MOST_DOUBLINGS: Final = 10
-SILENT_ATTEMPTS: Final = 2
-"""A broker that hangs up on MQTT 5 so often, without a word, is tried with 3.1.1, and then with 5 again."""
+CONTESTED: Final = 3
+"""So often in a row a broker hangs up soon after it let us in, where another has our client id (our choice).
+"""
+CONTESTED_S: Final = 45.0
+"""How soon that is: whoever lost its place comes back after a pause, as we do (our choice)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,15 +59,6 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
-class SessionTaken(MegawatchError):  # noqa: N818 - says what happened
-    """Another client took our place: two monitors have one client id."""
-
-    def __init__(self, broker: str, client_id: str) -> None:
-        super().__init__(
-            f"{broker}: another client connected as '{client_id}'; give each monitor a client_id of its own"
-        )
-
-
 @dataclass(slots=True)
 class Health:
     """How a session is doing.
@@ -72,7 +68,9 @@ class Health:
         detail: What was last seen, for people.
         version: The version of MQTT that is spoken: 5, or 4 for 3.1.1.
         connections: How often a connection was made.
-        stale: Acknowledgements that came too late for their connection and were thrown away.
+        stale: Acknowledgements that came too late for their connection.
+        repeated: Messages that came again while they were in hand, or safe already.
+        contested: Whether another client seems to have our client id, and takes our place again and again.
         dropped: Messages of quality of service 0 that were dropped because too many waited.
     """
 
@@ -81,6 +79,8 @@ class Health:
     version: int = 5
     connections: int = 0
     stale: int = 0
+    repeated: int = 0
+    contested: bool = False
     dropped: int = 0
 
 
@@ -93,7 +93,7 @@ class Session:
         topics: Topic filters, each with the quality of service to ask for.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
-        asked_again: Gives the address anew after the broker refused the password, which may have changed.
+        asked_again: Gives the address anew where no connection came about: passwords and certificates change.
     """
 
     def __init__(
@@ -113,10 +113,14 @@ class Session:
         self._now_ms = now_ms
         self._random = random_source
         self._asked_again = asked_again
-        self._unanswered = 0
+        self._unacknowledged = Unacknowledged()
+        self._versions = Versions()
+        self._lasted = deque[float](maxlen=CONTESTED)
+        self._doubt = ""
         self._inbox: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
+        self._ended: Connection | None = None  # the last one, where the broker had let us in
         self._generation = 0
         self._overloaded = False
         self._greeting = ""
@@ -163,12 +167,20 @@ class Session:
         return len(self._inbox)
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
-        """Acknowledge messages that are safe; those of a connection that is gone are thrown away."""
-        tokens = [m.acknowledgement for m in messages if m.acknowledgement[1]]
-        if self._connection is None:
-            self.health.stale += len(tokens)
-        else:
-            self.health.stale += self._connection.acknowledge(tokens)
+        """Acknowledge messages that are safe; those of a connection that is gone, once they come again."""
+        tokens = self._unacknowledged.settle(messages)
+        self.health.stale = self._unacknowledged.late
+        if self._connection is not None:
+            self._connection.acknowledge(tokens)
+
+    def ask(self) -> None:
+        """Ask the broker for a sign of life, where it has confirmed our subscriptions."""
+        if self._connection is not None and self.health.state is State.CONNECTED:
+            self._connection.ask()
+
+    def answered(self) -> int | None:
+        """Return how many messages came between the last `ask` and its answer, once; else None."""
+        return None if self._connection is None else self._connection.answered()
 
     async def forget(self) -> None:
         """Let the broker forget this session; to be called when it runs no more."""
@@ -177,45 +189,55 @@ class Session:
     # The connection -------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connect and stay connected, until cancelled.
-
-        Raises:
-            SessionTaken: Where another client took our place.
-        """
-        attempt = 0
+        """Connect and stay connected, until cancelled."""
+        attempt, loop = 0, asyncio.get_running_loop()
         while True:
-            began = self.health.connections
+            self.health.version = self._versions.next()
+            began_s, before = loop.time(), self.health.connections
             try:
                 await self._connect_once()
             except Refused as error:
-                if error.is_version and self.health.version == 5:  # noqa: PLR2004 - MQTT 5
-                    self.health.version = 4
+                if error.is_version and self._versions.refused():
                     continue
                 self._note(State.REFUSED, error.cause)
-                if error.is_login and self._asked_again is not None:
-                    self._address = self._asked_again()
             except Lost as error:
-                if error.is_taken_over:
-                    raise SessionTaken(self.name, self._address.client_id) from error
-                self._note(State.CONNECTING, error.cause)
-                self._choose_version(error)
-            attempt = 0 if self.health.connections > began else attempt + 1
+                self._versions.lost(is_unanswered=error.is_unanswered)
+                self._lost(error, loop.time() - began_s)
+            was_in = self.health.connections > before
+            attempt = 0 if was_in and not self.health.contested else attempt + 1
+            if not was_in and self._asked_again is not None:
+                with suppress(OSError):  # a file is being replaced: as it was, for now
+                    self._address = self._asked_again()
             await asyncio.sleep(pause_s(attempt, self._random))
 
-    def _choose_version(self, error: Lost) -> None:
-        """Try the other version of MQTT where the broker hangs up on this one without a word."""
-        self._unanswered = self._unanswered + 1 if error.is_unanswered else 0
-        if self._unanswered >= SILENT_ATTEMPTS:
-            self.health.version = 4 if self.health.version == 5 else 5  # noqa: PLR2004 - MQTT 5
-            self._unanswered = 0
+    def _lost(self, error: Lost, lasted_s: float) -> None:
+        """Note how a connection ended, and whether others that ended so say that somebody has our place."""
+        connection, cause = self._ended, error.cause
+        if error.is_down:
+            self._doubt = "the broker did not run for a time"
+        if connection is not None and connection.hung_up:
+            self._lasted.append(0.0 if error.is_taken_over else lasted_s)
+        elif not error.is_unanswered:
+            self._lasted.clear()
+        is_contested = len(self._lasted) == CONTESTED and max(self._lasted) < CONTESTED_S
+        self.health.contested = is_contested or (self.health.contested and connection is None)
+        if self.health.contested:
+            cause = (
+                f"another client seems to connect as '{self._address.client_id}', and takes our place again"
+                " and again: give each monitor a client_id of its own"
+            )
+            self._doubt = "another client was given what was kept for us"
+        self._note(State.REFUSED if self.health.contested else State.CONNECTING, cause)
 
     async def _connect_once(self) -> None:
         self._generation += 1
+        self._unacknowledged.begin(self._generation)
+        self._ended = None
         connection = Connection(
             self._address,
             version=self.health.version,
             generation=self._generation,
-            take=self._put,
+            take=self._receive,
             connected=self._connected,
             now_ms=self._now_ms,
         )
@@ -224,17 +246,20 @@ class Session:
             try:
                 await self._live(connection)
             finally:
-                self._connection = None
+                self._connection, self._ended = None, connection
                 since_ms = connection.heard_ms
                 self._put(ConnectionEvent(ConnectionChange.LOST, since_ms, self.health.detail))
 
     def _connected(self, resumed: bool) -> None:  # noqa: FBT001 - called by position
         """Note a connection before any message of it: queued ones come before subscriptions are confirmed."""
         change = ConnectionChange.RESUMED if resumed else ConnectionChange.RENEWED
+        if not resumed:
+            self._unacknowledged.forget()
+        self._versions.accepted()
         version = "5" if self.health.version == 5 else "3.1.1"  # noqa: PLR2004 - MQTT 5
         detail = f"MQTT {version}, {'session resumed' if resumed else 'new session'}"
-        self._put(ConnectionEvent(change, self._now_ms(), detail))
-        self._greeting = detail
+        self._put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
+        self._greeting, self._doubt = detail, ""
 
     async def _live(self, connection: Connection) -> None:
         await connection.subscribe(self._topics)
@@ -247,6 +272,21 @@ class Session:
             tell = _log.warning if state is State.REFUSED else _log.info
             tell("broker", broker=self.name, state=state.value, detail=detail)
         self.health.state, self.health.detail = state, detail
+
+    def _receive(self, message: Message) -> None:
+        """Take a message; one that is in hand, or safe, is not handed on again."""
+        if not message.acknowledgement[1] or self._unacknowledged.come(message):
+            self._put(message)
+        else:
+            self.health.repeated = self._unacknowledged.repeated
+            if len(self._unacknowledged.due) == 1:
+                asyncio.get_running_loop().call_soon(self._acknowledge_due)
+
+    def _acknowledge_due(self) -> None:
+        due = self._unacknowledged.due
+        if self._connection is not None:
+            self._connection.acknowledge(due)
+        due.clear()
 
     def _put(self, item: Item) -> None:
         if len(self._inbox) >= MOST_WAITING and isinstance(item, Message) and not item.acknowledgement[1]:

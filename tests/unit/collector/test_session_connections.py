@@ -1,0 +1,240 @@
+"""A session with a broker that is slow, hangs up, or gives our place to somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from collector import mqtt, session
+from collector.address import Address
+from collector.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.session import Session, State
+from megawatch.process import end
+from tests.fakes.mqtt_broker import Client, a_broker
+
+Behaviour = Callable[[Client, int], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for hundredths of a second where a monitor waits for seconds."""
+    monkeypatch.setattr(mqtt, "CONNECT_S", 0.2)
+    monkeypatch.setattr(mqtt, "CHECK_S", 0.02)
+    monkeypatch.setattr(session, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(session, "LONGEST_PAUSE_S", 0.001)
+
+
+def a_session_with(port: int) -> Session:
+    """Return a session with whatever listens on a port."""
+    return Session(
+        "bus",
+        Address(host="127.0.0.1", port=port, client_id="us"),
+        [("t", 1)],
+        now_ms=lambda: time.monotonic_ns() // 1_000_000,
+        random_source=random.Random(1),  # noqa: S311 - jitter
+    )
+
+
+@asynccontextmanager
+async def a_session(behave: Behaviour) -> AsyncIterator[tuple[Session, list[Client]]]:
+    """Run a session with a broker that behaves as a test wants; yield it and the clients that came."""
+    async with a_broker(behave) as broker:
+        made = a_session_with(broker.port)
+        running = asyncio.create_task(made.run())
+        try:
+            yield made, broker.clients
+        finally:
+            await end(running)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - sockets are another world
+            await asyncio.sleep(0.005)
+
+
+def all_items(made: Session) -> list[Item]:
+    """Take everything that came."""
+    found: list[Item] = []
+    while items := made.take(1_000):
+        found += items
+    return found
+
+
+def payloads(items: Sequence[Item]) -> list[bytes]:
+    """Return the payloads of the messages among items."""
+    return [item.payload for item in items if isinstance(item, Message)]
+
+
+def test_an_answer_may_take_as_long_as_something_arrives_before_it() -> None:
+    """A broker with much to send confirms a subscription late; to begin anew would bring it all again."""
+
+    async def slow(client: Client, _place: int) -> None:
+        asked = asyncio.Event()
+        bodies: list[bytes] = []
+
+        def note(body: bytes) -> None:
+            bodies.append(body)
+            asked.set()
+
+        await client.introduced()
+        client.accept(session_present=True)
+        client.serve_aside(note)
+        await asked.wait()
+        for number in range(1, 21):  # for twice as long as it would wait in silence
+            client.publish(number, b"%d" % number)
+            await asyncio.sleep(0.02)
+        client.confirm(bodies[0])
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_session(slow) as (made, clients):
+            await until(lambda: made.health.state is State.CONNECTED)
+            assert len(clients) == 1
+            assert payloads(all_items(made)) == [b"%d" % number for number in range(1, 21)]
+
+    asyncio.run(story())
+
+
+def test_a_broker_that_neither_answers_nor_sends_is_left() -> None:
+    """Silence is bounded, and is told."""
+
+    async def silent(client: Client, place: int) -> None:
+        await client.introduced()
+        client.accept()
+        await client.serve(None if place else lambda _body: None)
+
+    async def story() -> None:
+        async with a_session(silent) as (made, clients):
+            await until(lambda: len(clients) == 2 and made.health.state is State.CONNECTED)
+            events = [item for item in all_items(made) if isinstance(item, ConnectionEvent)]
+            assert [e.change for e in events][:2] == [ConnectionChange.RENEWED, ConnectionChange.LOST]
+
+    asyncio.run(story())
+
+
+def test_what_comes_again_after_a_break_is_handed_on_once() -> None:
+    """In hand or safe: it is acknowledged over the connection that brought it again, and not stored anew."""
+
+    async def breaking(client: Client, place: int) -> None:
+        await client.introduced()
+        client.accept(session_present=place > 0)
+        client.serve_aside()
+        for number in range(1, 9):
+            client.publish(number, b"%d" % number, again=place > 0)
+        if place < 3:
+            await asyncio.sleep(0.05)
+            client.reset()
+        else:
+            client.publish(9, b"new")
+            await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_session(breaking) as (made, clients):
+            await until(lambda: len(clients) == 2)
+            first = [item for item in all_items(made) if isinstance(item, Message)]
+            await until(lambda: len(clients) == 4 and made.waiting > 0)
+            made.acknowledge(first[:4])
+            await until(lambda: clients[3].acknowledged == [1, 2, 3, 4])
+            made.acknowledge(first[4:])
+            await until(lambda: clients[3].acknowledged == list(range(1, 9)))
+            await asyncio.sleep(0.05)
+            assert payloads(first) == [b"%d" % number for number in range(1, 9)]
+            assert payloads(all_items(made)) == [b"new"]
+            assert made.health.repeated == 24
+
+    asyncio.run(story())
+
+
+def test_another_client_with_our_name_is_told_and_not_fought() -> None:
+    """It is known by how the broker hangs up right after it let us in; what it kept for us went elsewhere."""
+
+    async def giving_away(client: Client, place: int) -> None:
+        await client.introduced()
+        client.accept(session_present=place > 0)
+        asked = asyncio.Event()
+
+        def grant(body: bytes) -> None:
+            client.confirm(body)
+            asked.set()
+
+        client.serve_aside(grant)
+        await asked.wait()
+        if place >= 4:
+            await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_session(giving_away) as (made, clients):
+            await until(lambda: made.health.contested)
+            assert made.health.state is State.REFUSED
+            assert "another client seems to connect as 'us'" in made.health.detail
+            await until(lambda: len(clients) == 5 and made.health.state is State.CONNECTED)
+            events = [item for item in all_items(made) if isinstance(item, ConnectionEvent)]
+            resumed = [event for event in events if event.change is ConnectionChange.RESUMED]
+            assert "another client" in resumed[-1].doubt
+            assert resumed[0].doubt == ""
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "closed"])
+def test_a_load_balancer_that_accepts_and_closes_is_waited_for(is_reset: bool) -> None:  # noqa: FBT001 - a parameter
+    """Told in words, nothing is raised meanwhile, and a broker that is there again is spoken to in MQTT 5."""
+    oddities: list[str] = []
+
+    async def nothing_behind(client: Client, place: int) -> None:
+        if place < 40:
+            if is_reset:
+                client.reset()
+            return
+        await client.introduced()
+        if client.version == 5:
+            client.accept()
+            await client.serve()
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, what: oddities.append(str(what)))
+        told: set[str] = set()
+        async with a_session(nothing_behind) as (made, clients):
+
+            def is_in() -> bool:
+                told.add(made.health.detail)
+                return made.health.state is State.CONNECTED
+
+            await until(is_in)
+            assert made.health.version == 5
+            assert len(clients) >= 40
+            assert not oddities
+        told = {text.partition(": ")[2] for text in told} - {""}
+        assert told == {"the broker hung up without an answer"}
+
+    asyncio.run(story())
+
+
+def test_a_broker_that_did_not_run_is_remembered() -> None:
+    """What it held for us may be gone with it, and whoever publishes had nobody to say it to."""
+
+    async def story() -> None:
+        async def let_in(client: Client, _place: int) -> None:
+            await client.introduced()
+            client.accept(session_present=True)
+            await client.serve()
+
+        async with a_broker(let_in) as broker:
+            port = broker.port
+        made = a_session_with(port)
+        running = asyncio.create_task(made.run())
+        await until(lambda: "refused" in made.health.detail)
+        async with a_broker(let_in, port):
+            await until(lambda: made.health.state is State.CONNECTED)
+            await end(running)
+        event = next(item for item in all_items(made) if isinstance(item, ConnectionEvent))
+        assert (event.change, event.doubt) == (ConnectionChange.RESUMED, "the broker did not run for a time")
+
+    asyncio.run(story())
