@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import numpy as np
 import structlog
 
-from collector.backlog import Backlog
+from collector.continuity import ASK_MS, Continuity
 from collector.decode.base import Context, Decoder, Gathered
 from collector.gather import Rows
-from collector.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.keeping import Keeping
+from collector.message import ConnectionEvent, Item, Message
 from collector.session import Session
 from facility.instants import Clock
-from facility.readings import Reason
+from facility.readings import Flag, Reason
 from store.appending import Appender
-from store.entries import MarkKind
+from store.entries import Mark, MarkKind
 from store.intake import Intake, readings_of
 from store.journal import Journal
 
@@ -24,18 +26,9 @@ GATHER_S: Final = 0.01
 MOST_MESSAGES: Final = 4_000
 """Messages in one append at most: the event loop is not held for longer than some 40 ms."""
 QUIET_S: Final = 1.0
-"""When nothing has arrived for so long, nothing was kept for us."""
-PATIENCE_MS: Final = 20_000
-"""A broker that does not answer at the start holds up judging for so long at most."""
+"""How often it is looked what waited for too long when nothing arrives."""
 
 _log = structlog.get_logger(__name__)
-
-_MARKS: Final = {
-    ConnectionChange.RESUMED: MarkKind.CONNECTED,
-    ConnectionChange.RENEWED: MarkKind.SESSION_LOST,
-    ConnectionChange.LOST: MarkKind.LOST,
-    ConnectionChange.OVERLOADED: MarkKind.OVERLOADED,
-}
 
 
 class Collector:
@@ -48,6 +41,12 @@ class Collector:
         journal: Where readings go.
         clock: The clock.
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
+        keeping: What the broker can keep for us, by default what nobody knows.
+
+    Attributes:
+        counters: What it did.
+        keeping: What the broker can keep for us.
+        announced: Set once the journal says since when nothing was read.
     """
 
     def __init__(
@@ -59,23 +58,22 @@ class Collector:
         *,
         clock: Clock,
         since_ms: int,
+        keeping: Keeping | None = None,
     ) -> None:
         self._session = session
         self._decoder = decoder
         self._context = context
         self._appender = Appender(journal, session.name, clock)
         self._now_ms = clock.now_ms
-        self._since_ms = since_ms
-        self._connected_before = False
-        self._backlog: Backlog | None = Backlog(clock.now_ms())
-        self._started_ms = clock.now_ms()
+        self.keeping = keeping or Keeping(None)
+        self._continuity = Continuity(session.name, self.keeping, now_ms=clock.now_ms(), since_ms=since_ms)
         self.counters = self._appender.counters
         self.announced = asyncio.Event()
 
     async def run(self) -> None:
         """Collect until cancelled."""
         broker = self._session.name
-        await self._mark(MarkKind.STARTED, self._since_ms or self._started_ms, "collector started")
+        await self._tell([self._continuity.opening()])
         self.announced.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run(), name=f"session {broker}")
@@ -83,43 +81,48 @@ class Collector:
 
     async def _collect(self) -> None:
         while True:
-            if await self._session.arrived(QUIET_S):
+            if await self._session.arrived(ASK_MS / 1_000 if self._continuity.is_behind else QUIET_S):
                 if self._session.waiting < MOST_MESSAGES // 8:
                     await asyncio.sleep(GATHER_S)
                 await self._take(self._session.take(MOST_MESSAGES))
             else:
-                await self._idle()
+                await self._settle()
+            await self._look()
 
-    async def _idle(self) -> None:
+    async def _settle(self) -> None:
         gathered = Gathered()
         self._decoder.settle(self._now_ms(), gathered)
         if gathered.settled:
             await self._appender.append(self._intake(gathered))
-        if self._backlog is None:
-            return
-        if self._connected_before:
-            await self._catch_up("nothing more is kept for us")
-        elif self._now_ms() - self._started_ms > PATIENCE_MS:
-            detail = self._session.health.detail or "no answer"
-            await self._mark(MarkKind.LOST, self._since_ms or self._started_ms, detail)
-            self._backlog = None
+
+    async def _look(self) -> None:
+        """Look whether the broker has sent everything that it kept for us."""
+        now_ms, answer = self._now_ms(), self._session.answered()
+        if answer is not None:
+            self._continuity.answer(answer, now_ms)
+        if self._continuity.asks(now_ms):
+            self._session.ask()
+        await self._tell(self._continuity.look(now_ms, is_idle=not self._session.waiting))
 
     async def _take(self, items: list[Item]) -> None:
         if len(items) == 1 and isinstance(items[0], ConnectionEvent):
-            await self._note(items[0])
+            await self._tell(self._continuity.happen(items[0], self._now_ms()))
             return
         messages = [item for item in items if isinstance(item, Message)]
+        if not messages:
+            return
         self.counters.messages += len(messages)
         gathered, intake = self._decode(messages)
         await self._appender.append(intake)
         self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
-        readings = readings_of(intake.batch)
-        if self._backlog is not None and len(readings):
-            lag_ms = int(readings.received_ms[-1] - readings.source_ms[-1])
-            if self._backlog.is_over(self._now_ms(), lag_ms):
-                await self._catch_up("what arrives is new")
+        now_ms, readings = self._now_ms(), readings_of(intake.batch)
+        live = readings.take((readings.flags & Flag.RETAINED) == 0)
+        lag_ms = float(np.median(live.received_ms - live.source_ms)) if len(live) else None
+        kept = sum(1 for message in messages if message.acknowledgement[1])
+        waited_ms = now_ms - messages[0].received_ms
+        await self._tell(self._continuity.take(kept, waited_ms, lag_ms, now_ms))
 
     def _decode(self, messages: list[Message]) -> tuple[Gathered, Intake]:
         """Decode messages; where a decoder fails for a fault of its own, they are dead letters."""
@@ -136,28 +139,14 @@ class Collector:
                 gathered.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
         return gathered, self._intake(gathered)
 
-    async def _note(self, event: ConnectionEvent) -> None:
-        """Mark what happened to the connection. A first session is no loss: there was none before."""
-        kind = _MARKS[event.change]
-        if event.change is ConnectionChange.RENEWED and not (self._connected_before or self._since_ms):
-            kind = MarkKind.CONNECTED
-        if kind is MarkKind.SESSION_LOST:
-            self.counters.gaps += 1
-            _log.warning(
-                "gap",
-                broker=self._session.name,
-                detail="the broker had forgotten our session; what it held for us is gone",
-            )
-        if event.change in (ConnectionChange.RESUMED, ConnectionChange.RENEWED):
-            self._connected_before, self._backlog = True, Backlog(self._now_ms())
-        await self._mark(kind, event.since_ms, event.detail)
-
-    async def _catch_up(self, detail: str) -> None:
-        self._backlog = None
-        await self._mark(MarkKind.CAUGHT_UP, self._now_ms(), detail)
-
-    async def _mark(self, kind: MarkKind, since_ms: int, detail: str) -> None:
-        await self._appender.append(self._appender.mark(kind, since_ms, detail))
+    async def _tell(self, marks: list[Mark]) -> None:
+        """Tell the journal, and people, what happened to the connection."""
+        for mark in marks:
+            if mark.kind in (MarkKind.GAP, MarkKind.SESSION_LOST):
+                _log.warning("gap", broker=self._session.name, detail=mark.detail)
+        self.counters.gaps = self._continuity.gaps
+        if marks:
+            await self._appender.append(Intake(marks=marks))
 
     def _intake(self, gathered: Gathered) -> Intake:
         rows = gathered.rows

@@ -119,8 +119,11 @@ class Builder:
                     f"{path}.publishers: nobody is named, so whoever describes the site in the first minutes"
                     " of the first start is believed; `megawatch discover` writes who publishes"
                 )
-            if broker.ca_file is not None and broker.url.startswith("mqtt:"):
-                self.notes.fault(f"{path}.url", "mqtts:// beside ca_file", f"'{broker.url}'")
+            for name in ("ca_file", "cert_file"):
+                if getattr(broker, name) is not None and broker.url.startswith("mqtt:"):
+                    self.notes.fault(f"{path}.url", f"mqtts:// beside {name}", f"'{broker.url}'")
+            if broker.key_file is not None and broker.cert_file is None:
+                self.notes.fault(f"{path}.cert_file", "the certificate of key_file", "nothing")
 
     def check_feed(self, brokers: list[Located[BrokerTable]], *, is_read: bool) -> None:
         """Check that a feed is read, and that nothing else is: one source numbers the points of a site."""

@@ -120,7 +120,11 @@ class BrokerTable(Table):
     username: str | None = Field(None, description="user name")
     password_file: str | None = Field(None, description="file that holds the password")
     ca_file: str | None = Field(None, description="certificates to trust, where not the system's")
-    client_id: Name | None = Field(None, description="fixed client id; by default megawatch-<site>")
+    cert_file: str | None = Field(None, description="our own certificate, where the broker wants one")
+    key_file: str | None = Field(None, description="its private key, without a pass phrase")
+    client_id: Name | None = Field(
+        None, description="client id; by default one that is the installation's own, kept in the data folder"
+    )
     keepalive_s: Annotated[Whole, Field(ge=2, le=600)] = Field(
         15, description="how soon a dead connection is noticed, half of it [s]"
     )
@@ -129,6 +133,11 @@ class BrokerTable(Table):
     )
     receive_maximum: Annotated[Whole, Field(ge=1, le=65_535)] = Field(
         5_000, description="messages that may be on their way to us unacknowledged"
+    )
+    queued_messages: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description="messages that the broker keeps for us while we are away, as megawatch doctor measures;"
+        " where it is not known, something may be missing after every break",
     )
     heartbeat_s: Seconds = Field(10, description="how often each publisher's heartbeat comes [s]")
     repeat_s: Seconds = Field(100, description="how often an unchanged value is repeated [s]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -49,18 +50,40 @@ def split_login(url: str, *schemes: str) -> tuple[str, str | None, str | None]:
     )
 
 
-def address_of(broker: BrokerTable, client_id: str, secrets: Mapping[str, str]) -> Address:
+def present_certificate(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Let TLS present a certificate of our own.
+
+    Args:
+        tls: What it is to be presented with.
+        certificate: The certificate, with whatever lies between it and its authority.
+        key: Its private key, which may be the same file.
+
+    Raises:
+        OSError: Where they can not be read, or do not belong together, or the key wants a pass phrase.
+    """
+    tls.load_cert_chain(certificate, key, password=lambda: "")  # else OpenSSL asks on the terminal
+
+
+def address_of(broker: BrokerTable, client_id: str, secrets: Mapping[str, str], folder: Path) -> Address:
     """Return where and as whom to connect to a broker.
 
     Args:
         broker: The broker.
         client_id: The client id, where the broker's table names none.
         secrets: What secret files hold, by the path that the table names.
+        folder: Where these paths begin.
+
+    Raises:
+        OSError: Where certificate and key can not be read, or do not belong together.
     """
     url = urlsplit(broker.url)
     tls: ssl.SSLContext | None = None
     if url.scheme == "mqtts":
         tls = ssl.create_default_context(cadata=secrets[broker.ca_file] if broker.ca_file else None)
+        if broker.cert_file is not None:
+            present_certificate(
+                tls, folder / broker.cert_file, folder / (broker.key_file or broker.cert_file)
+            )
     return Address(
         host=url.hostname or "127.0.0.1",
         port=url.port or PORTS[url.scheme],

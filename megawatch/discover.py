@@ -84,7 +84,7 @@ class Bus:
                 written[key] = whole if beside is None else os.path.relpath(whole, beside.resolve())
                 files[written[key]] = path.read_text(encoding="utf-8-sig").strip()
         table = BrokerTable.model_validate(written)
-        address = _listening(address_of(table, "discover", files))
+        address = _listening(address_of(table, "discover", files, Path()))
         return cls(table, replace(address, password=address.password or password), name)
 
     @classmethod
@@ -97,7 +97,11 @@ class Bus:
         table = next((broker for broker in folder.file.brokers if broker.format == "dsx"), None)
         if table is None:
             raise WrongUsage(f"{folder.path}: expected a broker of format dsx, found none")
-        return cls(table, _listening(address_of(table, "discover", folder.secrets)), folder.file.site.name)
+        return cls(
+            table,
+            _listening(address_of(table, "discover", folder.secrets, folder.path.parent)),
+            folder.file.site.name,
+        )
 
 
 def _listening(address: Address) -> Address:

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import structlog
 
+from collector.continuity import PATIENCE_MS
 from collector.gather import MOST_REFUSALS, OLDEST_MS, Ranges
-from collector.service import PATIENCE_MS
 from collector.session import Health, State
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule

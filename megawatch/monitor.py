@@ -19,6 +19,7 @@ from collector.decode.base import Context, Decoder
 from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
 from collector.gather import Ranges
+from collector.keeping import Keeping
 from collector.register import Register
 from collector.service import Collector
 from collector.session import Session
@@ -28,13 +29,14 @@ from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
 from megawatch.feeder import make_feeder, query_of
+from megawatch.installation import client_id_of
 from megawatch.judges import make_judging
 from megawatch.lock import locked
 from megawatch.part import ALL_PARTS, Part
 from megawatch.servicemanager import show_life
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
-from megawatch.status import StatusWriter
+from megawatch.status import StatusWriter, read_status
 from megawatch.supervisor import Supervisor
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
@@ -111,6 +113,7 @@ class Monitor:
         self._built: Parts | None = None
         self._status: StatusWriter | None = None
         self._seen_tick_ms = 0
+        self._client_id = f"megawatch-{site.file.site.name}"  # until it collects
         self.started = asyncio.Event()
 
     async def run(self) -> None:
@@ -195,6 +198,7 @@ class Monitor:
         clock = SteadyClock(max(journal.head_stamp_ms if journal else 0, ledger.cursor()[1]))
         parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
         if journal is not None:
+            self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)
             since_ms = self._since_ms(parts, journal)
             self._build_collectors(parts, journal, since_ms)
             if self.site.file.feed is not None:
@@ -278,6 +282,7 @@ class Monitor:
                 journal,
                 clock=parts.clock,
                 since_ms=since_ms,
+                keeping=Keeping(broker.queued_messages, self._rate_before(broker.name)),
             )
             parts.sources.append(Source(collector=collector, session=session, decoder=decoder))
 
@@ -289,8 +294,13 @@ class Monitor:
         await rules.run()
 
     def address(self, broker: BrokerTable) -> Address:
-        """Return where and as whom to connect to a broker, with the password as its file holds it now."""
-        return address_of(broker, f"megawatch-{self.site.file.site.name}", self.site.secrets_now())
+        """Return where and as whom to connect to a broker, with its secrets as their files hold them now."""
+        return address_of(broker, self._client_id, self.site.secrets_now(), self.site.path.parent)
+
+    def _rate_before(self, broker: str) -> float | None:
+        """Return how much a broker published at most before this start [messages/s]; None for not known."""
+        brokers = read_status(self.site.data).get("brokers", [])
+        return next((found.get("rate_per_s") for found in brokers if found["name"] == broker), None)
 
     def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
         file = self.site.file

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from facility.errors import Fault, SiteFileError
 from facility.sitefile import SiteFile, read_site
+from facility.sitetables import BrokerTable
+from megawatch.brokeraddress import present_certificate
 from megawatch.template import FILE
 from rules.base import Rule
 from rules.registry import make_rules
@@ -82,13 +84,13 @@ def open_site(path: Path) -> SiteFolder:
     if file is not None:
         rules = make_rules(file.rules, faults)
         secrets = _secrets(file, source.parent, faults)
-        _check_brokers(file, secrets, faults)
+        _check_brokers(file, secrets, source.parent, faults)
     if file is None or faults:
         raise SiteFileError(str(source), tuple(faults))
     return SiteFolder(source, file, rules, source.parent / file.store.data_dir, secrets)
 
 
-def _check_brokers(file: SiteFile, secrets: Mapping[str, str], faults: list[Fault]) -> None:
+def _check_brokers(file: SiteFile, secrets: Mapping[str, str], folder: Path, faults: list[Fault]) -> None:
     """Find what is wrong with brokers beyond what the file's text can tell."""
     for i, broker in enumerate(file.brokers):
         if "@" in broker.url:
@@ -101,11 +103,27 @@ def _check_brokers(file: SiteFile, secrets: Mapping[str, str], faults: list[Faul
             except (ssl.SSLError, ValueError):
                 fault = f"'{broker.ca_file}', which holds none"
                 faults.append(Fault(path=f"broker[{i}].ca_file", expected="PEM certificates", found=fault))
+        if broker.cert_file in secrets and (broker.key_file or broker.cert_file) in secrets:
+            _check_own_certificate(broker, folder, f"broker[{i}].cert_file", faults)
+
+
+def _check_own_certificate(broker: BrokerTable, folder: Path, path: str, faults: list[Fault]) -> None:
+    certificate = broker.cert_file or ""
+    key = broker.key_file or certificate
+    try:
+        present_certificate(ssl.create_default_context(), folder / certificate, folder / key)
+    except (OSError, ValueError) as error:
+        expected = "a PEM certificate and its private key, without a pass phrase"
+        reason = getattr(error, "reason", None) or "no certificate or no key in them"
+        found = f"'{certificate}' and '{key}': {str(reason).lower().replace('_', ' ')}"
+        faults.append(Fault(path=path, expected=expected, found=found))
 
 
 def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str]:
     wanted = [(f"broker[{i}].password_file", b.password_file) for i, b in enumerate(file.brokers)]
     wanted += [(f"broker[{i}].ca_file", b.ca_file) for i, b in enumerate(file.brokers)]
+    wanted += [(f"broker[{i}].cert_file", b.cert_file) for i, b in enumerate(file.brokers)]
+    wanted += [(f"broker[{i}].key_file", b.key_file) for i, b in enumerate(file.brokers)]
     wanted += [(f"route[{i}].to.secret_file", r.to.secret_file) for i, r in enumerate(file.routes)]
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))

@@ -27,6 +27,13 @@ class Source:
     decoder: Decoder | None = None
 
     @property
+    def rate_per_s(self) -> float | None:
+        """How much is published at most [messages/s]; None where that is not known."""
+        from collector.service import Collector  # noqa: PLC0415 - likewise
+
+        return self.collector.keeping.rate_per_s if isinstance(self.collector, Collector) else None
+
+    @property
     def missed_documents(self) -> int:
         """How many rack documents never came, by the gaps in their numbers; 0 where there are no such."""
         from collector.decode.rackdocument import RackDocumentDecoder  # noqa: PLC0415 - likewise

@@ -268,7 +268,9 @@ def _broker(source: Source) -> dict[str, Any]:
         "connections": session.health.connections,
         "stale_acknowledgements": session.health.stale,
         "dropped": session.health.dropped,
+        "repeated": session.health.repeated,
         "gaps": counters.gaps,
+        "rate_per_s": source.rate_per_s,
         "missed_documents": source.missed_documents,
         "store_error": counters.store_error,
     }

@@ -33,6 +33,7 @@ client_id = "monitor-{name}"
 keepalive_s = 4
 heartbeat_s = 2
 repeat_s = 12
+queued_messages = 1000000
 [[rack]]
 ids = "r[1-4]"
 rating_kw = 100
@@ -139,6 +140,10 @@ async def a_break(kind: str, qos: int, folder: Path) -> None:
         watch = await stage.open()
 
         await watch.until(lambda: bool(pager.about("C2")), "the page", REPEAT_S + 20)
+        # What a broker that did not run was not told is heard again within the time of a repetition.
+        await watch.until(
+            lambda: watch.tenant("acme").get("low_kw") == 330, "everything is known", REPEAT_S + 5
+        )
         await asyncio.sleep(1)
         check(watch, bus, broken_ms, healed_ms, lossless=qos == 1)
         assert len(pager.about("C2")) == 1

@@ -20,6 +20,7 @@ from tests.monitoring import Watch, watching
 from tests.publishing import Publisher
 from tests.servers.brokers import Mosquitto, NatsServer
 from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
+from tests.servers.process import need
 
 RIGHT, WRONG = "correct-horse-7261", "battery-staple-9034"
 
@@ -186,6 +187,76 @@ def wait_for(site: Path, wanted: str) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(json.dumps(read_status(site / "data")))
+
+
+@pytest.mark.servers
+def test_a_broker_of_a_foreign_authority_is_refused_with_its_reason(authority: Path, tmp_path: Path) -> None:
+    """Its certificate is real, and of nobody whom we trust."""
+    stranger = make_authority(tmp_path / "stranger")
+
+    async def story() -> None:
+        with Guarded(tmp_path / "broker", authority=authority, password=RIGHT) as server:
+            url = f"mqtts://localhost:{server.port}"
+            site = a_site(tmp_path / "site", url, password=RIGHT, authority=stranger)
+            async with watching(site, (site / "site.toml").read_text()) as watch:
+                await watch.until(lambda: state(watch) == "refused", "refused")
+                detail = str(broker(watch)["detail"])
+            assert f"the certificate of localhost:{server.port} is not accepted: " in detail
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+def test_a_broker_that_wants_our_certificate_gets_it(authority: Path, tmp_path: Path) -> None:
+    """Without one it is said what is missing; with one it lets us in."""
+    make_certificate(authority, "the-monitor")
+    own = authority.parent / "the-monitor"
+    ours = f'cert_file = "{own}.pem"\nkey_file = "{own}.key"\n'
+
+    async def story() -> None:
+        server = Guarded(tmp_path / "broker", authority=authority, password=RIGHT, wants_certificate=True)
+        with server:
+            url = f"mqtts://localhost:{server.port}"
+            for name, keys in (("without", ""), ("with", ours)):
+                site = a_site(tmp_path / name, url, password=RIGHT, authority=authority)
+                text = (site / "site.toml").read_text().replace("keepalive_s", f"{keys}keepalive_s")
+                async with watching(site, text) as watch:
+                    if keys:
+                        await watch.until_connected()
+                    else:
+                        await watch.until(lambda: state(watch) == "refused", "refused")
+                        assert "wants a client certificate" in str(broker(watch)["detail"])
+
+    asyncio.run(story())
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ('cert_file = "{at}/localhost.pem"\nkey_file = "{at}/ca.key"', "key values mismatch"),
+        ('cert_file = "{at}/localhost.pem"', "no certificate or no key in them"),
+        ('cert_file = "{at}/nothing.pem"', "No such file"),
+        ('cert_file = "{at}/localhost.pem"\nkey_file = "{at}/locked.key"', "locked.key"),
+    ],
+)
+def test_a_certificate_of_ours_that_can_not_be_used_is_a_fault(
+    keys: str, fault: str, authority: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told when the site file is read, and nobody is asked for a pass phrase."""
+    at = authority.parent
+    lock = f"ec -in {at}/localhost.key -aes256 -passout pass:secret -out {at}/locked.key"
+    subprocess.run([need("openssl"), *lock.split()], check=True, capture_output=True)
+    site = a_site(tmp_path / "site", "mqtts://localhost:1", authority=authority)
+    text = (site / "site.toml").read_text().replace("keepalive_s", keys.format(at=at) + "\nkeepalive_s")
+    (site / "site.toml").write_text(text)
+    with asking(capsys) as ask:
+        answer = ask("check", site, "--json")
+
+    assert answer.status == 1
+    (told,) = answer.document["faults"]
+    assert told["path"] == "broker[0].cert_file"
+    assert fault in told["found"]
 
 
 # Versions ---------------------------------------------------------------------------------

@@ -43,11 +43,13 @@ class Guarded(Mosquitto):
         authority: The certificate of its authority, None for a plain listener.
         name: The name in its own certificate.
         password: The password of the one user.
+        wants_certificate: Whether it wants one of the authority from its clients too.
     """
 
     authority: Path | None = None
     name: str = "localhost"
     password: str = field(default="", repr=False)
+    wants_certificate: bool = False
 
     def command(self) -> list[str]:
         """Return how it is started."""
@@ -61,6 +63,8 @@ class Guarded(Mosquitto):
         if self.authority is not None:
             folder = self.authority.parent
             lines += [f"certfile {folder / self.name}.pem", f"keyfile {folder / self.name}.key"]
+            if self.wants_certificate:
+                lines += [f"cafile {self.authority}", "require_certificate true"]
         conf.write_text("\n".join(lines) + "\n")
         return command
 

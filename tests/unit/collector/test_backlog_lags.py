@@ -1,4 +1,4 @@
-"""When a broker's backlog has been read: told by how the lag of what arrives falls."""
+"""When a broker's backlog has been read: a message that is new proves it, or the broker's answer."""
 
 from __future__ import annotations
 
@@ -6,40 +6,43 @@ from collections.abc import Sequence
 
 import pytest
 
-from collector.backlog import LONGEST_MS, PROMPT_MS, STEADY_MS, Backlog
+from collector.backlog import ANSWERS, PROMPT_MS, SETTLE_MS, Backlog
 from tests.builders import T0_MS
 
-# Each row: after how long [ms] a message with which lag [ms] came; and with which of them it was over.
-_TABLE: dict[str, tuple[Sequence[tuple[int, int]], int | None]] = {
-    "prompt at once": ([(0, 5)], 0),
-    "just not prompt": ([(0, PROMPT_MS)], None),
-    "just prompt": ([(0, PROMPT_MS - 1)], 0),
-    "stamped ahead": ([(0, -20_000)], 0),
-    "an hour, read in three seconds": (
-        [(0, 3_600_000), (1_000, 2_400_000), (2_000, 1_200_000), (3_000, 100)],
-        3,
-    ),
-    "falling by more than a second": (
-        [(i * 5_000, 60_000 - i * 1_001) for i in range(20)],
-        None,
-    ),
-    "a clock that is 30 s slow": ([(0, 30_000), (STEADY_MS - 1, 30_000), (STEADY_MS, 30_000)], 2),
-    "falling by just a second in all": ([(0, 30_000), (STEADY_MS, 29_000)], 1),
-    "falling by a step more": ([(0, 30_000), (STEADY_MS, 28_999), (2 * STEADY_MS, 28_999)], 2),
-    "rising": ([(0, 30_000), (STEADY_MS, 60_000)], 1),
-    "one old message between new ones": ([(0, 3_600_000), (10, 5)], 1),
-    "without end": (
-        [(i * 1_000, 10_000_000 - i * 2_000) for i in range(LONGEST_MS // 1_000 + 2)],
-        LONGEST_MS // 1_000 + 1,
-    ),
+# Each row: how many messages had been acknowledged, and how many came before each of the broker's answers;
+# and at which of them nothing was kept any more.
+_ANSWERS: dict[str, tuple[Sequence[tuple[int, int]], int | None]] = {
+    "nothing comes": ([(0, 0)] * 4, ANSWERS - 1),
+    "as much as is acknowledged": ([(20, 20)] * 50, None),
+    "more than is acknowledged": ([(20, 30)] * 50, None),
+    "less and less": ([(500, 500), (500, 120), (120, 4), (4, 0), (0, 0)], 3),
+    "a live bus with a slow clock": ([(4, 1), (4, 0), (3, 2), (5, 1)], 2),
+    "a burst each second": ([(200, 300), (0, 0), (0, 0), (200, 300), (4, 0), (0, 0), (0, 0)], 6),
+    "one answer that overtook messages": ([(0, 0), (0, 0), (0, 40), (40, 40), (40, 40)], None),
 }
 
 
-@pytest.mark.parametrize(("arrivals", "over"), _TABLE.values(), ids=_TABLE)
-def test_the_backlog_is_over(arrivals: Sequence[tuple[int, int]], over: int | None) -> None:
-    """It is over with the first message that is new, that shows a slow clock, or that comes too late."""
+@pytest.mark.parametrize(("answers", "over"), _ANSWERS.values(), ids=_ANSWERS)
+def test_a_broker_that_has_no_more_is_known_by_its_answers(
+    answers: Sequence[tuple[int, int]], over: int | None
+) -> None:
+    """For what is acknowledged it would have sent more; several answers in a row say that it has none."""
+    backlog = Backlog(T0_MS)
+    found = [backlog.is_empty(T0_MS + SETTLE_MS + i, *answer) for i, answer in enumerate(answers)]
+
+    assert (found.index(True) if True in found else None) == over
+
+
+def test_no_answer_counts_before_a_broker_has_begun_to_send() -> None:
+    """Some begin a while after they let us in."""
     backlog = Backlog(T0_MS)
 
-    answers = [backlog.is_over(T0_MS + after_ms, lag_ms) for after_ms, lag_ms in arrivals]
+    assert not any(backlog.is_empty(T0_MS + i, 0, 0) for i in range(0, SETTLE_MS, 50))
 
-    assert answers == [i == over for i in range(len(arrivals))]
+
+@pytest.mark.parametrize(
+    ("lag_ms", "is_new"), [(5, True), (PROMPT_MS - 1, True), (PROMPT_MS, False), (75_000, False), (-9, True)]
+)
+def test_a_message_that_is_new_ends_it(lag_ms: int, is_new: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whatever a broker keeps, it sends first."""
+    assert Backlog(T0_MS).is_new(lag_ms) is is_new

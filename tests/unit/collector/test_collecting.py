@@ -108,7 +108,7 @@ def make(journal: Journal, decoder: Decoder | None = None, *, since_ms: int = 0)
     session = ASession()
     made = decoder or DsxDecoder(a_broker(), context, journal.metadata(), journal.waiting())
     made_of = Collector(session, made, context, journal, clock=StoppedClock(), since_ms=since_ms)
-    made_of._backlog = None  # until a connection is made
+    made_of._continuity._backlog = None  # until a connection is made
     return Bench(made_of, session, journal)
 
 
@@ -261,36 +261,6 @@ def test_a_message_at_which_a_decoder_fails_takes_no_other_with_it(
 
 # Connections --------------------------------------------------------------------------
 
-_EVENTS = {
-    "the first session": ([ConnectionChange.RENEWED], 0, [MarkKind.CONNECTED], 0),
-    "a session that was kept": ([ConnectionChange.RESUMED], 0, [MarkKind.CONNECTED], 0),
-    "forgotten while we were away": ([ConnectionChange.RENEWED], T0_MS - 5, [MarkKind.SESSION_LOST], 1),
-    "forgotten while it was away": (
-        [ConnectionChange.RENEWED, ConnectionChange.LOST, ConnectionChange.RENEWED],
-        0,
-        [MarkKind.CONNECTED, MarkKind.LOST, MarkKind.SESSION_LOST],
-        1,
-    ),
-    "too much at once": ([ConnectionChange.OVERLOADED], 0, [MarkKind.OVERLOADED], 0),
-}
-
-
-@pytest.mark.parametrize(("changes", "since_ms", "marks", "gaps"), _EVENTS.values(), ids=_EVENTS)
-def test_what_happens_to_a_connection_is_a_mark(
-    journal: Journal, changes: list[ConnectionChange], since_ms: int, marks: list[MarkKind], gaps: int
-) -> None:
-    """A session that the broker has forgotten is a gap, except where there was none before."""
-    bench = make(journal, since_ms=since_ms)
-
-    async def take() -> None:
-        for change in changes:
-            await bench.take(ConnectionEvent(change, T0_MS))
-
-    asyncio.run(take())
-
-    assert bench.marks() == marks
-    assert bench.collector.counters.gaps == gaps
-
 
 def test_new_readings_end_the_backlog_and_refused_ones_do_not(bench: Bench) -> None:
     """Only a reading that was kept says that what arrives is new; a clock that is years ahead does not."""
@@ -305,3 +275,29 @@ def test_new_readings_end_the_backlog_and_refused_ones_do_not(bench: Bench) -> N
     asyncio.run(take())
 
     assert bench.marks() == [MarkKind.CONNECTED, MarkKind.CAUGHT_UP]
+
+
+def test_one_fast_clock_among_many_makes_a_backlog_no_news(bench: Bench) -> None:
+    """What counts is what most of a batch says of its age."""
+
+    async def take() -> None:
+        await bench.take(ConnectionEvent(ConnectionChange.RESUMED, T0_MS))
+        await bench.take(*(metadata(rack) for rack in ("r1", "r2", "r3")))
+        old = [value(rack, 80, T0_MS - 60_000, received_ms=T0_MS) for rack in ("r1", "r2")]
+        await bench.take(*old, value("r3", 80, T0_MS + 500, received_ms=T0_MS))
+
+    asyncio.run(take())
+
+    assert bench.marks() == [MarkKind.CONNECTED]
+
+
+def test_a_gap_is_marked_counted_and_told_with_its_ends(journal: Journal) -> None:
+    """Nobody said what the broker's queue can hold, so that a break proves nothing."""
+    bench = make(journal, since_ms=T0_MS - 5_000)
+
+    asyncio.run(bench.take(ConnectionEvent(ConnectionChange.RESUMED, T0_MS)))
+
+    gap = [e.content for e in journal.read(0) if isinstance(e.content, Mark)][-1]
+    assert (gap.kind, gap.since_ms, gap.until_ms) == (MarkKind.GAP, T0_MS - 5_000, T0_MS)
+    assert "away for 5.0 s" in gap.detail
+    assert bench.collector.counters.gaps == 1

@@ -67,6 +67,17 @@ BROKERS: list[tuple[str, str, Told]] = [
         in_broker('password_file = "p"'),
         [("broker[0].username", "found nothing")],
     ),
+    (
+        "a certificate without TLS",
+        in_broker('cert_file = "c"'),
+        [("broker[0].url", "mqtts:// beside cert_file")],
+    ),
+    (
+        "a key without a certificate",
+        in_broker('key_file = "k"'),
+        [("broker[0].cert_file", "the certificate of key_file, found nothing")],
+    ),
+    ("a queue of nothing", in_broker("queued_messages = 0"), [("broker[0].queued_messages", "found 0")]),
     ("trust without TLS", in_broker('ca_file = "ca.pem"'), [("broker[0].url", "mqtts:// beside ca_file")]),
     (
         "two of one name",

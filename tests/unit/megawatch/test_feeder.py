@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collector.service import PATIENCE_MS
+from collector.continuity import PATIENCE_MS
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.sitefile import read_site
