@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facility.errors import StoreUnavailable
+from megawatch.brokerexam import BrokerExam, examine_broker
 from megawatch.live import reach
 from megawatch.places import examine_disk
 from megawatch.sitefolder import SiteFolder, open_site
@@ -27,18 +28,29 @@ def examine(path: Path) -> tuple[dict[str, Any], str]:
         SiteFileError: Where the site file is at fault.
     """
     folder = open_site(path)
-    reached = asyncio.run(reach(folder))
+    reached, brokers = asyncio.run(_ask(folder))
     reached.append(examine_disk(folder.data, folder.file.store.journal_gb))
     server = _database(folder)
-    is_fine = all(item["ok"] for item in reached) and (server is None or server.works)
+    is_fine = all(item["ok"] for item in reached) and all(broker.is_fine for broker in brokers)
+    is_fine = is_fine and (server is None or server.works)
     lines = [
         f"{'reached' if item['ok'] else 'NOT REACHED'} {item['what']}: {item['detail']}" for item in reached
     ]
-    lines += _notes_of_brokers(folder)
+    lines += [line for broker in brokers for line in broker.lines()]
     if server is not None:
         lines += _lines(server)
-    database = None if server is None else asdict(server) | {"buckets": dict(server.buckets)}
-    return {"is_fine": is_fine, "reached": reached, "database": database}, "\n".join(lines)
+    document = {
+        "is_fine": is_fine,
+        "reached": reached,
+        "brokers": [broker.document() for broker in brokers],
+        "database": None if server is None else asdict(server) | {"buckets": dict(server.buckets)},
+    }
+    return document, "\n".join(lines)
+
+
+async def _ask(folder: SiteFolder) -> tuple[list[dict[str, Any]], list[BrokerExam]]:
+    reached = await reach(folder)
+    return reached, await asyncio.gather(*(examine_broker(folder, table) for table in folder.file.brokers))
 
 
 def _database(folder: SiteFolder) -> DatabaseServer | None:
@@ -49,15 +61,6 @@ def _database(folder: SiteFolder) -> DatabaseServer | None:
         return inspect(table, folder.influx_token())
     except (OSError, StoreUnavailable):
         return None  # that it can not be reached is told with all that can not
-
-
-def _notes_of_brokers(folder: SiteFolder) -> list[str]:
-    return [
-        f"  broker {broker.name}: asked for quality of service 0: what is said while we are away is gone, and"
-        " a tenant is UNKNOWN until each point is heard again; ask for 1"
-        for broker in folder.file.brokers
-        if broker.qos == 0
-    ]
 
 
 def _lines(server: DatabaseServer) -> list[str]:

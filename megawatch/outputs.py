@@ -45,7 +45,11 @@ class Broker(TypedDict):
     connections: int
     stale_acknowledgements: int
     dropped: int
-    gaps: Annotated[int, Field(description="sessions that the broker had forgotten")]
+    repeated: Annotated[int, Field(description="messages that came again and were in hand, or safe, already")]
+    gaps: Annotated[int, Field(description="breaks after which something may be missing")]
+    rate_per_s: Annotated[
+        float | None, Field(description="messages a second at the busiest time of the last ten minutes")
+    ]
     missed_documents: int
     store_error: Annotated[str, Field(description="why nothing is acknowledged now; empty while all is well")]
     silent_s: Annotated[float, Field(description="how long nothing has arrived [s]")]
@@ -236,11 +240,46 @@ class Database(TypedDict):
 
 
 @with_config(_CLOSED)
+class BrokerHeard(TypedDict):
+    """What was heard of a broker."""
+
+    messages: int
+    live: Annotated[int, Field(description="those of them that were not retained")]
+    seconds: float
+    rate_per_s: float
+
+
+@with_config(_CLOSED)
+class BrokerQueue(TypedDict):
+    """What a broker kept for a session that was away."""
+
+    published: int
+    kept: int
+    are_oldest: Annotated[bool | None, Field(description="whether the first were kept; null where all were")]
+    unacknowledged: Annotated[int, Field(description="how many it sends before the first is acknowledged")]
+    fault: Annotated[str, Field(description="why nothing could be measured; empty where something was")]
+
+
+@with_config(_CLOSED)
+class BrokerMeasured(TypedDict):
+    """What a broker does for us, as `doctor` measured it."""
+
+    name: str
+    is_fine: bool
+    mqtt: Annotated[str, Field(description="the version that it speaks; empty where it was not reached")]
+    heard: BrokerHeard | None
+    queue: BrokerQueue | None
+    queued_messages: Annotated[int | None, Field(description="what the site file says that it keeps")]
+    fault: str
+
+
+@with_config(_CLOSED)
 class Doctor(TypedDict):
     """`megawatch doctor`."""
 
     is_fine: bool
     reached: list[Reached]
+    brokers: list[BrokerMeasured]
     database: Database | None
 
 

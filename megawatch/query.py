@@ -16,7 +16,7 @@ from rich.text import Text
 
 from facility.errors import MegawatchError
 from facility.instants import explain_local, midnight_ms, to_iso, to_ms
-from facility.names import name_of, nearest, path_of
+from facility.names import nearest
 from facility.points import Point
 from facility.readings import Quality
 from facility.site import Site
@@ -41,7 +41,7 @@ class Question:
     """What is asked.
 
     Attributes:
-        subject: A tenant, an asset, or the key of a point, by its name or as its bus writes it.
+        subject: A tenant, an asset, or the key of a point.
         what: A figure of a tenant's draw, or a quantity of an asset; "" for the usual one.
         from_ms: Start, included [ms].
         to_ms: End, not included [ms].
@@ -132,10 +132,10 @@ def quality_word(quality: int) -> str:
 
 
 def _point(question: Question, points: list[Point], tenants: set[str]) -> Point:
-    exact = [point for point in points if point.key in {question.subject, path_of(question.subject)}]
+    exact = [point for point in points if point.key == question.subject]
     if exact:
         return exact[0]
-    mine = [point for point in points if point.asset in {question.subject, name_of(question.subject)}]
+    mine = [point for point in points if point.asset == question.subject]
     if not mine:
         known = tenants | {point.asset for point in points}
         raise NotFound("a tenant, an asset or a point", question.subject, nearest(question.subject, known))
@@ -146,7 +146,7 @@ def _point(question: Question, points: list[Point], tenants: set[str]) -> Point:
             hint = nearest(question.what, names)
             raise NotFound(f"a quantity of {question.subject}: {', '.join(names)}", question.what, hint)
     else:
-        fitting = sorted(mine, key=lambda point: (not point.is_boundary, point.precedence, point.key))
+        fitting = sorted(mine, key=lambda point: (not point.is_boundary, point.key))
     return fitting[0]
 
 
