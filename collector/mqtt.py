@@ -87,6 +87,7 @@ class Connection:
         generation: Marks acknowledgements of this connection; one of another is never sent on it.
         take: Is given each message as it arrives.
         connected: Is told, before any message arrives, whether the broker kept our session.
+        is_full: Tells whether there is no room for more: nothing is read until there is.
         now_ms: The clock [ms].
 
     Attributes:
@@ -102,12 +103,14 @@ class Connection:
         generation: int,
         take: Callable[[Message], None],
         connected: Callable[[bool], None],
+        is_full: Callable[[], bool] = lambda: False,
         now_ms: Callable[[], int],
     ) -> None:
         self._address = address
         self._generation = generation
         self._take = take
         self._connected = connected
+        self._is_full = is_full
         self._now_ms = now_ms
         self._count = 0
         self._loop = asyncio.get_running_loop()
@@ -358,7 +361,8 @@ class Connection:
             if self._count == before:
                 break
         else:
-            return  # more is there: stay on the loop
+            if not self._is_full():
+                return  # more is there: stay on the loop
         self.heard_ms = self._now_ms()
         if self._paho._ping_t and self._count > came:  # noqa: SLF001 - the reason of this module
             # Its answer waits behind what arrives: who sends is alive.
@@ -370,6 +374,13 @@ class Connection:
     def _wake(self, descriptor: int) -> None:
         current = self._paho.socket()
         if current is None or current.fileno() != descriptor:
+            return
+        if self._is_full():
+            # Nothing is heard of the other end, because we do not listen.
+            self._is_active = True
+            self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001 - the reason of this module
+            self._paho._ping_t = self._paho._ping_t and self._loop.time()  # noqa: SLF001 - as above
+            self._resting = self._loop.call_later(COALESCE_S, self._wake, descriptor)
             return
         self._loop.add_reader(descriptor, self._read, descriptor)
         if getattr(current, "pending", lambda: 0)():

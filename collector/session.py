@@ -30,6 +30,8 @@ MOST_WAITING: Final = 200_000
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 """Pauses between attempts to connect double from the first to the longest, each drawn evenly from zero."""
+MOST_UNASKED: Final = 2
+"""How many times the receive maximum may wait before no more is read (our choice)."""
 MOST_DOUBLINGS: Final = 10
 CONTESTED: Final = 3
 """So often in a row a broker hangs up soon after it let us in, where another has our client id (our choice).
@@ -239,6 +241,7 @@ class Session:
             generation=self._generation,
             take=self._receive,
             connected=self._connected,
+            is_full=self._is_full,
             now_ms=self._now_ms,
         )
         async with connection:
@@ -272,6 +275,10 @@ class Session:
             tell = _log.warning if state is State.REFUSED else _log.info
             tell("broker", broker=self.name, state=state.value, detail=detail)
         self.health.state, self.health.detail = state, detail
+
+    def _is_full(self) -> bool:
+        """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
+        return self._unacknowledged.waiting > MOST_UNASKED * self._address.receive_maximum
 
     def _receive(self, message: Message) -> None:
         """Take a message; one that is in hand, or safe, is not handed on again."""

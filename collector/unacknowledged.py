@@ -30,12 +30,14 @@ class Unacknowledged:
         late: Acknowledgements that came too late for their connection.
         repeated: Messages that came again while they were in hand, or safe already.
         due: Acknowledgements of those that were safe already.
+        waiting: How many messages of this connection are not safe yet.
     """
 
     def __init__(self) -> None:
         self.late = 0
         self.repeated = 0
         self.due: list[Token] = []
+        self.waiting = 0
         self._generation = 0
         self._open: dict[int, list[Message]] = {}
         self._held: Counter[int] = Counter()
@@ -58,6 +60,7 @@ class Unacknowledged:
         self._open.clear()
         self._held.clear()
         self.due.clear()
+        self.waiting = 0
 
     def forget(self) -> None:
         """Note that the broker has forgotten the session: nothing comes again."""
@@ -75,6 +78,7 @@ class Unacknowledged:
         else:
             first.acknowledgement = message.acknowledgement
             self._open.setdefault(message.acknowledgement[0], []).append(first)
+            self.waiting += 1
         self.repeated += first is not message
         return first is message
 
@@ -93,6 +97,7 @@ class Unacknowledged:
             self._sent.append((message.topic, message.payload))
             waiting = self._open[number]
             waiting.remove(message)
+            self.waiting -= 1
             if waiting:
                 self._held[number] += 1
             else:

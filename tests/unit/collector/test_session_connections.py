@@ -29,11 +29,18 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "LONGEST_PAUSE_S", 0.001)
 
 
-def a_session_with(port: int) -> Session:
+def a_session_with(port: int, *, receive_maximum: int = 5_000, keepalive_s: int = 15) -> Session:
     """Return a session with whatever listens on a port."""
+    address = Address(
+        host="127.0.0.1",
+        port=port,
+        client_id="us",
+        receive_maximum=receive_maximum,
+        keepalive_s=keepalive_s,
+    )
     return Session(
         "bus",
-        Address(host="127.0.0.1", port=port, client_id="us"),
+        address,
         [("t", 1)],
         now_ms=lambda: time.monotonic_ns() // 1_000_000,
         random_source=random.Random(1),  # noqa: S311 - jitter
@@ -41,10 +48,10 @@ def a_session_with(port: int) -> Session:
 
 
 @asynccontextmanager
-async def a_session(behave: Behaviour) -> AsyncIterator[tuple[Session, list[Client]]]:
+async def a_session(behave: Behaviour, **more: int) -> AsyncIterator[tuple[Session, list[Client]]]:
     """Run a session with a broker that behaves as a test wants; yield it and the clients that came."""
     async with a_broker(behave) as broker:
-        made = a_session_with(broker.port)
+        made = a_session_with(broker.port, **more)
         running = asyncio.create_task(made.run())
         try:
             yield made, broker.clients
@@ -148,6 +155,41 @@ def test_what_comes_again_after_a_break_is_handed_on_once() -> None:
             assert payloads(first) == [b"%d" % number for number in range(1, 9)]
             assert payloads(all_items(made)) == [b"new"]
             assert made.health.repeated == 24
+
+    asyncio.run(story())
+
+
+def test_a_broker_that_sends_more_than_was_asked_for_is_not_read_further() -> None:
+    """What waits is bounded, whatever a broker sends; nothing is lost, and it is not called dead."""
+    count = 20_000
+
+    async def flooding(client: Client, _place: int) -> None:
+        await client.introduced()
+        client.accept()
+        client.serve_aside()
+        for number in range(count):
+            client.publish(number % 65_535 + 1, b"%d" % number)
+            if number % 500 == 0:
+                await client.writer.drain()
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_session(flooding, receive_maximum=100, keepalive_s=1) as (made, clients):
+            taken: list[bytes] = []
+            most = 0
+            await until(lambda: made.waiting > 200)
+            await asyncio.sleep(2.5)  # for longer than a connection may be quiet
+            async with asyncio.timeout(30):
+                while len(taken) < count:
+                    most = max(most, made.waiting)
+                    items = made.take(100)
+                    messages = [item for item in items if isinstance(item, Message)]
+                    taken += payloads(messages)
+                    made.acknowledge(messages)
+                    await asyncio.sleep(0)
+            assert taken == [b"%d" % number for number in range(count)]
+            assert most <= mqtt.MOST_PACKETS + 201
+            assert len(clients) == 1
 
     asyncio.run(story())
 
