@@ -93,7 +93,8 @@ def _ticks(racks: int, ticks: int) -> tuple[list[float], list[float]]:
     for entry in entries:
         judging.take(entry)
     random = np.random.default_rng(7)
-    live, settled = [], []
+    live: list[float] = []
+    settled: list[float] = []
     for second in range(ticks + 5):
         at_ms = T0_MS + second * 1_000
         power = random.normal(95, 3, racks).round(2)

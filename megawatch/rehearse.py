@@ -158,6 +158,7 @@ class Rehearsal:
         self._seen = Seen()
         self._stored: list[Batch] = []
         self._seq = 0
+        self._closed_ms = 0
         self._open: dict[str, Alarm] = {}
         self.heard = Heard()
         self.now_ms = begin_ms
@@ -179,7 +180,10 @@ class Rehearsal:
         for end in self._gathered(messages):
             part = messages[start:end]
             start = end
-            self._pass(max(self.now_ms, part[-1].received_ms), judges=judges)
+            # What arrives just as a tick is due is appended before it is judged.
+            arrived_ms = max(self.now_ms, part[-1].received_ms)
+            self._pass(arrived_ms - 1, judges=judges)
+            self.now_ms = arrived_ms
             self._take(part)
         self._pass(until_ms, judges=judges)
 
@@ -244,8 +248,9 @@ class Rehearsal:
         return None
 
     def _append(self, content: Content) -> None:
+        """Append an entry; as in the journal, no stamp is one up to which it was closed before."""
         self._seq += 1
-        for step in self.judging.take(Entry(self._seq, self.now_ms, content)):
+        for step in self.judging.take(Entry(self._seq, max(self.now_ms, self._closed_ms + 1), content)):
             self._note(step)
 
     def _pass(self, until_ms: int, *, judges: bool) -> None:
@@ -255,7 +260,8 @@ class Rehearsal:
             due_ms = max(self.now_ms, self.engine.tick_ms + tick_ms + lateness_ms)
             if due_ms > until_ms:
                 break
-            self.now_ms, before_ms = due_ms, self.engine.tick_ms
+            self.now_ms = self._closed_ms = due_ms
+            before_ms = self.engine.tick_ms
             for step in self.judging.advance(due_ms):
                 self._note(step)
             if self.engine.tick_ms == before_ms:

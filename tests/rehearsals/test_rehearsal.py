@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from megawatch.rehearse import Rehearsal
+from facility.instants import to_iso
+from facility.sitefile import read_site
+from megawatch.judges import make_judging
+from megawatch.rehearse import Rehearsal, as_message
 from rules.engine import Engine, Step
+from rules.judging import Judging
+from rules.registry import make_rules
 from simulators.scenario.file import open_scenario
+from store.entries import Entry
+from tests.builders import T0_MS
+
+HALL = """
+[site]
+name = "hall"
+rack_rating_kw = 100
+
+[[broker]]
+url = "mqtt://127.0.0.1:1883"
+format = "rack-documents"
+
+[[tenant]]
+id = "acme"
+holds = [{ racks = ["r1"], from = 2026-01-01 }]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 0.050
+"""
 
 
 def test_an_engine_that_holds_its_ticks_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +62,36 @@ def test_an_engine_that_holds_its_ticks_is_not_asked_for_ever(monkeypatch: pytes
     rehearsal.hear([], begin_ms + 62_000)
 
     assert rehearsal.engine.tick_ms == stands_ms + (62_000 - 3_000) // tick_ms * tick_ms
+
+
+def test_what_arrives_just_as_a_tick_is_due_belongs_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stamped exactly at tick and lateness: rehearsed or judged again, it comes to the same."""
+    file = read_site(HALL)
+    entries: list[Entry] = []
+    take = Judging.take
+
+    def taken(judging: Judging, entry: Entry) -> list[Step]:
+        entries.append(entry)
+        return take(judging, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Judging, "take", taken)
+        steps: list[Step] = []
+        rehearsal = Rehearsal(file, begin_ms=T0_MS, told=steps.append)
+        for second in range(20):
+            at_ms = T0_MS + second * 1_000
+            body = {"time": to_iso(at_ms), "power_kw": 40.0 + 2 * second}
+            arrives_ms = at_ms + file.engine.lateness_ms
+            message = as_message(
+                "megawatch/v1/hall/r1", json.dumps(body).encode(), arrives_ms, qos=1, is_retained=False
+            )
+            rehearsal.hear([message], arrives_ms)
+    again = make_judging(file, make_rules(file.rules, []))
+
+    replayed = [step for entry in entries for step in again.take(entry)]
+    replayed += again.advance(rehearsal.now_ms)
+
+    draws = {step.at_ms: step.draws for step in steps if step.draws}
+    assert draws == {step.at_ms: step.draws for step in replayed if step.draws}
+    last_ms = T0_MS + 19_000
+    assert draws[last_ms][0].best_milliwatts == 78_000_000
