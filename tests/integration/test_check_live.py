@@ -22,7 +22,7 @@ url = "{url}"
 heartbeat_s = 1
 [[tenant]]
 id = "acme"
-holds = [{{ racks = ["Pod1C-E05", "Pod1C-E0S"], from = 2026-01-01 }}]
+holds = [{{ racks = ["Pod1C-E06", "Pod1c-E05"], from = 2026-01-01 }}]
 [[tenant.contract]]
 from = 2026-01-01
 committed_mw = 0.2
@@ -47,5 +47,5 @@ def test_check_live_hears_which_racks_there_are(tmp_path: Path, capsys: pytest.C
         [warning for warning in answer.document["warnings"] if warning.startswith("tenant")]
         for answer in (silent, heard)
     ]
-    phantom = "the bus has never told of rack 'Pod1C-E0S'; did you mean 'Pod1C-E05'?"
+    phantom = "the bus has never told of rack 'Pod1c-E05'; did you mean 'Pod1C-E05'?"
     assert told == [[], [f"tenant[0].holds: {phantom}"]]
