@@ -73,6 +73,7 @@ class Health:
         stale: Acknowledgements that came too late for their connection.
         repeated: Messages that came again while they were in hand, or safe already.
         contested: Whether another client seems to have our client id, and takes our place again and again.
+        trouble: What somebody must put right: why the broker refuses us, or gives our place away; else "".
         dropped: Messages of quality of service 0 that were dropped because too many waited.
     """
 
@@ -83,6 +84,7 @@ class Health:
     stale: int = 0
     repeated: int = 0
     contested: bool = False
+    trouble: str = ""
     dropped: int = 0
 
 
@@ -268,6 +270,13 @@ class Session:
         await connection.subscribe(self._topics)
         self.health.connections += 1
         self._note(State.CONNECTED, self._greeting)
+        if not self.health.contested:
+            self.health.trouble = ""
+        try:
+            async with asyncio.timeout(CONTESTED_S):
+                await connection.ended()
+        except TimeoutError:
+            self.health.contested, self.health.trouble = False, ""
         await connection.ended()
 
     def _note(self, state: State, detail: str) -> None:
@@ -275,6 +284,8 @@ class Session:
             tell = _log.warning if state is State.REFUSED else _log.info
             tell("broker", broker=self.name, state=state.value, detail=detail)
         self.health.state, self.health.detail = state, detail
+        if state is State.REFUSED:
+            self.health.trouble = detail
 
     def _is_full(self) -> bool:
         """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""

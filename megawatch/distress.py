@@ -48,6 +48,11 @@ LOOK_AT_BUS: Final = (
     "Ask who publishes that, and whether the building system was changed. Name a publisher that is right"
     " under `publishers` in the site file. What is in doubt counts as unknown: nobody complies by it."
 )
+BROKER_TITLE: Final = "a broker does not let us in, or throws us out"
+LOOK_AT_BROKER: Final = (
+    "Check address, password, certificate and client id of the broker in the site file, and the broker's log."
+    " The monitor goes on trying; what it does not hear is unknown, and nobody complies by it."
+)
 JUDGING_TITLE: Final = "nothing is judged"
 LOOK_AT_JUDGING: Final = (
     "Report the error with the monitor's log. Readings are stored and judged once it is mended; until then no"
@@ -268,11 +273,15 @@ def problems_of(parts: Parts) -> list[Problem]:
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
+        trouble = source.session.health.trouble
+        if trouble:
+            subject = f"broker {source.session.name}"
+            found.append(Problem(subject, trouble, BROKER_TITLE, LOOK_AT_BROKER, severity=Severity.HIGH))
         if source.decoder is not None:
             found += problems_of_bus(source.session.name, source.decoder, parts.clock.now_ms())
-    trouble = None if parts.shipper is None else parts.shipper.trouble
-    if trouble is not None and trouble.needs_somebody:
-        found.append(Problem("history", trouble.text, HISTORY_TITLE, LOOK_AT_HISTORY))
+    shipping = None if parts.shipper is None else parts.shipper.trouble
+    if shipping is not None and shipping.needs_somebody:
+        found.append(Problem("history", shipping.text, HISTORY_TITLE, LOOK_AT_HISTORY))
     return found
 
 

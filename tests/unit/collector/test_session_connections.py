@@ -194,8 +194,9 @@ def test_a_broker_that_sends_more_than_was_asked_for_is_not_read_further() -> No
     asyncio.run(story())
 
 
-def test_another_client_with_our_name_is_told_and_not_fought() -> None:
+def test_another_client_with_our_name_is_told_and_not_fought(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is known by how the broker hangs up right after it let us in; what it kept for us went elsewhere."""
+    monkeypatch.setattr(session, "CONTESTED_S", 0.5)
 
     async def giving_away(client: Client, place: int) -> None:
         await client.introduced()
@@ -221,6 +222,9 @@ def test_another_client_with_our_name_is_told_and_not_fought() -> None:
             resumed = [event for event in events if event.change is ConnectionChange.RESUMED]
             assert "another client" in resumed[-1].doubt
             assert resumed[0].doubt == ""
+            assert "another client" in made.health.trouble
+            await until(lambda: not made.health.trouble)
+            assert not made.health.contested
 
     asyncio.run(story())
 
