@@ -307,7 +307,9 @@ class Bank:
         """
         columns = self._columns
         before = columns.told.copy()
-        hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed
+        hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed.copy()
+        # What nobody was told of and is about to return ends without a word.
+        hidden |= (found.verdict == Verdict.CLEAR) & found.returned
         columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
         place = {subject: i for i, subject in enumerate(self.subjects)} if changes else {}

@@ -72,6 +72,14 @@ class About(StrEnum):
     OTHER = "other"
 
 
+class Block(StrEnum):
+    """Which demand block a rule judges."""
+
+    NONE = ""
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What a rule found: arrays over its subjects, shape (subjects,).
@@ -139,6 +147,10 @@ class Rule(BaseModel):
     """The unit of values and limits."""
     desks: ClassVar[tuple[Desk, ...]]
     """Who has to act."""
+    block: ClassVar[Block] = Block.NONE
+    """Which demand block it judges."""
+    value_is_bound: ClassVar[bool] = False
+    """Whether its value is what may be, not what is."""
     look_at: ClassVar[str]
     """What to look at first, one sentence that stands in a page."""
     needs_acknowledgement: ClassVar[bool] = False

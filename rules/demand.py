@@ -246,6 +246,9 @@ class Demand:
             limit_kw=columns[7],
             elapsed_share=columns[8],
             left_ms=columns[9].astype(np.int64),
+            closed=tuple(
+                self._meters[tenant].closed if tenant in self._meters else None for tenant in tenants
+            ),
         )
 
     def _row(self, tenant: TenantId, draw: Draw, place: int, at_ms: int) -> tuple[float, ...]:

@@ -11,16 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from facility.instants import to_datetime
+from facility.shown import in_line
 from facility.site import Site
 from rules.alarms import Change, Transition
-from rules.base import CANNOT_VERIFY, About, Rule
+from rules.base import About, Block, Rule
 from rules.layout import Index
-from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, MeterView, TenantView, View
-
-NAMED: Final = 5
-"""How many racks a page names; the number of all stands beside them."""
-
+from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, DemandView, MeterView, TenantView, View
+from rules.wording import NAMED, headline, text
 
 _LASTING: Final = (
     "alarm",
@@ -86,15 +83,14 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         facts["reason"] = change.reason
     if change.is_past:
         facts |= {"known_ms": change.at_ms, "over_ms": change.over_ms}
-    if rule.about is About.METER:
-        facts |= _meter_facts(view.meters, change.subject)
-    if rule.about is About.TENANT and change.subject in view.tenants.ids:
-        facts |= _tenant_facts(view, view.tenants.ids.index(change.subject), site)
-    racks = _racks_of(rule, view, change.subject)
-    if racks is not None:
-        facts |= _rack_facts(view, racks, site)
-    facts["headline"] = _headline(facts, site)
-    facts["text"] = _text(facts, site)
+    if rule.value_is_bound:
+        facts["value_is_bound"] = True
+    try:
+        facts |= _details(change.subject, rule, view, site)
+    except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told
+        facts["incomplete"] = f"{type(error).__name__}: {error}"
+    facts["headline"] = headline(facts, site)
+    facts["text"] = text(facts, site)
     return facts
 
 
@@ -118,31 +114,98 @@ def ended(opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> di
         "value": None,
         "reason": reason,
     }
-    facts["headline"] = _headline(facts, site)
-    facts["text"] = _text(facts, site)
+    facts["headline"] = headline(facts, site)
+    facts["text"] = text(facts, site)
     return facts
+
+
+def _details(subject: str, rule: Rule, view: View, site: Site) -> dict[str, Any]:
+    """Return what is known of a subject at the moment, by what the rule is about."""
+    facts: dict[str, Any] = {}
+    if rule.about is About.METER:
+        facts |= _meter_facts(view.meters, subject)
+    if rule.about is About.TENANT and subject in view.tenants.ids:
+        place = view.tenants.ids.index(subject)
+        facts |= _contract_facts(view, place, site)
+        if rule.block is Block.CLOSED:
+            return facts | _closed_facts(view.demand, place)
+        facts |= _tenant_facts(view, place, site)
+        if rule.block is Block.OPEN:
+            facts |= _open_facts(view, place)
+    racks = rule.racks_of(view, subject)
+    return facts if racks is None else facts | _rack_facts(view, racks, site)
+
+
+def _contract_facts(view: View, place: int, site: Site) -> dict[str, Any]:
+    """Return what the contract allows now, and what of."""
+    limit = int(view.tenants.limit[place])
+    contract = site.tenants[place].contract if place < len(site.tenants) else None
+    version = contract.version_at(view.at_ms) if contract else None
+    if limit == NO_LIMIT or version is None:
+        return {"contract_limit_kw": None}
+    return {
+        "contract_limit_kw": limit / KILOWATT,
+        "contract_committed_kw": version.committed_at(view.at_ms) / KILOWATT,
+        "contract_burst_kw": version.burst_milliwatts / KILOWATT,
+        "contract_tolerance_percent": version.limit.tolerance_percent,
+        "warn_kw": int(view.tenants.warn[place]) / KILOWATT,
+    }
+
+
+def _closed_facts(demand: DemandView, place: int) -> dict[str, Any]:
+    """Return how the last closed block ended."""
+    block = demand.closed[place]
+    if block is None:
+        return {}
+    high = block.high_milliwatt_ms
+    return {
+        "block_from_ms": block.from_ms,
+        "block_to_ms": block.to_ms,
+        "block_low_kw": block.mean_kw(block.low_milliwatt_ms),
+        "block_best_kw": block.demand_kw,
+        "block_high_kw": None if high is None else block.mean_kw(high),
+        "block_limit_kw": block.limit_kw,
+        "block_coverage_percent": round(block.coverage * 100, 2),
+    }
+
+
+def _open_facts(view: View, place: int) -> dict[str, Any]:
+    """Return when the open block ends, and the mean that keeps it until then."""
+    demand = view.demand
+    left_ms, share = int(demand.left_ms[place]), float(demand.elapsed_share[place])
+    if left_ms <= 0 or not 0 <= share < 1:
+        return {}
+    so_far_kw, limit_kw = float(demand.demand_kw[place]), float(demand.limit_kw[place])
+    used_kw = 0.0 if np.isnan(so_far_kw) else so_far_kw * share
+    return {
+        "block_from_ms": view.at_ms + left_ms - round(left_ms / (1 - share)),
+        "block_to_ms": view.at_ms + left_ms,
+        "block_so_far_kw": _number(so_far_kw),
+        "block_limit_kw": limit_kw,
+        "left_s": left_ms / 1_000,
+        "hold_below_kw": max(0.0, (limit_kw - used_kw) / (1 - share)),
+    }
 
 
 def _tenant_facts(view: View, place: int, site: Site) -> dict[str, Any]:
     tenants: TenantView = view.tenants
     racks = set(site.tenants[place].racks_at(view.at_ms)) if place < len(site.tenants) else set()
-    silent = [
-        rack
-        for rack, is_silent in zip(view.racks.ids, view.racks.is_silent.tolist(), strict=True)
-        if is_silent and rack in racks
-    ]
-    order = np.argsort(-view.racks.draw, kind="stable").tolist()
-    largest = [view.racks.ids[i] for i in order if view.racks.ids[i] in racks][:NAMED]
-    high, limit = int(tenants.high[place]), int(tenants.limit[place])
+    held = [i for i, rack in enumerate(view.racks.ids) if rack in racks]
+    silent = [view.racks.ids[i] for i in held if view.racks.is_silent[i]]
+    heard = [i for i in held if not view.racks.is_silent[i]]
+    largest = sorted(heard, key=lambda i: -int(view.racks.draw[i]))[:NAMED]
+    low, high = int(tenants.low[place]), int(tenants.high[place])
+    # What was heard lately counts as covered; where the draw is not certain it may have changed since.
+    share = tenants.coverage[place] if low == high else min(tenants.coverage[place], tenants.certain[place])
     return {
-        "draw_low_kw": int(tenants.low[place]) / KILOWATT,
+        "draw_low_kw": low / KILOWATT,
         "draw_best_kw": int(tenants.best[place]) / KILOWATT,
         "draw_high_kw": None if high == UNBOUNDED else high / KILOWATT,
-        "contract_limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
-        "coverage_percent": round(float(tenants.coverage[place]) * 100, 2),
+        "coverage_percent": round(float(share) * 100, 2),
         "silent_racks": len(silent),
         "silent_examples": silent[:NAMED],
-        "largest_racks": largest,
+        "largest_racks": [view.racks.ids[i] for i in largest],
+        "largest_racks_kw": [int(view.racks.draw[i]) / KILOWATT for i in largest],
         "meters_agree": bool(tenants.is_consistent[place]),
     }
 
@@ -169,14 +232,6 @@ def _meter_facts(meters: MeterView, subject: str) -> dict[str, Any]:
     return facts
 
 
-def _racks_of(rule: Rule, view: View, subject: str) -> Index | None:
-    """Return the racks that a subject stands for; None where it is none, or not there any more."""
-    try:
-        return rule.racks_of(view, subject)
-    except (KeyError, ValueError):
-        return None
-
-
 def _rack_facts(view: View, places: Index, site: Site) -> dict[str, Any]:
     racks = view.racks
     silent = [racks.ids[i] for i in places.tolist() if racks.is_silent[i]]
@@ -187,105 +242,8 @@ def _rack_facts(view: View, places: Index, site: Site) -> dict[str, Any]:
         "silent_racks": len(silent),
         "silent_examples": silent[:NAMED],
         "tenants": [tenant.id for tenant in holders],
+        "tenant_names": [in_line(tenant.name) for tenant in holders],
     }
-
-
-def _headline(facts: dict[str, Any], site: Site) -> str:
-    name, title = facts["subject_name"], facts["title"]
-    if facts["change"] == Change.RETURNED:
-        return f"[over] {name}: {title}"
-    word = facts["severity"].upper()
-    if "known_ms" in facts:
-        return f"[{word}] {name}: {title} in the past, up to {_over_limit(facts)}, {_span(facts, site)}"
-    if facts["rule"].endswith(CANNOT_VERIFY) and "draw_low_kw" in facts:
-        return f"[{word}] {name}: {title}, draw {_between(facts)}, limit {_power(facts['limit'] or 0, 'kW')}"
-    if facts["value"] is None:
-        return f"[{word}] {name}: {title}"
-    value = _power(facts["value"], facts["unit"])
-    if not facts["limit"]:
-        return f"[{word}] {name}: {title}, {value}"
-    between = " of " if facts["unit"] == "kW" else ", limit "
-    return f"[{word}] {name}: {title}, {value}{between}{_power(facts['limit'], facts['unit'])}"
-
-
-def _over_limit(facts: dict[str, Any]) -> str:
-    """Return the worst value and its limit."""
-    return f"{_power(facts['peak'], facts['unit'])} of {_power(facts['limit'] or 0, facts['unit'])}"
-
-
-def _span(facts: dict[str, Any], site: Site) -> str:
-    """Return from when to when the limit was broken, as far as that is known."""
-    since = _time(facts["since_ms"], site)
-    return f"since {since}" if facts["over_ms"] is None else f"{since} to {_time(facts['over_ms'], site)}"
-
-
-def _text(facts: dict[str, Any], site: Site) -> str:
-    lines = [facts["headline"]]
-    lines.append(f"where: {facts['subject']} at {site.name}, rule {facts['rule']}, alarm {facts['alarm']}")
-    if "known_ms" in facts:
-        lines.append(f"when: {_span(facts, site)}; known since readings of then arrived late")
-    else:
-        lines.append(f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}")
-    if "reason" in facts:
-        lines.append(f"ended: {facts['reason']}")
-    if facts["peak"] is not None and facts["limit"] and facts["change"] == Change.RETURNED:
-        lines.append(f"peak: {_power(facts['peak'], facts['unit'])}")
-    elif facts["unit"] == "kW" and facts["value"] and facts["limit"] and facts["value"] > facts["limit"]:
-        lines.append(f"over: {_over(facts['value'], facts['limit'])}")
-    if "draw_low_kw" in facts:
-        lines += _draw_lines(facts)
-    if "readings" in facts:
-        lines += _reading_lines(facts)
-    if facts.get("silent_racks"):
-        named = ", ".join(facts["silent_examples"])
-        more = " and more" if facts["silent_racks"] > len(facts["silent_examples"]) else ""
-        racks = "1 rack" if facts["silent_racks"] == 1 else f"{facts['silent_racks']} racks"
-        lines.append(f"silent: {racks}: {named}{more}")
-    if facts["change"] != Change.RETURNED:
-        lines.append(f"look at: {facts['look_at']}")
-    return "\n".join(lines)
-
-
-def _draw_lines(facts: dict[str, Any]) -> list[str]:
-    lines = [f"draw: {_power(facts['draw_best_kw'], 'kW')}, for certain {_between(facts)}"]
-    if facts["contract_limit_kw"] is not None:
-        lines.append(f"contract: {_power(facts['contract_limit_kw'], 'kW')}")
-    lines.append(f"coverage: {facts['coverage_percent']:g} % of the rating is covered by fresh readings")
-    if not facts["meters_agree"]:
-        lines.append("meters: a parent meter and the readings beneath it do not agree")
-    if facts["largest_racks"]:
-        lines.append(f"largest: {', '.join(facts['largest_racks'])}")
-    return lines
-
-
-def _reading_lines(facts: dict[str, Any]) -> list[str]:
-    said = ", ".join(f"{one['meter']} {_power(one['kw'], 'kW')}" for one in facts["readings"])
-    if facts["meters"] > len(facts["readings"]):
-        said += " and more"
-    if "other_low_kw" not in facts:
-        return [f"sources: {said}"]
-    low, high = facts["other_low_kw"], facts["other_high_kw"]
-    return [
-        f"meters: {said}; together {_power(facts['readings_sum_kw'], 'kW')}",
-        f"against: {_interval(low, high)} by the other meters of the same power",
-    ]
-
-
-def _over(value_kw: float, limit_kw: float) -> str:
-    """Return by how much a limit is exceeded, to the watt."""
-    over_kw = value_kw - limit_kw
-    return f"{over_kw:,.3f} kW, {over_kw / limit_kw:.2%} of the limit".replace("%", " %")
-
-
-def _between(facts: dict[str, Any]) -> str:
-    return _interval(facts["draw_low_kw"], facts["draw_high_kw"])
-
-
-def _interval(low_kw: float, high_kw: float | None) -> str:
-    low = _power(low_kw, "kW")
-    if low_kw == high_kw:
-        return f"exactly {low}"
-    return f"at least {low}" if high_kw is None else f"between {low} and {_power(high_kw, 'kW')}"
 
 
 def _subject_name(subject: str, about: About, site: Site) -> str:
@@ -297,18 +255,7 @@ def _subject_name(subject: str, about: About, site: Site) -> str:
         broker, _, publisher = subject.partition(":")
         if publisher:
             name = f"gateway {publisher.rpartition(':')[2]} on {broker}"
-    return " ".join(name.split())
-
-
-def _power(value: float, unit: str) -> str:
-    """Return a figure with a unit that people read at a glance."""
-    if unit == "kW" and abs(value) >= 1_000:  # noqa: PLR2004 - a megawatt
-        return f"{value / 1_000:,.3f} MW"
-    return f"{value:,.1f} {unit}"
-
-
-def _time(instant_ms: int, site: Site) -> str:
-    return to_datetime(instant_ms, site.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return in_line(name)
 
 
 def _number(value: float) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
+from store.series import DemandBlock
 
 UNBOUNDED: Final = np.iinfo(np.int64).max
 """The upper bound of a draw that has none."""
@@ -83,6 +84,7 @@ class DemandView:
         limit_kw: Its mean limit [kW]; NaN where there is none.
         elapsed_share: How much of it is over, 0 to 1.
         left_ms: How long it still lasts [ms], int64.
+        closed: The last closed block of each tenant, None before the first one.
     """
 
     closed_verdict: NDArray[np.int8]
@@ -95,6 +97,7 @@ class DemandView:
     limit_kw: FloatArray
     elapsed_share: FloatArray
     left_ms: IntArray
+    closed: tuple[DemandBlock | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

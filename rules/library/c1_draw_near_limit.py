@@ -46,7 +46,7 @@ class DrawNearLimit(Rule):
         return Findings(
             verdict=codes(tenants.best > level, tenants.high <= level, applies),
             value=in_kilowatts(tenants.best),
-            limit=in_kilowatts(level),
+            limit=in_kilowatts(tenants.limit),
             returned=~applies | (tenants.high <= lowered(level, self.deadband_percent)),
         )
 

@@ -22,6 +22,7 @@ class OverdrawPossible(Rule):
     title: ClassVar[str] = "cannot verify the contract: an overdraw is possible"
     about: ClassVar[About] = About.TENANT
     unit: ClassVar[str] = "kW"
+    value_is_bound: ClassVar[bool] = True
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.DATA)
     look_at: ClassVar[str] = (
         "Find out why racks are silent; until they are heard, only the bounds are certain."

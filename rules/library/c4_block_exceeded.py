@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Judgement, Rule, Severity, Verdict
+from rules.base import About, Block, Desk, Findings, Judgement, Rule, Severity, Verdict
 from rules.view import View
 
 
@@ -22,6 +22,7 @@ class BlockExceeded(Rule):
     name: ClassVar[str] = "C4"
     title: ClassVar[str] = "demand block above the contracted limit"
     about: ClassVar[About] = About.TENANT
+    block: ClassVar[Block] = Block.CLOSED
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CONTRACT, Desk.CHANNEL)
     look_at: ClassVar[str] = (

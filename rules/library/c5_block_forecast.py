@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, Verdict
+from rules.base import About, Block, Desk, Findings, Rule, Severity, Verdict
 from rules.view import View
 
 
@@ -21,6 +21,7 @@ class BlockForecast(Rule):
     name: ClassVar[str] = "C5"
     title: ClassVar[str] = "demand block will end above the contracted limit"
     about: ClassVar[About] = About.TENANT
+    block: ClassVar[Block] = Block.OPEN
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
     look_at: ClassVar[str] = "There is time until the block closes: agree with the tenant what to hold back."

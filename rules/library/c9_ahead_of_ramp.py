@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, codes
+from facility.readings import BoolArray
+from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
 from rules.figures import in_kilowatts, lowered
 from rules.view import NO_LIMIT, View
 
 
 class AheadOfRamp(Rule):
-    """The best estimate is above the limit of this phase, although not above the final one.
+    """The best estimate is above the limit of this phase of the ramp.
 
     Leases step up by phase, and the phase is what holds (clauses on electricity consumption thresholds).
+    Where every moment is held against the limit, C2 tells it, and this rule says nothing beside it.
     """
 
     name: ClassVar[str] = "C9"
@@ -39,13 +41,17 @@ class AheadOfRamp(Rule):
         """Hold the draw against the phase and against the end of the ramp."""
         tenants = view.tenants
         ramping = (tenants.limit != NO_LIMIT) & (tenants.limit < tenants.final)
-        ahead = (tenants.best > tenants.limit) & (tenants.best <= tenants.final)
-        kept = (tenants.high <= tenants.limit) | (tenants.best > tenants.final)
         return Findings(
-            verdict=codes(ahead, kept, ramping),
+            verdict=codes(tenants.best > tenants.limit, tenants.high <= tenants.limit, ramping),
             value=in_kilowatts(tenants.best),
             limit=in_kilowatts(tenants.limit),
-            returned=~ramping
-            | (tenants.high <= lowered(tenants.limit, self.deadband_percent))
-            | (tenants.best > tenants.final),
+            returned=~ramping | (tenants.high <= lowered(tenants.limit, self.deadband_percent)),
         )
+
+    def suppressed(self, view: View, active: Active) -> BoolArray | None:
+        """Say nothing beside a certain overdraw: it is held against the same limit."""
+        del view
+        return active(OVERDRAW)
+
+
+OVERDRAW: Final = "C2"

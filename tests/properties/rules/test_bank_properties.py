@@ -302,9 +302,14 @@ def moment_of(at_ms: int, verdict: Verdict) -> Moment:
 
 
 def is_unsuppressed(ticks: Sequence[Tick], change: Transition) -> bool:
-    """Tell whether an alarm stood, and was not suppressed, at some tick up to a change of it."""
+    """Tell whether an alarm stood at some tick up to a change of it, and had to be told then.
+
+    Not while it was suppressed, nor while it was about to return.
+    """
     return any(
-        subject == change.subject and not moment.is_suppressed
+        subject == change.subject
+        and not moment.is_suppressed
+        and not (moment.verdict is CLEAR and moment.is_returned)
         for tick in ticks
         for subject, moment in tick.moments
         if change.opened_ms <= tick.at_ms

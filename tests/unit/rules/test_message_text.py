@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from facility.contracts import Level, Limit
 from facility.names import AssetId
 from facility.site import Site
 from rules.alarms import Change
@@ -89,8 +90,8 @@ def test_an_overdraw_says_everything() -> None:
         "over: 10.500 kW, 5.25 % of the limit",
         "draw: 210.5 kW, for certain exactly 210.5 kW",
         "contract: 200.0 kW",
-        "coverage: 100 % of the rating is covered by fresh readings",
-        "largest: r1, r0, r2",
+        "coverage: 100 % of the rating has readings that hold now",
+        "largest: r1 71.0 kW, r0 70.0 kW, r2 69.5 kW",
         f"look at: {Overdraw.look_at}",
     ]
 
@@ -326,3 +327,141 @@ def test_sources_that_disagree_say_what_each_reads() -> None:
     body = compose(step.changes[0], MetersDisagree.model_validate({}), step.view, site)
 
     assert line(body, "sources") == "power of bus:one 60.0 kW, power of bus:two 95.0 kW"
+
+
+# What misled --------------------------------------------------------------------------------
+
+
+def test_a_warning_names_the_contract_and_its_own_level() -> None:
+    """The limit is what the contract says; from what share of it on is warned stands beside it."""
+    body = page(pages_of(one_tenant(200), [(65.0, 65.0, 65.0)] * 70), "C1")
+
+    assert body["headline"] == "[MEDIUM] acme: draw near the contracted limit, 195.0 kW of 200.0 kW"
+    assert (body["limit"], line(body, "warned above")) == (200.0, "190.0 kW")
+    assert "over:" not in body["text"]
+
+
+def test_a_warning_that_an_overdraw_stood_for_is_not_told_once_the_draw_fell() -> None:
+    """As C2 ends at 100 of 142.5 kW, nobody hears that the draw is near the limit."""
+    site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(150)))
+    seconds = [(74.0, 74.0)] * 3 + [(80.0, 80.0)] * 80 + [(50.0, 50.0)] * 200
+
+    told = [(body["rule"], body["change"]) for body in pages_of(site, seconds)]
+
+    assert told == [("C2", "opened"), ("C2", "returned")]
+
+
+def test_a_bound_is_not_told_as_a_fact() -> None:
+    """What may be drawn is told as "up to", and so is by how much that is over."""
+    body = page(pages_of(one_tenant(320, racks=5), SILENT), "C3")
+
+    assert body["headline"].endswith("an overdraw is possible, up to 340.0 kW of 320.0 kW")
+    assert line(body, "over") == "up to 20.000 kW, 6.25 % of the limit"
+
+
+def test_a_block_says_when_it_was() -> None:
+    """From when to when, between what, and how much of it was seen; the present draw says nothing of it."""
+    body = page(pages_of(one_tenant(200, limit=block(10_000)), [(70.0, 70.0, 70.0)] * 25), "C4")
+
+    assert line(body, "block") == (
+        "2026-05-28 20:26:40 UTC to 2026-05-28 20:26:50 UTC, mean exactly 210.0 kW, limit 200.0 kW"
+    )
+    assert line(body, "coverage") == "100 % of the block is covered by readings"
+    assert (body["block_to_ms"] - body["block_from_ms"], body["block_best_kw"]) == (10_000, 210.0)
+    assert "draw:" not in body["text"]
+
+
+def test_a_block_that_can_not_be_verified_says_its_bounds_and_why() -> None:
+    """Those of the block, not those of the moment at which it is told."""
+    seconds = [(60.0, 60.0, 60.0)] * 5 + [(60.0, None, None)] * 15 + [(60.0, 60.0, 60.0)] * 40
+
+    body = page(pages_of(one_tenant(200, limit=block(30_000)), seconds), "C4-cannot-verify")
+
+    assert (
+        f"mean between {body['block_low_kw']:.1f} kW and {body['block_high_kw']:.1f} kW" in body["headline"]
+    )
+    assert body["block_low_kw"] < 200 < body["block_high_kw"]
+    assert "UTC to " in line(body, "block")
+    assert line(body, "why").startswith("readings are missing for ")
+
+
+def test_a_forecast_says_until_when_and_what_keeps_the_block() -> None:
+    """The end of the block, the time that is left, and the mean below which it keeps its limit."""
+    body = page(pages_of(one_tenant(200, limit=block(300_000)), [(70.0, 70.0, 70.0)] * 140), "C5")
+
+    left_s = body["left_s"]
+    assert line(body, "left").startswith(f"{left_s // 60:.0f} min {left_s % 60:.0f} s; hold below ")
+    elapsed_s = 300 - left_s
+    assert body["hold_below_kw"] == pytest.approx((200 * 300 - 210 * elapsed_s) / left_s, rel=1e-3)
+    assert body["block_to_ms"] - body["at_ms"] == 1_000 * left_s
+
+
+def test_one_fact_is_one_page() -> None:
+    """An overdraw during a ramp is told by C2 alone, and nothing is called over while more is drawn."""
+    ramp = (Level(at_ms=0, milliwatts=120_000_000), Level(at_ms=T0_MS + 10**9, milliwatts=300_000_000))
+    site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(300, ramp=ramp)))
+    seconds = [(80.0, 80.0)] * 100 + [(95.0, 95.0)] * 200
+
+    told = [(body["rule"], body["change"]) for body in pages_of(site, seconds)]
+
+    assert told == [("C2", "opened")]
+
+
+def test_a_silent_rack_says_whose_it_is() -> None:
+    """By the name that people know."""
+    site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(500), called="Acme AI"))
+
+    body = page(pages_of(site, [(60.0, 60.0)] * 3 + [(60.0, None)] * 20), "Q1")
+
+    assert line(body, "tenants") == "Acme AI"
+    assert (body["tenants"], body["tenant"]) == (["acme"], None)
+
+
+def test_a_contract_says_what_its_limit_is_made_of() -> None:
+    """Burst and tolerance are not what was committed."""
+    version = a_version(
+        150, limit=Limit(tolerance_percent=2.0), burst_milliwatts=50_000_000, burst_minutes_per_month=60
+    )
+    site = a_site(racks_of("r0", "r1", "r2"), a_tenant("acme", ["r0", "r1", "r2"], version))
+
+    body = page(pages_of(site, OVERDRAWN), "C2")
+
+    assert line(body, "contract") == "204.0 kW: 150.0 kW committed, 50.0 kW burst, 2 % tolerance"
+
+
+def test_a_rack_that_is_called_like_a_tenant_pages_as_a_rack() -> None:
+    """Neither with the tenant's name nor with its figures, nor to those who are told of the tenant."""
+    site = a_site(racks_of("acme", "r1"), a_tenant("acme", ["acme", "r1"], a_version(500), called="Acme AI"))
+
+    body = page(pages_of(site, [(60.0, 60.0)] * 3 + [(None, 60.0)] * 20), "Q1")
+
+    assert body["headline"].startswith("[LOW] acme: rack silent")
+    assert body["tenant"] is None
+    assert "draw_low_kw" not in body
+    assert "contract:" not in body["text"]
+    assert line(body, "tenants") == "Acme AI"
+
+
+@pytest.mark.parametrize("name", ["r\x1b[2J1", "r\u202e1", "r\u20281", "r\x001"])
+def test_a_name_from_the_bus_can_not_move_a_cursor(name: str) -> None:
+    """What is none for the eye is written out, wherever the page shows it."""
+    site = a_site(racks_of("r0", name), a_tenant("acme", ["r0", name], a_version(500)))
+
+    body = page(pages_of(site, [(60.0, 60.0)] * 3 + [(60.0, None)] * 20), "Q1")
+
+    assert body["subject"] == name
+    assert (body["headline"] + body["text"].replace("\n", " ")).isprintable()
+
+
+def test_a_fault_in_a_detail_keeps_no_page_from_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says what is certain, and that it is incomplete."""
+
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("rules.message._tenant_facts", breaks)
+
+    body = page(pages_of(one_tenant(200), OVERDRAWN), "C2")
+
+    assert body["headline"] == "[HIGH] acme: draw above the contracted limit, 210.5 kW of 200.0 kW"
+    assert line(body, "incomplete") == "ZeroDivisionError: a bug"
