@@ -12,8 +12,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
+
+PPM: Final = 1_000_000
+"""The whole, in millionths."""
 
 
 class Method(StrEnum):
@@ -155,12 +159,20 @@ class Version:
     monthly_fee: str = ""
     currency: str = "USD"
 
+    @property
+    def loss_ppm(self) -> int:
+        """Power at the delivery point for a million at the boundary."""
+        return round(self.loss_factor * PPM)
+
     def committed_at(self, instant_ms: int) -> int:
-        """Return what may be drawn at an instant, before any tolerance [mW].
+        """Return what may be drawn at an instant, before any tolerance [mW], rounded down.
 
         Args:
             instant_ms: An instant at which this version is in force [ms].
         """
+        return int(self._committed_at(instant_ms))
+
+    def _committed_at(self, instant_ms: int) -> int | Fraction:
         if not self.ramp:
             return self.committed_milliwatts
         index = bisect_right(self.ramp, instant_ms, key=lambda level: level.at_ms)
@@ -171,22 +183,34 @@ class Version:
             following = self.ramp[index]
             rise = following.milliwatts - level.milliwatts
             elapsed, span = instant_ms - level.at_ms, following.at_ms - level.at_ms
-            return level.milliwatts + rise * elapsed // span
+            return level.milliwatts + Fraction(rise * elapsed, span)
         return level.milliwatts
 
-    def limit_at(self, instant_ms: int) -> int:
+    def exact_limit_at(self, instant_ms: int) -> Fraction:
         """Return the draw above which the contract is broken at an instant, burst included [mW]."""
-        return self.with_tolerance(self.committed_at(instant_ms) + self.burst_milliwatts)
+        return self._granted(self._committed_at(instant_ms) + self.burst_milliwatts)
+
+    def limit_at(self, instant_ms: int) -> int:
+        """Return the same, rounded down: a draw of whole milliwatts is above both or above neither [mW]."""
+        exact = self._committed_at(instant_ms) + self.burst_milliwatts
+        return exact.numerator * (PPM + self._tolerance_ppm) // (exact.denominator * PPM)
 
     def with_tolerance(self, milliwatts: int) -> int:
         """Return a limit with the granted meter error on top [mW], rounded down."""
-        return milliwatts + milliwatts * round(self.limit.tolerance_percent * 10_000) // 1_000_000
+        return int(self._granted(milliwatts))
+
+    @property
+    def _tolerance_ppm(self) -> int:
+        return round(self.limit.tolerance_percent * PPM / 100)
+
+    def _granted(self, amount: int | Fraction) -> Fraction:
+        return Fraction(amount) * (PPM + self._tolerance_ppm) / PPM
 
     def is_ramping_at(self, instant_ms: int) -> bool:
         """Tell whether the limit in force is still below what the version ends at."""
         return self.committed_at(instant_ms) < self.committed_milliwatts
 
-    def limit_integral(self, from_ms: int, to_ms: int) -> int:
+    def limit_integral(self, from_ms: int, to_ms: int) -> Fraction:
         """Return the energy that may be drawn in a span in which this version is in force.
 
         Args:
@@ -194,24 +218,22 @@ class Version:
             to_ms: End of the span [ms].
 
         Returns:
-            The integral of the limit, burst included [mW·ms], rounded down once for each ramp that the
-            span touches.
+            The integral of the limit, burst included [mW·ms], exact.
         """
         cuts = {from_ms, to_ms} | {level.at_ms for level in self.ramp if from_ms < level.at_ms < to_ms}
-        total = self.burst_milliwatts * (to_ms - from_ms)
-        total += sum(self._committed_integral(*piece) for piece in pairwise(sorted(cuts)))
-        return self.with_tolerance(total)
+        committed = sum(self._committed_integral(*piece) for piece in pairwise(sorted(cuts)))
+        return self._granted(committed + self.burst_milliwatts * (to_ms - from_ms))
 
-    def _committed_integral(self, from_ms: int, to_ms: int) -> int:
-        """Return the integral of the commitment over a span in which no level lies [mW·ms], rounded down."""
+    def _committed_integral(self, from_ms: int, to_ms: int) -> int | Fraction:
+        """Return the integral of the commitment over a span in which no level lies [mW·ms]."""
         index = bisect_right(self.ramp, from_ms, key=lambda level: level.at_ms)
         if not 0 < index < len(self.ramp) or self.ramp[index].shape is Shape.STEP:
-            return self.committed_at(from_ms) * (to_ms - from_ms)
+            return self._committed_at(from_ms) * (to_ms - from_ms)
         level, following = self.ramp[index - 1], self.ramp[index]
         rise, span = following.milliwatts - level.milliwatts, following.at_ms - level.at_ms
         # The line from level to level: its mean over the span is its value at the middle of the span.
         elapsed_twice = (from_ms - level.at_ms) + (to_ms - level.at_ms)
-        return (to_ms - from_ms) * (2 * span * level.milliwatts + rise * elapsed_twice) // (2 * span)
+        return (to_ms - from_ms) * (level.milliwatts + Fraction(rise * elapsed_twice, 2 * span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +255,7 @@ class Contract:
         index = bisect_right(self.versions, instant_ms, key=lambda version: version.from_ms)
         return self.versions[index - 1] if index else None
 
-    def limit_integral(self, from_ms: int, to_ms: int) -> int | None:
+    def limit_integral(self, from_ms: int, to_ms: int) -> Fraction | None:
         """Return the energy that may be drawn in a span, over all versions in force in it.
 
         A version that begins inside a demand block thus counts for its part of the block.
@@ -243,11 +265,11 @@ class Contract:
             to_ms: End of the span [ms].
 
         Returns:
-            The integral of the limit [mW·ms], None where no version is in force in part of the span.
+            The integral of the limit [mW·ms], exact; None where no version is in force in part of the span.
         """
         cuts = {from_ms, to_ms}
         cuts |= {version.from_ms for version in self.versions if from_ms < version.from_ms < to_ms}
-        total = 0
+        total = Fraction(0)
         for start, end in pairwise(sorted(cuts)):
             version = self.version_at(start)
             if version is None or (self.ends_ms is not None and end > self.ends_ms):

@@ -1,9 +1,10 @@
 """Demand: the mean draw over clock-aligned blocks, as they fill and as they close.
 
-Energy is integrated tick by tick as three exact integers of mW·ms: what was drawn at least, at best
-estimate, at most. A block's allowance is the integral of the limit over it, so a version or a ramp step that
-begins inside a block counts for its part. A rolling demand is judged at the end of each subinterval, over the
-block that ends there.
+Energy is integrated tick by tick as three exact integers of picojoules: what was drawn at least, at best
+estimate, at most, each a whole number of milliwatts at the boundary times a loss factor of whole millionths.
+A block's allowance is the integral of the limit over it, so a version or a ramp step that begins inside a
+block counts for its part. A rolling demand is judged at the end of each subinterval, over the block that ends
+there.
 
 A clause is the span over which consecutive versions of a contract measure blocks alike (method, length,
 subinterval). No block reaches over the border of two clauses: the last block of a clause ends with it, at
@@ -16,6 +17,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -23,7 +25,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from facility.contracts import Contract, Method, Version
+from facility.contracts import PPM, Contract, Method, Version
 from facility.instants import block_end_ms, block_start_ms
 from facility.names import TenantId
 from facility.site import Site
@@ -46,11 +48,11 @@ class Span:
     Attributes:
         from_ms: Its start [ms].
         to_ms: Its end [ms].
-        low: At least [mW·ms].
-        best: Best estimate [mW·ms], of the part of it in which anything was known.
-        high: At most [mW·ms]; None where there is no bound.
+        low: At least [pJ].
+        best: Best estimate [pJ], of the part of it in which anything was known.
+        high: At most [pJ]; None where there is no bound.
         covered: How much of it was covered by readings [ms], weighted by rating.
-        most: What could have been drawn in a moment that was not seen [mW]; None for no bound.
+        most: What could have been drawn in a moment that was not seen [nW]; None for no bound.
         known_ms: How long anything was known: not before the first reading since the start [ms].
     """
 
@@ -192,17 +194,18 @@ class Demand:
             return None
         seen = self._sum(tenant, start_ms, at_ms)
         best = seen.best * (at_ms - start_ms) // max(1, seen.known_ms)
+        # What was not seen of it is estimated by what was, and never against its bounds.
+        best = max(seen.low, best if seen.high is None else min(best, seen.high))
         return DemandBlock(
             tenant=tenant,
             from_ms=start_ms,
             to_ms=at_ms,
             method=version.limit.method.value,
             version_from_ms=version.from_ms,
-            low_milliwatt_ms=seen.low,
-            # What was not seen of it is estimated by what was, and never against its bounds.
-            best_milliwatt_ms=max(seen.low, best if seen.high is None else min(best, seen.high)),
-            high_milliwatt_ms=seen.high,
-            allowed_milliwatt_ms=allowance,
+            low_milliwatt_ms=seen.low // PPM,
+            best_milliwatt_ms=best // PPM,
+            high_milliwatt_ms=None if seen.high is None else -(-seen.high // PPM),
+            allowed_milliwatt_ms=int(allowance),
             coverage=seen.covered / (at_ms - start_ms),
             verdict=_judge(seen, allowance),
         )
@@ -283,7 +286,9 @@ class Demand:
         best, high = self._recent(meter, draw, place)
         demand = seen.best / seen.known_ms if seen.known_ms else math.nan
         if not elapsed_ms:
-            demand = int(draw.best[place])  # a block that begins now has no mean yet, and is no gap
+            demand = (
+                int(draw.best[place]) * version.loss_ppm
+            )  # a block that begins now has no mean yet, and is no gap
         forecast = Span(
             from_ms=start_ms,
             to_ms=end_ms,
@@ -293,20 +298,20 @@ class Demand:
         return (
             *past,
             _foresee(forecast, allowance),
-            demand / KILOWATT,
-            forecast.best / lasts_ms / KILOWATT,
-            allowance / lasts_ms / KILOWATT,
+            demand / PPM / KILOWATT,
+            forecast.best / lasts_ms / PPM / KILOWATT,
+            float(allowance) / lasts_ms / KILOWATT,
             elapsed_ms / lasts_ms,
             left_ms,
         )
 
     @staticmethod
     def _recent(meter: Meter, draw: Draw, place: int) -> tuple[int, int | None]:
-        """Return the mean of the last half minute, best estimate and bound [mW], rounded up."""
+        """Return the mean of the last half minute, best estimate and bound [nW], rounded up."""
         known = [span for span in meter.recent if span.known_ms]
         if not known:
-            high = int(draw.high[place])
-            return int(draw.best[place]), None if high == UNBOUNDED else high
+            high, loss = int(draw.high[place]), int(draw.loss_ppm[place])
+            return int(draw.best[place]) * loss, None if high == UNBOUNDED else high * loss
         lasted = sum(span.known_ms for span in known)
         highs = [span.high for span in known if span.high is not None]
         best = -(-sum(span.best for span in known) // lasted)
@@ -347,33 +352,33 @@ class Demand:
 
 def _span(draw: Draw, place: int, from_ms: int, to_ms: int) -> Span:
     """Return what a tenant drew over a span in which its draw did not change."""
-    lasted = to_ms - from_ms
+    lasted, loss = to_ms - from_ms, int(draw.loss_ppm[place])
     high, most = int(draw.high[place]), int(draw.most[place])
     return Span(
         from_ms=from_ms,
         to_ms=to_ms,
-        low=int(draw.low[place]) * lasted,
-        best=int(draw.best[place]) * lasted,
-        high=None if high == UNBOUNDED else high * lasted,
+        low=int(draw.low[place]) * loss * lasted,
+        best=int(draw.best[place]) * loss * lasted,
+        high=None if high == UNBOUNDED else high * loss * lasted,
         covered=float(draw.coverage[place]) * lasted,
-        most=None if most == UNBOUNDED else most,
+        most=None if most == UNBOUNDED else most * loss,
         known_ms=lasted,
     )
 
 
-def _judge(span: Span, allowance: int) -> int:
-    if span.low > allowance:
+def _judge(span: Span, allowance: Fraction) -> int:
+    if span.low > allowance * PPM:
         return BREACH
-    if span.high is not None and span.high <= allowance:
+    if span.high is not None and span.high <= allowance * PPM:
         return CLEAR
     return UNKNOWN
 
 
-def _foresee(span: Span, allowance: int) -> int:
+def _foresee(span: Span, allowance: Fraction) -> int:
     """Judge a forecast by its best estimate; it is clear only where no bound contradicts."""
-    if span.best > allowance:
+    if span.best > allowance * PPM:
         return BREACH
-    if span.high is not None and span.high <= allowance:
+    if span.high is not None and span.high <= allowance * PPM:
         return CLEAR
     return UNKNOWN
 

@@ -24,22 +24,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.contracts import PPM
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.figures import at_least, at_most, share
-from rules.layout import OPEN, PPM, UNMETERED, Index, Layout, Level, Sums
+from rules.layout import OPEN, UNMETERED, Index, Layout, Level, Sums
 from rules.trust import Memory
 from rules.view import UNBOUNDED
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """The draw of each tenant; arrays of shape (tenants,).
+    """The draw of each tenant at the boundary of its contract, exact; arrays of shape (tenants,).
 
     Attributes:
         low: At least this [mW], int64.
         best: The best estimate [mW], int64.
         high: At most this [mW], int64; `UNBOUNDED` where nobody can tell.
         most: What it could draw if nothing were known [mW], int64; `UNBOUNDED` where nobody can tell.
+        loss_ppm: Power at the delivery point for a million at the boundary, int64.
         coverage: Share of the rating that is covered by fresh readings, 0 to 1, float64.
         is_consistent: Whether no other meter contradicts what its draw is summed of.
     """
@@ -48,8 +50,14 @@ class Draw:
     best: IntArray
     high: IntArray
     most: IntArray
+    loss_ppm: IntArray
     coverage: FloatArray
     is_consistent: BoolArray
+
+    def delivered(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Return low, best and high at the delivery point [mW], bounds rounded outwards."""
+        high = np.where(self.high == UNBOUNDED, UNBOUNDED, -_scaled(-self.high, self.loss_ppm))
+        return _scaled(self.low, self.loss_ppm), _scaled(self.best, self.loss_ppm), high
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
@@ -158,7 +166,8 @@ def find_draw(layout: Layout, known: Known, memory: Memory, at_ms: int) -> tuple
     count = len(layout.tenants)
     if not len(layout.cap):
         nothing = np.zeros(count, np.int64)
-        return Draw(nothing, nothing, nothing, nothing, np.ones(count), np.ones(count, np.bool_)), ()
+        known_all = np.ones(count, np.bool_)
+        return Draw(nothing, nothing, nothing, nothing, layout.loss_ppm, np.ones(count), known_all), ()
     cells, units = _unit_bounds(layout, known, memory)
     best, is_denied = cells.clip(units.last), np.zeros(len(units.cap), np.bool_)
     hull: _Bounds | None = None
@@ -314,18 +323,17 @@ def _by_tenant(
     count, rows, starts = len(layout.tenants), layout.tenant_rows, layout.tenant_cells
     low, middle, high, most = (np.zeros(count, np.int64) for _ in range(4))
     is_consistent, coverage = np.ones(count, np.bool_), np.ones(count)
-    loss = layout.loss_ppm[rows]
-    low[rows] = _scaled(np.add.reduceat(cells.low, starts), loss)
-    middle[rows] = _scaled(np.add.reduceat(best, starts), loss)
-    top = -_scaled(-np.add.reduceat(cells.high, starts), loss)
+    low[rows] = np.add.reduceat(cells.low, starts)
+    middle[rows] = np.add.reduceat(best, starts)
+    top = np.add.reduceat(cells.high, starts)
     high[rows] = np.where(np.logical_or.reduceat(cells.is_open, starts), UNBOUNDED, top)
     is_consistent[rows] = np.logical_and.reduceat(agrees, starts)
     heard = np.add.reduceat(np.where(fresh, layout.weight, 0), layout.tenant_units)
     coverage[rows] = heard / layout.tenant_weight
     uncapped = cap == OPEN
-    caps = -_scaled(-np.add.reduceat(np.where(uncapped, 0, cap), layout.tenant_units), loss)
+    caps = np.add.reduceat(np.where(uncapped, 0, cap), layout.tenant_units)
     most[rows] = np.where(np.logical_or.reduceat(uncapped, layout.tenant_units), UNBOUNDED, caps)
-    return Draw(low, middle, high, most, coverage, is_consistent)
+    return Draw(low, middle, high, most, layout.loss_ppm, coverage, is_consistent)
 
 
 def _fresh_units(layout: Layout, known: Known) -> BoolArray:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.contracts import PPM
 from facility.graph import Graph
 from facility.names import OPERATOR, TenantId
 from facility.points import Point
@@ -494,6 +495,7 @@ _UNKNOWN_DRAW: Final[dict[str, Any]] = {
     "best": 0,
     "high": UNBOUNDED,
     "most": UNBOUNDED,
+    "loss_ppm": PPM,
     "coverage": 0.0,
     "is_consistent": True,
 }

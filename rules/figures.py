@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from facility.contracts import PPM
 from facility.readings import FloatArray, IntArray
-from rules.layout import PPM
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.contracts import Version
+from facility.contracts import PPM, Version
 from facility.names import AssetId, TenantId
 from facility.readings import IntArray
 
@@ -25,8 +25,6 @@ UNMETERED: Final = -1
 """In place of a point, where an element has none."""
 OPEN: Final = np.iinfo(np.int64).max
 """The most that something draws, where nobody knows it."""
-PPM: Final = 1_000_000
-"""The whole, in millionths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +241,7 @@ def arrange(
         tenant_units=tenant_units,
         tenant_rows=np.array([units[i].tenant for i in tenant_units], np.intp),
         tenant_weight=np.add.reduceat(weight, tenant_units) if units else weight,
-        loss_ppm=np.array(
-            [round(version.loss_factor * 1_000_000) if version else 1_000_000 for version in versions],
-            np.int64,
-        ),
+        loss_ppm=np.array([version.loss_ppm if version else PPM for version in versions], np.int64),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from facility.contracts import PPM
 from rules.draw import Draw
-from rules.layout import PPM, Layout
+from rules.layout import Layout
 from rules.racks import Racks
 from rules.view import NO_LIMIT, UNBOUNDED, RackView, TenantView, View
 from store.series import TenantDraw
@@ -30,13 +31,22 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int, racks: Racks, seen: Rac
         for version in versions
     ]
     pairs = list(zip(versions, limits, strict=True))
+    low, best, high = found.delivered()
+    for place, version in enumerate(versions):
+        if version is not None and version.loss_ppm != PPM:
+            # Of a draw that is no whole number of milliwatts, no rounding may cross the limit.
+            most = int(version.exact_limit_at(at_ms) * PPM / version.loss_ppm)
+            if found.low[place] > most:
+                low[place] = max(low[place], limits[place] + 1)
+            if found.high[place] <= most:
+                high[place] = min(high[place], limits[place])
     has_units = np.zeros(len(layout.tenants), np.bool_)
     has_units[layout.tenant_rows] = True
     return TenantView(
         ids=layout.tenants,
-        low=found.low,
-        best=found.best,
-        high=found.high,
+        low=low,
+        best=best,
+        high=high,
         limit=np.array(limits, np.int64),
         final=np.array(finals, np.int64),
         warn=np.array([_level(limit, v.limit.warn_percent if v else 0) for v, limit in pairs], np.int64),

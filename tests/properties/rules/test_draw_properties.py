@@ -46,7 +46,7 @@ def test_the_bounds_hold_the_truth(draft: HallDraft, silent: set[int], said_last
 
     for place, tenant in enumerate(TENANTS):
         truth = hall.truth[tenant] * hall.loss_ppm[tenant]
-        low, best, high = int(draw.low[place]), int(draw.best[place]), int(draw.high[place])
+        low, best, high = (int(bound[place]) for bound in draw.delivered())
         assert low * PPM <= truth, f"{tenant}: low {low}, truth {truth / PPM}"
         assert high == UNBOUNDED or truth <= high * PPM, f"{tenant}: high {high}, truth {truth / PPM}"
         assert low <= best

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 
-from facility.contracts import Contract, Limit, Method, Shape, Version
+from facility.contracts import Contract, Level, Limit, Method, Shape, Version
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tests.builders import T0_MS
 from tests.unit.facility.contract_models import (
@@ -302,3 +303,18 @@ def test_a_method_binds_moments_or_blocks_or_what_is_not_judged_yet(method: Meth
     }
 
     assert (limit.binds_instantly, limit.binds_blocks) == judged[method]
+
+
+def test_a_ramp_with_a_tolerance_is_rounded_once() -> None:
+    """Halfway from 1 to 1,000,002 mW are 500,001.5 mW; with 50 % on top they are 750,002.25, not 750,001."""
+    ramp = (
+        Level(at_ms=START, milliwatts=1),
+        Level(at_ms=START + 2, milliwatts=1_000_002, shape=Shape.LINEAR),
+    )
+    version = Version(
+        from_ms=START, committed_milliwatts=1_000_002, ramp=ramp, limit=Limit(tolerance_percent=50)
+    )
+
+    assert version.exact_limit_at(START + 1) == Fraction(3_000_009, 4)
+    assert version.limit_at(START + 1) == 750_002
+    assert version.limit_integral(START, START + 2) == Fraction(3_000_009, 2)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from facility.contracts import Boundary
+from facility.contracts import PPM, Boundary, Limit, Version
+from rules.base import Verdict
+from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,
     PAIR,
+    Tape,
     a_meter,
     a_row,
     a_row_of,
     a_site,
     a_tenant,
     a_version,
+    an_engine,
+    block,
     bounds_kw,
     described,
     draw_of,
     known_meter,
     known_rack,
+    play,
     points_of,
     racks_of,
 )
@@ -208,9 +214,9 @@ def test_a_loss_factor_scales_the_bounds_outwards(
     names = ["r0", "r1", "r2"]
     site = a_site(racks_of(*names), a_tenant("acme", names, a_version(100, loss_factor=factor)))
 
-    draw = draw_of(site, points_of(names), [33.333333] * 3, silent=silent)
+    low, _, high = draw_of(site, points_of(names), [33.333333] * 3, silent=silent).delivered()
 
-    assert bounds_kw(draw) == pytest.approx(expected, abs=1e-9)
+    assert (int(low[0]) / KW, int(high[0]) / KW) == pytest.approx(expected, abs=1e-9)
 
 
 def test_what_could_be_drawn_at_most_counts_the_loss_too() -> None:
@@ -219,5 +225,66 @@ def test_what_could_be_drawn_at_most_counts_the_loss_too() -> None:
 
     draw = draw_of(site, points_of(PAIR), [50, 50], silent=[0, 1])
 
-    assert draw.high[0] == 210 * KW
-    assert draw.most[0] == 210 * KW
+    assert draw.delivered()[2][0] == 210 * KW
+    assert draw.most[0] * draw.loss_ppm[0] == 210 * KW * PPM
+
+
+@pytest.mark.parametrize(
+    ("committed_milliwatts", "tolerance_percent", "is_above"),
+    [
+        pytest.param(101_999_997, 0, True, id="0.96 mW above the limit"),
+        pytest.param(101_999_998, 0, False, id="0.04 mW below the limit"),
+        pytest.param(99_999_998, 2, False, id="exactly at a limit that is no whole number"),
+        pytest.param(99_999_997, 2, True, id="1.02 mW above such a limit"),
+    ],
+)
+def test_a_loss_factor_costs_no_exactness_at_the_limit(
+    committed_milliwatts: int, tolerance_percent: float, *, is_above: bool
+) -> None:
+    """99.999998 kW at the boundary are 101,999,997.96 mW at the delivery point: rounding changes nothing."""
+    version = Version(
+        from_ms=0,
+        committed_milliwatts=committed_milliwatts,
+        limit=Limit(tolerance_percent=tolerance_percent),
+        loss_factor=1.02,
+    )
+    engine, tape = an_engine(a_site(racks_of("r0"), a_tenant("acme", ["r0"], version))), Tape()
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, (known_rack(0, "r0"),))
+    tape.second(0, 99.999998)
+
+    play(engine, tape.entries, until_ms=T0_MS)
+
+    assert engine.view is not None
+    tenants = engine.view.tenants
+    assert bool(tenants.low[0] > tenants.limit[0]) is is_above
+    assert bool(tenants.high[0] <= tenants.limit[0]) is not is_above
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [
+        pytest.param([99.999998] * 60, Verdict.CLEAR, id="all of it exactly at the allowance"),
+        pytest.param([99.999998] * 59 + [99.999999], Verdict.BREACH, id="a milliwatt more for a second"),
+        pytest.param([99.999997, 99.999999] * 30, Verdict.CLEAR, id="below and above it by the same"),
+    ],
+)
+def test_a_loss_factor_costs_no_exactness_over_a_block(seconds: list[float], verdict: Verdict) -> None:
+    """Energy is carried in picojoules to the comparison with the allowance."""
+    version = Version(
+        from_ms=0,
+        committed_milliwatts=99_999_998,
+        limit=block(60_000, tolerance_percent=2),
+        loss_factor=1.02,
+    )
+    site = a_site(racks_of("r0"), a_tenant("acme", ["r0"], version))
+    engine, tape, begin_s = an_engine(site), Tape(), -(-T0_MS // 60_000) * 60 - T0_MS // 1_000
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, (known_rack(0, "r0"),))
+    for second, power_kw in enumerate([*seconds, 0.0]):
+        tape.second(begin_s + second, power_kw)
+
+    play(engine, tape.entries, until_ms=T0_MS + 1_000 * (begin_s + 60))
+
+    assert engine.view is not None
+    assert engine.view.demand.closed_verdict[0] == verdict
