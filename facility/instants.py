@@ -33,15 +33,27 @@ _ISO: Final = re.compile(
 )
 
 
+STEP_MS: Final = 1_000
+"""A clock that is off by more was set, or stood still (our choice)."""
+
+
 class Clock(Protocol):
     """What services take the time from; chosen at the rim, and steered in tests."""
 
     def now_ms(self) -> int:
-        """Return the time [ms]. It never falls."""
+        """Return the time [ms]. It falls only where the machine's clock was set back by over a second."""
         ...
 
     def monotonic_s(self) -> float:
         """Return seconds since some moment, to measure with [s]."""
+        ...
+
+
+class StepClock(Clock, Protocol):
+    """A clock that says when it was set."""
+
+    def take_step(self) -> tuple[int, int] | None:
+        """Return once what it said before it was set, and what it says since [ms]."""
         ...
 
 

@@ -187,15 +187,15 @@ class Monitor:
     def _build(self, stack: AsyncExitStack) -> Parts:
         data = self.site.data
         stack.enter_context(locked(data, self._wanted))
+        clock = SteadyClock()
         journal: Journal | None = None
         if Part.COLLECTOR in self._wanted:
-            journal = Journal(data)
+            journal = Journal(data, clock)
             stack.callback(journal.close)
         elif not (data / JOURNAL_FILE).exists():
             raise StoreUnavailable(str(data / JOURNAL_FILE), "there is none yet: start the collector first")
         ledger = Ledger(data)
         stack.callback(ledger.close)
-        clock = SteadyClock(max(journal.head_stamp_ms if journal else 0, ledger.cursor()[1]))
         parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
         if journal is not None:
             self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)

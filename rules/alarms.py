@@ -176,6 +176,13 @@ class Bank:
         """Return when the alarm of a subject opened [ms]."""
         return int(self._columns.opened_ms[place])
 
+    def shift(self, by_ms: int) -> None:
+        """Keep every delay that runs as long as it is, after our own clock was set by so much [ms]."""
+        columns = self._columns
+        pending, returning = columns.state == PENDING, columns.returning_ms != NEVER
+        columns.since_ms[pending] += by_ms
+        columns.returning_ms[returning] += by_ms
+
     def step(self, subjects: tuple[str, ...], found: Findings, at_ms: int) -> list[Transition]:
         """Judge every machine by what was found at a moment.
 

@@ -32,6 +32,7 @@ from rules.queue import Queue, Queued, SourceQueue
 from rules.racks import Racks
 from rules.rollups import Rollups
 from rules.sources import Sources
+from rules.streams import NEVER
 from rules.tenants import tenant_series, tenant_view
 from rules.timeabove import TimeAbove
 from rules.trust import Memory
@@ -148,6 +149,8 @@ class Engine:
             it has, no tick is evaluated.
         behind: Brokers of which what arrives may be old.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
+        stepped_ms: When our own clock was last set, as it says since then [ms]; `NEVER` where it never was.
+        step_ms: By how much that was [ms], above zero where it was set forward.
     """
 
     def __init__(
@@ -181,6 +184,8 @@ class Engine:
         self.rollups = Rollups(site)
         self.draw: Draw | None = None
         self.began_ms = 0
+        self.stepped_ms = NEVER
+        self.step_ms = 0
         self.queue: Queue | SourceQueue = Queue(lateness_ms)
         self.recovering: set[str] = set()
         self.behind: set[str] = set()
@@ -213,6 +218,8 @@ class Engine:
                 self._begin(entry.stamp_ms)
                 batch = self._of_known_points(batch)
                 self.queue.put_readings(batch, is_backlog=self._broker_of(batch) in self.behind)
+            case Mark(kind=MarkKind.STEPPED) as mark:
+                self._follow(mark.since_ms, entry.stamp_ms)
             case Mark() as mark:
                 if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
                     self.recovering.add(mark.broker)
@@ -269,6 +276,26 @@ class Engine:
             self.recovering.discard(mark.broker)
             if not self.recovering:
                 self._run(stamp_ms - self._lateness_ms - 1)
+
+    def _follow(self, from_ms: int, to_ms: int) -> None:
+        """Go on where our own clock was set to: nothing that was dated by it before means anything now.
+
+        No tick between the two is judged, and nobody is silent for what the clock left out: all begins as it
+        does at a first start, but for alarms, whose delays go on.
+        """
+        if self.tick_ms is None:
+            return
+        for bank in self._banks().values():
+            bank.shift(to_ms - from_ms)
+        self.knowledge = self.knowledge.anew()
+        for number, point in self.points.items():
+            self.knowledge.add(number, point)
+        self._met_ms = dict.fromkeys(self._met_ms, to_ms)
+        self.demand, self.rollups = Demand(self.site), Rollups(self.site)
+        self._builder = self.draw = None
+        self.queue.clear()
+        self.stepped_ms, self.step_ms = to_ms, to_ms - from_ms
+        self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
     def _know(self, number: int) -> None:
         # The last place is that of no point: numbers beyond the end are clipped to it.
@@ -363,7 +390,7 @@ class Engine:
                 self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
             case MarkKind.LOST:
                 self.knowledge.connect(mark.broker, is_connected=False)
-            case MarkKind.CAUGHT_UP:
+            case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 
     def _layout_at(self, at_ms: int) -> Layout:
@@ -434,6 +461,8 @@ class Engine:
             "seq": self.seq,
             "tick_ms": self.tick_ms,
             "began_ms": self.began_ms,
+            "stepped_ms": self.stepped_ms,
+            "step_ms": self.step_ms,
             "recovering": sorted(self.recovering),
             "behind": sorted(self.behind),
             "knowledge": knowledge,
@@ -477,6 +506,7 @@ class Engine:
         self.behind = set(values["behind"])
         self.seq, self.tick_ms = values["seq"], values["tick_ms"]
         self.began_ms = values["began_ms"]
+        self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
         columns = named("draw.", arrays)
         self.draw = _draw_of(self.tenants, values["tenants"], columns) if columns else None
 
@@ -519,7 +549,7 @@ def _until_ms(entry: Entry) -> int:
 
     Where a collector begins anew, that is from when it was away on: what the broker kept is of that time.
     """
-    if isinstance(entry.content, Mark) and entry.content.kind is MarkKind.STARTED:
+    if isinstance(entry.content, Mark) and entry.content.kind in (MarkKind.STARTED, MarkKind.STEPPED):
         return min(entry.stamp_ms, entry.content.since_ms)
     return entry.stamp_ms
 

@@ -106,6 +106,13 @@ class Knowledge:
         self._watched: Index | None = None
         self._watched_streams: Index | None = None
 
+    def anew(self) -> Knowledge:
+        """Return what knows of the same connections, and of nothing that comes by them."""
+        knowledge = Knowledge(self._timings, self._lateness_ms)
+        for broker, is_connected in self._streams.connected.items():
+            knowledge.connect(broker, is_connected=is_connected)
+        return knowledge
+
     # What becomes known ---------------------------------------------------------------
 
     def add(self, number: int, point: Point) -> None:

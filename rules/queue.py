@@ -47,6 +47,10 @@ class Queue:
         self._lateness_ms = lateness_ms
         self.items: deque[Queued] = deque()
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self.items.clear()
+
     def put(self, item: Queued) -> None:
         """Add what comes next."""
         self.items.append(item)
@@ -129,6 +133,10 @@ class SourceQueue:
     def items(self) -> Iterable[Queued]:
         """Everything, by the tick at which it counts."""
         return [item for tick_ms in sorted(self._order) for item in self._ticks[tick_ms]]
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._ticks, self._order, self._next_ms, self.size = {}, [], None, 0
 
     def put(self, item: Queued) -> None:
         """Add something."""

@@ -290,7 +290,8 @@ class RulesService:
         changed = [step for step in steps if step.changes]
         has_blocks = any(step.blocks for step in steps)
         seq, tick_ms = next(((s.seq, s.at_ms) for s in reversed(steps) if not s.is_settled), self._saved)
-        is_due = bool(steps) and tick_ms - self._saved[1] >= SAVE_MS
+        # A clock that was set back takes event time back with it.
+        is_due = bool(steps) and abs(tick_ms - self._saved[1]) >= SAVE_MS
         if not (changed or has_blocks or is_due or (at_once and steps)):
             return
         changes: list[AlarmChange] = []

@@ -90,8 +90,10 @@ class SettledEngine(Engine):
         Returns:
             What those ticks brought.
         """
-        self._close(entry.stamp_ms - 1)
         self.seq = entry.seq
+        if isinstance(entry.content, Mark) and entry.content.kind is MarkKind.STEPPED:
+            return self._take_step(entry.content.since_ms, entry.stamp_ms)
+        self._close(entry.stamp_ms - 1)
         match entry.content:
             case Batch() as batch:
                 self._begin(entry.stamp_ms)
@@ -101,6 +103,18 @@ class SettledEngine(Engine):
                 self._note(mark, entry.stamp_ms)
             case points:
                 self.learn(points, entry.stamp_ms)
+        return self.hand_over()
+
+    def _take_step(self, from_ms: int, to_ms: int) -> list[Step]:
+        """Follow our own clock where it was set back, or forward so far that it was wrong.
+
+        A machine that stood still for a while was as good as away: what sources stamp meanwhile is judged.
+        """
+        if not 0 <= to_ms - from_ms <= self._patience.away_ms:
+            self._close(from_ms)
+            self._follow(from_ms, to_ms)
+            self._streams, self._closed_ms = _Reached(), to_ms
+            self._away.clear()
         return self.hand_over()
 
     def advance(self, closed_ms: int) -> list[Step]:
@@ -158,6 +172,8 @@ class SettledEngine(Engine):
             case MarkKind.CONNECTED | MarkKind.SESSION_LOST:
                 gap_ms = min(since_ms, self._away.get(broker, since_ms))
                 self.queue.put(Queued(mark, gap_ms))
+            case MarkKind.STEPPED:
+                pass
             case MarkKind.OVERLOADED | MarkKind.GAP:
                 self.queue.put(Queued(mark, since_ms))
 

@@ -305,6 +305,11 @@ class Streams:
         return sure, ~silent & (self._talking != NEVER) & self._is_connected, alive
 
     @property
+    def connected(self) -> Mapping[str, bool]:
+        """Whether we are connected to each broker of which that is known."""
+        return self._connected
+
+    @property
     def said_ms(self) -> IntArray:
         """When the newest was measured that each stream said [ms]."""
         return self._said

@@ -42,6 +42,7 @@ class MarkKind(StrEnum):
     OVERLOADED = "overloaded"  # we could not keep up with what comes at most once
     GAP = "gap"  # what the broker kept for us may lack something: nothing proves that it is whole
     CAUGHT_UP = "caught-up"  # what the broker had kept for us has been read
+    STEPPED = "stepped"  # our own clock was set: it said `since_ms`, and says the entry's stamp from here on
 
 
 EVERY_BROKER: Final = "*"

@@ -20,11 +20,12 @@ import numpy as np
 import structlog
 
 from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
+from facility.instants import STEP_MS, StepClock
 from facility.names import AssetId
 from facility.points import Cadence, Point
 from facility.quantities import QUANTITIES
 from facility.readings import Batch, Rejection
-from store.entries import Entry, EntryKind, Known, unpack, unseal
+from store.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unpack, unseal
 from store.intake import Intake, contents_of, readings_of, sift
 from store.journalfile import (
     APPENDS,
@@ -66,10 +67,16 @@ class Journal:
     """The journal, as its one writer sees it.
 
     All methods may be called from any thread; appends wait for each other.
+
+    Args:
+        folder: The folder that it is in.
+        clock: The clock that stamps are of; None where it is never set.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: StepClock | None = None) -> None:
         self.path = folder / FILE
+        self._clock = clock
+        self._step: tuple[int, int] | None = None
         self._lock = RLock()
         self._connection: Writer | None = None
         self._seen = Seen()
@@ -111,6 +118,7 @@ class Journal:
             if intake.is_empty:
                 return Account()
             connection = self._proven()
+            now_ms = self._follow_clock(now_ms)
             if (account := self._has_survived(intake)) is not None:
                 return account
             if not intake.is_small:
@@ -154,7 +162,8 @@ class Journal:
         have had to use. Held in memory here and on disk for collectors in other processes.
         """
         with self._lock:
-            self._floor_ms = max(self._floor_ms, floor_ms)
+            now_ms = self._follow_clock(floor_ms)
+            self._floor_ms = max(self._floor_ms, min(floor_ms, now_ms))
 
     def set_reader(self, name: str, seq: int) -> None:
         """Note that a reader needs nothing up to and including entry `seq` any more.
@@ -336,6 +345,47 @@ class Journal:
                 del self._survived[i]
                 return account
         return None
+
+    def _follow_clock(self, now_ms: int) -> int:
+        """Write down where the clock was set, before anything is stamped by it; return what it says [ms].
+
+        Stamps never fall but there. A head that lies ahead of the clock was stamped before it was set back,
+        by this process or by one before it.
+
+        Args:
+            now_ms: The time, where there is no clock to be asked [ms].
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; it is tried again with whatever comes next.
+        """
+        if self._clock is None:
+            return now_ms
+        now_ms = self._clock.now_ms()
+        self._step = self._clock.take_step() or self._step
+        stamped_ms = self._stamp_ms(0) if self.head_seq else 0
+        if stamped_ms - now_ms > STEP_MS:
+            self._step = (stamped_ms, now_ms)
+        if self._step is None:
+            return now_ms
+        from_ms, to_ms = self._step
+        if self.head_seq and abs(to_ms - from_ms) > STEP_MS:
+            self._write_step(from_ms, to_ms)
+        self._step = None
+        return now_ms
+
+    def _write_step(self, from_ms: int, to_ms: int) -> None:
+        by_s = (to_ms - from_ms) / 1_000
+        mark = Mark(MarkKind.STEPPED, EVERY_BROKER, from_ms, f"the machine's clock was set by {by_s:+,.1f} s")
+        connection = self._proven()
+        with saving(connection, self.path):
+            insertion = Insertion(connection, to_ms, is_careful=False)
+            entries = insertion.insert_entries([mark], to_ms)
+            connection.execute("UPDATE promise SET floor_ms = ?", (to_ms - 1,))
+        for entry in entries:
+            self._recent.append(entry)
+            self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
+        self._floor_ms = to_ms - 1
+        _log.warning("clock", detail=mark.detail)
 
     def _stamp_ms(self, now_ms: int) -> int:
         promised = self._ready().execute("SELECT floor_ms FROM promise").fetchone()

@@ -77,7 +77,7 @@ def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict
         lateness_ms=0,
         patience=Patience(),
     )
-    clock = SteadyClock(0)
+    clock = SteadyClock()
     with closing(Ledger(folder)) as ledger:
         rules = a_service(judging, tape, ledger, folder, site=site.file.site)
         rules.step(until_ms)

@@ -48,7 +48,7 @@ def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status:
     """The other route hears that it waits, and what it says; once the receiver accepts, it has the page."""
 
     async def story(ledger: Ledger) -> tuple[FakeReceiver, FakeReceiver]:
-        clock, parts = SteadyClock(0), None
+        clock, parts = SteadyClock(), None
         async with receiver([Reply(status, text="no")]) as pager, receiver() as mail:
             notifiers = {
                 fake.url: WebhookNotifier(fake.url, b"", now_ms=clock.now_ms) for fake in (pager, mail)

@@ -1,0 +1,74 @@
+"""The machine's clock is set: judging goes on where it was set to, and no rack is blamed for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from facility.instants import HOUR_MS
+from facility.points import Cadence
+from rules.engine import Step
+from store.entries import MarkKind
+from tests.builders import T0_MS
+from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant, play
+
+YEAR_MS = 365 * 86_400_000
+SET_S, END_S = 30, 90
+STEPS = {"paused for 90 s": 90_000, "was an hour fast": -HOUR_MS, "was started in 1970": 56 * YEAR_MS}
+
+
+def a_tape(by_ms: int, *, power_kw: float, cadence: Cadence, machine_ms: int) -> Tape:
+    """Return a journal of racks that publish right stamps, on a machine whose clock is set after 30 s.
+
+    Args:
+        by_ms: By how much [ms].
+        power_kw: What each rack draws from then on [kW].
+        cadence: When the racks publish.
+        machine_ms: How far the machine's clock is off before [ms].
+    """
+    tape = Tape()
+    tape.put(T0_MS - 1_000 + machine_ms, known_racks_of(one_tenant(), cadence=cadence))
+    tape.connect(T0_MS - 1_000 + machine_ms)
+    passed_ms = machine_ms + by_ms
+    for second in range(END_S):
+        if second == SET_S:
+            now_ms = T0_MS + second * 1_000
+            tape.mark(now_ms + passed_ms, MarkKind.STEPPED, since_ms=now_ms + machine_ms, broker="*")
+        is_before = second < SET_S
+        at_ms = T0_MS + second * 1_000 + (0 if is_before else passed_ms)
+        if is_before or cadence is Cadence.PERIODIC or second % 5 == 0:
+            received_ms = at_ms + 10 + (machine_ms if is_before else 0)
+            batch = at_once([50 if is_before else power_kw] * 3, at_ms, received_ms=received_ms)
+            tape.put(received_ms + 10, batch)
+    return tape
+
+
+def judged(
+    by_ms: int, *, power_kw: float = 50, cadence: Cadence = Cadence.PERIODIC
+) -> tuple[list[Step], int]:
+    """Return what was judged, and when the clock was set by what it says since then [ms]."""
+    machine_ms = 0 if by_ms == 90_000 else -by_ms
+    tape = a_tape(by_ms, power_kw=power_kw, cadence=cadence, machine_ms=machine_ms)
+    set_ms = next(e.stamp_ms for e in tape.entries if getattr(e.content, "kind", "") == MarkKind.STEPPED)
+    return play(an_engine(one_tenant(), lateness_ms=200, tick_ms=250), tape.entries), set_ms
+
+
+@pytest.mark.parametrize("by_ms", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize("cadence", list(Cadence))
+def test_no_rack_is_blamed_for_our_own_clock(by_ms: int, cadence: Cadence) -> None:
+    """No tick between the two times is judged, and no rack is silent for what the clock left out."""
+    steps, set_ms = judged(by_ms, cadence=cadence)
+
+    after = [step for step in steps if step.seq > SET_S + 5]
+    assert len(steps) < 4 * (END_S + 5)
+    assert {step.at_ms >= set_ms - 250 for step in after} == {True}
+    assert not lines_of(after, "Q1", "Q3", "Q2")
+
+
+@pytest.mark.parametrize("by_ms", STEPS.values(), ids=STEPS)
+def test_an_overdraw_after_the_step_is_told(by_ms: int) -> None:
+    """Racks that draw 240 of 200 kW from the step on: known from the first reading, told after its delay."""
+    steps, set_ms = judged(by_ms, power_kw=80)
+
+    opened = [change for step in steps for change in step.changes if change.rule == "C2"]
+    assert [change.at_ms - set_ms < 7_000 for change in opened] == [True]
+    assert steps[-1].draws == () or steps[-1].draws[0].low_milliwatts == 240 * KW
