@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from store.influxserver import inspect
 from store.intake import Intake
 from tests.asking import asking
 from tests.builders import T0_MS
+from tests.monitoring import watching
 from tests.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
@@ -190,3 +192,50 @@ def test_what_is_refused_is_not_said_to_be_kept_once(database: Influx) -> None:
 
     assert (refused.takes_writes, refused.overwrites) == (False, None)
     assert (taken.takes_writes, taken.overwrites) == (True, True)
+
+
+TENANT = """
+[[tenant]]
+id = "acme"
+holds = [{ racks = ["a1", "a2"], from = 2026-01-01 }]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 0.1
+"""
+
+
+PHASED = "{0},rack=a1,phase=L1 power=30000 {1}\n{0},rack=a1,phase=L2 power=90000 {1}\n"
+TEXT = '{0},rack=a1 power="unavailable" {1}'
+
+
+@pytest.mark.parametrize(
+    ("measurement", "lines", "reason"),
+    [
+        ("lived_phases", PHASED + "{0},rack=a2 power=20000 {1}", "identity-conflict"),
+        ("lived_texts", TEXT, "wrong-type"),
+    ],
+    ids=["phases", "texts"],
+)
+def test_a_tenant_is_never_clear_by_what_can_not_be_believed(
+    database: Influx, tmp_path: Path, measurement: str, lines: str, reason: str
+) -> None:
+    """A rack is two phases, or says a text: the monitor goes on, refuses each reading, and can not tell."""
+    (tmp_path / "token").write_text(database.reader)
+    text = SITE.format(url=database.server.url, measurement=measurement)
+    text = text.replace('token_file = "token"', 'token_file = "token"\ndelay_s = 1\npoll_s = 0.5') + TENANT
+    verdicts: list[str] = []
+
+    async def story() -> None:
+        async with watching(tmp_path, text) as watch:
+
+            def goes_on() -> bool:
+                now_ms = time.time_ns() // 1_000_000  # noqa: TID251 - who fills a database has a clock of its own
+                database.write(lines.format(measurement, now_ms))
+                verdicts.append(watch.tenant("acme")["verdict"])
+                return watch.accounting()["dead_lettered"] >= 8 and verdicts.count("unknown") >= 8
+
+            await watch.until(goes_on, "eight refused, and eight times not known")
+            assert set(watch.accounting()["dead_lettered_by_reason"]) == {reason}
+
+    asyncio.run(story())
+    assert set(verdicts) <= {None, "unknown"}
