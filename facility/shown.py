@@ -25,6 +25,11 @@ def in_line(text: str) -> str:
     return visible(" ".join(text.split()))
 
 
+def in_lines(text: str) -> str:
+    """Return text of several lines, with what can not be seen written out."""
+    return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
+
+
 def _written(letter: str) -> str:
     number = ord(letter)
     if number <= 0xFF:  # noqa: PLR2004 - two digits

@@ -17,7 +17,7 @@ import typer
 
 from facility.errors import MegawatchError, SiteFileError
 from megawatch import influxcommand, playcommands
-from megawatch.options import AsJson, CaFile, PasswordFile, Site, Username, print_json
+from megawatch.options import AsJson, CaFile, PasswordFile, Site, Username, print_json, say
 from megawatch.part import ALL_PARTS, Part
 from megawatch.usage import WrongUsage, make_room, write_new
 
@@ -27,7 +27,7 @@ def show_version(*, is_asked: bool) -> None:
     if is_asked:
         from importlib.metadata import version
 
-        typer.echo(f"megawatch {version('megawatch')}")
+        say(f"megawatch {version('megawatch')}")
         raise typer.Exit
 
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def fail(message: str, status: int, *, prefix: str = "megawatch: ") -> NoReturn:
     """End with a message on standard error."""
-    typer.echo(prefix + message, err=True)
+    say(prefix + message, err=True)
     sys.exit(status)
 
 
@@ -112,7 +112,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put site.toml.")]
     target = folder / FILE
     folder.mkdir(parents=True, exist_ok=True)
     write_new(target, SITE)
-    typer.echo(f"wrote {target}; next: megawatch check {folder}")
+    say(f"wrote {target}; next: megawatch check {folder}")
 
 
 @app.command()
@@ -133,7 +133,7 @@ def check(
     if as_json:
         print_json(document)
     else:
-        typer.echo(text)
+        say(text)
     if not document["is_fine"]:
         raise typer.Exit(1)
 
@@ -149,7 +149,7 @@ def doctor(site: Site, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document)
     else:
-        typer.echo(text)
+        say(text)
     if not document["is_fine"]:
         raise typer.Exit(1)
 
@@ -186,7 +186,7 @@ def discover(
     else:
         heard_on = Bus.of(open_site(Path(bus)))
     if sys.stderr.isatty():
-        typer.echo(f"listening to {heard_on.table.url} for {seconds:g} s", err=True)
+        say(f"listening to {heard_on.table.url} for {seconds:g} s", err=True)
     text, heard = asyncio.run(discover_site(heard_on, seconds))
     if out is not None:
         try:
@@ -200,14 +200,12 @@ def discover(
         typer.echo(text, nl=False)
     else:
         racks = f"{heard['racks']} racks, {heard['assets']} assets, {heard['points']} points"
-        typer.echo(f"wrote {out}: {racks}; next: megawatch check {out}")
+        say(f"wrote {out}: {racks}; next: megawatch check {out}")
         if heard["left_out"] or heard["racks_without_power"]:
             bare = len(heard["racks_without_power"])
-            typer.echo(
-                f"left out: {len(heard['left_out'])} topics, and the power of {bare} racks; why stands in it"
-            )
+            say(f"left out: {len(heard['left_out'])} topics, and the power of {bare} racks; why stands in it")
     if not heard["racks"]:
-        typer.echo("megawatch: no rack was heard; does the bus publish metadata?", err=True)
+        say("megawatch: no rack was heard; does the bus publish metadata?", err=True)
         raise typer.Exit(1)
 
 
@@ -275,7 +273,7 @@ def alarms(
         asking.print_alarms(folder, found, everything=everything)
     down = asking.why_down(folder)
     if down:
-        typer.echo(f"megawatch: {down}", err=True)
+        say(f"megawatch: {down}", err=True)
 
 
 @app.command()
@@ -301,7 +299,7 @@ def deadletters(
         print_json(found.document())
     else:
         for line in lines_of(found, folder):
-            typer.echo(line)
+            say(line)
 
 
 @app.command()
@@ -322,7 +320,7 @@ def ack(
     if as_json:
         print_json(asking.alarm_document(after))
     else:
-        typer.echo(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
+        say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
 
 
 @app.command(name="query")

@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from facility.shown import in_lines, visible
+
 
 def configure(*, quiet: bool = False) -> None:
     """Set up logging, once, at the start.
@@ -23,6 +25,7 @@ def configure(*, quiet: bool = False) -> None:
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
+            _written_out,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -30,3 +33,13 @@ def configure(*, quiet: bool = False) -> None:
     )
     # paho and aiomqtt report through the standard library; what matters of it is in our own events.
     logging.getLogger("mqtt").setLevel(logging.CRITICAL)
+
+
+def _written_out(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Write out what is no text: an answer from outside moves no cursor, and begins no line of its own."""
+    return {
+        name: in_lines(value) if name == "exception" else visible(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }

@@ -38,6 +38,7 @@ from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
 from megawatch.status import StatusWriter, read_status
 from megawatch.supervisor import Supervisor
+from megawatch.terminal import Terminal
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
@@ -108,7 +109,7 @@ class Monitor:
     ) -> None:
         self.site = site
         self._wanted = parts
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         self._random = random_source or random.Random()  # noqa: S311 - jitter, not a secret
         self._built: Parts | None = None
         self._status: StatusWriter | None = None

@@ -17,6 +17,7 @@ from rich.text import Text
 from facility.instants import to_datetime
 from megawatch.bar import DrawBar
 from megawatch.status import lags
+from megawatch.terminal import Terminal
 from store.alarms import Alarm
 
 SEVERITY: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
@@ -287,19 +288,19 @@ def section(title: str, *content: RenderableType, is_roomy: bool, note: str = ""
     if is_roomy:
         return Panel(
             Group(*content),
-            title=f"[bold]{title}",
+            title=Text(title, style="bold"),
             title_align="left",
-            subtitle=f"[grey58]{note}" if note else None,
+            subtitle=Text(note, style="grey58") if note else None,
             subtitle_align="right",
             border_style="grey39",
         )
-    return Group(Rule(f"[bold]{title}", align="left", style="grey39"), *content)
+    return Group(Rule(Text(title, style="bold"), align="left", style="grey39"), *content)
 
 
 def terminal() -> Console:
     """Return standard output as a terminal; 120 columns where it is none, so that nothing is cut short."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 120))
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=max(console.width, 120))
 
 
 def percent(share: float) -> str:
