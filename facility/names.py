@@ -126,7 +126,10 @@ def for_people(text: str, most: int) -> str:
         text: A text from a bus.
         most: How many characters of it to keep.
     """
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
+    kept = text[:most]
+    if kept.isprintable():
+        return kept
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in kept)
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
+from statistics import median
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ class Heard:
         messages: How many messages there were.
         refused: How many of them could not be understood, by reason.
         waiting: How many values had no metadata.
+        beats_ms: When each heartbeat was sent, by its point [ms].
         publishers: Who described the site, or publishes what was described.
         forms: How many messages were of a form that other programs speak, by its name in `FOREIGN_FORMS`.
         left_out: What is no part of the proposal: the first refusal of each topic, `MOST_LEFT_OUT` at most.
@@ -50,6 +52,7 @@ class Heard:
     messages: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
+    beats_ms: dict[int, list[int]] = field(default_factory=dict)
     publishers: list[str] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, Rejection] = field(default_factory=dict)
@@ -65,6 +68,16 @@ class Heard:
         powered = {point.asset for point in self.points.values() if point.quantity == "rack.power.active"}
         return [rack for rack in self.racks if rack not in powered]
 
+    @property
+    def beat_s(self) -> int | None:
+        """How often the heartbeat comes that comes least often [s]; None while none came twice."""
+        gaps_ms = [
+            median(later - earlier for earlier, later in pairwise(times))
+            for times in self.beats_ms.values()
+            if len(times) > 1
+        ]
+        return max(1, round(max(gaps_ms) / 1_000)) if gaps_ms else None
+
     def values(self, quantity: str) -> dict[str, float]:
         """Return the largest value of a quantity that was heard of each asset."""
         found: dict[str, float] = {}
@@ -72,6 +85,16 @@ class Heard:
             if point.quantity == quantity and number in self.largest:
                 found[point.asset] = max(self.largest[number], found.get(point.asset, -math.inf))
         return found
+
+    def remarks(self, named: Sequence[str] | None) -> list[str]:
+        """Return what should be looked at: who is not named, and forms that are not of the contract.
+
+        Args:
+            named: Whom the site file names as publishers; None where it names nobody.
+        """
+        strangers = [name for name in self.publishers if named is not None and name not in named]
+        found = [f"{name} publishes and is not named under publishers: not believed" for name in strangers]
+        return found + [f"heard as well: {FOREIGN_FORMS[form]}" for form in sorted(self.forms)]
 
     def figures(self) -> dict[str, object]:
         """Return in figures what was heard."""
@@ -136,6 +159,9 @@ class Listener:
         for known in self._register.news():
             self._learn(known)
         good = batch.take(batch.quality == Quality.GOOD)
+        for point, at_ms in zip(batch.point.tolist(), batch.source_ms.tolist(), strict=True):
+            if heard.points[point].is_heartbeat:
+                heard.beats_ms.setdefault(point, []).append(at_ms)
         for point, value in zip(good.point.tolist(), good.value.tolist(), strict=True):
             heard.largest[point] = max(value, heard.largest.get(point, value))
 

@@ -102,15 +102,17 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
         try:
             async with connection:
                 await connection.subscribe(topics)
-                seen = f"{address.place} lets us in and subscribe, {name}"
+                seen, remarks = f"{address.place} lets us in and subscribe, {name}", list[str]()
                 listened_s = await _listen(connection, came, patience_s(table))
                 if table.format == "dsx":
                     listener = Listener(table)
                     listener.take(came)
                     heard.update(listener.heard.assets)
+                    remarks = listener.heard.remarks(table.publishers)
                 arrives = f"{len(came):,} messages" if came else "nothing arrives"
                 is_fine = bool(came) or patience_s(table) > MOST_LISTENED_S
-                return result(what, ok=is_fine, detail=f"{seen}; {arrives} in {listened_s:.0f} s")
+                seen = "; ".join([seen, f"{arrives} in {listened_s:.0f} s", *remarks])
+                return result(what, ok=is_fine, detail=seen)
         except Refused as error:
             detail = error.cause
             if not error.is_version:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from facility.dsx import FOREIGN_FORMS
+from facility.dsx import FOREIGN_FORMS, HEARTBEAT_S
 from facility.graph import METER, RACK
 from facility.names import for_people, written
 from facility.sitetables import BrokerTable
@@ -87,6 +87,8 @@ def _broker_lines(broker: BrokerTable, heard: Heard) -> list[str]:
             "# Everybody who was heard: leave out whom you do not know. Nobody else will be believed."
         )
         lines += _list("publishers", heard.publishers)
+    if heard.beat_s is not None and abs(heard.beat_s - HEARTBEAT_S) > 1:
+        lines.append(f"heartbeat_s = {heard.beat_s}  # as heard; by the contract it is {HEARTBEAT_S}")
     return [*lines, ""]
 
 

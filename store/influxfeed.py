@@ -20,7 +20,7 @@ import numpy as np
 
 from facility.feedrule import FeedRule
 from facility.instants import DAY_MS
-from facility.names import AssetId, is_name
+from facility.names import AssetId, name_of, path_of
 from facility.points import Asset, Cadence, Point
 from facility.quantities import QUANTITIES
 from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, IntArray, Quality, Reason, Rejection
@@ -276,15 +276,15 @@ class InfluxFeed:
     def _number(self, rule: FeedRule, text: str, intake: Intake, now_ms: int | None) -> int | None:
         """Return the number of a point; None where its tag names no asset, which is told once."""
         match = re.fullmatch(rule.asset, text)
-        asset = match[1] if match else ""
-        if not is_name(asset):
+        asset = name_of(match[1]) if match and match[1] else ""
+        if not asset:
             if text not in self._refused:
                 self._refused.add(text)
                 topic = f"{rule.measurement}/{rule.field}"
                 detail = f"expected an asset where tag {rule.tag} is like {rule.asset!r}, found {text[:80]!a}"
                 _refuse(intake, topic, text, Reason.BAD_NAME, detail, now_ms or 0)
             return None
-        key = "/".join([rule.measurement, rule.field, asset, *self._apart(rule)])
+        key = path_of("/".join([rule.measurement, rule.field, asset, *self._apart(rule)]))
         if key not in self._numbers:
             point = Point(
                 key=key,

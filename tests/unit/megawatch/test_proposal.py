@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from collector.message import Message
+from facility.dsx import FOREIGN_FORMS
 from facility.sitefile import read_site
 from facility.sitetables import BrokerTable
 from megawatch.discover import Bus, Login
@@ -16,6 +17,7 @@ from megawatch.heard import Listener
 from megawatch.proposal import propose
 from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
 from tests.builders import T0_MS
+from tests.unit.collector.hearing import heartbeat, metadata, raw, value
 
 BROKER = BrokerTable.model_validate(
     {"url": "mqtts://bms.example", "username": 'a "b"', "password_file": "pw"}
@@ -135,3 +137,58 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
     assert "# No point says the power of rack r2: only a meter above can." in text
     assert figures["racks_without_power"] == ["r2"]
     assert tomllib.loads(text)
+
+
+def listened(*messages: Message) -> Listener:
+    """Return what listened to messages."""
+    listener = Listener(BROKER)
+    listener.take(list(messages))
+    return listener
+
+
+def test_everybody_who_was_heard_is_named() -> None:
+    """Who describes the site, and who publishes what is described; people strike out the others."""
+    listener = listened(
+        metadata("r1"),
+        metadata("r2", integration="MEPAI"),
+        metadata("r3", publisher="NICO"),
+        metadata("r4", publisher="a b"),
+    )
+    text = propose(listener.heard, BROKER, "hall", 5)
+
+    assert read_site(text).brokers[0].publishers == ["MEPAI", "NICO", "PUB", "a b"]
+    assert listener.heard.remarks(None) == []
+    assert [found.partition(" ")[0] for found in listener.heard.remarks(["PUB", "MEPAI", "a b"])] == ["NICO"]
+
+
+@pytest.mark.parametrize(("period_s", "written"), [(5, 5), (10, None), (30, 30)])
+def test_the_beat_of_heartbeats_is_learnt(period_s: int, written: int | None) -> None:
+    """NVIDIA's NICo beats twice as often as the contract says."""
+    listener = listened(heartbeat("BMS"))
+    for i in range(4):
+        at_ms = T0_MS + i * period_s * 1_000
+        beat = value(
+            "BMS", at_ms, at_ms, object_type="System", point_type="HeartbeatTimestampBms", quality="1"
+        )
+        listener.take([beat])
+    found = tomllib.loads(propose(listener.heard, BROKER, "hall", 5))["broker"][0]
+
+    assert found.get("heartbeat_s") == written
+
+
+def test_other_public_forms_of_the_bus_are_named() -> None:
+    """A site that was commissioned against NICo's consumer is told what it speaks."""
+    listener = listened(
+        metadata("r1"),
+        raw("BMS/v1/site/r1/Metadata", b"{}"),
+        raw("NICO/v1/machine/m1/state", b"{}"),
+        value("r1", 1.0, T0_MS // 1_000),
+        metadata("r2", point_type="LeakDetectRack", engUnit=None, stateText=[{"value": 1, "text": "leak"}]),
+    )
+    text = propose(listener.heard, BROKER, "hall", 5)
+
+    assert set(listener.heard.forms) == set(FOREIGN_FORMS)
+    assert text.count("# Heard as well: ") == len(FOREIGN_FORMS)
+    assert "publish milliseconds" in text
+    assert len(listener.heard.remarks(["PUB"])) == len(FOREIGN_FORMS)
+    assert listener.heard.points[1].quantity == "leak"
