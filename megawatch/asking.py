@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.text import Text
 
-from facility.errors import MegawatchError
+from facility.errors import MegawatchError, StoreError
 from facility.instants import to_iso
 from megawatch import query, show
 from megawatch.clock import SteadyClock
@@ -77,8 +77,11 @@ def status_document(folder: SiteFolder) -> dict[str, Any]:
     found["is_running"] = is_of_now or bool(running)
     found["trouble"] = "" if is_of_now else _trouble(folder, found["at_ms"] and age_ms, running)
     found["free_bytes"] = _free_bytes(folder.data)
-    with _ledger(folder) as ledger:
-        found["open_alarms"] = len(ledger.alarms(only_open=True))
+    try:
+        found["open_alarms"] = len(alarm_list(folder, everything=False))
+    except (NeverRan, StoreError) as error:
+        found["open_alarms"] = None
+        found["trouble"] = " ".join(filter(None, (found["trouble"], f"Alarms are not known: {error}.")))
     return found
 
 
@@ -110,8 +113,7 @@ def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
     width = console.width
     if found["trouble"]:
         console.print(Text(found["trouble"], style="bold red"))
-    with _ledger(folder) as ledger:
-        alarms = ledger.alarms(only_open=True)
+    alarms = [] if found["open_alarms"] is None else alarm_list(folder, everything=False)
     table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
     pipeline = show.pipeline_lines(found)
     if "accounting" in found:

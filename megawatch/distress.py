@@ -22,6 +22,7 @@ from rules.notify.base import Notifier, fault_of, pause_s
 from rules.notify.outbox import Outbox
 from rules.routing import Route, routes_of
 from store.alarms import Notice
+from store.integrity import damaged_files
 
 if TYPE_CHECKING:
     from collector.decode.base import Decoder
@@ -71,6 +72,16 @@ PART_TITLE: Final = "a part of the monitor fails and begins again"
 LOOK_AT_PART: Final = (
     "Report the error with the monitor's log. Every other part goes on, and what this one has not done yet is"
     " done once it runs."
+)
+START_TITLE: Final = "the monitor can not start"
+LOOK_AT_START: Final = (
+    "Mend what the cause names: the disk, the rights of the data folder, or a file of another version. It is"
+    " tried again every few seconds. Until then nothing is received, and no tenant is known to comply."
+)
+DAMAGED_TITLE: Final = "files were damaged and put aside"
+LOOK_AT_DAMAGED: Final = (
+    "Check the disk. What could be read was kept, and everything goes on; what is missing is in doubt until"
+    " it is heard again. Copy the files if they matter, then remove them: that ends this."
 )
 ON_DELAY_MS: Final = 10_000
 """How long a disk must refuse before somebody is told: trimming may make room by itself (our choice)."""
@@ -270,6 +281,7 @@ def problems_of(parts: Parts) -> list[Problem]:
         Problem(f"part {part}", error, PART_TITLE, LOOK_AT_PART)
         for part, error in parts.supervisor.failing.items()
     ]
+    found += _damaged(parts)
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
@@ -283,6 +295,18 @@ def problems_of(parts: Parts) -> list[Problem]:
     if shipping is not None and shipping.needs_somebody:
         found.append(Problem("history", shipping.text, HISTORY_TITLE, LOOK_AT_HISTORY))
     return found
+
+
+def _damaged(parts: Parts) -> Iterable[Problem]:
+    """Yield what was found damaged on our own disk."""
+    aside = damaged_files(parts.ledger.path.parent)
+    if aside:
+        cause = f"{len(aside)} in {aside[0].parent}: {', '.join(path.name for path in aside[:3])}"
+        yield Problem("damaged files", cause, DAMAGED_TITLE, LOOK_AT_DAMAGED, severity=Severity.HIGH)
+    damaged = {} if parts.journal is None else parts.journal.damaged
+    if damaged:
+        cause = f"{len(damaged)} entries of the journal, such as {next(iter(damaged.items()))}"
+        yield Problem("damaged entries", cause, DAMAGED_TITLE, LOOK_AT_DAMAGED, severity=Severity.HIGH)
 
 
 def _unheard(outbox: Outbox, now_ms: int) -> Iterable[Problem]:

@@ -23,11 +23,11 @@ from collector.keeping import Keeping
 from collector.register import Register
 from collector.service import Collector
 from collector.session import Session
-from facility.errors import MegawatchError, StoreUnavailable
+from facility.errors import MegawatchError, StoreError, StoreUnavailable
 from facility.sitetables import BrokerTable
 from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
-from megawatch.distress import Distress, problems_of
+from megawatch.distress import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
 from megawatch.feeder import make_feeder, query_of
 from megawatch.installation import client_id_of
 from megawatch.judges import make_judging
@@ -39,6 +39,7 @@ from megawatch.source import Source
 from megawatch.status import StatusWriter, read_status
 from megawatch.supervisor import Supervisor
 from megawatch.terminal import Terminal
+from rules import snapshot
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
@@ -55,6 +56,8 @@ from store.threads import in_thread
 
 TRIM_S: Final = 60.0
 """How often what nobody needs any more is dropped from the journal."""
+START_PAUSE_S: Final = 5.0
+"""How long to wait before a start that the disk did not allow is tried again (our choice)."""
 STANDS_STILL_MS: Final = 30_000
 """Judging that is behind by more, and does not move, hangs [ms]: our choice."""
 CONSOLE: Final = "console"
@@ -124,7 +127,7 @@ class Monitor:
             MegawatchError: Where it can not go on.
         """
         async with AsyncExitStack() as stack:
-            parts = self._built = self._build(stack)
+            parts = self._built = await self._build_when_possible(stack)
             status = self._status = StatusWriter(self.site, parts)
             if parts.rules is not None:
                 parts.rules.start()
@@ -185,6 +188,46 @@ class Monitor:
 
     # Building -------------------------------------------------------------------------
 
+    async def _build_when_possible(self, stack: AsyncExitStack) -> Parts:
+        """Build everything; where the disk or a file does not let us, tell that, and try until it does."""
+        teller: Distress | None = None
+        while True:
+            async with AsyncExitStack() as attempt:
+                try:
+                    parts = self._build(attempt)
+                except (StoreError, OSError) as error:
+                    if Part.NOTIFIER not in self._wanted:
+                        raise
+                    if teller is None:
+                        _log.error("can not start; tried again until it can", error=str(error))
+                        teller = self._begin_telling(stack)
+                    problem = Problem("start", str(error), START_TITLE, LOOK_AT_START)
+                    teller.problems = partial(list, [problem])
+                else:
+                    if teller is not None:
+                        teller.problems = list
+                    stack.push_async_exit(attempt.pop_all())
+                    return parts
+            await asyncio.sleep(START_PAUSE_S)
+
+    def _begin_telling(self, stack: AsyncExitStack) -> Distress:
+        """Tell from memory what keeps us from starting, and later that it is over."""
+        clock = SteadyClock()
+        teller = self._distress(self._notifiers(stack, clock), clock)
+        running = asyncio.create_task(Supervisor(clock).run("start", teller.run), name="start")
+        stack.callback(running.cancel)
+        return teller
+
+    def _distress(self, notifiers: Mapping[str, Notifier], clock: SteadyClock) -> Distress:
+        return Distress(
+            site=self.site.file.site.name,
+            problems=list,
+            notifiers=notifiers,
+            routes=self.routes(),
+            clock=clock,
+            random_source=self._random,
+        )
+
     def _build(self, stack: AsyncExitStack) -> Parts:
         data = self.site.data
         stack.enter_context(locked(data, self._wanted))
@@ -197,6 +240,9 @@ class Monitor:
             raise StoreUnavailable(str(data / JOURNAL_FILE), "there is none yet: start the collector first")
         ledger = Ledger(data)
         stack.callback(ledger.close)
+        if ledger.is_another or (journal is not None and journal.is_another):
+            # What was made of the one before says nothing now: it is made again of what the journal holds.
+            (data / snapshot.FILE).unlink(missing_ok=True)
         parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
         if journal is not None:
             self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)
@@ -208,14 +254,8 @@ class Monitor:
         if Part.NOTIFIER in self._wanted:
             notifiers = self._notifiers(stack, parts.clock)
             parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
-            parts.distress = Distress(
-                site=self.site.file.site.name,
-                problems=lambda: problems_of(parts),
-                notifiers=notifiers,
-                routes=self.routes(),
-                clock=clock,
-                random_source=self._random,
-            )
+            parts.distress = self._distress(notifiers, clock)
+            parts.distress.problems = lambda: problems_of(parts)
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:

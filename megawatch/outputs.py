@@ -122,7 +122,7 @@ class Status(TypedDict):
     is_running: bool
     trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
     free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
-    open_alarms: int
+    open_alarms: Annotated[int | None, Field(description="null where the ledger can not be read")]
     undelivered: int
     accounting: NotRequired[Accounting]
     brokers: NotRequired[list[Broker]]

@@ -11,6 +11,7 @@ import json
 import math
 import resource
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Thread
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "status"
 PERIOD_S: Final = 1.0
 _COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
+_CHECKSUM: Final = "checksum"
 FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
 
@@ -205,7 +207,8 @@ class StatusWriter:
     def _save(self, document: Mapping[str, Any]) -> None:
         draft = self._path.with_suffix(".draft")
         try:
-            draft.write_text(json.dumps(document), encoding="utf-8")
+            checked = {**document, _CHECKSUM: _checksum(document)}
+            draft.write_text(json.dumps(checked), encoding="utf-8")
             draft.replace(self._path)
         except OSError:
             return  # a full disk is told by those who need it
@@ -383,12 +386,25 @@ def read_status(data: Path) -> dict[str, Any]:
     """Return what the processes of a monitor last said, put together; empty where none ever ran."""
     found: dict[str, Any] = {}
     for path in sorted((data / FOLDER).glob("*.json")):
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+        document = _read(path)
         if document.get("at_ms", 0) >= found.get("at_ms", 0):
             found = {**found, **document}
         else:
             found = {**document, **found}
     return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a process last said; nothing where that is damaged."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        checksum = document.pop(_CHECKSUM, None)  # older versions wrote none
+        if checksum in (None, _checksum(document)) and isinstance(document.get("at_ms"), int):
+            return dict(document)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}
+    return {}
+
+
+def _checksum(document: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(document).encode())

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from facility.errors import StoreUnavailable
+from facility.errors import StoreError
 from facility.instants import Clock
 from store.entries import Mark, MarkKind
 from store.intake import Intake, readings_of
@@ -93,7 +93,7 @@ class Appender:
         while True:
             try:
                 added = await in_thread(self._journal.append, intake, self._clock.now_ms())
-            except StoreUnavailable as error:
+            except StoreError as error:
                 if not counters.store_error:
                     _log.error("the journal takes nothing", source=self._source, error=str(error))
                 counters.refused_by_disk += 1

@@ -67,13 +67,7 @@ def put_aside(folder: Path, path: Path) -> Path:
     Raises:
         OSError: Where the disk refuses.
     """
-    aside = folder / DAMAGED
-    aside.mkdir(exist_ok=True)
-    name = "-".join(path.relative_to(folder).parts)
-    place, number = aside / f"{name}.damaged", 1  # no tool takes that for a part
-    while place.exists():
-        number += 1
-        place = aside / f"{name}.{number}.damaged"
+    place = place_aside(folder, path)
     try:
         place.hardlink_to(path)
     except OSError:  # not on every file system
@@ -81,6 +75,28 @@ def put_aside(folder: Path, path: Path) -> Path:
     return place
 
 
+def place_aside(folder: Path, path: Path) -> Path:
+    """Return a free name for a damaged file, at which no tool takes it for a good one.
+
+    Args:
+        folder: The folder of `DAMAGED`; it is made where it is missing.
+        path: The file, under that folder.
+
+    Raises:
+        OSError: Where the disk refuses.
+    """
+    aside = folder / DAMAGED
+    aside.mkdir(exist_ok=True)
+    name = "-".join(path.relative_to(folder).parts)
+    place, number = aside / f"{name}.damaged", 1
+    while place.exists():
+        number += 1
+        place = aside / f"{name}.{number}.damaged"
+    return place
+
+
 def damaged_files(data: Path) -> list[Path]:
     """Return the damaged files that were put aside in a data folder, in order."""
-    return sorted(path for folder in (data, data / "history") for path in (folder / DAMAGED).glob("*"))
+    return sorted(
+        path for folder in (data, data / "history") for path in (folder / DAMAGED).glob("*.damaged")
+    )

@@ -35,6 +35,8 @@ from store.journalfile import (
     Waiting,
     account_of,
     add_to_account,
+    begin_after,
+    damage_of,
     latest,
     latest_before,
     put_reader,
@@ -48,8 +50,10 @@ from store.journalfile import (
     register_reader,
     seq_since,
 )
+from store.journalplaces import taken_of
 from store.journalwrite import Insertion, insert_rejections
 from store.room import check_room
+from store.salvage import renew
 from store.seen import Seen
 from store.sqlite import Writer, failure, open_writer, prove, saving, told
 
@@ -66,11 +70,19 @@ _log = structlog.get_logger(__name__)
 class Journal:
     """The journal, as its one writer sees it.
 
-    All methods may be called from any thread; appends wait for each other.
+    All methods may be called from any thread; appends wait for each other. A file that is damaged is put
+    aside, and begun anew with what can be read of it.
 
     Args:
         folder: The folder that it is in.
         clock: The clock that stamps are of; None where it is never set.
+
+    Attributes:
+        path: The file.
+        head_seq: The last number that was given to an entry.
+        head_stamp_ms: The last stamp [ms].
+        is_another: Whether it is not the file that others read before: what they made of it says nothing now.
+        damaged: What is wrong with entries that were found damaged, by their numbers.
     """
 
     def __init__(self, folder: Path, clock: StepClock | None = None) -> None:
@@ -86,6 +98,8 @@ class Journal:
         self._survived: list[tuple[Intake, Account]] = []
         self._refused_points: set[int] = set()
         self._lost: dict[int, str] = {}
+        self.is_another = False
+        self.damaged: dict[int, str] = {}
         self.head_seq = 0
         self.head_stamp_ms = 0
         self._floor_ms = 0
@@ -125,8 +139,11 @@ class Journal:
                 check_room(self.path)
             try:
                 return self._append(connection, intake, now_ms)
-            except (StoreUnavailable, StoreCorrupt):
+            except StoreUnavailable:
                 raise
+            except StoreCorrupt as error:
+                self._renew(error)
+                return self._append(self._proven(), intake, now_ms)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
                 _log.exception("an append can not be kept whole", error=repr(error))
             return self._append(connection, intake, now_ms, is_careful=True)
@@ -238,8 +255,17 @@ class Journal:
             if recent and recent[0].seq <= after_seq + 1:
                 skip = max(0, after_seq + 1 - recent[0].seq)
                 return [recent[i] for i in range(skip, min(len(recent), skip + most))]
-            with told(self.path):
-                return list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
+            try:
+                found = self._read(after_seq, most)
+            except StoreCorrupt as error:
+                self._renew(error)
+                found = self._read(after_seq, most)
+            self.damaged |= {entry.seq: damage for entry in found if (damage := damage_of(entry))}
+            return found
+
+    def _read(self, after_seq: int, most: int) -> list[Entry]:
+        with told(self.path):
+            return list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
 
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
@@ -284,7 +310,21 @@ class Journal:
     # Inside ---------------------------------------------------------------------------
 
     def _open(self) -> None:
-        connection = open_writer(self.path, MIGRATIONS)
+        """Open the file; one that is damaged is put aside, and begun anew with what can be read of it."""
+        try:
+            self._read_in(open_writer(self.path, MIGRATIONS))
+        except StoreCorrupt as error:
+            self._renew(error)
+
+    def _renew(self, error: StoreCorrupt) -> None:
+        with suppress(sqlite3.Error):
+            self.close()
+        renew(self.path, MIGRATIONS, error.cause)
+        self._decoded.clear()
+        self.is_another = True
+        self._read_in(open_writer(self.path, MIGRATIONS))
+
+    def _read_in(self, connection: Writer) -> None:
         try:
             self._appends = read_appends(connection)
             self.head_seq, self.head_stamp_ms = read_head(connection)
@@ -293,6 +333,11 @@ class Journal:
                 "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
             ).fetchall()
             lost = read_lost(connection, str(self.path))
+            taken_seq = taken_of(self.path.parent)
+            if taken_seq > self.head_seq:
+                # It was removed, or is an older one: what comes now must not have numbers that were read.
+                self.is_another, self.head_seq = True, taken_seq
+                begin_after(connection, taken_seq)
             until_ms = latest_before(connection, warm_seq)
             (points,) = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM point").fetchone()
         except sqlite3.Error as error:

@@ -173,6 +173,20 @@ def read_entry(connection: sqlite3.Connection, row: tuple[int, int, int, bytes],
         return Entry(seq, at_ms, Mark(MarkKind.GAP, EVERY_BROKER, at_ms, error.cause, until_ms=at_ms))
 
 
+def damage_of(entry: Entry) -> str:
+    """Return what is wrong with the entry that this one stands for, "" where it stands for itself."""
+    match entry.content:
+        case Mark(kind=MarkKind.GAP, broker=broker, detail=detail) if broker == EVERY_BROKER:
+            return detail
+    return ""
+
+
+def begin_after(connection: sqlite3.Connection, seq: int) -> None:
+    """Let the next entry have the number after `seq`."""
+    if not connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'entry'", (seq,)).rowcount:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('entry', ?)", (seq,))
+
+
 def read_point_entries(connection: sqlite3.Connection, where: str) -> list[Entry]:
     """Return every entry that makes points known, in order; one that is damaged is left out."""
     return list(_read_points(connection, where))
@@ -314,6 +328,7 @@ class JournalReader(Guard):
         self.path = folder / FILE
         self._connection = open_reader(self.path, MIGRATIONS)
         self._lost: dict[int, str] | None = None
+        self._file = self._named_file()
 
     @alone
     def close(self) -> None:
@@ -323,9 +338,24 @@ class JournalReader(Guard):
     @alone
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
+        self._follow()
         if self._lost is None:
             self._lost = read_lost(self._connection, str(self.path))
         return list(read_entries(self._connection, after_seq, most, str(self.path), self._lost))
+
+    def _follow(self) -> None:
+        """Open the file that has the name now: the one before may have been put aside."""
+        file = self._named_file()
+        if file and file != self._file:
+            self._connection.close()
+            self._connection = open_reader(self.path, MIGRATIONS)
+            self._file, self._lost = file, None
+
+    def _named_file(self) -> int:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return 0
 
     @alone
     def head(self) -> tuple[int, int]:

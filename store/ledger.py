@@ -16,9 +16,11 @@ from typing import Any, Final
 
 import msgspec
 
+from facility.errors import StoreCorrupt
 from store.alarms import Alarm, AlarmChange, Notice, Progress
+from store.salvage import renew
 from store.series import AnyDraw, DemandBlock
-from store.sqlite import Guard, Migration, alone, open_reader, open_writer, saving
+from store.sqlite import Guard, Migration, alone, check, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
 
@@ -274,11 +276,22 @@ class Ledger(LedgerReader):
 
     Reading has a connection of its own: it sees what is saved, never half of what is being saved.
     Whatever writes raises `StoreUnavailable` where the disk did not take it; nothing of it is saved then.
+    A file that is damaged when it is opened is put aside, and begun anew with what can be read of it.
+
+    Attributes:
+        is_another: Whether it is not the file that was written before: an alarm that stands may be missing.
     """
 
     def __init__(self, folder: Path) -> None:
         self._lock = RLock()
-        self._writer = open_writer(folder / FILE, MIGRATIONS)
+        self.is_another = False
+        try:
+            self._writer = open_writer(folder / FILE, MIGRATIONS)
+            check(self._writer, folder / FILE)
+        except StoreCorrupt as error:
+            self.is_another = True
+            renew(folder / FILE, MIGRATIONS, error.cause)
+            self._writer = open_writer(folder / FILE, MIGRATIONS)
         super().__init__(folder)
 
     def close(self) -> None:

@@ -44,9 +44,7 @@ _PRIMARY: Final = 0xFF
 _CONTENT: Final = frozenset(
     {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
 )
-_DAMAGED: Final = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
-)
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _TAKEN_BACK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 """Failures after which a transaction is undone for certain, before anything was to be synced."""
 _BLOCK_BYTES: Final = 1 << 20
@@ -83,13 +81,16 @@ def failure(path: Path, error: Exception) -> StoreError:
         error: An error of SQLite, or one of `REFUSALS`.
 
     Returns:
-        `ContentRefused` where the content is at fault, `StoreCorrupt` where the file is, `StoreUnavailable`
-        where the same may be taken later.
+        `ContentRefused` where the content is at fault, `StoreCorrupt` or `StoreForeign` where the file is,
+        `StoreUnavailable` where the same may be taken later.
     """
     if is_refusal(error):
         return ContentRefused(str(path), str(error))
-    if isinstance(error, sqlite3.Error) and primary_code(error) in _DAMAGED:
+    code = primary_code(error) if isinstance(error, sqlite3.Error) else None
+    if code in _DAMAGED:
         return StoreCorrupt(str(path), str(error))
+    if code == sqlite3.SQLITE_ERROR:
+        return StoreForeign(str(path), f"its tables are not those of this version: {error}")
     return StoreUnavailable(str(path), str(error))
 
 
@@ -165,6 +166,22 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
     return connection
 
 
+def check(connection: Writer, path: Path) -> None:
+    """Look through all of a small file; it is closed where it is damaged.
+
+    Raises:
+        StoreCorrupt: Where it is.
+    """
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        raise failure(path, error) from error
+    if found != "ok":
+        connection.close()
+        raise StoreCorrupt(str(path), found)
+
+
 def _sync_fully(path: Path, connection: sqlite3.Connection) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = FULL")
@@ -175,7 +192,7 @@ def _sync_fully(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _need_content(path: Path, connection: sqlite3.Connection) -> None:
-    if not _version(connection) and not _tables(connection):
+    if not _version(connection) and not columns_of(connection):
         raise StoreUnavailable(str(path), "nothing has been written to it yet")
 
 
@@ -192,8 +209,8 @@ def _need_version(path: Path, connection: sqlite3.Connection, taken: range) -> N
         remedy = "start the monitor once, which brings it up to date" if older else ""
         remedy = remedy or "run the version of Megawatch that wrote it, or move the file away"
         raise StoreForeign(str(path), f"expected {what}, found version {found}: {remedy}")
-    if not found and _tables(connection):
-        tables = ", ".join(sorted(_tables(connection)))
+    if not found and columns_of(connection):
+        tables = ", ".join(columns_of(connection))
         raise StoreForeign(str(path), f"expected a file of Megawatch, found one with the tables {tables}")
 
 
@@ -210,12 +227,13 @@ def _migrate(path: Path, connection: sqlite3.Connection, migrations: Sequence[Mi
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
     with closing(sqlite3.connect(":memory:")) as pattern:
         _apply(pattern, migrations)
-        expected = _tables(pattern)
-    found = _tables(connection)
+        expected = columns_of(pattern)
+    found = columns_of(connection)
     for name, columns in expected.items():
         if found.get(name) != columns:
-            have = f"({found[name]})" if name in found else "none"
-            cause = f"expected a table {name} ({columns}) in version {len(migrations)}, found {have}"
+            have = f"({', '.join(found[name])})" if name in found else "none"
+            wanted = f"{name} ({', '.join(columns)})"
+            cause = f"expected a table {wanted} in version {len(migrations)}, found {have}"
             raise StoreForeign(str(path), f"{cause}: move the file away, and it is made anew")
 
 
@@ -233,13 +251,16 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _tables(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the columns of each table."""
+def columns_of(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+    """Return the names of the columns of each table, by its name."""
     rows = connection.execute(
-        "SELECT t.name, group_concat(c.name, ', ') FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
-        " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' GROUP BY t.name"
+        "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+        " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid"
     )
-    return dict(rows.fetchall())
+    found: dict[str, tuple[str, ...]] = {}
+    for table, column in rows:
+        found[table] = (*found.get(table, ()), column)
+    return found
 
 
 @contextmanager

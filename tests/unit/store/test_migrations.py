@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from facility.errors import ContentRefused, StoreCorrupt, StoreForeign, StoreUnavailable
+from facility.errors import ContentRefused, StoreForeign, StoreUnavailable
 from store import journalfile, ledger
 from store.journal import Journal
 from store.journalfile import JournalReader
@@ -83,7 +83,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     path = made(tmp_path / "file", [("CREATE TABLE one (a)",)])
     before = shape(path)
 
-    with pytest.raises(StoreCorrupt, match="nonsense"):
+    with pytest.raises(StoreForeign, match="nonsense"):
         open_writer(path, [("CREATE TABLE one (a)",), ("CREATE TABLE two (b)", "nonsense")])
 
     assert (shape(path), version_of(path)) == (before, 1)
@@ -181,11 +181,11 @@ def test_what_can_not_be_kept_is_not_taken_for_a_disk_that_refuses(
         assert connection.execute("SELECT a FROM one").fetchall() == [(1,)]
 
 
-def test_tables_that_are_not_there_are_damage(tmp_path: Path) -> None:
+def test_a_table_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
     """A table that somebody dropped does not come back by waiting."""
     path = tmp_path / "file"
     with closing(open_writer(path, PLAIN)) as connection:
         connection.execute("DROP TABLE one")
 
-        with pytest.raises(StoreCorrupt, match="no such table"), saving(connection, path):
+        with pytest.raises(StoreForeign, match="no such table"), saving(connection, path):
             connection.execute("INSERT INTO one VALUES (1, 'a')")

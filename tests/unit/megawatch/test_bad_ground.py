@@ -1,0 +1,169 @@
+"""Starting, and being asked, on bad ground: what can be made again is, what can not is named and told."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from megawatch.clock import SteadyClock
+from megawatch.distress import DAMAGED_TITLE, START_TITLE
+from megawatch.monitor import Monitor
+from megawatch.process import end
+from megawatch.sitefolder import open_site
+from rules import snapshot
+from store import journalfile, ledger
+from store.alarms import Progress
+from store.integrity import damaged_files
+from store.journal import Journal
+from store.ledger import Ledger
+from tests.asking import asking
+from tests.builders import T0_MS
+from tests.unit.store.journals import readings
+from tests.unit.store.ledgers import progress
+
+GARBAGE = b"\x00\xffnot what was written " * 300
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Return a site on which a monitor has run."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
+    data = tmp_path / "data"
+    now_ms = SteadyClock().now_ms()  # what was missed since is judged tick by tick
+    with closing(Journal(data)) as journal, closing(Ledger(data)) as book:
+        journal.append(readings((0, now_ms, 1.0), known=["r0"]), now_ms)
+        book.save(progress(("a1", "opened", now_ms), seq=2, tick_ms=now_ms))
+    (data / "status").mkdir()
+    said = {"site": "hall", "at_ms": T0_MS, "is_running": True, "undelivered": 0}
+    (data / "status" / "all.json").write_text(json.dumps(said))
+    return tmp_path
+
+
+async def told_by(site: Path, until: str, *, mend: Path | None = None) -> tuple[str, bool]:
+    """Run a monitor until it has told something, and with the ground mended until it runs.
+
+    Args:
+        site: The site.
+        until: What it must tell.
+        mend: A file to remove then.
+
+    Returns:
+        What it told on the console, and whether it had started.
+    """
+    console = io.StringIO()
+    monitor = Monitor(open_site(site), console=Console(file=console, width=500))
+    running = asyncio.create_task(monitor.run())
+    try:
+        async with asyncio.timeout(60):
+            while until not in console.getvalue():  # noqa: ASYNC110 - told by the monitor's own tasks
+                await asyncio.sleep(0.02)
+            if mend is not None:
+                mend.unlink()  # noqa: ASYNC240 - a file in memory
+                await monitor.started.wait()
+    finally:
+        with suppress(asyncio.CancelledError):
+            await end(running)
+    return console.getvalue(), monitor.started.is_set()
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for whether it lasts."""
+    monkeypatch.setattr("megawatch.distress.ON_DELAY_MS", 0)
+    monkeypatch.setattr("megawatch.monitor.START_PAUSE_S", 0.02)
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_monitor_that_can_not_store_tells_that_and_starts_once_it_can(tmp_path: Path) -> None:
+    """Its data folder can not be made: that leaves as a page, from memory."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
+    (tmp_path / "data").write_text("a file where the folder should be")
+
+    told, is_started = asyncio.run(told_by(tmp_path, START_TITLE, mend=tmp_path / "data"))
+
+    assert "CRITICAL" in told
+    assert "Not a directory" in told
+    assert is_started
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_file_of_a_newer_version_is_told_with_its_remedy(site: Path) -> None:
+    """It is left as it is, and the monitor does not end without a word to whoever is on call."""
+    with closing(Ledger(site / "data")) as book:
+        book._writer.execute("PRAGMA user_version = 99")
+
+    told, is_started = asyncio.run(told_by(site, START_TITLE))
+
+    assert "run the version of Megawatch that wrote it" in " ".join(told.split())
+    assert not is_started
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("file", [journalfile.FILE, ledger.FILE])
+def test_a_monitor_on_garbage_begins_anew_and_tells_what_it_put_aside(site: Path, file: str) -> None:
+    """The snapshot counts from the file that is gone: it is made again."""
+    (site / "data" / file).write_bytes(GARBAGE)
+    for suffix in ("-wal", "-shm"):
+        (site / "data" / f"{file}{suffix}").unlink(missing_ok=True)
+    (site / "data" / snapshot.FILE).write_bytes(GARBAGE)
+
+    told, is_started = asyncio.run(told_by(site, DAMAGED_TITLE))
+
+    assert is_started
+    assert f"{file}.damaged" in told
+    assert [path.read_bytes() for path in damaged_files(site / "data")] == [GARBAGE]
+    made = site / "data" / snapshot.FILE
+    assert not made.exists() or made.read_bytes() != GARBAGE
+
+
+def test_a_removed_journal_is_no_other_journal(site: Path) -> None:
+    """The history has sealed more than the new one holds; nothing is refused, and nothing is skipped."""
+    with closing(Ledger(site / "data")) as book:
+        book.save(Progress(seq=4_711, tick_ms=SteadyClock().now_ms()))
+    for path in (site / "data").glob(f"{journalfile.FILE}*"):
+        path.unlink()
+
+    async def run() -> int:
+        monitor = Monitor(open_site(site), console=Console(file=io.StringIO()))
+        running = asyncio.create_task(monitor.run())
+        await monitor.started.wait()
+        journal = monitor.built.journal
+        assert journal is not None
+        await end(running)
+        return journal.head_seq
+
+    with suppress(asyncio.CancelledError):
+        assert asyncio.run(run()) >= 4_711
+
+
+@pytest.mark.parametrize("what", ["ledger", "status", "journal", "all", "nothing left"])
+@pytest.mark.parametrize("command", [("status",), ("alarms",), ("query", "r0")], ids=" ".join)
+def test_questions_on_garbage_are_answered_in_words(
+    site: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], what: str
+) -> None:
+    """What is wrong is said; there is no traceback, and what is not damaged is shown."""
+    data = site / "data"
+    files = {
+        "ledger": [data / ledger.FILE],
+        "status": [data / "status" / "all.json"],
+        "journal": [data / journalfile.FILE],
+    }
+    for path in [path for name, paths in files.items() for path in paths if what in (name, "all")]:
+        path.write_bytes(GARBAGE)
+    if what == "nothing left":
+        for paths in files.values():
+            for path in paths:
+                path.write_bytes(b"")
+
+    with asking(capsys) as ask:
+        answer = ask(command[0], site, *command[1:])
+
+    assert answer.status in (0, 1)
+    assert "Traceback" not in answer.out + answer.err
+    assert (answer.out + answer.err).strip()
