@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiomqtt
 
 from collector.address import Address
 from collector.client import make_client
 from collector.message import Message
-from collector.mqtt import Connection, forget
+from collector.mqtt import Connection, Lost, Refused, forget
+from collector.versions import NEWEST, OLDER
 from facility.instants import Clock
 from facility.readings import Flag
+
+_Result = TypeVar("_Result")
 
 TOPICS: Final = "megawatch/doctor"
 """Beneath this what measures publishes, each to a topic of its own."""
@@ -73,6 +76,30 @@ class Queue:
     are_oldest: bool | None = None
     unacknowledged: int = 0
     fault: str = ""
+
+
+async def in_either_version(use: Callable[[int], Awaitable[_Result]]) -> tuple[int, _Result]:
+    """Do something with a broker in MQTT 5, or in 3.1.1 where it does not speak 5.
+
+    Args:
+        use: What to do, given the version as `Connection` takes it.
+
+    Returns:
+        The version, and what came of it.
+
+    Raises:
+        Refused: Where the broker does not accept us.
+        Lost: Where it can not be reached, or the connection breaks.
+    """
+    try:
+        return NEWEST, await use(NEWEST)
+    except Refused as error:
+        if not error.is_version:
+            raise
+    except Lost as error:
+        if not error.is_unanswered:
+            raise
+    return OLDER, await use(OLDER)
 
 
 async def listen(

@@ -23,7 +23,7 @@ from collector.address import Address
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt import Connection, Lost, Refused, forget
 from collector.unacknowledged import Unacknowledged
-from collector.versions import Versions
+from collector.versions import NAMES, NEWEST, Versions
 
 MOST_WAITING: Final = 200_000
 """Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
@@ -79,7 +79,7 @@ class Health:
 
     state: State = State.CONNECTING
     detail: str = ""
-    version: int = 5
+    version: int = NEWEST
     connections: int = 0
     stale: int = 0
     repeated: int = 0
@@ -261,8 +261,7 @@ class Session:
         if not resumed:
             self._unacknowledged.forget()
         self._versions.accepted()
-        version = "5" if self.health.version == 5 else "3.1.1"  # noqa: PLR2004 - MQTT 5
-        detail = f"MQTT {version}, {'session resumed' if resumed else 'new session'}"
+        detail = f"MQTT {NAMES[self.health.version]}, {'session resumed' if resumed else 'new session'}"
         self._put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
         self._greeting, self._doubt = detail, ""
 

@@ -11,6 +11,7 @@ from typing import Final
 NEWEST: Final = 5
 OLDER: Final = 4
 """How MQTT 3.1.1 calls itself."""
+NAMES: Final = {NEWEST: "5", OLDER: "3.1.1"}
 SILENT_ATTEMPTS: Final = 2
 """A broker that hangs up on MQTT 5 so often, without a word, is tried once with 3.1.1 (our choice)."""
 

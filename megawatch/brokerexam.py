@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from collector.keeping import MARGIN
 from collector.mqtt import Lost, Refused
-from collector.probe import Heard, Queue, listen, measure_queue
+from collector.probe import Heard, Queue, in_either_version, listen, measure_queue
+from collector.versions import NAMES
 from facility import dsx
 from facility.rackdoc import topic_filter
 from facility.sitetables import BrokerTable
@@ -15,7 +16,6 @@ from megawatch.clock import SteadyClock
 from megawatch.monitor import Monitor
 from megawatch.sitefolder import SiteFolder
 
-VERSIONS: Final = {5: "5", 4: "3.1.1"}
 LEAST_LISTENED_S: Final = 5.0
 """A bus is listened to for at least so long [s]."""
 _AT_MOST_ONCE: Final = (
@@ -135,25 +135,20 @@ async def examine_broker(site: SiteFolder, table: BrokerTable) -> BrokerExam:
     topics = [(topic, table.qos) for topic in table.topics or (usual,)]
     pace_s = table.heartbeat_s if table.format == "dsx" else 3 * table.period_s
     seconds = max(LEAST_LISTENED_S, round(pace_s + 2))
-    fault = ""
-    for version in VERSIONS:
-        try:
-            heard = await listen(address, topics, seconds, version=version, clock=clock)
-            queue = await measure_queue(address, version=version, clock=clock)
-            return BrokerExam(
-                name=table.name,
-                mqtt=VERSIONS[version],
-                qos=table.qos,
-                said=table.queued_messages,
-                heard=heard,
-                queue=queue,
-            )
-        except Refused as error:
-            fault = error.cause
-            if not error.is_version:
-                break
-        except Lost as error:
-            fault = error.cause
-            if not error.is_unanswered:
-                break
-    return BrokerExam(name=table.name, said=table.queued_messages, fault=fault)
+
+    async def measure(version: int) -> tuple[Heard, Queue]:
+        heard = await listen(address, topics, seconds, version=version, clock=clock)
+        return heard, await measure_queue(address, version=version, clock=clock)
+
+    try:
+        version, (heard, queue) = await in_either_version(measure)
+    except (Refused, Lost) as error:
+        return BrokerExam(name=table.name, said=table.queued_messages, fault=error.cause)
+    return BrokerExam(
+        name=table.name,
+        mqtt=NAMES[version],
+        qos=table.qos,
+        said=table.queued_messages,
+        heard=heard,
+        queue=queue,
+    )

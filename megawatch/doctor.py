@@ -49,8 +49,9 @@ def examine(path: Path) -> tuple[dict[str, Any], str]:
 
 
 async def _ask(folder: SiteFolder) -> tuple[list[dict[str, Any]], list[BrokerExam]]:
-    reached = await reach(folder)
-    return reached, await asyncio.gather(*(examine_broker(folder, table) for table in folder.file.brokers))
+    exams = asyncio.gather(*(examine_broker(folder, table) for table in folder.file.brokers))
+    reached, brokers = await asyncio.gather(reach(folder), exams)
+    return reached, brokers
 
 
 def _database(folder: SiteFolder) -> DatabaseServer | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from collector.message import Message
 from collector.mqtt import Connection, Lost, Refused
+from collector.probe import in_either_version
+from collector.versions import NAMES
 from facility import dsx
 from facility.errors import StoreUnavailable
 from facility.names import AssetId
@@ -88,8 +90,8 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
     usual = dsx.TOPICS if table.format == "dsx" else topic_filter(site.file.site.name)
     topics = [(topic, table.qos) for topic in table.topics or (usual,)]
     what = f"broker {table.name}"
-    detail = ""
-    for version, name in ((5, "MQTT 5"), (4, "MQTT 3.1.1")):
+
+    async def hear(version: int) -> tuple[list[Message], float]:
         came: list[Message] = []
         connection = Connection(
             address,
@@ -99,29 +101,24 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
             connected=lambda _resumed: None,
             now_ms=clock.now_ms,
         )
-        try:
-            async with connection:
-                await connection.subscribe(topics)
-                seen, remarks = f"{address.place} lets us in and subscribe, {name}", list[str]()
-                listened_s = await _listen(connection, came, patience_s(table))
-                if table.format == "dsx":
-                    listener = Listener(table)
-                    listener.take(came)
-                    heard.update(listener.heard.assets)
-                    remarks = listener.heard.remarks(table.publishers)
-                arrives = f"{len(came):,} messages" if came else "nothing arrives"
-                is_fine = bool(came) or patience_s(table) > MOST_LISTENED_S
-                seen = "; ".join([seen, f"{arrives} in {listened_s:.0f} s", *remarks])
-                return result(what, ok=is_fine, detail=seen)
-        except Refused as error:
-            detail = error.cause
-            if not error.is_version:
-                break
-        except Lost as error:
-            detail = error.cause
-            if not error.is_unanswered:
-                break
-    return result(what, ok=False, detail=detail)
+        async with connection:
+            await connection.subscribe(topics)
+            return came, await _listen(connection, came, patience_s(table))
+
+    try:
+        version, (came, listened_s) = await in_either_version(hear)
+    except (Refused, Lost) as error:
+        return result(what, ok=False, detail=error.cause)
+    remarks: list[str] = []
+    if table.format == "dsx":
+        listener = Listener(table)
+        listener.take(came)
+        heard.update(listener.heard.assets)
+        remarks = listener.heard.remarks(table.publishers)
+    seen = f"{address.place} lets us in and subscribe, MQTT {NAMES[version]}"
+    arrives = f"{len(came):,} messages" if came else "nothing arrives"
+    is_fine = bool(came) or patience_s(table) > MOST_LISTENED_S
+    return result(what, ok=is_fine, detail="; ".join([seen, f"{arrives} in {listened_s:.0f} s", *remarks]))
 
 
 def patience_s(table: BrokerTable) -> float:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as MetricSource
 
+from collector.versions import NAMES
 from facility.sitetables import BrokerTable, Pace
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
@@ -267,7 +268,7 @@ def _broker(source: Source) -> dict[str, Any]:
         "name": session.name,
         "state": session.health.state.value,
         "detail": session.health.detail,
-        "mqtt": {4: "3.1.1", 5: "5"}.get(session.health.version, ""),
+        "mqtt": NAMES.get(session.health.version, ""),
         "connections": session.health.connections,
         "stale_acknowledgements": session.health.stale,
         "dropped": session.health.dropped,
