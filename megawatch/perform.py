@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from collector.keeping import Keeping
 from collector.message import Message
 from facility.instants import SECOND_MS, to_iso
 from facility.readings import Flag
@@ -71,7 +72,13 @@ def perform(
     if tick_ms is not None:
         file = replace(file, engine=file.engine.model_copy(update={"tick_ms": tick_ms}))
     rehearsal = Rehearsal(file, begin_ms=scenario.begin_ms, told=told, gather_ms=gather_ms)
-    audience = Audience(rehearsal, scenario.breaks, begin_ms=scenario.begin_ms, qos=scenario.qos)
+    audience = Audience(
+        rehearsal,
+        scenario.breaks,
+        begin_ms=scenario.begin_ms,
+        qos=scenario.qos,
+        keeping=Keeping(file.brokers[0].queued_messages),
+    )
     for second in simulation.seconds():
         if watch is not None:
             watch(second)
@@ -88,14 +95,18 @@ class Audience:
         breaks: When nobody listens, in order.
         begin_ms: When the first second begins [ms].
         qos: Quality of service of the values.
+        keeping: What the broker can keep, by the site file.
 
     Attributes:
         messages: How many messages the monitor received.
         kept: The last retained message of each topic, as the broker has it.
     """
 
-    def __init__(self, rehearsal: Rehearsal, breaks: Sequence[Break], *, begin_ms: int, qos: int) -> None:
+    def __init__(
+        self, rehearsal: Rehearsal, breaks: Sequence[Break], *, begin_ms: int, qos: int, keeping: Keeping
+    ) -> None:
         self._rehearsal = rehearsal
+        self._keeping = keeping
         self._breaks = breaks
         self._begin_ms = begin_ms
         self._qos = qos
@@ -119,6 +130,7 @@ class Audience:
                 self.kept[message.topic] = message.payload
         if self._away is None:
             self.messages += len(messages)
+            self._keeping.hear(end_ms, len(messages))
             self._rehearsal.hear(messages, end_ms)
             return
         kind = self._away.kind
@@ -127,7 +139,7 @@ class Audience:
         elif kind is not BreakKind.SESSION_LOST and self._qos > 0:
             self._held += messages
         if kind is BreakKind.QUEUE_OVERFLOWED:
-            del self._held[round(self._away.strength) :]
+            del self._held[self._away.queue :]
         self._rehearsal.hear([], end_ms, judges=kind.is_judging)
 
     def _change(self, second: int, time_ms: int) -> None:
@@ -137,6 +149,8 @@ class Audience:
             self._away = None
         if self._away is None:
             self._away = next((b for b in self._breaks if b.from_s <= second < b.to_s), None)
+            if self._away is not None and self._away.kind is not BreakKind.MONITOR_PAUSED:
+                self._keeping.pause()
             if self._away is not None and self._away.kind.is_judging:
                 self._rehearsal.mark(MarkKind.LOST, time_ms)
 
@@ -155,10 +169,14 @@ class Audience:
             rehearsal.mark(MarkKind.STARTED, since_ms)
         is_new = away.kind is BreakKind.SESSION_LOST
         rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, since_ms)
+        if not is_new and self._keeping.doubt_of_break(time_ms - since_ms):
+            rehearsal.mark(MarkKind.GAP, since_ms, until_ms=time_ms)
         kept = self.kept.items() if is_new else ()
         again = [as_message(topic, said, time_ms, qos=1, is_retained=True) for topic, said in kept if said]
         self.messages += len(again) + len(held)
         rehearsal.hear([*again, *held], time_ms)
+        if not is_new and self._keeping.doubt_of_backlog(len(held)):
+            rehearsal.mark(MarkKind.GAP, since_ms, until_ms=time_ms)
         rehearsal.mark(MarkKind.CAUGHT_UP, time_ms)
 
 

@@ -201,14 +201,15 @@ class Rehearsal:
                 ends_ms = min(message.received_ms + self._gather_ms, next_ms)
         yield len(messages)
 
-    def mark(self, kind: MarkKind, since_ms: int) -> None:
+    def mark(self, kind: MarkKind, since_ms: int, *, until_ms: int = 0) -> None:
         """Note what happened to the connection.
 
         Args:
             kind: What.
             since_ms: Since when it holds [ms].
+            until_ms: Up to when it held, for a gap [ms].
         """
-        self._append(Mark(kind, self._broker, since_ms))
+        self._append(Mark(kind, self._broker, since_ms, until_ms=until_ms))
 
     def _take(self, messages: Sequence[Message]) -> None:
         gathered = Gathered()

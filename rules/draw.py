@@ -75,6 +75,7 @@ class Known:
         beyond_rating: Whether more than is credible of its asset's rating was measured since then.
         times: Gives when that was so, which is now for what is published on change, and for how long from
             then on it is so [ms], int64.
+        measured_ms: When its value was last measured, as far as that is known [ms], int64.
         least: The least that is read of it now [mW], int64; `power` itself where no points say the same.
         most: The most that is read of it now [mW], int64.
     """
@@ -84,6 +85,7 @@ class Known:
     is_fresh: BoolArray
     beyond_rating: BoolArray
     times: Callable[[], tuple[IntArray, IntArray]]
+    measured_ms: IntArray
     least: IntArray
     most: IntArray
 

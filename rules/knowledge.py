@@ -343,6 +343,7 @@ class Knowledge:
             is_fresh=fresh,
             beyond_rating=points.beyond_rating,
             times=partial(self._times, at_ms),
+            measured_ms=points.measured_ms,
             least=points.power,
             most=points.power,
         )

@@ -35,6 +35,8 @@ from store.series import DemandBlock, Rollup, TenantDraw
 
 MOST_WAITING: Final = 4_000_000
 """Readings that may wait for a stream; with more, nothing is waited for (our choice: some 150 MB)."""
+_TICK_BITS: Final = 44
+"""Bits that the number of any tick since 1970 fits in."""
 STALL_MS: Final = 5_000
 """When the journal was closed no further for so long, we stood still ourselves, and no stream is to blame."""
 
@@ -154,7 +156,11 @@ class SettledEngine(Engine):
         self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
         rest = np.flatnonzero(spoke & ~counts)
         if len(rest):
-            _, last = np.unique(stream[rest][::-1], return_index=True)
+            # One sign of life for each tick: a backlog holds those of many.
+            ticks = batch.source_ms[rest] // self._period_ms
+            _, last = np.unique(
+                (stream[rest].astype(np.int64) << _TICK_BITS | ticks)[::-1], return_index=True
+            )
             counts[rest[len(rest) - 1 - last]] = True
         self.queue.put_readings(batch if counts.all() else batch.take(counts))
 

@@ -87,7 +87,7 @@ class Sources:
         memory.twins.judge(differs, agrees, lambda: oldest_ms, at_ms)
         newest_ms = np.maximum.reduceat(np.where(certain, read_ms, _SILENT), starts)
         in_doubt = memory.twins.is_denied | (differs & (newest_ms == oldest_ms))
-        chosen = self._newest(certain, fresh, read_ms)
+        chosen = self._newest(certain, fresh, known.measured_ms[points])
         return self._merged(known, chosen, in_doubt, compared, (as_of_ms, lasts_ms)), compared
 
     def _is_given_up(self, certain: BoolArray, fresh: BoolArray) -> BoolArray:
@@ -96,9 +96,9 @@ class Sources:
         is_given_up: BoolArray = self._is_one_publisher & alone & np.logical_or.reduceat(certain, self.starts)
         return is_given_up
 
-    def _newest(self, certain: BoolArray, fresh: BoolArray, read_ms: IntArray) -> Index:
-        """Return the newest certain point of each set; else one that is heard, else the first."""
-        rank = np.where(certain, read_ms, np.where(fresh, _SILENT + 1, _SILENT))
+    def _newest(self, certain: BoolArray, fresh: BoolArray, measured_ms: IntArray) -> Index:
+        """Return the certain point of each set measured last; else one that is heard, else the first."""
+        rank = np.where(certain, measured_ms, np.where(fresh, _SILENT + 1, _SILENT))
         is_newest = rank == np.maximum.reduceat(rank, self.starts)[self._row]
         places = np.where(is_newest, np.arange(len(rank)), len(rank))
         newest: Index = np.minimum.reduceat(places, self.starts)

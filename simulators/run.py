@@ -21,11 +21,11 @@ from simulators.scenario.scenario import Scenario
 from simulators.wire.bus import Publication, publications
 from simulators.wire.catalogue import catalogue
 from simulators.wire.documents import DocumentSpeaker, document_catalogue
+from simulators.wire.faultchain import chain_of
 from simulators.wire.faults import Account
 from simulators.wire.points import Equipment
 from simulators.wire.rows import Rows
 from simulators.wire.speech import MILLIONTH, BusSpeaker, Clocks, Speaker
-from simulators.wire.wirefaults import chain_of
 
 DOCUMENTS = "rack-documents"
 """The wire of a scenario that speaks in rack documents."""

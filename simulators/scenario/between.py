@@ -17,6 +17,7 @@ from facility.sitenotes import Notes
 from simulators.scenario.build import names_of
 from simulators.scenario.scenario import (
     Break,
+    BreakKind,
     ClockSpec,
     FaultKind,
     FaultSpec,
@@ -29,6 +30,8 @@ from simulators.wire.points import Catalogue
 from simulators.wire.rows import MOST_FAULTS
 
 _OF_REGISTERS = frozenset({FaultKind.REGISTER_RESET, FaultKind.REGISTER_ROLLOVER})
+MOSQUITTO_QUEUE = 1_000
+"""How many messages mosquitto keeps for a session that is away, where its file says nothing else."""
 _TABLED = frozenset({"sampling"})
 
 
@@ -160,7 +163,11 @@ def breaks_of(tables: Sequence[tuple[str, BreakTable]], seconds: int, notes: Not
     found: list[tuple[str, Break]] = []
     for path, table in tables:
         check_span(path, table.from_s, table.to_s, seconds, notes)
-        found.append((path, Break(kind=table.kind, from_s=table.from_s, to_s=table.to_s)))
+        overflows = table.kind is BreakKind.QUEUE_OVERFLOWED
+        if table.queue is not None and not overflows:
+            notes.fault(f"{path}.queue", f"none with '{table.kind}'", str(table.queue))
+        queue = MOSQUITTO_QUEUE if table.queue is None else table.queue
+        found.append((path, Break(kind=table.kind, from_s=table.from_s, to_s=table.to_s, queue=queue)))
     found.sort(key=lambda item: item[1].from_s)
     for (_, before), (path, after) in pairwise(found):
         if after.from_s < before.to_s:

@@ -197,6 +197,8 @@ class _Reader:
             leases=(),
         )
         text = site_text(shape) + BROKER.format(wire=head.wire)
+        if head.queued_messages is not None:
+            text += f"queued_messages = {head.queued_messages}\n"
         first = 0
         for lease in leases:
             racks = ", ".join(f'"{rack}"' for rack in shape.rack_ids[first : first + lease.racks])

@@ -92,8 +92,13 @@ class _Knowing:
             self._break(trouble)
         elif kind in OF_METERS:
             self._lose(start, of_row)
+            # A meter may be read later than its racks: they differ for sure once both were read again.
+            self.hidden[start : start + 1, of_row] = True
         elif kind is TroubleKind.ZONE:
             self._lose(start, of_row)
+            # Nothing that is said from then on takes the place of what was said before.
+            before = self.believed[start - 1, of_row]
+            self.believed[start:, of_row] = np.maximum(self.believed[start:, of_row], before)
             if trouble.amount < 0:
                 # What is stamped long ago may be old; only that nothing newer comes shows that it is not.
                 self.hidden[start : start + MISSED_S, of_row] = True
@@ -104,6 +109,9 @@ class _Knowing:
             self._lose(start, racks)
             self.believed[start:, racks] = self._day.drawn[start:, racks].max(axis=1, keepdims=True)
         elif kind in OF_METADATA:
+            self._lose(start, trouble.racks)
+        elif kind is TroubleKind.SAME_TIME:
+            # Who contradicts itself is not believed at once when it no longer does.
             self._lose(start, trouble.racks)
         if kind in _TWOFOLD:
             most = self._day.drawn[start:, trouble.racks] * max(1.0, trouble.amount)

@@ -23,6 +23,12 @@ TENANTS: Final = ("acme", "basil", "cedar", "dahlia", "elm")
 ROWS: Final = 8
 RATING_KW: Final = 132.0
 """Rating of each rack."""
+QUEUE: Final = 1_000_000
+"""How many messages the broker keeps: more than any break lasts."""
+SETTLES_S: Final = 5
+"""How long a moment is left open for what comes late [s]."""
+WAITS_S: Final = 65
+"""How long one who is silent or away is waited for [s]: longer than any break lasts."""
 STEP_MILLIWATTS: Final = 10_000
 """What a meter shows at its finest: ten watts."""
 
@@ -202,9 +208,13 @@ class _Maker:
             f'format = "{self._wire}"',
             "period_s = 5",
             "jitter_s = 2",
+            f"queued_messages = {QUEUE}",
             "[engine]",
             "tick_ms = 1000",
             "lateness_ms = 250",
+            f"settle_after_s = {SETTLES_S}",
+            f"wait_for_silent_s = {WAITS_S}",
+            f"wait_for_broker_s = {WAITS_S}",
         ]
 
     def _tenant(self, place: int, tenant: str, holder: NDArray[np.intp], level_kw: float) -> Iterator[str]:

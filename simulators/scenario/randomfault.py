@@ -170,6 +170,8 @@ def _strike(faults: Faults, trouble: Trouble, of_row: NDArray[np.bool_], chance:
     elif trouble.kind in OF_METERS:
         faults.is_silent[: trouble.from_s + SEEN_S, row] = False
         said[: trouble.from_s + SEEN_S, of_row] = Said.TRUTH
+    elif trouble.kind is TroubleKind.TWO_SOURCES:
+        said[span, trouble.racks] = Said.TRUTH  # a second source that nothing contradicts is a lie
     if trouble.kind in _SAID:
         said[span, trouble.racks] = _SAID[trouble.kind]
     if trouble.kind in TEMPTING:

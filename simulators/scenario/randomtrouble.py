@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, TENANTS, RandomDay
+from simulators.scenario.randomday import QUEUE, RATING_KW, ROWS, STEP_MILLIWATTS, TENANTS, RandomDay
 from simulators.scenario.scenario import Break, BreakKind
 
 TAIL_S: Final = 45
@@ -167,6 +167,8 @@ def _some(racks: NDArray[np.intp], random: np.random.Generator, least: int = 1) 
 def shaken(day: RandomDay, troubles: Sequence[Trouble]) -> RandomDay:
     """Return a day with an overdraw inside each break: a tenant draws half as much again for a while.
 
+    The site file says how many messages the broker keeps.
+
     Args:
         day: The day.
         troubles: What goes wrong on it.
@@ -180,7 +182,9 @@ def shaken(day: RandomDay, troubles: Sequence[Trouble]) -> RandomDay:
             inside = slice(trouble.from_s + 1, trouble.to_s - int(random.integers(1, 3)))
             raised = np.minimum(drawn[inside, mine] * 3 // 2, most)
             drawn[inside, mine] = raised // STEP_MILLIWATTS * STEP_MILLIWATTS
-    return replace(day, drawn=drawn)
+    queue = next((max(1, round(t.amount)) for t in troubles if t.kind is TroubleKind.OVERFLOW), QUEUE)
+    site_text = day.site_text.replace(f"queued_messages = {QUEUE}", f"queued_messages = {queue}")
+    return replace(day, drawn=drawn, site_text=site_text)
 
 
 def breaks_of(troubles: Sequence[Trouble]) -> Iterator[Break]:
@@ -195,5 +199,5 @@ def breaks_of(troubles: Sequence[Trouble]) -> Iterator[Break]:
                 kind=BREAKS[trouble.kind],
                 from_s=trouble.from_s,
                 to_s=trouble.to_s,
-                strength=trouble.amount,
+                queue=max(1, round(trouble.amount)),
             )

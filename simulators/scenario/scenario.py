@@ -23,7 +23,7 @@ class BreakKind(StrEnum):
     CONNECTION_LOST = "connection-lost"  # the same, and the collector runs on
     SESSION_LOST = "session-lost"  # the broker restarts and forgets: what passed meanwhile is gone
     QUEUE_OVERFLOWED = (
-        "queue-overflowed"  # the session is resumed, but only the first `strength` messages are there
+        "queue-overflowed"  # the session is resumed, but only the first `queue` messages are there
     )
     MONITOR_PAUSED = (
         "monitor-paused"  # its machine stands still: what came meanwhile is read at once afterwards
@@ -63,6 +63,14 @@ class FaultKind(StrEnum):
     UNBORN = "unborn"  # values whose metadata never came
     BURST = "burst"  # every value comes `strength` times in one second
     CT_ERROR = "ct-error"  # all meters of the scope are off by `strength` %
+    LATE = "late"  # every message comes `strength` seconds late, with its right stamp
+    SAME_TIME = "same-time"  # every value comes again within its second, other, and with the same stamp
+    METADATA_CLEARED = "metadata-cleared"  # metadata are cleared, and values go on
+    METADATA_UNIT = "metadata-unit"  # metadata name another unit
+    METADATA_ASSET = "metadata-asset"  # metadata name another asset
+    RETAGGED = "retagged"  # points come under another path, and no more under the first
+    SECOND_SOURCE = "second-source"  # another point says something else of the same thing
+    FOREIGN_PUBLISHER = "foreign-publisher"  # an unknown publisher describes a meter and says what it reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +81,13 @@ class Break:
         kind: Why.
         from_s: When it begins [s].
         to_s: When it is over [s].
-        strength: Of a queue: how many messages it holds.
+        queue: How many messages the broker keeps, of a queue that overflows.
     """
 
     kind: BreakKind
     from_s: int
     to_s: int
-    strength: float = 0.0
+    queue: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,9 @@ class HeadTable(Table):
     wire: Literal["dsx", "rack-documents"] = Field("dsx", description="what is spoken")
     qos: Literal[0, 1] = Field(1, description="quality of service of values")
     site: str = Field("", description="a site file as text, in place of [layout]")
+    queued_messages: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="how many messages the broker keeps, by the site file that [layout] makes"
+    )
     rules: str = Field("", description="parameters of rules, as the site file has them")
     engine: str = Field("", description="the site file's [engine], where it is another than usual")
 
@@ -240,6 +243,9 @@ class BreakTable(Table):
     kind: BreakKind = Field(description="why")
     from_s: Second = Field(description="when it begins [s]")
     to_s: Second = Field(description="when it is over [s]")
+    queue: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="of a queue that overflows: how many messages the broker keeps"
+    )
 
 
 class CaptionTable(Table):

@@ -17,7 +17,7 @@ class Clause(StrEnum):
 
     OVERDRAW = "overdraw"  # the draw of a moment is above what may be drawn then
     DEMAND = "demand"  # the mean over a demand block is above the mean of what may be drawn in it
-    AHEAD = "ahead"  # the draw is above this phase of the ramp, although not above the last one
+    AHEAD = "ahead"  # the draw is above this phase of the ramp
     BURST = "burst"  # the minutes above the commitment are used up for this month
 
 
@@ -67,6 +67,8 @@ class Promise:
 
     Attributes:
         overdraw_ms: How long an overdraw lasts before it is paged, where the contract says nothing longer.
+        swings_ms: How long it is above within the window, with breaks, before it is paged for that.
+        window_ms: Length of that window.
         ahead_ms: How long a draw ahead of the ramp does.
         doubt_ms: How long not being able to tell does.
         lag_ms: How long news takes: a publishing period and a second.
@@ -74,6 +76,8 @@ class Promise:
     """
 
     overdraw_ms: int = 5_000
+    swings_ms: int = 20_000
+    window_ms: int = 60_000
     ahead_ms: int = 60_000
     doubt_ms: int = 30_000
     lag_ms: int = 2_000

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise, takewhile
+from itertools import accumulate, pairwise, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -44,6 +44,8 @@ DEFAULT_PROMISE: Final = Promise()
 NEVER_MS: Final = 2**62
 """No deadline [ms]."""
 
+BlockKind = tuple[str, int, int]
+"""How demand is measured: the method, the length of a block, and how far it slides, 0 for not [ms]."""
 Test = Callable[[int], bool]
 """Whether something is true at a place."""
 
@@ -152,6 +154,44 @@ class _Case:
         sight = self._sight
         tests = (above(sight.proven), above(sight.open), above(sight.recent), above(sight.possible))
         yield from self._episodes(Clause.OVERDRAW, tests, hold_ms)
+        yield from self._swings(above(sight.proven), above(sight.recent))
+
+    def _swings(self, known: Test, seen: Test) -> Iterator[Episode]:
+        """Yield the times in which a draw that swings around its limit has been above it for long enough.
+
+        Args:
+            known: Whether it could be known to be above.
+            seen: Whether it could be seen above.
+        """
+        promise = self._promise
+        lag, window = promise.lag_ms // SECOND_MS, promise.window_ms // SECOND_MS
+        least = promise.swings_ms // SECOND_MS
+        certain, possible = (_Counts(test, self._count) for test in (known, seen))
+
+        on_end = promise.overdraw_ms // SECOND_MS
+
+        def may_swing(i: int) -> bool:
+            # What has been above for long on end is owed for that.
+            return self._counts_swings(i) and certain.of(i, on_end + 1) <= on_end
+
+        def is_owed(i: int) -> bool:
+            return known(i) and may_swing(i) and certain.of(i, window - lag) >= least + lag + 1
+
+        def is_right(i: int) -> bool:
+            return may_swing(i) and possible.of(i, window + lag) >= least - 1
+
+        for run in runs_of(is_owed, self._count):
+            due_ms = self._at(run.start)
+            yield self._episode(Clause.OVERDRAW, Duty.PAGE, run, due_ms, due_ms + promise.lag_ms)
+        for run in runs_of(is_right, self._count):
+            yield self._episode(Clause.OVERDRAW, Duty.NONE, run, self._at(run.start), self._at(run.end + lag))
+
+    def _counts_swings(self, i: int) -> bool:
+        """Tell whether a clause says nothing of how long a draw must be above on end."""
+        terms = self._terms[i]
+        return (
+            terms is not None and terms.binds_every_moment and terms.sustain_ms <= self._promise.overdraw_ms
+        )
 
     def untold(self) -> Iterator[Episode]:
         """Yield the times above what may be drawn at every moment that must be told in the end."""
@@ -161,21 +201,24 @@ class _Case:
                 yield replace(episode, duty=Duty.TELL, latest_ms=latest_ms, told_by_ms=NEVER_MS)
 
     def ahead(self) -> Iterator[Episode]:
-        """Yield the times above this phase of a ramp and not above its end."""
+        """Yield the times above this phase of a ramp.
 
-        def between(least: Series, most: Series) -> Test:
+        Where every moment is held against the limit, the page about that says it already.
+        """
+
+        def above(series: Series, *, is_owed: bool = False) -> Test:
             def test(i: int) -> bool:
                 terms, allowed = self._terms[i], self._allowed[i]
                 if terms is None or not terms.phases or allowed >= terms.final():
                     return False
-                return allowed < delivered(least[i], terms) and delivered(most[i], terms) <= terms.final()
+                return delivered(series[i], terms) > allowed and not (is_owed and terms.binds_every_moment)
 
             return test
 
         sight = self._sight
-        certain, open_to = between(sight.proven, sight.possible), between(sight.possible, sight.proven)
+        open_to = above(sight.possible)
         # No doubt is owed here: that a draw may be above its limit is told by the clause of every moment.
-        tests = (certain, lambda _: False, open_to, open_to)
+        tests = (above(sight.proven, is_owed=True), lambda _: False, open_to, open_to)
         yield from self._episodes(Clause.AHEAD, tests, lambda _: self._promise.ahead_ms)
 
     def _episodes(
@@ -205,8 +248,8 @@ class _Case:
             until = min(last + lag + 1, self._count)
             # Where it is known by then, there is no doubt any more, and the page has its own time.
             if run.end >= last and not any(known(i) for i in range(run.start, until)):
-                # Who comes to know it just then waits once more whether it lasts.
-                told_by_ms = latest_ms + hold_ms(run.start)
+                # Who comes to know it just then, or to think it likely, waits once more whether it lasts.
+                told_by_ms = latest_ms + max(hold_ms(run.start), doubt_ms)
                 doubt = self._episode(clause, Duty.DOUBT, run, due_ms, latest_ms)
                 yield replace(doubt, told_by_ms=told_by_ms)
         # A dip shorter than the lag may pass unseen, and an end is seen later than it comes.
@@ -252,9 +295,9 @@ class _Case:
     def demands(self) -> Iterator[Episode]:
         """Yield the demand blocks that closed above what may be drawn in them.
 
-        A block is judged as it closes, over the part of it since when a demand clause has been in force. One
-        in which the last demand clause ends closes there; a rolling one is then judged by nobody. To one that
-        the truth knows only in part nothing is owed.
+        A block is judged as it closes, over the part of it since when its clause has been in force: versions
+        in a row that measure demand alike. One in which the clause ends closes there; a rolling one is then
+        judged by nobody. To one that the truth knows only in part nothing is owed.
         """
         sight = self._sight
         for start, end, is_known in self._blocks():
@@ -298,12 +341,13 @@ class _Case:
 
     def _counted(self, start: int, end: int) -> tuple[list[int], Fraction]:
         """Return the places of a block that count, the last one first, and the sum of what might be drawn."""
-        places = list(takewhile(self._binds_demand, range(end - 1, start - 1, -1)))
+        kind = _block_kind(self._terms[end - 1])
+        places = list(takewhile(lambda i: self._is_of(kind, i), range(end - 1, start - 1, -1)))
         return places, Fraction(sum(self._allowed_in(i) for i in places))
 
-    def _binds_demand(self, i: int) -> bool:
-        terms = self._terms[i]
-        return terms is not None and terms.binds_demand
+    def _is_of(self, kind: BlockKind | None, i: int) -> bool:
+        """Tell whether a place is of a clause of a kind."""
+        return kind is not None and _block_kind(self._terms[i]) == kind
 
     def _allowed_in(self, i: int) -> Milliwatts:
         """Return the mean of what may be drawn in one second [mW]; within it a limit is a straight line."""
@@ -314,17 +358,17 @@ class _Case:
 
     def _blocks(self) -> Iterator[tuple[int, int, bool]]:
         """Yield each block that closes: where it starts and ends, and whether the truth knows all of it."""
-        kinds = {_block_kind(terms) for terms in self._terms if terms is not None and terms.binds_demand}
+        kinds = {kind for terms in self._terms if (kind := _block_kind(terms)) is not None}
         for kind in sorted(kinds):
-            for start, end in self._closings(*kind):
-                last = self._terms[end - 1]
-                if last is None or not last.binds_demand or _block_kind(last) != kind:
+            for start, end in self._closings(kind):
+                if not self._is_of(kind, end - 1):
                     continue
                 begun = max(start, self._place(self._agreement.versions[0].from_ms))
                 yield begun, end, begun >= 0
 
-    def _closings(self, block_ms: int, slide_ms: int) -> Iterator[tuple[int, int]]:
+    def _closings(self, kind: BlockKind) -> Iterator[tuple[int, int]]:
         """Yield start and end of each block that ends while the truth is known."""
+        _, block_ms, slide_ms = kind
         begin_ms, end_ms = self._sight.begin_ms, self._sight.end_ms
         borders = block_borders(begin_ms - block_ms, end_ms, slide_ms or block_ms, self._zone)
         for before_ms, at_ms in pairwise([*borders, end_ms + 1]):
@@ -333,7 +377,7 @@ class _Case:
                 yield start, self._place(at_ms)
             inside = range(max(1, self._place(before_ms) + 1), min(self._count, self._place(at_ms)))
             for end in inside if not slide_ms else ():
-                if self._binds_demand(end - 1) and not self._binds_demand(end):
+                if self._is_of(kind, end - 1) and not self._is_of(kind, end):
                     yield start, end
 
     # Burst ------------------------------------------------------------------------------
@@ -357,6 +401,19 @@ class _Case:
             yield self._episode(Clause.BURST, Duty.PAGE, run, at_ms, at_ms + self._promise.lag_ms)
 
 
-def _block_kind(terms: Terms) -> tuple[int, int]:
-    """Return the length of a block, and how far it slides; 0 where it does not [ms]."""
-    return terms.block_ms, terms.slide_ms if terms.method == "rolling" else 0
+class _Counts:
+    """How often something was so up to each place."""
+
+    def __init__(self, test: Test, count: int) -> None:
+        self._sums = [0, *accumulate(int(test(i)) for i in range(count))]
+
+    def of(self, i: int, window: int) -> int:
+        """Return how often it was so in the places up to one, that included."""
+        return self._sums[i + 1] - self._sums[max(0, i + 1 - window)]
+
+
+def _block_kind(terms: Terms | None) -> BlockKind | None:
+    """Return how terms measure demand: the method, the length of a block, how far it slides; None for not."""
+    if terms is None or not terms.binds_demand:
+        return None
+    return terms.method, terms.block_ms, terms.slide_ms if terms.method == "rolling" else 0

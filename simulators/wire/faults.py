@@ -59,6 +59,10 @@ FAULTS: Final[Mapping[FaultKind, Kind]] = MappingProxyType(
         FaultKind.RETAINED_STALE: Kind("seconds that the value is old", 0, 86_400 * 365, 3_600),
         FaultKind.BURST: Kind("how many times each value comes", 1, 1_000, 10),
         FaultKind.CT_ERROR: Kind("% that power and current read too high", -100, 1_000, 3),
+        FaultKind.LATE: Kind("seconds that every message comes late", 0, 3_600, 10),
+        FaultKind.SAME_TIME: Kind("factor of the other value", -1_000, 1_000, 0.5),
+        FaultKind.SECOND_SOURCE: Kind("factor of the other point's value", -1_000, 1_000, 0.5),
+        FaultKind.FOREIGN_PUBLISHER: Kind("kW that the unknown meter reads", -1e6, 1e6, 1),
     }
 )
 """Every kind of fault."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.instants import SECOND_MS
-from simulators.meters.instrumentfaults import BAD, INSTRUMENT_FAULTS
+from simulators.meters.instrumentfaults import BAD
 from simulators.meters.meters import Readings
 from simulators.model.state import Bools
 from simulators.scenario.scenario import FaultKind, FaultSpec
-from simulators.wire.faults import Chain, Fault, channels_mask, end_ms
+from simulators.wire.faults import Fault, channels_mask, end_ms
 from simulators.wire.points import Catalogue
 from simulators.wire.rows import Form, Rows
 from simulators.wire.speech import Speaker
@@ -23,6 +24,9 @@ REORDERED_SHARE: Final = 0.3
 """Share of the messages that come late where messages are reordered (our choice)."""
 ECHO_MS: Final = (1, 50)
 """How much later a duplicate comes, at least and less than [ms]."""
+SAME_TIME_MS: Final = 20
+"""How much later another value of the same moment comes [ms]."""
+_POWER: Final = re.compile(rb'("power_kw":)(-?[0-9.e+-]+)')
 RENAMED: Final = "-renamed"
 """What is added to a topic that is renamed."""
 
@@ -158,6 +162,37 @@ class LateBatch(OfWire):
         return rows.changed(sent_ms=sent, faults=faults).in_order(), Rows.none()
 
 
+class Late(OfWire):
+    """Everything comes late, by as much each time; what it says of its time is right."""
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        late = np.int64(round(self.spec.strength * SECOND_MS))
+        faults = np.where(which, rows.faults | self.bit, rows.faults)
+        return rows.changed(sent_ms=rows.sent_ms + which * late, faults=faults).in_order(), Rows.none()
+
+
+class SameTime(OfWire):
+    """Every value comes again within its second, multiplied, and with the same time stamp."""
+
+    says = False
+
+    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
+        """Change messages."""
+        echo = rows.take(which).marked(self.place())
+        payload = echo.payload.copy()
+        for place in np.flatnonzero(payload != None).tolist():  # noqa: E711 - of each element
+            payload[place] = _POWER.sub(self._other, payload[place])
+        echo = echo.changed(
+            sent_ms=echo.sent_ms + SAME_TIME_MS, value=echo.value * self.spec.strength, payload=payload
+        )
+        self.account.added += len(echo)
+        return Rows.joined([rows, echo]).in_order(), Rows.none()
+
+    def _other(self, found: re.Match[bytes]) -> bytes:
+        return found[1] + repr(float(found[2]) * self.spec.strength).encode()
+
+
 class TopicRename(OfWire):
     """Values come on topics that no metadata describe."""
 
@@ -276,24 +311,8 @@ WIRE_FAULTS: Final[Mapping[FaultKind, type[Fault]]] = MappingProxyType(
         FaultKind.RETAINED_STALE: RetainedStale,
         FaultKind.UNBORN: Unborn,
         FaultKind.BURST: Burst,
+        FaultKind.LATE: Late,
+        FaultKind.SAME_TIME: SameTime,
     }
 )
 """The kinds that strike messages."""
-
-
-def chain_of(specs: Sequence[FaultSpec], catalogue: Catalogue, speaker: Speaker, seed: int) -> Chain:
-    """Return the faults of a scenario, ready to work.
-
-    Args:
-        specs: What is asked for.
-        catalogue: The points.
-        speaker: Who says what.
-        seed: What their chance follows from.
-
-    Raises:
-        ValueError: Where a fault can not work on this site.
-    """
-    makers = {**INSTRUMENT_FAULTS, **WIRE_FAULTS}
-    return Chain(
-        [makers[spec.kind](place, spec, catalogue, speaker, seed) for place, spec in enumerate(specs)]
-    )

@@ -3,8 +3,9 @@
 Nor is anything certain that is false, at any tick: no clear that is none, no overdraw that is none.
 
 A day has five tenants and two hundred racks, random loads, contracts of every method, amendments, racks that
-change hands, and faults on the wire. It is shortened to four minutes of event time, judged every second, with
-demand blocks of one to four minutes; with the rules that say whether a contract was kept (C2, C3, C4, C9).
+change hands, faults on the wire, and up to three troubles. It is shortened to some minutes of event time,
+judged every second, with demand blocks of one to four minutes; with the rules that say whether a contract was
+kept (C2, C3, C4, C9).
 Longer ones are run by `make soak`.
 """
 
@@ -21,8 +22,8 @@ from tests.rehearsals.days import live_through
 
 PER_TEST = 10
 SEEDS = 100
-TROUBLED_SEEDS = 10
-TROUBLED_S = 150
+TROUBLED_SEEDS = 5
+DAY_S = 150
 SOAK_SEEDS = 1_000
 WRONG_SEEDS = range(12)
 """Days in which a monitor that is wrong gives itself away, at the latest in the last."""
@@ -31,34 +32,15 @@ WRONG_SEEDS = range(12)
 @pytest.mark.parametrize("first", range(0, SEEDS, PER_TEST))
 def test_random_days_agree_with_the_judge(first: int) -> None:
     """Over ten seeds every owed page comes in its window, and no page comes without its episode."""
-    duties = _check(range(first, first + PER_TEST), SHORT_S, kinds=())
+    duties = _check(range(first, first + PER_TEST), DAY_S)
 
     assert duties["overdraw page"] + duties["demand page"] > 0
 
 
-UNMENDED = {
-    TroubleKind.CUT, TroubleKind.PAUSED, TroubleKind.STOPPED, TroubleKind.OVERFLOW, TroubleKind.RACKS_LIE,
-    TroubleKind.SAME_TIME, TroubleKind.AHEAD, TroubleKind.CLEARED, TroubleKind.UNIT, TroubleKind.PATH,
-    TroubleKind.TWO_SOURCES, TroubleKind.METER_LIES, TroubleKind.FOREIGN_METER,
-}  # fmt: skip
-"""Troubles in which the monitor still lies."""
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            marks=[pytest.mark.xfail(strict=True, reason="the rules are being mended")]
-            if kind in UNMENDED
-            else [],
-        )
-        for kind in TroubleKind
-    ],
-)
+@pytest.mark.parametrize("kind", list(TroubleKind))
 def test_days_of_a_trouble_agree_with_the_judge(kind: TroubleKind) -> None:
     """Whatever goes wrong on the wire or at the monitor, what it says is right or unknown."""
-    _check(range(TROUBLED_SEEDS), TROUBLED_S, kinds=(kind,))
+    _check(range(TROUBLED_SEEDS), DAY_S, kinds=(kind,))
 
 
 @pytest.mark.parametrize(

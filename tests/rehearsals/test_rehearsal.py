@@ -6,16 +6,19 @@ import json
 
 import pytest
 
+from facility.errors import SiteFileError
 from facility.instants import to_iso
 from facility.sitefile import read_site
 from megawatch.judges import make_judging
+from megawatch.perform import perform
 from megawatch.rehearse import Rehearsal, as_message
 from rules.engine import Engine, Step
 from rules.judging import Judging
 from rules.registry import make_rules
-from simulators.scenario.file import open_scenario
+from simulators.scenario.file import open_scenario, read_scenario
 from store.entries import Entry
 from tests.builders import T0_MS
+from tests.rehearsals.performances import TICK_MS
 
 HALL = """
 [site]
@@ -95,3 +98,62 @@ def test_what_arrives_just_as_a_tick_is_due_belongs_to_it(monkeypatch: pytest.Mo
     assert draws == {step.at_ms: step.draws for step in replayed if step.draws}
     last_ms = T0_MS + 19_000
     assert draws[last_ms][0].best_milliwatts == 78_000_000
+
+
+BREAK = """
+proves = "What a break leaves."
+begin = 2026-06-01T00:00:00Z
+seconds = 60
+wire = "rack-documents"
+
+[layout]
+racks = 2
+racks_per_row = 2
+
+[[lease]]
+id = "acme"
+racks = 2
+contract = '''
+from = 2026-01-01
+committed_mw = 0.2
+'''
+
+[[load]]
+name = "job"
+kind = "steady"
+racks = "acme"
+total_kw = 100
+
+[[break]]
+kind = "{kind}"
+from_s = 20
+to_s = 40
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "queue", "messages"),
+    [
+        ("connection-lost", "", 120),
+        ("monitor-paused", "", 120),
+        ("monitor-stopped", "", 120),
+        ("session-lost", "", 80),
+        ("queue-overflowed", "queue = 7", 87),
+        ("queue-overflowed", "", 120),
+    ],
+)
+def test_a_break_leaves_what_the_broker_kept(kind: str, queue: str, messages: int) -> None:
+    """All of it, nothing of it, or as much as fits into a queue."""
+    scenario = read_scenario(BREAK.format(kind=kind) + queue)
+
+    found = perform(scenario, tick_ms=TICK_MS, gather_ms=TICK_MS)
+
+    assert found.messages == messages
+
+
+def test_only_a_queue_that_overflows_has_a_length() -> None:
+    """What can not be is refused, with its place."""
+    with pytest.raises(SiteFileError) as caught:
+        read_scenario(BREAK.format(kind="session-lost") + "queue = 7")
+
+    assert [fault.path for fault in caught.value.faults] == ["break[0].queue"]

@@ -121,6 +121,20 @@ def test_of_two_sources_that_speak_in_turn_the_newest_stands() -> None:
         assert bounds_of(engine) == (140, 140)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_sources_that_publish_on_change_the_newest_stands(first: int) -> None:
+    """Both are so now, and agree within their class errors: what was said last is nearer to the truth."""
+    change = [replace(one, point=replace(one.point, cadence=Cadence.ON_CHANGE)) for one in PAIR]
+    said = (
+        [(60.0, None, 50.0), (None, 60.2, 50.0)] if first == 0 else [(None, 60.0, 50.0), (60.2, None, 50.0)]
+    )
+
+    engine, told = after(said, known=(*change, OTHER))
+
+    assert bounds_of(engine) == (110.2, 110.2)
+    assert told == []
+
+
 def test_the_rack_s_own_power_comes_before_any_other_of_it() -> None:
     """What was described first, such as a design power, is not the power of the rack for that."""
     design = replace(PAIR[0], point=replace(PAIR[0].point, quantity="meter.power.active"))
