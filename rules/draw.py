@@ -188,9 +188,9 @@ def find_draw(layout: Layout, known: Known, memory: Memory, at_ms: int) -> tuple
         cells = groups.narrowed(trust.is_believed, ages)
         best = cells.clip(best)
         found.append(compared)
-    cells = cells if hull is None else hull
-    fresh = _fresh_units(layout, known)
-    return _by_tenant(layout, cells, cells.clip(best), ~is_denied, units.cap, fresh), tuple(found)
+    if hull is not None:
+        cells, best = hull, hull.clip(best)
+    return _by_tenant(layout, cells, best, is_denied, units.cap, _fresh_units(layout, known)), tuple(found)
 
 
 def _unit_bounds(layout: Layout, known: Known, memory: Memory) -> tuple[_Bounds, _Units]:
@@ -320,7 +320,7 @@ class _Ages:
 
 
 def _by_tenant(
-    layout: Layout, cells: _Bounds, best: IntArray, agrees: BoolArray, cap: IntArray, fresh: BoolArray
+    layout: Layout, cells: _Bounds, best: IntArray, is_denied: BoolArray, cap: IntArray, fresh: BoolArray
 ) -> Draw:
     count, rows, starts = len(layout.tenants), layout.tenant_rows, layout.tenant_cells
     low, middle, high, most = (np.zeros(count, np.int64) for _ in range(4))
@@ -329,7 +329,8 @@ def _by_tenant(
     middle[rows] = np.add.reduceat(best, starts)
     top = np.add.reduceat(cells.high, starts)
     high[rows] = np.where(np.logical_or.reduceat(cells.is_open, starts), UNBOUNDED, top)
-    is_consistent[rows] = np.logical_and.reduceat(agrees, starts)
+    if is_denied.any():
+        is_consistent[rows] = ~np.logical_or.reduceat(is_denied, starts)
     heard = np.add.reduceat(np.where(fresh, layout.weight, 0), layout.tenant_units)
     coverage[rows] = heard / layout.tenant_weight
     uncapped = cap == OPEN
