@@ -32,6 +32,7 @@ from rules.queue import Queue, Queued, SourceQueue
 from rules.racks import Racks
 from rules.rollups import Rollups
 from rules.sources import Sources
+from rules.starting import Awaited
 from rules.streams import NEVER
 from rules.tenants import tenant_series, tenant_view
 from rules.timeabove import TimeAbove
@@ -172,7 +173,7 @@ class Engine:
         self.memory = Memory()
         self.points: dict[int, Point] = {}
         self._is_known: BoolArray = np.zeros(1, np.bool_)
-        self._met_ms: dict[int, int] = {}
+        self._met_ms = np.full(1, NEVER, np.int64)
         self._graph = Graph()
         for asset in site.assets:
             self._graph.add(asset)
@@ -252,7 +253,7 @@ class Engine:
             at_ms: When that was written down [ms].
         """
         for known in points:
-            self._met_ms.setdefault(known.id, at_ms)
+            self._meet(known.id, at_ms)
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
                 self._know(known.id)
@@ -290,12 +291,18 @@ class Engine:
         self.knowledge = self.knowledge.anew()
         for number, point in self.points.items():
             self.knowledge.add(number, point)
-        self._met_ms = dict.fromkeys(self._met_ms, to_ms)
+        self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = None
         self.queue.clear()
         self.stepped_ms, self.step_ms = to_ms, to_ms - from_ms
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
+
+    def _meet(self, number: int, at_ms: int) -> None:
+        if number >= len(self._met_ms):
+            self._met_ms = np.append(self._met_ms, np.full(number + 1, NEVER))
+        if self._met_ms[number] == NEVER:
+            self._met_ms[number] = at_ms
 
     def _know(self, number: int) -> None:
         # The last place is that of no point: numbers beyond the end are clipped to it.
@@ -337,12 +344,12 @@ class Engine:
         known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         self.draw, compared = find_draw(layout, known, self.memory, at_ms)
         self.tick_ms = at_ms
-        racks = self._racks.view(self.knowledge, known, at_ms, self.began_ms)
+        awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
         view = self.view = View(
             at_ms=at_ms,
-            tenants=tenant_view(layout, self.draw, at_ms, self._racks, racks),
+            tenants=tenant_view(layout, self.draw, known, awaited),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
-            racks=racks,
+            racks=self._racks.view(self.knowledge, known, awaited),
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
         )
         changes = self._judge(view)
@@ -396,14 +403,14 @@ class Engine:
     def _layout_at(self, at_ms: int) -> Layout:
         if self._builder is None:
             self._builder = LayoutBuilder(self.site, self._graph, self.points)
-            self._racks = Racks(self._builder, self.points, self._met_ms)
+            self._racks = Racks(self._builder, self.points)
             self._sources = Sources(self._builder.twins(), self.points)
             self.rollups.arrange(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)
             assert self._racks is not None  # noqa: S101 - made with the builder
-            self._racks.hold(self._builder.holders(at_ms), self.site)
+            self._racks.hold(self._builder.holders(at_ms))
             later = [change for change in self.site.changes_ms() if change > at_ms]
             self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout

@@ -5,24 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from facility.contracts import PPM
-from rules.draw import Draw
+from rules.draw import Draw, Known
 from rules.layout import Layout
-from rules.racks import Racks
-from rules.view import NO_LIMIT, UNBOUNDED, RackView, TenantView, View
+from rules.starting import Awaited, certain_share, starting_tenants
+from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
 from store.series import TenantDraw
 
 
-def tenant_view(layout: Layout, found: Draw, at_ms: int, racks: Racks, seen: RackView) -> TenantView:
+def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> TenantView:
     """Return every tenant at a moment.
 
     Args:
         layout: Who is summed of what.
         found: What each draws.
-        at_ms: The moment [ms].
-        racks: The racks.
-        seen: The same at the moment.
+        known: What is known of every point.
+        awaited: Which points still have time to speak, at the moment.
     """
-    versions = layout.versions
+    versions, at_ms = layout.versions, awaited.at_ms
     limits = [version.limit_at(at_ms) if version else NO_LIMIT for version in versions]
     finals = [
         version.with_tolerance(version.committed_milliwatts + version.burst_milliwatts)
@@ -59,8 +58,8 @@ def tenant_view(layout: Layout, found: Draw, at_ms: int, racks: Racks, seen: Rac
         sustain_ms=np.array([v.limit.sustain_ms if v else 0 for v in versions], np.int64),
         has_racks=has_units,
         is_consistent=found.is_consistent,
-        is_starting=racks.starting_tenants(seen),
-        certain=racks.certain_share(seen),
+        is_starting=starting_tenants(layout, awaited),
+        certain=certain_share(layout, known),
     )
 
 

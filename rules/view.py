@@ -109,7 +109,6 @@ class RackView:
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
         is_unheard: Whether it is silent and was never heard at all.
         is_starting: Whether it was never heard and still has time to speak: that is no silence.
-        is_certain: Whether its power is known to be what it is now.
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         draw: Its power, the last that was known [mW], int64.
@@ -122,7 +121,6 @@ class RackView:
     is_silent: BoolArray
     is_unheard: BoolArray
     is_starting: BoolArray
-    is_certain: BoolArray
     is_contracted: BoolArray
     silent_ms: IntArray
     draw: IntArray

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from facility.contracts import Boundary
 from facility.points import Cadence
 from facility.site import Site
 from rules.engine import Step
@@ -19,12 +20,14 @@ from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,
     Tape,
+    a_meter,
     a_site,
     a_tenant,
     a_version,
     an_engine,
     at_once,
     known_heartbeat,
+    known_meter,
     known_rack,
     play,
     racks_of,
@@ -186,3 +189,19 @@ def test_a_cause_that_only_touches_racks_that_nobody_contracted_is_no_page_of_it
     tape.mark(T0_MS + 60_000, MarkKind.CONNECTED)
 
     assert told(play(an_engine(site), tape.entries)) == [f"35 Q1 {NOBODYS} opened"]
+
+
+def test_a_tenant_of_named_meters_starts_with_its_meters() -> None:
+    """Its racks say nothing, and are not what it is measured by."""
+    version = a_version(100, boundary=Boundary.NAMED_METERS, meters=("m0",))
+    site = a_site(racks_of("r0"), a_tenant("acme", ["r0"], version), assets=[a_meter("m0", "r0")])
+    tape = connected()
+    tape.put(T0_MS, (known_meter(0, "m0", cadence=Cadence.ON_CHANGE),))
+    silent, heard = an_engine(site), an_engine(site)
+    play(silent, tape.entries, until_ms=T0_MS + 20_000)
+    for second in range(21):
+        tape.second(second, 50)
+    play(heard, tape.entries)
+
+    states = [engine.view.tenants for engine in (silent, heard) if engine.view is not None]
+    assert [(bool(s.is_starting[0]), float(s.certain[0])) for s in states] == [(True, 0.0), (False, 1.0)]
