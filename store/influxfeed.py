@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.instants import DAY_MS
 from facility.names import AssetId, name_of, path_of
@@ -215,6 +216,11 @@ class InfluxFeed:
                     if number is None:
                         continue
                     asset = self._assets[number]
+                    if len(table.columns) != 1:
+                        found = f"found {len(table.columns)}"
+                        raise StoreUnavailable(
+                            rule.measurement, f"expected a column for {rule.field}, {found}"
+                        )
                     (value,) = table.columns
                     numbers = ~np.isnan(value)
                     yield Found(

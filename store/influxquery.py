@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final, NoReturn
@@ -30,6 +31,8 @@ _REFUSED: Final = (401, 403)
 _PASSING: Final = (408, 429)
 _FAILED: Final = 500
 _NAME: Final = re.compile(r"[^\"\\\n;]+")
+MOST_MS: Final = 2**53
+"""A time beyond this is none [ms]."""
 _NUMBERS: Final = frozenset({float, type(None)})
 """What a cell of a number is; a truth value would count as 0 or 1."""
 Parameters = Mapping[str, str | int]
@@ -97,10 +100,8 @@ class InfluxQuery:
             StoreUnavailable: Where it does not answer such questions, or not with this token.
         """
         answers = self._ask(questions, parameters)
-        try:
+        with self._understood():
             return [[_rows(series) for series in found] for found in answers]
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise StoreUnavailable(self._table.url, f"its answer is none of InfluxQL: {error}") from error
 
     def texts(self, questions: Sequence[str], parameters: Parameters) -> Iterator[dict[str, Any]]:
         """Yield the rows that questions find, each by column; times in milliseconds.
@@ -109,10 +110,15 @@ class InfluxQuery:
             StoreBusy: Where the database is away.
             StoreUnavailable: Where it does not answer such questions, or not with this token.
         """
-        for found in self._ask(questions, parameters):
-            for series in found:
-                for row in series.get("values", []):
-                    yield dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
+        answers = self._ask(questions, parameters)
+        with self._understood():
+            rows = [
+                dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
+                for found in answers
+                for series in found
+                for row in series.get("values", [])
+            ]
+        yield from rows
 
     def _ask(self, questions: Sequence[str], parameters: Parameters) -> list[list[dict[str, Any]]]:
         with self._lock:
@@ -124,14 +130,19 @@ class InfluxQuery:
     def _answered(self, reply: Reply) -> list[list[dict[str, Any]]]:
         if reply.status != _OK:
             self._complain(reply)
-        try:
+        with self._understood():
             # An integer would lose the sign of -0.
             answer = json.loads(reply.body, parse_int=float)
             return [self._checked(result) for result in answer["results"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreUnavailable(
-                self._table.url, f"its answer is none of InfluxQL: {reply.words}"
-            ) from error
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Take whatever can not be made of an answer for no answer."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            cause = f"its answer is none of InfluxQL: {type(error).__name__}: {error}"
+            raise StoreUnavailable(self._table.url, cause) from error
 
     def _checked(self, result: dict[str, Any]) -> list[dict[str, Any]]:
         if "error" in result:
@@ -164,8 +175,9 @@ class InfluxQuery:
         reply = self._http.request(
             "POST", "/query", query={"db": self._database, "q": question}, headers=headers
         )
-        rows = [row for series in self._answered(reply)[0] for row in series["values"]]
-        self._policies = frozenset(row[0] for row in rows)
+        with self._understood():
+            (found,) = self._answered(reply)
+            self._policies = frozenset(str(row[0]) for series in found for row in series.get("values", []))
         self._headers = headers
         return headers
 
@@ -182,12 +194,18 @@ class InfluxQuery:
 
 
 def _rows(series: dict[str, Any]) -> Rows:
-    values, width = series.get("values", []), len(series["columns"])
+    values, width, tags = series.get("values", []), len(series["columns"]), series.get("tags", {})
+    if not all(isinstance(text, str) for text in tags.values()):
+        raise TypeError("expected texts as tags")
+    if any(len(row) != width for row in values):
+        raise ValueError(f"expected rows of {width} cells")
     times, *columns = [[row[place] for row in values] for place in range(width)]
     others: list[tuple[int, int, str | bool]] = []
     for place, column in enumerate(columns):
         if not _NUMBERS.issuperset(map(type, column)):
             others += [(row, place, cell) for row, cell in enumerate(column) if type(cell) not in _NUMBERS]
             columns[place] = [cell if type(cell) in _NUMBERS else None for cell in column]
-    time_ms = np.array(times, np.float64).astype(np.int64)
-    return Rows(series.get("tags", {}), time_ms, [np.array(column, np.float64) for column in columns], others)
+    moments = np.array(times, np.float64)
+    if not (np.abs(moments) < MOST_MS).all():
+        raise ValueError("expected times in milliseconds")
+    return Rows(tags, moments.astype(np.int64), [np.array(column, np.float64) for column in columns], others)

@@ -123,3 +123,19 @@ def test_an_energy_register_has_no_rating() -> None:
     batch = rows.batch(ranges_of((0, "energy.active", "kWh", 132.0)))
 
     assert batch.quality.tolist() == [Quality.GOOD]
+
+
+def test_a_rack_rated_for_it_may_draw_more_than_other_racks_can() -> None:
+    """1,500 kW of a rack rated 2,000 kW is a reading; of one that nobody rated it is impossible."""
+    ranges = ranges_of((0, "rack.power.active", "kW", 2_000), (1, "rack.power.active", "kW", None))
+    rows = Rows()
+    for point, value in ((0, 1_500.0), (1, 1_500.0), (0, 4_001.0)):
+        rows.add(point, T0_MS, value, is_good=True, message=MESSAGE)
+
+    batch = rows.batch(ranges)
+
+    assert batch.quality.tolist() == [Quality.GOOD, Quality.REFUSED, Quality.REFUSED]
+    assert [rejection.detail for rejection in rows.rejections] == [
+        "expected -5 to 1200, found 1500",
+        "expected -40 to 4000, found 4001",
+    ]
