@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from threading import RLock
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
 import structlog
@@ -64,7 +65,25 @@ MOST_TRIMMED: Final = 50_000
 WARM_MS: Final = 120_000
 """How much of the journal's end is read at the start, to know repetitions from memory."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _log = structlog.get_logger(__name__)
+
+
+def _mended(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate[Journal, P], R]:
+    """Do it once more where the file is found damaged, in the one that is then begun anew."""
+
+    @wraps(method)
+    def mended(self: Journal, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._lock:
+            try:
+                return method(self, *args, **kwargs)
+            except StoreCorrupt as error:
+                self._renew(error)
+                return method(self, *args, **kwargs)
+
+    return mended  # type: ignore[return-value]
 
 
 class Journal:
@@ -114,6 +133,7 @@ class Journal:
 
     # Writing --------------------------------------------------------------------------
 
+    @_mended
     def append(self, intake: Intake, now_ms: int) -> Account:
         """Append what was received, synced to disk: all of it, or nothing.
 
@@ -139,11 +159,8 @@ class Journal:
                 check_room(self.path)
             try:
                 return self._append(connection, intake, now_ms)
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreCorrupt):
                 raise
-            except StoreCorrupt as error:
-                self._renew(error)
-                return self._append(self._proven(), intake, now_ms)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
                 _log.exception("an append can not be kept whole", error=repr(error))
             return self._append(connection, intake, now_ms, is_careful=True)
@@ -182,6 +199,7 @@ class Journal:
             now_ms = self._follow_clock(floor_ms)
             self._floor_ms = max(self._floor_ms, min(floor_ms, now_ms))
 
+    @_mended
     def set_reader(self, name: str, seq: int) -> None:
         """Note that a reader needs nothing up to and including entry `seq` any more.
 
@@ -191,6 +209,7 @@ class Journal:
         with self._lock, saving(self._ready(), self.path) as connection:
             put_reader(connection, name, seq)
 
+    @_mended
     def reader(self, name: str) -> int:
         """Return up to which entry a reader has read for good, 0 where it never did.
 
@@ -206,6 +225,7 @@ class Journal:
                     register_reader(connection, name)
             return known or 0
 
+    @_mended
     def refuse(self, rejections: Sequence[Rejection]) -> None:
         """Keep readings that a database refused for good, for people to see; they stay stored here.
 
@@ -215,6 +235,7 @@ class Journal:
         with self._lock, saving(self._ready(), self.path) as connection:
             add_to_account(connection, {"letters_dropped": insert_rejections(connection, rejections)})
 
+    @_mended
     def trim(self, before_ms: int, most_bytes: int) -> int:
         """Drop what is older than `before_ms`, or beyond `most_bytes`, and read by every reader.
 
@@ -248,6 +269,7 @@ class Journal:
 
     # Reading --------------------------------------------------------------------------
 
+    @_mended
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
         with self._lock:
@@ -255,28 +277,24 @@ class Journal:
             if recent and recent[0].seq <= after_seq + 1:
                 skip = max(0, after_seq + 1 - recent[0].seq)
                 return [recent[i] for i in range(skip, min(len(recent), skip + most))]
-            try:
-                found = self._read(after_seq, most)
-            except StoreCorrupt as error:
-                self._renew(error)
-                found = self._read(after_seq, most)
+            with told(self.path):
+                found = list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
             self.damaged |= {entry.seq: damage for entry in found if (damage := damage_of(entry))}
             return found
 
-    def _read(self, after_seq: int, most: int) -> list[Entry]:
-        with told(self.path):
-            return list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
-
+    @_mended
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
         with self._lock, told(self.path):
             return read_point_entries(self._ready(), str(self.path))
 
+    @_mended
     def account(self) -> Account:
         """Return where everything went."""
         with self._lock, told(self.path):
             return read_account(self._ready())
 
+    @_mended
     def metadata(self) -> dict[str, bytes]:
         """Return the payload of every metadata message that was kept, by topic; a damaged one is left out."""
         with self._lock, told(self.path):
@@ -293,6 +311,7 @@ class Journal:
         lost = {number: Known(number, _nameless(key)) for number, key in self._lost.items()}
         return lost | latest(self.point_entries())
 
+    @_mended
     def waiting(self) -> list[Waiting]:
         """Return the messages that wait for their metadata, oldest first; of a damaged one, no payload."""
         with self._lock, told(self.path):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+import structlog
 
 from facility.errors import StoreCorrupt
 from store.alarms import Alarm, AlarmChange, Notice, Progress
@@ -23,6 +24,9 @@ from store.series import AnyDraw, DemandBlock
 from store.sqlite import Guard, Migration, alone, check, open_reader, open_writer, saving
 
 FILE: Final = "ledger.sqlite"
+R = TypeVar("R")
+
+_log = structlog.get_logger(__name__)
 
 
 def _name_kinds(connection: sqlite3.Connection) -> None:
@@ -130,7 +134,9 @@ _DUE: Final = (
     " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
     " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
     " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
-    " ORDER BY CASE json_extract(body, '$.severity') WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
+    # What is damaged may have been the gravest.
+    " ORDER BY CASE iif(json_valid(body), json_extract(body, '$.severity'), 'critical')"
+    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
     " WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END, source_ms, key LIMIT ?"
 )
 _PUT_ALARM: Final = (
@@ -170,7 +176,9 @@ class LedgerReader(Guard):
     def cursor(self, name: str = ENGINE) -> tuple[int, int]:
         """Return up to which entry and which tick [ms] a reader is; zeros before it began."""
         row = self._connection.execute("SELECT seq, tick_ms FROM cursor WHERE name = ?", (name,)).fetchone()
-        return (0, 0) if row is None else (row[0], row[1])
+        if row is None or not all(isinstance(place, int) for place in row):
+            return 0, 0
+        return row[0], row[1]
 
     @alone
     def alarms(self, *, since_ms: int = 0, only_open: bool = False) -> list[Alarm]:
@@ -180,7 +188,7 @@ class LedgerReader(Guard):
             " OR (needs_acknowledgement AND acknowledged_ms IS NULL) ORDER BY opened_ms, id",
             (since_ms,),
         )
-        found = [_alarm(row) for row in rows]
+        found = _readable(rows, _alarm)
         return [alarm for alarm in found if alarm.is_open] if only_open else found
 
     @alone
@@ -190,7 +198,7 @@ class LedgerReader(Guard):
             _ALARMS + " WHERE substr(id, 1, ?) = ? ORDER BY opened_ms",
             (len(beginning), beginning),
         )
-        return [_alarm(row) for row in rows]
+        return _readable(rows, _alarm)
 
     @alone
     def changes(self, after_seq: int, most: int = 1_000) -> list[tuple[int, AlarmChange]]:
@@ -199,7 +207,7 @@ class LedgerReader(Guard):
             "SELECT seq, change, at_ms, body FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
             (after_seq, most),
         )
-        return [(seq, _change(change, at_ms, json.loads(body))) for seq, change, at_ms, body in rows]
+        return _readable(rows, lambda row: (row[0], _change(row[1], row[2], json.loads(row[3]))))
 
     @alone
     def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[AnyDraw]]]:
@@ -207,7 +215,7 @@ class LedgerReader(Guard):
         rows = self._connection.execute(
             "SELECT seq, at_ms, body FROM series WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
         )
-        return [(seq, at_ms, _SERIES.decode(body)) for seq, at_ms, body in rows]
+        return _readable(rows, lambda row: (row[0], row[1], _SERIES.decode(row[2])))
 
     @alone
     def blocks_after(self, after_seq: int, most: int = 1_000) -> list[tuple[int, DemandBlock]]:
@@ -215,7 +223,7 @@ class LedgerReader(Guard):
         rows = self._connection.execute(
             "SELECT seq, body FROM demand_block WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
         )
-        return [(seq, _BLOCK.decode(body)) for seq, body in rows]
+        return _readable(rows, lambda row: (row[0], _BLOCK.decode(row[1])))
 
     @alone
     def blocks(self, tenant: str, from_ms: int, to_ms: int) -> list[DemandBlock]:
@@ -231,7 +239,7 @@ class LedgerReader(Guard):
             " ORDER BY to_ms, from_ms, is_settled",
             (tenant, from_ms, to_ms),
         )
-        return [_BLOCK.decode(body) for (body,) in rows]
+        return _readable(rows, lambda row: _BLOCK.decode(row[0]))
 
     @alone
     def undelivered(self) -> int:
@@ -243,7 +251,7 @@ class LedgerReader(Guard):
     def opening(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell that an alarm opened, one notification for each route."""
         rows = self._connection.execute(_NOTICES + " WHERE key = ?", (f"{alarm_id}:opened",))
-        return [_notice(row) for row in rows]
+        return _readable(rows, _notice)
 
     @alone
     def refused(self) -> dict[str, int]:
@@ -268,7 +276,7 @@ class LedgerReader(Guard):
             _NOTICES + " WHERE ? IS NULL OR state = ? ORDER BY created_ms DESC, key DESC LIMIT ?",
             (state, state, most),
         )
-        return [_notice(row) for row in rows]
+        return _readable(rows, _notice)
 
 
 class Ledger(LedgerReader):
@@ -366,7 +374,7 @@ class Ledger(LedgerReader):
         What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
         """
         rows = self._connection.execute(_DUE, (route, now_ms, most))
-        return [_notice(row) for row in rows]
+        return _readable(rows, _notice)
 
     def settle(self, notice: Notice) -> None:
         """Save what became of a notification."""
@@ -412,18 +420,48 @@ def _alarm(row: Sequence[Any]) -> Alarm:
     values = dict(zip(names, row, strict=True))
     values["is_told"] = bool(values["is_told"])
     values["needs_acknowledgement"] = bool(values["needs_acknowledgement"])
-    return Alarm(**values)
+    return msgspec.convert(values, Alarm)
 
 
 def _change(change: str, at_ms: int, body: dict[str, Any]) -> AlarmChange:
     reason = body.pop("reason", "")
-    return AlarmChange(alarm=Alarm(**body), change=change, at_ms=at_ms, reason=reason)
+    alarm = msgspec.convert(body, Alarm)
+    return AlarmChange(alarm=alarm, change=change, at_ms=at_ms, reason=reason)
 
 
 def _notice(row: Sequence[Any]) -> Notice:
     values = dict(zip(_NOTICE_COLUMNS.split(", "), row, strict=True))
-    values["body"] = json.loads(values["body"])
-    return Notice(**values)
+    try:
+        values["body"] = json.loads(values["body"])
+        return msgspec.convert(values, Notice)
+    except (ValueError, TypeError, RecursionError) as error:
+        _log.error("a notification is damaged", key=values["key"], error=str(error))
+        values["body"] = _stand_in(str(values["key"]), values["alarm_id"])
+        return msgspec.convert(values, Notice)
+
+
+def _stand_in(key: str, alarm: str) -> dict[str, Any]:
+    """Return what is told in place of a notification that is damaged: that there was one is known."""
+    headline = f"[CRITICAL] alarm {alarm}: what was to be told is damaged; megawatch alarms shows it"
+    return {
+        "key": key,
+        "alarm": alarm,
+        "change": key.rpartition(":")[2],
+        "severity": "critical",
+        "headline": headline,
+        "text": headline,
+    }
+
+
+def _readable(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], R]) -> list[R]:
+    """Return what rows hold; those that are damaged are left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            _log.error("a row of the ledger is damaged", row=repr(row)[:200], error=str(error))
+    return found
 
 
 def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:

@@ -126,6 +126,7 @@ def open_writer(path: Path, migrations: Sequence[Migration]) -> Writer:
         raise StoreUnavailable(str(path), str(error)) from error
     try:
         with told(path):
+            connection.text_factory = _as_text
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             _need_version(path, connection, range(len(migrations) + 1))
             _sync_fully(path, connection)
@@ -156,6 +157,7 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
         raise StoreUnavailable(str(path), str(error)) from error
     try:
         with told(path):
+            connection.text_factory = _as_text
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             connection.execute("PRAGMA query_only = ON")
             _need_content(path, connection)
@@ -166,6 +168,11 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
     return connection
 
 
+def _as_text(data: bytes) -> str:
+    """Return a text, also where it is damaged: whoever reads it tells what it is worth."""
+    return data.decode("utf-8", "replace")
+
+
 def check(connection: Writer, path: Path) -> None:
     """Look through all of a small file; it is closed where it is damaged.
 
@@ -173,7 +180,7 @@ def check(connection: Writer, path: Path) -> None:
         StoreCorrupt: Where it is.
     """
     try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
         connection.close()
         raise failure(path, error) from error

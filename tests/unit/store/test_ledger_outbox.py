@@ -98,3 +98,29 @@ def test_the_key_and_the_body_never_change(ledger: Ledger, *, restart: bool) -> 
     assert current.due(T0_MS + 10**6, ROUTE)[0].attempts == 3
     if restart:
         current.close()
+
+
+def test_a_notification_that_is_damaged_is_told_as_such_and_holds_up_no_other(ledger: Ledger) -> None:
+    """That there was one is known, and whoever reads it looks at the alarm; it comes among the gravest."""
+    ledger.save(progress(("a1", "opened", T0_MS), ("a2", "opened", T0_MS + 1)))
+    ledger._writer.execute("UPDATE outbox SET body = '{' WHERE alarm_id = 'a2'")
+
+    first, second = ledger.due(T0_MS + 1_000, ROUTE)
+
+    assert (first.key, second.key) == ("a2:opened", "a1:opened")
+    assert "alarm a2: what was to be told is damaged" in first.body["headline"]
+    assert first.body["severity"] == "critical"
+
+
+def test_damaged_rows_are_left_out_and_all_others_are_read(ledger: Ledger) -> None:
+    """One that can not be read is no reason to show nothing."""
+    ledger.save(progress(("a1", "opened", T0_MS), ("a2", "opened", T0_MS + 1)))
+    ledger._writer.execute("UPDATE change SET body = '[]' WHERE alarm_id = 'a1'")
+    ledger._writer.execute("UPDATE alarm SET opened_ms = 'x' WHERE id = 'a2'")
+    ledger._writer.execute("UPDATE series SET body = x'C1'")
+    ledger._writer.execute("UPDATE cursor SET seq = 'x'")
+
+    assert [change.alarm.id for _, change in ledger.changes(0)] == ["a2"]
+    assert [alarm.id for alarm in ledger.alarms()] == ["a1"]
+    assert ledger.series(0) == []
+    assert ledger.cursor() == (0, 0)
