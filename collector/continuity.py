@@ -108,8 +108,8 @@ class Continuity:
         Args:
             count: How many of them came at least once.
             waited_ms: For how long the first of them waited for that [ms].
-            lag_ms: How long after its source time what they hold arrived, as a median [ms]; None where they
-                hold no reading.
+            lag_ms: How long after its source time arrived what came at least once of them, as a median [ms];
+                None where they hold no such reading.
             now_ms: The time [ms].
         """
         self._acknowledged = count

@@ -113,6 +113,7 @@ class Connection:
         self._is_full = is_full
         self._now_ms = now_ms
         self._count = 0
+        self._held_count = 0  # of those that a broker holds back until others are acknowledged
         self._loop = asyncio.get_running_loop()
         self._stack = AsyncExitStack()
         self._resting: asyncio.TimerHandle | None = None
@@ -262,11 +263,14 @@ class Connection:
         """Ask the broker for a sign of life; what it sends before that is counted."""
         # Two that are under way could not be told apart.
         if not self._paho._ping_t and self._paho.socket() is not None:  # noqa: SLF001 - as above
-            self._asked_at, self._answer = self._count, None
+            self._asked_at, self._answer = self._held_count, None
             self._paho._send_pingreq()  # noqa: SLF001 - the reason of this module
 
     def answered(self) -> int | None:
-        """Return how many messages came between the last `ask` and its answer, once; else None."""
+        """Return how many messages came between the last `ask` and its answer, once; else None.
+
+        Only those that come at least once count: no others are held back.
+        """
         answer, self._answer = self._answer, None
         return answer
 
@@ -304,7 +308,7 @@ class Connection:
     def _on_answer(self, *_details: Any) -> None:  # noqa: ANN401 - paho's
         asked_at, self._asked_at = self._asked_at, None
         if asked_at is not None:
-            self._answer = self._count - asked_at
+            self._answer = self._held_count - asked_at
 
     def _on_log(self, level: int, form: str, *arguments: Any) -> None:  # noqa: ANN401 - paho's
         """Remember why TLS ended a connection: paho says it nowhere else."""
@@ -320,6 +324,8 @@ class Connection:
         flags = 0
         if message.qos == 0:
             flags |= Flag.AT_MOST_ONCE
+        else:
+            self._held_count += 1
         if message.retain:
             flags |= Flag.RETAINED
         if message.dup:

@@ -118,8 +118,9 @@ class Collector:
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
         now_ms, readings = self._now_ms(), readings_of(intake.batch)
-        live = readings.take((readings.flags & Flag.RETAINED) == 0)
-        lag_ms = float(np.median(live.received_ms - live.source_ms)) if len(live) else None
+        # What is sent at most once overtakes what a broker holds back, and what is retained is of any time.
+        in_order = readings.take((readings.flags & (Flag.RETAINED | Flag.AT_MOST_ONCE)) == 0)
+        lag_ms = float(np.median(in_order.received_ms - in_order.source_ms)) if len(in_order) else None
         kept = sum(1 for message in messages if message.acknowledgement[1])
         waited_ms = now_ms - messages[0].received_ms
         await self._tell(self._continuity.take(kept, waited_ms, lag_ms, now_ms))

@@ -17,9 +17,11 @@ rack_rating_kw = 132             # the most a rack draws where no [[rack]] table
 url = "mqtt://127.0.0.1:1883"    # mqtts:// for TLS with name check
 format = "dsx"                   # NVIDIA's DSX BMS bus; or "rack-documents" (docs/rack-documents.md)
 publishers = ["PUB"]             # who is believed: the building system, and integrations by their names
+# queued_messages = 100_000      # what it keeps for us while we are away, as `megawatch doctor` measures
 # username = "megawatch"
 # password_file = "secrets/bms"  # next to this file; the file's text is the password
 # ca_file = "secrets/ca.pem"     # where the broker's certificate is not of a public authority
+# cert_file = "secrets/me.pem"   # where it wants one of ours; key_file beside it
 
 [store]
 data_dir = "data"                # journal, ledger and history; relative to this file

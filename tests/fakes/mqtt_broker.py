@@ -58,6 +58,11 @@ class Client:
         body = struct.pack("!H", 1) + b"t" + struct.pack("!H", number) + tail + payload
         self._send(0x32 | (0x08 if again else 0), body)
 
+    def mention(self, payload: bytes) -> None:
+        """Send it a message of quality of service 0."""
+        tail = b"\x00" if self.version == 5 else b""
+        self._send(0x30, struct.pack("!H", 1) + b"t" + tail + payload)
+
     def answer(self) -> None:
         """Answer its question for a sign of life."""
         self._send(0xD0, b"")

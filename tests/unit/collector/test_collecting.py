@@ -24,7 +24,7 @@ from collector.service import Collector
 from collector.session import Session
 from facility.dsx import Topic
 from facility.errors import StoreUnavailable
-from facility.readings import Quality, Reason
+from facility.readings import Flag, Quality, Reason
 from store.entries import Mark, MarkKind
 from store.intake import Intake
 from store.journal import Journal
@@ -275,6 +275,20 @@ def test_new_readings_end_the_backlog_and_refused_ones_do_not(bench: Bench) -> N
     asyncio.run(take())
 
     assert bench.marks() == [MarkKind.CONNECTED, MarkKind.CAUGHT_UP]
+
+
+def test_what_overtakes_a_backlog_does_not_end_it(bench: Bench) -> None:
+    """Readings at most once are never kept, and are sent while others are held back."""
+
+    async def take() -> None:
+        await bench.take(ConnectionEvent(ConnectionChange.RESUMED, T0_MS))
+        live = value("r1", 80, T0_MS)
+        live.flags |= Flag.AT_MOST_ONCE
+        await bench.take(metadata("r1"), live)
+
+    asyncio.run(take())
+
+    assert bench.marks() == [MarkKind.CONNECTED]
 
 
 def test_one_fast_clock_among_many_makes_a_backlog_no_news(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from collector.address import Address
 from collector.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.session import Session, State
 from megawatch.process import end
-from tests.fakes.mqtt_broker import Client, a_broker
+from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
 
 Behaviour = Callable[[Client, int], Awaitable[None]]
 
@@ -190,6 +190,42 @@ def test_a_broker_that_sends_more_than_was_asked_for_is_not_read_further() -> No
             assert taken == [b"%d" % number for number in range(count)]
             assert most <= mqtt.MOST_PACKETS + 201
             assert len(clients) == 1
+
+    asyncio.run(story())
+
+
+def test_an_answer_counts_what_the_broker_holds_back() -> None:
+    """What is sent at most once is never kept, so that it says nothing of what is."""
+
+    async def chatting(client: Client, _place: int) -> None:
+        await client.introduced()
+        client.accept()
+        while True:
+            kind, body = await client.packet()
+            if kind == SUBSCRIBE:
+                client.confirm(body)
+            elif kind == PINGREQ:
+                for _ in range(10):
+                    client.mention(b"live")
+                client.publish(1, b"kept")
+                client.answer()
+
+    async def story() -> None:
+        async with a_session(chatting) as (made, _clients):
+            await until(lambda: made.health.state is State.CONNECTED)
+            assert made.answered() is None
+            made.ask()
+            answers: list[int] = []
+
+            def has_answer() -> bool:
+                answer = made.answered()
+                if answer is not None:
+                    answers.append(answer)
+                return bool(answers)
+
+            await until(has_answer)
+            assert answers == [1]
+            assert made.answered() is None
 
     asyncio.run(story())
 
