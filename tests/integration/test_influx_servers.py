@@ -260,4 +260,4 @@ def test_all_of_a_bus_is_read_back_equal(database: Influx, make: Callable[[], Ch
                 assert found.time_ms.tolist() == wanted.source_ms.tolist()
                 assert found.value.tobytes() == wanted.value.tobytes()
                 assert found.quality.tolist() == wanted.quality.tolist()
-                assert found.unit == point.unit
+                assert found.unit == point.shown_unit
