@@ -60,6 +60,8 @@ def site_file_reference() -> str:
         "In a pattern `[1-4]` and `[ab]` stand for one character each, `{01..48}` for a range of\n"
         "numbers and `{a,b}` for alternatives; `*` and `?` only choose among what is declared elsewhere.\n"
         f"A name is {NAME_RULE.removeprefix('a name of ')}.\n"
+        "The id of a rack, a meter or another asset is written as its bus does, such as `Rack 7`; in pages\n"
+        "and series it is `Rack~207`, in which nothing has to be escaped, and that may be written as well.\n"
         "What can be set under `[rules.NAME]` is in [rules.md](rules.md)."
     )
     return _page("The site file", intro, (_table(model) for root in roots for model in _walk(root)))

@@ -134,3 +134,20 @@ def test_an_error_says_what_happened_and_is_in_the_tree(
     assert isinstance(error, kind)
     assert isinstance(error, MegawatchError)
     assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "shown"),
+    [
+        ("rack.power.active", "W", "kW"),
+        ("rack.power.active", "MW", "kW"),
+        ("coolant.pressure", "Pa", "kPa"),
+        ("coolant.supply", "°F", "°C"),
+        ("rack.power.active", "kW", "kW"),
+        ("other", "s", "ms"),
+        ("other", "furlong", "furlong"),
+    ],
+)
+def test_the_unit_shown_is_that_of_the_stored_value(quantity: str, unit: str, shown: str) -> None:
+    """Values are stored in the canonical unit; what a source writes is only the way there."""
+    assert a_point(quantity=quantity, unit=unit).shown_unit == shown

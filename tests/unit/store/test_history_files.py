@@ -13,14 +13,19 @@ import pytest
 
 from facility.errors import StoreCorrupt, StoreForeign, StoreUnavailable
 from facility.instants import MINUTE_MS
+from facility.names import AssetId
+from facility.points import Asset
 from facility.readings import Quality
 from store.base import Chunk
+from store.entries import Known
 from store.history import ParquetHistory
+from store.intake import Intake
 from store.integrity import damaged_files, is_whole
 from store.parquet import Sealed
 from store.sealing import ParquetSink
-from tests.builders import T0_MS, a_batch, known_racks
+from tests.builders import T0_MS, a_batch, a_point, known_racks
 from tests.histories import (
+    ALL,
     KEY,
     OTHER,
     Site,
@@ -260,3 +265,20 @@ def test_no_journal_no_history(tmp_path: Path) -> None:
     """A folder without a journal is no data directory."""
     with pytest.raises(StoreUnavailable):
         ParquetHistory(tmp_path)
+
+
+def test_a_value_is_labelled_with_the_unit_that_it_is_stored_in(tmp_path: Path) -> None:
+    """Whatever unit the metadata says, before and after it changed: in files and in answers."""
+    watts, kilowatts = (
+        Known(0, a_point(unit=unit), Asset(id=AssetId("r1"), kind="Rack")) for unit in ("W", "kW")
+    )
+    site = open_site(tmp_path, (watts,))
+    site.append(a_batch([(0, T0_MS, 120.0)]))
+    seal(tmp_path, site.chunk(0))
+    site.journal.append(Intake(known=[kilowatts]), T0_MS)
+    site.append(a_batch([(0, T0_MS + 1, 121.0)]))
+    site.close()
+
+    series = read(tmp_path, lambda history: history.readings(KEY, *ALL))
+    assert (series.unit, series.value.tolist()) == ("kW", [120.0, 121.0])
+    assert rows_in(tmp_path, "reading", "unit, value") == [("kW", 120.0)]
