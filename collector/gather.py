@@ -127,7 +127,8 @@ class Rows:
         is_good: Whether the source trusts the value.
         messages: The message of each row.
         rejections: What could not be decoded.
-        doubts: Values that could not be kept: before which row that was, whose point it was, when [ms].
+        doubts: Values that could not be kept: before which row that was, whose point it was, when it was
+            received, and what it was stamped, where it was refused for that, else the same [ms].
         sealed: Rows that were made a batch before the others.
     """
 
@@ -137,7 +138,7 @@ class Rows:
     is_good: list[bool] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    doubts: list[tuple[int, int, int]] = field(default_factory=list)
+    doubts: list[tuple[int, int, int, int]] = field(default_factory=list)
     sealed: list[Batch] = field(default_factory=list)
     _refused: Message | None = None
     _refusals: int = 0
@@ -162,7 +163,13 @@ class Rows:
         self.messages += [message] * count
 
     def refuse(
-        self, message: Message, reason: Reason, detail: str, point: int | None = None, row: int | None = None
+        self,
+        message: Message,
+        reason: Reason,
+        detail: str,
+        point: int | None = None,
+        row: int | None = None,
+        time_ms: int | None = None,
     ) -> None:
         """Refuse a message, or a value in one; beyond `MOST_REFUSALS` of one message in one for all.
 
@@ -172,6 +179,7 @@ class Rows:
             detail: What was expected and what was found.
             point: Whose value it was; the point is in doubt from then on. None where nobody knows.
             row: The row that it was; None where it comes after all rows so far.
+            time_ms: What it was stamped, where it is refused for that [ms].
         """
         self._refusals = self._refusals + 1 if message is self._refused else 1
         self._refused = message
@@ -186,11 +194,15 @@ class Rows:
             )
             self.rejections.append(replace(reject(message, Reason.TOO_LARGE, detail), payload=b""))
         if point is not None:
-            self.doubt(point, message, row)
+            self.doubt(point, message, row, time_ms)
 
-    def doubt(self, point: int, message: Message, row: int | None = None) -> None:
+    def doubt(self, point: int, message: Message, row: int | None = None, time_ms: int | None = None) -> None:
         """Put a point in doubt; arguments as for `refuse`."""
-        self.doubts.append((len(self.points) if row is None else row, point, message.received_ms))
+        received_ms = message.received_ms
+        before = len(self.points) if row is None else row
+        stamped_ms = received_ms if time_ms is None else time_ms
+        stamped_ms = min(max(stamped_ms, received_ms - OLDEST_MS), received_ms + DAY_MS)
+        self.doubts.append((before, point, received_ms, stamped_ms))
 
     def seal(self, ranges: Ranges) -> None:
         """Make a batch of the rows so far, before a conversion changes that holds for them.
@@ -219,7 +231,9 @@ class Rows:
                 self.points[own], self.times[own], self.values[own], self.is_good[own], self.messages[own]
             )
             is_last = end == count
-            alone.doubts = [(r - first, p, ms) for r, p, ms in self.doubts if first <= r < end + is_last]
+            alone.doubts = [
+                (r - first, p, ms, at) for r, p, ms, at in self.doubts if first <= r < end + is_last
+            ]
             try:
                 self.sealed.append(alone._batch(ranges))
                 self.rejections += alone.rejections
@@ -275,17 +289,17 @@ class Rows:
                 found = self.times[row]
                 hint = f": {IN_SECONDS}" if EARLIEST_MS <= found * 1_000 <= LATEST_MS else ""
                 detail = f"expected milliseconds between 2000 and 2100, found {found}{hint}"
-                self.refuse(message, Reason.BAD_TIME, detail, point, row)
+                self.refuse(message, Reason.BAD_TIME, detail, point, row, found)
             elif ahead[row]:
                 detail = (
                     f"expected a time at most 30 s ahead, found {(times[row] - received[row]) / 1e3:.1f} s"
                 )
-                self.refuse(message, Reason.TIME_AHEAD, detail, point, row)
+                self.refuse(message, Reason.TIME_AHEAD, detail, point, row, self.times[row])
             elif old[row]:
                 detail = (
                     f"expected a time within 7 days, found {(received[row] - times[row]) / DAY_MS:.1f} days"
                 )
-                self.refuse(message, Reason.TIME_TOO_OLD, detail)
+                self.refuse(message, Reason.TIME_TOO_OLD, detail, point, row, self.times[row])
             else:
                 detail = f"expected {ranges.describe(point)}, found {values[row]:g}"
                 self.refuse(message, Reason.OUT_OF_RANGE, detail, point, row)
@@ -295,10 +309,17 @@ class Rows:
         """Put doubts between the rows where they arose: a good value after one ends it."""
         if not self.doubts:
             return batch
-        before, points, times = zip(*self.doubts, strict=True)
+        before, points, received, stamped = zip(*self.doubts, strict=True)
         count = len(points)
         doubts = Batch.of(
-            [points, times, times, np.full(count, np.nan), np.full(count, Quality.REFUSED), np.zeros(count)]
+            [
+                points,
+                stamped,
+                received,
+                np.full(count, np.nan),
+                np.full(count, Quality.REFUSED),
+                np.zeros(count),
+            ]
         )
         order = np.argsort(np.concatenate([np.array(before) - 0.5, kept]), kind="stable")
         return Batch.concatenate([doubts, batch]).take(order)

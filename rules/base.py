@@ -69,6 +69,7 @@ class About(StrEnum):
     RACK = "rack"
     GROUP = "group"  # racks that have something in common
     METER = "meter"
+    PUBLISHER = "publisher"  # whoever speaks over a connection, and the monitor itself
     OTHER = "other"
 
 

@@ -49,7 +49,7 @@ class Clocks:
 
     def __init__(self, lateness_ms: int) -> None:
         self._lateness_ms = lateness_ms
-        self._columns = {name: np.zeros(0, kind) for name, (kind, _) in _FILL.items()}
+        self._columns = {name: np.full(1, fill, kind) for name, (kind, fill) in _FILL.items()}
         self._season_ms = NEVER
 
     def __len__(self) -> int:

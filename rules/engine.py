@@ -38,10 +38,12 @@ from rules.tenants import tenant_series, tenant_view
 from rules.timeabove import TimeAbove
 from rules.trust import Memory
 from rules.units import LayoutBuilder
-from rules.view import UNBOUNDED, View
+from rules.view import UNBOUNDED, PublisherView, View
 from store.entries import Entry, Known, Mark, MarkKind, kind_of, pack, unpack
 from store.series import DemandBlock, Rollup, TenantDraw
 
+STEP_TOLD_MS: Final = 60_000
+"""How long after our own clock was set that is an alarm [ms] (our choice)."""
 SERIES_MS: Final = 1_000
 """How often the engine's own series have a value [ms]."""
 
@@ -193,6 +195,7 @@ class Engine:
         self.seq = 0
         self.tick_ms: int | None = None
         self.view: View | None = None
+        self._clocks: PublisherView | None = None
         self._brought: list[Step] = []
 
     @property
@@ -295,7 +298,7 @@ class Engine:
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = None
         self.queue.clear()
-        self.stepped_ms, self.step_ms = to_ms, to_ms - from_ms
+        self.stepped_ms, self.step_ms, self._clocks = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
     def _meet(self, number: int, at_ms: int) -> None:
@@ -351,6 +354,7 @@ class Engine:
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
             racks=self._racks.view(self.knowledge, known, awaited),
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
+            publishers=self._clocks_at(at_ms),
         )
         changes = self._judge(view)
         draws, rollups = self._series(view, layout, known)
@@ -363,6 +367,13 @@ class Engine:
             rollups=rollups,
             view=view if changes else None,
         )
+
+    def _clocks_at(self, at_ms: int) -> PublisherView:
+        """Return every publisher's clock, looked at once a second: clocks are off for longer."""
+        if self._clocks is None or at_ms % SERIES_MS == 0:
+            lately = at_ms - self.stepped_ms <= STEP_TOLD_MS
+            self._clocks = self.knowledge.publishers(at_ms, self.step_ms if lately else 0)
+        return self._clocks
 
     def _close_blocks(
         self, tenants: Sequence[TenantId], before_ms: int, at_ms: int

@@ -39,6 +39,7 @@ from rules.draw import Known
 from rules.layout import Index
 from rules.pointstate import PointState
 from rules.streams import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
+from rules.view import MONITOR, PublisherView
 
 REPEAT_MARGIN: Final = 1.1
 """How much later than promised a repeated value may come: 110 s for the 100 s of the DSX bus (our choice)."""
@@ -62,6 +63,11 @@ class Timing:
     period_ms: int
     certain_ms: int
 
+
+CLOCK_MS: Final = 120_000
+"""How long what a clock stamped tells whether it is off; half as long that it was ahead (our choice)."""
+REFUSED_MS: Final = 30_000
+"""Values of a clock that is off by more are refused where it is ahead."""
 
 GONE: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
 """Of a broker that the site file names no longer: its points are only ever silent."""
@@ -104,6 +110,8 @@ class Knowledge:
         self._clock_count = 0
         self._season_ms = NEVER
         self._watched: Index | None = None
+        self._clocked: Index | None = None
+        self._publishers: Index = np.zeros(0, np.intp)
         self._watched_streams: Index | None = None
 
     def anew(self) -> Knowledge:
@@ -136,7 +144,7 @@ class Knowledge:
             points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
-        self._watched = self._watched_streams = None
+        self._watched = self._watched_streams = self._clocked = None
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -271,6 +279,11 @@ class Knowledge:
             points.is_heartbeat[batch.point[lives]],
         )
         np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
+        # What was refused for its stamp keeps that: it tells of the clock.
+        lag = batch.received_ms - batch.source_ms
+        off = lives & (lag != 0)
+        if off.any():
+            self._clocks.hear(points.clock[batch.point[off]], lag[off], batch.received_ms[off])
         alike = refused & ((batch.flags & Flag.CONFLICT) != 0)
         np.maximum.at(points.conflict_ms, batch.point[alike], batch.received_ms[alike])
         for row in np.flatnonzero(refused):
@@ -399,6 +412,45 @@ class Knowledge:
         is_fresh &= at_ms - points.trusted_ms[numbers] <= points.fresh_ms[numbers]
         return np.where(is_fresh, points.value[numbers], np.nan)
 
+    def publishers(self, at_ms: int, own_step_ms: int) -> PublisherView:
+        """Return the clock of every publisher of which a draw may be summed, or that beats.
+
+        Args:
+            at_ms: The moment [ms].
+            own_step_ms: By how much our own clock was set lately [ms].
+        """
+        if self._clocked is None:
+            self._clocked = np.flatnonzero(self._points.is_watched | self._points.is_heartbeat)
+            self._publishers = np.unique(self._points.stream[self._clocked])
+        points, rows = self._points, self._clocked
+        stream, clock = points.stream[rows], points.clock[rows]
+        count = self.stream_count
+        ahead, behind, alike = np.zeros((3, count), np.int64)
+        lead, lag = self._offsets(clock, at_ms)
+        np.maximum.at(ahead, stream, lead)
+        np.maximum.at(behind, stream, lag)
+        alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = 1
+        offset = np.where(ahead >= behind, ahead, -behind)[self._publishers]
+        names = self._streams.names
+        return PublisherView(
+            ids=(MONITOR, *(names[place] for place in self._publishers.tolist())),
+            offset_ms=np.append(own_step_ms, offset),
+            says_two=np.append(False, alike[self._publishers] > 0),
+        )
+
+    def _offsets(self, clock: Index, at_ms: int) -> tuple[IntArray, IntArray]:
+        """Return how far clocks are ahead and how far behind [ms], 0 for those not heard lately."""
+        heard = self._clocks.is_heard(at_ms - CLOCK_MS)[clock]
+        ahead = self._clocks.last_ahead_ms(at_ms - CLOCK_MS // 2)[clock]
+        return np.where(heard, ahead, 0), np.where(heard, self._clocks.behind_ms(clock), 0)
+
+    def is_misdated(self, numbers: IntArray, at_ms: int) -> BoolArray:
+        """Tell of which points values come lately, and are refused or doubted for their stamps."""
+        ahead, behind = self._offsets(self._points.clock[numbers], at_ms)
+        is_refused = self._points.quality[numbers] == Quality.REFUSED
+        misdated: BoolArray = is_refused & (np.maximum(ahead, behind) > REFUSED_MS)
+        return misdated
+
     @property
     def trusted_ms(self) -> IntArray:
         """When each point was last heard with a value to be trusted [ms], `NEVER` where it never was."""
@@ -472,4 +524,4 @@ class Knowledge:
         )
         self._clock_count = values["clock_count"]
         self._season_ms = values["season_ms"]
-        self._watched = self._watched_streams = None
+        self._watched = self._watched_streams = self._clocked = None

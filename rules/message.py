@@ -16,9 +16,23 @@ from facility.site import Site
 from rules.alarms import Change, Transition
 from rules.base import About, Block, Rule
 from rules.layout import Index
-from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, DemandView, MeterView, TenantView, View
+from rules.view import (
+    KILOWATT,
+    MONITOR,
+    NO_LIMIT,
+    UNBOUNDED,
+    DemandView,
+    MeterView,
+    PublisherView,
+    TenantView,
+    View,
+)
 from rules.wording import NAMED, headline, text
 
+QUARTER_S: Final = 900
+"""Time zones differ by whole quarters of an hour."""
+ZONE_S: Final = 5
+"""How far from one a clock may be that is off by a zone (our choice)."""
 _LASTING: Final = (
     "alarm",
     "site",
@@ -124,6 +138,8 @@ def _details(subject: str, rule: Rule, view: View, site: Site) -> dict[str, Any]
     facts: dict[str, Any] = {}
     if rule.about is About.METER:
         facts |= _meter_facts(view.meters, subject)
+    if rule.about is About.PUBLISHER and subject in view.publishers.ids:
+        facts["clock"] = _clock(view.publishers, subject)
     if rule.about is About.TENANT and subject in view.tenants.ids:
         place = view.tenants.ids.index(subject)
         facts |= _contract_facts(view, place, site)
@@ -246,12 +262,31 @@ def _rack_facts(view: View, places: Index, site: Site) -> dict[str, Any]:
     }
 
 
+def _clock(publishers: PublisherView, subject: str) -> str:
+    """Return how the clock of a publisher is off, or how our own machine's was set."""
+    place = publishers.ids.index(subject)
+    offset_ms = int(publishers.offset_ms[place])
+    if not offset_ms:
+        return "several values with one stamp" if publishers.says_two[place] else "right again"
+    seconds = abs(offset_ms) / 1_000
+    hours, minutes = int(seconds // 3_600), int(seconds % 3_600 // 60)
+    amount = f"{hours} h {minutes} min {seconds % 60:.0f} s" if hours else f"{seconds:,.1f} s"
+    if subject == MONITOR:
+        return f"set {'forward' if offset_ms > 0 else 'back'} by {amount}"
+    said = f"{amount} {'ahead' if offset_ms > 0 else 'behind'}"
+    quarters = round(seconds / QUARTER_S)
+    is_zone = quarters and abs(seconds - quarters * QUARTER_S) <= ZONE_S
+    return f"{said}, as a time zone written as another" if is_zone else said
+
+
 def _subject_name(subject: str, about: About, site: Site) -> str:
     """Return what people call a tenant, a gateway, a rack or another asset."""
     name = subject
     if about is About.TENANT:
         name = next((tenant.name for tenant in site.tenants if tenant.id == subject), subject)
-    elif about is About.GROUP:
+    elif subject == MONITOR and about is About.PUBLISHER:
+        name = "the monitor's own machine"
+    elif about in (About.GROUP, About.PUBLISHER):
         broker, _, publisher = subject.partition(":")
         if publisher:
             name = f"gateway {publisher.rpartition(':')[2]} on {broker}"

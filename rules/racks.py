@@ -55,13 +55,16 @@ class Racks:
         draw = np.where(self._metered, known.power[self._points], 0)
         heard = np.where(self._metered, knowledge.trusted_ms[self._points], NEVER)
         waits = awaited.waits(self._points)
+        misdated = self._metered & knowledge.is_misdated(self._points, awaited.at_ms)
         if len(self._points) and not self._is_single:
             fresh = np.logical_and.reduceat(fresh, self._starts)
             draw = np.add.reduceat(draw, self._starts)
             heard = np.minimum.reduceat(heard, self._starts)
             waits = np.logical_or.reduceat(waits, self._starts)
+            misdated = np.logical_or.reduceat(misdated, self._starts)
         is_starting = waits & ~fresh
-        is_silent = ~fresh & ~is_starting
+        # Whoever speaks with a wrong clock is not silent: Q6 tells.
+        is_silent = ~fresh & ~is_starting & ~misdated
         unheard = heard == NEVER
         since = heard
         if unheard.any():

@@ -19,6 +19,7 @@ from rules.library.c9_ahead_of_ramp import AheadOfRamp
 from rules.library.q1_rack_silent import RackSilent
 from rules.library.q2_coverage_low import CoverageLow
 from rules.library.q3_common_silence import CommonSilence
+from rules.library.q6_clock_off import ClockOff
 from rules.library.q8_meters_disagree import MetersDisagree
 
 RULES: Final[tuple[type[Rule], ...]] = (
@@ -31,6 +32,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     RackSilent,
     CoverageLow,
     CommonSilence,
+    ClockOff,
     MetersDisagree,
 )
 

@@ -305,6 +305,11 @@ class Streams:
         return sure, ~silent & (self._talking != NEVER) & self._is_connected, alive
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each stream is called."""
+        return tuple(self._by_name)
+
+    @property
     def connected(self) -> Mapping[str, bool]:
         """Whether we are connected to each broker of which that is known."""
         return self._connected

@@ -177,6 +177,26 @@ NO_METERS: Final = _no_meters()
 """Where no meter can be held against another one."""
 
 
+MONITOR: Final = "monitor"
+"""What our own machine is called among the publishers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherView:
+    """Every publisher at one moment, our own machine first; arrays of shape (publishers,).
+
+    Attributes:
+        ids: Broker and publisher, as streams are called; `MONITOR`.
+        offset_ms: How far its clock is ahead [ms], below zero where it is behind, int64: the worst of its
+            points. Of our own machine, by how much its clock was set in the last minute.
+        says_two: Whether a point of it says several values of one stamp.
+    """
+
+    ids: tuple[str, ...]
+    offset_ms: IntArray
+    says_two: BoolArray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The site at one moment.
@@ -187,6 +207,7 @@ class View:
         demand: The demand blocks of every tenant.
         racks: Every rack.
         meters: Every meter that others can be held against.
+        publishers: Every publisher.
     """
 
     at_ms: int
@@ -194,3 +215,4 @@ class View:
     demand: DemandView
     racks: RackView
     meters: MeterView
+    publishers: PublisherView

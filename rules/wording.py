@@ -29,6 +29,8 @@ def headline(facts: Facts, site: Site) -> str:
         return f"[{word}] {name}: {title} in the past, up to {_over_limit(facts)}, {_span(facts, site)}"
     if facts["rule"].endswith(CANNOT_VERIFY):
         return f"[{word}] {name}: {title}{_bounds(facts)}"
+    if "clock" in facts:
+        return f"[{word}] {name}: {title}, {facts['clock']}"
     if facts["value"] is None:
         return f"[{word}] {name}: {title}"
     value = _power(facts["value"], facts["unit"])

@@ -99,7 +99,8 @@ class Insertion:
         readings, first, last = 0, None, None
         if isinstance(content, Batch):
             readings = len(content)
-            first, last = int(content.source_ms.min()), int(content.source_ms.max())
+            stored = content.source_ms[content.quality != Quality.REFUSED]
+            first, last = (int(stored.min()), int(stored.max())) if len(stored) else (None, None)
         elif isinstance(content, tuple):
             self._connection.executemany(
                 "INSERT OR IGNORE INTO point VALUES (?, ?)",

@@ -11,6 +11,8 @@
 
     [gateways]                          # through whom it comes; "PUB" where nothing is said
     g1 = "a{1..3}"
+    [lag_s]                             # how late each source's stamps are, 0 where nothing is said
+    a1 = "0x5 20x12"
     [beats]                             # heartbeats, `*` or `_`, on-change only; every 10 s if not said
     g1 = "*x9 _x60"
     [kw]                                # what each rack or meter draws; "a1.a" is feed a of a1
@@ -47,7 +49,7 @@ HEAD: Final = '[site]\nname = "hall"\n'
 KEYS: Final = frozenset(
     {
         "about", "kind", "step_s", "begin", "source", "site", "contract", "rules",
-        "gateways", "beats", "kw", "expect", "told",
+        "gateways", "beats", "kw", "lag_s", "expect", "told",
     }
 )  # fmt: skip
 
@@ -75,6 +77,7 @@ class Scenario:
         cadence: When sources publish.
         streams: Through whom each source comes, by its name.
         values: What each source says, step by step; None where nothing comes.
+        lags_ms: How long after its stamp each source is heard, step by step; none where it is in time.
         beats: Whether each publisher's heartbeat comes, step by step.
         expect: The path of each alarm, by rule and subject.
         told: Everything that people hear; None where that is not said.
@@ -88,6 +91,7 @@ class Scenario:
     cadence: Cadence
     streams: Mapping[str, str]
     values: Mapping[str, Sequence[Value | None]]
+    lags_ms: Mapping[str, Sequence[int]]
     beats: Mapping[str, Sequence[bool]]
     expect: Mapping[tuple[str, str], str]
     told: tuple[str, ...] | None
@@ -116,11 +120,21 @@ def read(path: Path) -> Scenario:
     beats = {
         gateway: [text == "*" for text in _spread(said)] for gateway, said in found.get("beats", {}).items()
     }
+    lags_ms = {
+        source: [round(float(text) * 1_000) for text in _spread(said)]
+        for pattern, said in found.get("lag_s", {}).items()
+        for source in expand(pattern)
+    }
     expect = {
         tuple(key.split(maxsplit=1)): "".join(_spread(said, is_path=True))
         for key, said in found["expect"].items()
     }
-    lengths = {*map(len, values.values()), *map(len, beats.values()), *map(len, expect.values())}
+    lengths = {
+        *map(len, values.values()),
+        *map(len, lags_ms.values()),
+        *map(len, beats.values()),
+        *map(len, expect.values()),
+    }
     assert len(lengths) == 1, f"{name}: expected one number of steps, found {sorted(lengths)}"
     return Scenario(
         name=name,
@@ -136,6 +150,7 @@ def read(path: Path) -> Scenario:
             for source in expand(pattern)
         },
         values=values,
+        lags_ms=lags_ms,
         beats=beats,
         expect={(rule, subject): said for (rule, subject), said in expect.items()},
         told=tuple(found["told"]) if "told" in found else None,

@@ -147,8 +147,9 @@ class ScenarioSource:
         if rows:
             points, values, quality = zip(*rows, strict=True)
             times = np.full(len(rows), self.at_ms(number))
+            stamps = times - [self._lag_ms(point, number) for point in points]
             flags = np.zeros(len(rows))
-            yield self._entry(number, Batch.of([points, times, times, values, quality, flags]))
+            yield self._entry(number, Batch.of([points, stamps, times, values, quality, flags]))
 
     def _said(self, number: int) -> Iterator[tuple[int, float, Quality]]:
         for name, said in self._scenario.values.items():
@@ -168,6 +169,12 @@ class ScenarioSource:
             return False
         self._published[name] = (value.kilowatts, at_ms)
         return True
+
+    def _lag_ms(self, number: int, step: int) -> int:
+        """Return how long after its stamp a point is heard in a step [ms]."""
+        name = next((name for name, known in self._points.items() if known.id == number), "")
+        lags_ms = self._scenario.lags_ms.get(name)
+        return 0 if lags_ms is None else lags_ms[step]
 
     def _beaten(self, number: int) -> Iterator[tuple[int, float, Quality]]:
         for gateway, known in self._beats.items():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from collector.gather import AHEAD_MS, MOST_AHEAD_MS, OLDEST_MS
-from facility.instants import DAY_MS, EARLIEST_MS
+from facility.instants import DAY_MS, EARLIEST_MS, HOUR_MS
 from facility.readings import Flag, Quality, Reason
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import describing, key_of, raw, value
@@ -51,13 +52,19 @@ def test_a_time_that_can_not_be_true_is_refused(stamp: int, reason: Reason) -> N
     assert outcome.reasons == [reason]
 
 
-def test_an_old_reading_leaves_its_point_out_of_doubt() -> None:
-    """What a broker kept for too long says nothing of now; a clock that is wrong does."""
-    old = describing().hear(value("r1", 90.5, _RECEIVED - OLDEST_MS - 1, received_ms=_RECEIVED))
-    ahead = describing().hear(value("r1", 90.5, _RECEIVED + DAY_MS, received_ms=_RECEIVED))
+def test_a_reading_that_is_refused_for_its_stamp_puts_its_point_in_doubt_and_tells_of_the_clock() -> None:
+    """The doubt keeps what was stamped, a day ahead and seven days behind at most."""
+    for stamped_ms, kept_ms in (
+        (_RECEIVED + 6 * HOUR_MS, _RECEIVED + 6 * HOUR_MS),
+        (_RECEIVED + 9 * DAY_MS, _RECEIVED + DAY_MS),
+        (_RECEIVED - OLDEST_MS - 1, _RECEIVED - OLDEST_MS),
+    ):
+        outcome = describing().hear(value("r1", 90.5, stamped_ms, received_ms=_RECEIVED))
 
-    assert old.doubts == []
-    assert ahead.doubts == [KEY]
+        assert outcome.doubts == [KEY]
+        (doubt,) = np.flatnonzero(outcome.batch.quality == Quality.REFUSED)
+        assert outcome.batch.source_ms[doubt] == kept_ms
+        assert outcome.batch.received_ms[doubt] == _RECEIVED
 
 
 _STAMPS = {

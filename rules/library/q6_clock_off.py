@@ -1,0 +1,63 @@
+"""Q6: a clock is off: that of a publisher, or our own."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+from pydantic import Field
+
+from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.view import View
+
+TOLD_SOONER_S: Final = 10
+
+
+class ClockOff(Rule):
+    """What a publisher stamps is not when it arrives, or several values of a point have one stamp.
+
+    Above zero it is ahead: nothing is measured after it arrives. Below zero it is behind by what every
+    reading of the last minutes was late at least: a slow clock, or a way that takes so long. Whole hours or
+    quarters of one are a zone written as another. Beyond 30 s ahead and 7 days behind values are refused;
+    racks whose clock is off are not called silent. The subject `monitor` is the clock of our own machine,
+    told for a minute after it was set. The levels are our choice.
+    """
+
+    name: ClassVar[str] = "Q6"
+    title: ClassVar[str] = "clock off"
+    about: ClassVar[About] = About.PUBLISHER
+    unit: ClassVar[str] = "s"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
+    look_at: ClassVar[str] = (
+        "Look at the time service and the zone of the publisher's machine; its racks are likely well. Where "
+        "its clock is right, its readings take so long on their way."
+    )
+
+    severity: Severity = Field(Severity.LOW, description="how bad it is within the upper level")
+    on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    tolerance_s: float = Field(2, gt=0, description="how far a clock may be off [s]")
+    severe_s: float = Field(
+        30, gt=0, description="from where on it is of medium severity, and told after 10 s [s]"
+    )
+
+    def subjects(self, view: View) -> tuple[str, ...]:
+        """Return the publishers, and the monitor's own machine."""
+        return view.publishers.ids
+
+    def judge(self, view: View) -> Findings:
+        """Report the clocks that are off."""
+        publishers = view.publishers
+        offset_s = publishers.offset_ms / 1_000
+        off_s = np.abs(offset_s)
+        breach = (off_s > self.tolerance_s) | publishers.says_two
+        severe = off_s >= self.severe_s
+        delay_ms = round(self.on_delay_s * 1_000)
+        return Findings(
+            verdict=codes(breach, ~breach),
+            value=np.where(off_s > self.tolerance_s, offset_s, np.nan),
+            limit=np.full(len(off_s), self.tolerance_s),
+            returned=~breach,
+            severity=np.where(severe, max(Severity.MEDIUM, self.severity), self.severity).astype(np.int8),
+            on_delay_ms=np.where(severe, min(delay_ms, TOLD_SOONER_S * 1_000), delay_ms),
+        )

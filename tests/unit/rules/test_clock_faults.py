@@ -1,0 +1,113 @@
+"""Clock faults are told as what they are: by whose clock, how far, and as no silence of racks (Q6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facility.instants import HOUR_MS
+from facility.readings import Flag, Quality
+from rules.engine import Engine, Step
+from rules.library.q6_clock_off import ClockOff
+from rules.message import compose
+from store.entries import MarkKind
+from tests.builders import T0_MS
+from tests.unit.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
+
+SITE = one_tenant(1_000)
+
+
+def an_opened_page(steps: list[Step]) -> str:
+    """Return the headline of the first page of a clock."""
+    for step in steps:
+        for change in step.changes:
+            if change.rule == "Q6" and change.is_told:
+                assert step.view is not None
+                rule = ClockOff.model_validate({})
+                headline: str = compose(change, rule, step.view, SITE)["headline"]
+                return headline
+    raise AssertionError("nothing was told of a clock")
+
+
+def started() -> tuple[Engine, Tape]:
+    """Return an engine that has heard its racks for ten seconds, and the journal."""
+    engine, tape = an_engine(SITE, lateness_ms=200), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(SITE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(10):
+        tape.second(second, 50, 50, 50)
+    return engine, tape
+
+
+def played(engine: Engine, tape: Tape, *, seconds: int) -> list[Step]:
+    """Return what an engine says of a journal."""
+    return [s for e in tape.entries for s in engine.take(e)] + engine.advance(T0_MS + seconds * 1_000)
+
+
+def test_values_that_are_refused_for_a_zone_are_no_silence() -> None:
+    """A gateway that writes local time with a Z, six hours ahead: told in 10 s, no rack is called silent."""
+    engine, tape = started()
+    for second in range(10, 60):
+        now_ms = T0_MS + second * 1_000
+        refused = at_once([np.nan] * 3, now_ms + 6 * HOUR_MS, received_ms=now_ms, quality=Quality.REFUSED)
+        tape.put(now_ms, refused)
+
+    steps = played(engine, tape, seconds=60)
+
+    assert lines_of(steps, "Q6") == ["20 Q6 bus:docs opened"]
+    assert an_opened_page(steps) == (
+        "[MEDIUM] gateway docs on bus: clock off, 6 h 0 min 0 s ahead, as a time zone written as another"
+    )
+    assert not lines_of(steps, "Q1", "Q3")
+    assert engine.draw is not None
+    assert engine.draw.high[0] > engine.draw.low[0]
+
+
+def test_a_zone_behind_is_no_silence_of_six_hours() -> None:
+    """Six hours in the past from the start: the publisher's clock, not "rack silent, 21,600 s"."""
+    engine, tape = an_engine(SITE, lateness_ms=200), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(SITE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(60):
+        now_ms = T0_MS + second * 1_000
+        tape.put(now_ms + 10, at_once([50] * 3, now_ms - 6 * HOUR_MS, received_ms=now_ms + 5))
+
+    steps = played(engine, tape, seconds=60)
+
+    assert "behind, as a time zone written as another" in an_opened_page(steps)
+    assert not lines_of(steps, "Q1", "Q3")
+
+
+def test_values_of_one_stamp_are_told_when_they_last() -> None:
+    """A conflict each second for more than a minute is told; of one alone nobody hears."""
+    engine, tape = started()
+    for second in range(10, 100):
+        tape.second(second, 50, 50, 50)
+        now_ms = T0_MS + second * 1_000 + 500
+        doubt = at_once(
+            [np.nan], now_ms - 500, received_ms=now_ms, quality=Quality.REFUSED, flags=Flag.CONFLICT
+        )
+        tape.put(now_ms, doubt)
+
+    steps = played(engine, tape, seconds=100)
+
+    assert [line.split()[1:] for line in lines_of(steps, "Q6")] == [["Q6", "bus:docs", "opened"]]
+    assert an_opened_page(steps) == "[LOW] gateway docs on bus: clock off, several values with one stamp"
+
+
+@pytest.mark.parametrize(
+    ("by_ms", "said"), [(90_000, "forward by 90.0 s"), (-HOUR_MS, "back by 1 h 0 min 0 s")]
+)
+def test_a_step_of_our_own_clock_is_told_as_one(by_ms: int, said: str) -> None:
+    """The page is about the monitor's machine, and about no rack."""
+    engine, tape = started()
+    set_ms = T0_MS + 10_000 + by_ms
+    tape.mark(set_ms, MarkKind.STEPPED, since_ms=T0_MS + 10_000, broker="*")
+    for second in range(80):
+        now_ms = set_ms + second * 1_000
+        tape.put(now_ms + 10, at_once([50] * 3, now_ms, received_ms=now_ms + 5))
+
+    steps = [step for entry in tape.entries for step in engine.take(entry)]
+
+    assert an_opened_page(steps) == f"[MEDIUM] the monitor's own machine: clock off, set {said}"
+    assert {change.rule for change in changes_of(steps)} == {"Q6"}
