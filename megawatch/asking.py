@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from facility.errors import MegawatchError, StoreError
@@ -113,8 +114,10 @@ def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
     width = console.width
     if found["trouble"]:
         console.print(Text(found["trouble"], style="bold red"))
-    alarms = [] if found["open_alarms"] is None else alarm_list(folder, everything=False)
-    table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
+    table: RenderableType = Text("not known", style="bold red")
+    if found["open_alarms"] is not None:
+        alarms = alarm_list(folder, everything=False)
+        table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
     pipeline = show.pipeline_lines(found)
     if "accounting" in found:
         refused = show.refused_line(found["accounting"])

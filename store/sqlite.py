@@ -149,10 +149,11 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
         StoreCorrupt: Where it is damaged.
         StoreForeign: Where it is not one of ours, or of another version.
     """
+    # Beside a log SQLite makes a file of its own. Where it can not, and there is no log, nothing changes.
+    is_fixed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_fixed else ''}"
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise StoreUnavailable(str(path), str(error)) from error
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import subprocess
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.asking import asking
 from tests.builders import T0_MS
 from tests.unit.store.journals import readings
 from tests.unit.store.ledgers import progress
+from tests.unit.store.test_journal_disk import small_disk
 
 GARBAGE = b"\x00\xffnot what was written " * 300
 
@@ -167,3 +169,34 @@ def test_questions_on_garbage_are_answered_in_words(
     assert answer.status in (0, 1)
     assert "Traceback" not in answer.out + answer.err
     assert (answer.out + answer.err).strip()
+
+
+def test_status_says_what_it_does_not_know(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No list of alarms is shown where none can be read: an empty one would say that all is well."""
+    (site / "data" / ledger.FILE).write_bytes(GARBAGE)
+
+    with asking(capsys) as ask:
+        shown, document = ask("status", site), ask("status", site, "--json").document
+
+    assert "not known" in shown.out
+    assert "no alarm" not in shown.out
+    assert document["open_alarms"] is None
+    assert "Alarms are not known" in document["trouble"]
+
+
+def test_a_disk_that_is_read_only_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a real one: alarms and status of a monitor that has ended are shown from it."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
+    with small_disk(tmp_path / "data", "8m") as data:
+        with closing(Ledger(data)) as book:
+            book.save(progress(("a1", "opened", T0_MS)))
+        (data / "status").mkdir()
+        said = {"site": "hall", "at_ms": T0_MS, "is_running": False, "undelivered": 0}
+        (data / "status" / "all.json").write_text(json.dumps(said))
+        subprocess.run(["mount", "-o", "remount,ro", str(data)], check=True)  # noqa: S607 - where it is differs
+
+        with asking(capsys) as ask:
+            alarms, status = ask("alarms", tmp_path, "--json"), ask("status", tmp_path, "--json")
+
+    assert [alarm["id"] for alarm in alarms.document] == ["a1"]
+    assert status.document["open_alarms"] == 1
