@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from facility.instants import Clock, to_iso
+from facility.shown import in_line
 from rules.alarms import alarm_id
 from rules.base import Desk, Severity
 from rules.notify.base import Notifier, fault_of, pause_s
@@ -214,7 +215,7 @@ class Distress:
             headline,
             f"where: {subject} at {self.site}, rule {RULE}, alarm {episode.alarm}",
             f"since: {to_iso(episode.since_ms)}, told at {to_iso(now_ms)}",
-            f"cause: {' '.join(problem.cause.split())}",
+            f"cause: {in_line(problem.cause)}",
             *([] if is_over else [f"look at: {look_at}"]),
         ]
         return {

@@ -45,13 +45,15 @@ class Failing:
         since_ms: Since when [ms].
         cause: What it or the network said last.
         needs_somebody: Whether that does not pass by itself.
-        headline: What is to be told there and was tried last.
+        headline: The gravest that was tried there meanwhile.
+        severity: How grave that is.
     """
 
     since_ms: int
     cause: str
     needs_somebody: bool
     headline: str
+    severity: Severity
 
 
 class Outbox:
@@ -118,7 +120,9 @@ class Outbox:
         try:
             due = await in_thread(self._ledger.due, self._now_ms(), route, 2 * AT_ONCE)
         except Exception as error:  # noqa: BLE001 - whatever ails the ledger: it is asked again
-            _log.error("the ledger does not say what is to be told", route=route, error=repr(error))
+            _log.error(
+                "the ledger does not say what is to be told", route=self.labels[route], error=repr(error)
+            )
             return []
         free = AT_ONCE - len(under_way)
         chosen: list[Notice] = []
@@ -189,16 +193,27 @@ class Outbox:
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:
+        severity = Severity[str(notice.body.get("severity", "info")).upper()]
+        headline, since_ms = str(notice.body.get("headline", "")), self._now_ms()
         before = self.failing.get(notice.route)
+        if before is not None:
+            since_ms = before.since_ms
+            if before.severity > severity:
+                headline, severity = before.headline, before.severity
         self.failing[notice.route] = Failing(
-            since_ms=self._now_ms() if before is None else before.since_ms,
+            since_ms=since_ms,
             cause=error.cause,
             needs_somebody=error.outlook is not Outlook.PASSES,
-            headline=str(notice.body.get("headline", "")),
+            headline=headline,
+            severity=severity,
         )
         is_final = error.outlook is Outlook.REFUSED and notice.body.get("severity") != Severity.CRITICAL.word
         _log.warning(
-            "notification not accepted", key=notice.key, route=notice.route, cause=error.cause, final=is_final
+            "notification not accepted",
+            key=notice.key,
+            route=self.labels[notice.route],
+            cause=error.cause,
+            final=is_final,
         )
         if is_final:
             return replace(notice, state="refused", error=error.cause)

@@ -144,6 +144,16 @@ def test_a_fault_of_a_notifier_ends_nothing() -> None:
     assert len(weak.took) == len(strong.took) == 1
 
 
+def test_a_cause_from_outside_is_text() -> None:
+    """A receiver's answer moves no cursor in the page that tells of it."""
+    receiver = Receiver()
+    site = Site({"pager": receiver}, {"pages to mail": "404 \x1b[2J\nall is well"})
+
+    site.live(30)
+
+    assert "cause: 404 \\x1b[2J all is well" in receiver.took[0].body["text"].split("\n")
+
+
 @pytest.mark.parametrize("severity", ["critical", "low"])
 def test_what_one_receiver_does_not_accept_is_told_on_the_others(severity: str) -> None:
     """On those that take it, else on any other: never on the one that does not accept."""

@@ -200,6 +200,19 @@ def test_an_address_that_is_wrong_for_40_s_loses_no_page(tmp_path: Path) -> None
     assert [failing is None for _, failing in seen] == [False] * 3 + [True]
 
 
+def test_the_gravest_that_waits_is_what_others_hear_of(tmp_path: Path) -> None:
+    """Whatever was tried last."""
+    pager, hand = RecordingNotifier([GONE] * 3), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        severities = ("critical", "high", "low")
+        put(ledger, *(a_notice(f"{severity}:opened", severity=severity) for severity in severities))
+        outbox = an_outbox(ledger, hand, pager=pager)
+        round_of(outbox, ledger, hand)
+
+    assert pager.told == ["critical:opened", "high:opened", "low:opened"]
+    assert outbox.failing["pager"].headline == "critical:opened"
+
+
 def test_once_a_receiver_accepts_again_everything_that_waits_is_tried_at_once(tmp_path: Path) -> None:
     """Nobody waits for a long pause that was made while it was away."""
     pager, hand = RecordingNotifier([GONE] * 2), Hand()
