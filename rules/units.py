@@ -271,10 +271,14 @@ class LayoutBuilder:
             for cut in self._cuts.above(min(unit.racks), taps):
                 if unit.racks <= self._cuts.sees(cut):
                     groups[cut].append(place)
-        for cut, places in groups.items():
+        taken: set[AssetId] = set()
+        for cut, places in sorted(groups.items(), key=lambda group: (len(group[1]), group[0])):
             if sum(len(units[place].racks) for place in places) == len(self._cuts.sees(cut)):
+                # A meter of its own, as an operator knows it, stands for all of them.
+                first = next((meter for meter in cut if meter not in taken), None)
+                taken |= set() if first is None else {first}
                 yield Claim(
-                    key=_called(cut),
+                    key=first or _called(cut),
                     meters=self._meters(cut, self._tolerance_ppm),
                     names=cut,
                     loss_ppm=self._loss_ppm,
