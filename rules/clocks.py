@@ -33,6 +33,8 @@ _FILL: Final[dict[str, tuple[Any, int]]] = {
     "before_ms": (np.int64, 0),
     "least_ms": (np.int64, UNKNOWN),
     "least_before_ms": (np.int64, UNKNOWN),
+    "lead_ms": (np.int64, 0),
+    "lead_before_ms": (np.int64, 0),
     "count": (np.int64, 0),
     "ahead_ms": (np.int64, 0),
     "ahead_at_ms": (np.int64, NEVER),
@@ -75,6 +77,9 @@ class Clocks:
         columns["before_ms"][clock] = columns["last_ms"][clock]
         columns["last_ms"][clock] = lag
         columns["heard_at_ms"][clock] = received_ms
+        # What two readings in a row say; a later one that is less ahead was longer on its way.
+        lead = -np.maximum(columns["last_ms"][clock], columns["before_ms"][clock])
+        columns["lead_ms"][clock] = np.maximum(columns["lead_ms"][clock], lead)
         if (clock[1:] > clock[:-1]).all():
             columns["least_ms"][clock] = np.minimum(columns["least_ms"][clock], lag)
             columns["count"][clock] += 1
@@ -94,10 +99,10 @@ class Clocks:
         return np.where(known, least, 0)
 
     def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
-        """Return how far clocks are ahead [ms]: by what their last two readings both say."""
+        """Return how far clocks are ahead [ms]: the most that two of their readings in a row said lately."""
         columns = self._columns
-        lag: IntArray = np.maximum(columns["last_ms"][clock], columns["before_ms"][clock])
-        return np.maximum(-lag, 0)
+        lead: IntArray = np.maximum(columns["lead_ms"][clock], columns["lead_before_ms"][clock])
+        return lead
 
     def begin_season(self, at_ms: int) -> None:
         """Forget what is too old to tell anything, where that is due."""
@@ -109,6 +114,8 @@ class Clocks:
         said = columns["least_ms"] != UNKNOWN
         columns["least_before_ms"] = np.where(said, columns["least_ms"], columns["least_before_ms"])
         columns["least_ms"] = np.full(len(self), UNKNOWN)
+        columns["lead_before_ms"] = np.where(said, columns["lead_ms"], columns["lead_before_ms"])
+        columns["lead_ms"] = np.zeros(len(self), np.int64)
 
     def forget(self) -> None:
         """Forget everything: our own clock was set, and no lag means what it meant."""
