@@ -19,7 +19,7 @@ from facility.instants import Clock, to_iso
 from facility.shown import in_line
 from rules.alarms import alarm_id
 from rules.base import Desk, Severity
-from rules.notify.base import Notifier, fault_of, pause_s
+from rules.notify.base import Notifier, fault_of, labels_of, pause_s
 from rules.notify.outbox import Outbox
 from rules.routing import Route, routes_of
 from store.alarms import Notice
@@ -251,7 +251,8 @@ class Distress:
             await self.notifiers[notice.route].deliver(notice)
         except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
             error = fault_of(fault)
-            _log.warning("not accepted", key=notice.key, route=notice.route, cause=error.cause)
+            label = labels_of(self.notifiers)[notice.route]
+            _log.warning("not accepted", key=notice.key, route=label, cause=error.cause)
             wait_s = pause_s(attempts, error, self.random_source)
             return replace(notice, attempts=attempts, due_ms=now_ms + round(wait_s * 1_000))
         return None
