@@ -88,6 +88,7 @@ class _Knowing:
         """Note what a trouble lets nobody know."""
         kind, start = trouble.kind, trouble.from_s
         of_row = np.flatnonzero(self._day.row == trouble.row)
+        racks = trouble.racks
         if kind in BREAKS:
             self._break(trouble)
         elif kind in OF_METERS:
@@ -95,28 +96,38 @@ class _Knowing:
             # A meter may be read later than its racks: they differ for sure once both were read again.
             self.hidden[start : start + 1, of_row] = True
         elif kind is TroubleKind.ZONE:
-            self._lose(start, of_row)
-            # Nothing that is said from then on takes the place of what was said before.
-            before = self.believed[start - 1, of_row]
-            self.believed[start:, of_row] = np.maximum(self.believed[start:, of_row], before)
-            if trouble.amount < 0:
-                # What is stamped long ago may be old; only that nothing newer comes shows that it is not.
-                self.hidden[start : start + MISSED_S, of_row] = True
+            self._misplace(trouble, of_row)
         elif kind is TroubleKind.LATE:
             self.dark[:, of_row] = self.hidden[:, of_row] = True
-        elif kind is TroubleKind.ASSET:
-            racks = np.array([*trouble.racks, trouble.namesake(self._day.row)])
+        elif kind is TroubleKind.AHEAD:
+            # Who has seen a clock jump may doubt what it stamps until it has seen it run evenly again.
+            self.dark[start:, of_row] = True
+            self.hidden[start:, of_row] = False
+        elif kind in OF_METADATA or kind is TroubleKind.SAME_TIME:
+            # Who contradicts itself is not believed at once when it no longer does.
+            self._lose(start, racks)
+            self._mistake(trouble)
+
+    def _misplace(self, trouble: Trouble, of_row: NDArray[np.intp]) -> None:
+        """Let nothing that is said from then on take the place of what was said before."""
+        start = trouble.from_s
+        self._lose(start, of_row)
+        before = self.believed[start - 1, of_row]
+        self.believed[start:, of_row] = np.maximum(self.believed[start:, of_row], before)
+        if trouble.amount < 0:
+            # What is stamped long ago may be old; only that nothing newer comes shows that it is not.
+            self.hidden[start : start + MISSED_S, of_row] = True
+
+    def _mistake(self, trouble: Trouble) -> None:
+        """Let racks be taken for each other, or for what another source says of them."""
+        start, racks = trouble.from_s, trouble.racks
+        if trouble.kind is TroubleKind.ASSET:
+            racks = np.array([*racks, trouble.namesake(self._day.row)])
             self._lose(start, racks)
             self.believed[start:, racks] = self._day.drawn[start:, racks].max(axis=1, keepdims=True)
-        elif kind in OF_METADATA:
-            self._lose(start, trouble.racks)
-        elif kind is TroubleKind.SAME_TIME:
-            # Who contradicts itself is not believed at once when it no longer does.
-            self._lose(start, trouble.racks)
-        if kind in _TWOFOLD:
-            most = self._day.drawn[start:, trouble.racks] * max(1.0, trouble.amount)
-            believed = self.believed[start:, trouble.racks]
-            self.believed[start:, trouble.racks] = np.maximum(believed, most.astype(np.int64))
+        elif trouble.kind in _TWOFOLD:
+            most = self._day.drawn[start:, racks] * max(1.0, trouble.amount)
+            self.believed[start:, racks] = np.maximum(self.believed[start:, racks], most.astype(np.int64))
 
     def _lose(self, start: int, racks: NDArray[np.intp]) -> None:
         self.lost[start:, racks] = self.dark[start:, racks] = True
@@ -146,3 +157,6 @@ class _Knowing:
         near = self._day.drawn[max(0, start - 2 * off_s) : end + 2 * off_s, rack]
         self.believed[span, rack] = np.maximum(self.believed[span, rack], near.max())
         self.hidden[span, rack] = self.dark[span, rack] = True
+        if self._faults.offset_ms[self._day.row[rack]] > 0:
+            # What came out of a queue and is stamped ahead of that may be of any moment before.
+            self.lost[max(start, end - off_s) : end + PERIOD_S, rack] = True

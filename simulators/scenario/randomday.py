@@ -25,8 +25,8 @@ RATING_KW: Final = 132.0
 """Rating of each rack."""
 QUEUE: Final = 1_000_000
 """How many messages the broker keeps: more than any break lasts."""
-SETTLES_S: Final = 5
-"""How long a moment is left open for what comes late [s]."""
+SETTLES_S: Final = 32
+"""How long a moment is left open for what comes late [s]: longer than anything is late, or a clock slow."""
 WAITS_S: Final = 65
 """How long one who is silent or away is waited for [s]: longer than any break lasts."""
 STEP_MILLIWATTS: Final = 10_000
@@ -209,6 +209,7 @@ class _Maker:
             "period_s = 5",
             "jitter_s = 2",
             f"queued_messages = {QUEUE}",
+            *(['publishers = ["PUB"]'] if self._wire == "dsx" else []),
             "[engine]",
             "tick_ms = 1000",
             "lateness_ms = 250",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.scenario.randomday import ROWS, RandomDay
-from simulators.scenario.randomtrouble import BREAKS, OF_METERS, TEMPTING, Trouble, TroubleKind
+from simulators.scenario.randomtrouble import BREAKS, OF_METADATA, OF_METERS, TEMPTING, Trouble, TroubleKind
 
 PERIOD_S: Final = 5
 """How often a row's documents come; the site file of a random day says so."""
@@ -97,22 +97,32 @@ def metered_rows(day: RandomDay, troubles: Sequence[Trouble]) -> tuple[int, ...]
 
 
 def honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
-    """Return the troubles without those that would hide a contradiction from everybody.
+    """Return the troubles without those that would hide another from everybody.
+
+    A contradiction must be there to be seen before anything else befalls its row; two changes of metadata of
+    one row may leave a lie that nothing contradicts; and what is stamped ahead can not be told from what is
+    late once both come out of a broker's queue.
 
     Args:
         troubles: The troubles.
     """
-    lies = [trouble for trouble in troubles if trouble.kind in OF_METERS]
-    if not lies:
-        return tuple(troubles)
-    lie = lies[0]
-    return tuple(
-        trouble
-        for trouble in troubles
-        if trouble is lie
-        or (trouble.kind not in OF_METERS and trouble.from_s >= lie.from_s + SEEN_S)
-        or (trouble.kind not in BREAKS and trouble.kind not in OF_METERS and trouble.row != lie.row)
-    )
+    found: list[Trouble] = []
+    lie = next((trouble for trouble in troubles if trouble.kind in OF_METERS), None)
+    breaks = any(trouble.kind in BREAKS for trouble in troubles)
+    described: set[int] = set()
+    for trouble in troubles:
+        kind = trouble.kind
+        if lie is not None and trouble is not lie:
+            may_hide = kind in BREAKS or trouble.row == lie.row
+            if kind in OF_METERS or (may_hide and trouble.from_s < lie.from_s + SEEN_S):
+                continue
+        if kind in OF_METADATA and trouble.row in described:
+            continue
+        if kind is TroubleKind.AHEAD and breaks:
+            continue
+        described |= {trouble.row} if kind in OF_METADATA else set()
+        found.append(trouble)
+    return tuple(found)
 
 
 def faults_of(day: RandomDay, troubles: Sequence[Trouble], metered: Sequence[int], *, is_dsx: bool) -> Faults:
@@ -165,6 +175,7 @@ def _strike(faults: Faults, trouble: Trouble, of_row: NDArray[np.bool_], chance:
         faults.zone_ms[span, row] = round(trouble.amount * 1_000)
     elif trouble.kind is TroubleKind.LATE:
         faults.late_s[row] = round(trouble.amount)
+        faults.offset_ms[row] = 0
     elif trouble.kind is TroubleKind.AHEAD:
         faults.offset_ms[row] = 0
     elif trouble.kind in OF_METERS:

@@ -47,7 +47,7 @@ FOREIGN_EVERY_S: Final = 3
 
 _TRUTH: Final = int(Said.TRUTH)
 _DOUBTED: Final = int(Said.DOUBTED)
-_AHEAD_MS: Final = {int(Said.AHEAD): 24_000, int(Said.FAR_AHEAD): 3_600_000}
+_AHEAD_MS: Final = {int(Said.AHEAD): 24_357, int(Said.FAR_AHEAD): 3_600_000}
 """How far a stamp is ahead [ms]."""
 
 

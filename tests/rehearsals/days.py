@@ -26,7 +26,7 @@ from simulators.scenario.randomtrouble import (
 )
 from simulators.scenario.randomwire import RandomWire, Sent
 from simulators.truth.bounds import Bounds, false_certainties
-from simulators.truth.compare import Raised, differences
+from simulators.truth.compare import PAGES, Raised, differences
 from simulators.truth.episodes import Episode, Promise
 from simulators.truth.judge import judge, put_off
 from simulators.truth.sight import settled_sights, sights
@@ -151,7 +151,8 @@ def _is_owed(alarm: Alarm, episodes: list[Episode]) -> bool:
     He sees no terms of what comes after the last second, which may close a block there.
     """
     return any(
-        episode.tenant == alarm.subject and episode.earliest_ms <= alarm.opened_ms <= episode.latest_ms
+        (episode.tenant, PAGES.get(episode.clause)) == (alarm.subject, alarm.rule)
+        and episode.earliest_ms <= alarm.opened_ms <= episode.latest_ms
         for episode in episodes
     )
 
