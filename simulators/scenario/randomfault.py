@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.scenario.randomday import ROWS, RandomDay
-from simulators.scenario.randomtrouble import BREAKS, OF_METADATA, OF_METERS, TEMPTING, Trouble, TroubleKind
+from simulators.scenario.randomtrouble import OF_METERS, SEEN_S, TEMPTING, Trouble, TroubleKind
 
 PERIOD_S: Final = 5
 """How often a row's documents come; the site file of a random day says so."""
 METERED: Final = 0.2
 """Share of the rows that have a meter above them."""
-SEEN_S: Final = 20
-"""A contradiction is there to be seen for so long before anything else befalls its row [s]."""
 
 
 class Said(IntEnum):
@@ -94,35 +92,6 @@ def metered_rows(day: RandomDay, troubles: Sequence[Trouble]) -> tuple[int, ...]
     chosen = np.flatnonzero(np.random.default_rng((day.seed, 6)).random(ROWS) < METERED)
     lying = {trouble.row for trouble in troubles if trouble.kind in OF_METERS}
     return tuple(sorted(lying | set(chosen.tolist())))
-
-
-def honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
-    """Return the troubles without those that would hide another from everybody.
-
-    A contradiction must be there to be seen before anything else befalls its row; two changes of metadata of
-    one row may leave a lie that nothing contradicts; and what is stamped ahead can not be told from what is
-    late once both come out of a broker's queue.
-
-    Args:
-        troubles: The troubles.
-    """
-    found: list[Trouble] = []
-    lie = next((trouble for trouble in troubles if trouble.kind in OF_METERS), None)
-    breaks = any(trouble.kind in BREAKS for trouble in troubles)
-    described: set[int] = set()
-    for trouble in troubles:
-        kind = trouble.kind
-        if lie is not None and trouble is not lie:
-            may_hide = kind in BREAKS or trouble.row == lie.row
-            if kind in OF_METERS or (may_hide and trouble.from_s < lie.from_s + SEEN_S):
-                continue
-        if kind in OF_METADATA and trouble.row in described:
-            continue
-        if kind is TroubleKind.AHEAD and breaks:
-            continue
-        described |= {trouble.row} if kind in OF_METADATA else set()
-        found.append(trouble)
-    return tuple(found)
 
 
 def faults_of(day: RandomDay, troubles: Sequence[Trouble], metered: Sequence[int], *, is_dsx: bool) -> Faults:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from simulators.scenario.randomday import QUEUE, RATING_KW, ROWS, STEP_MILLIWATTS, TENANTS, RandomDay
 from simulators.scenario.scenario import Break, BreakKind
 
+SEEN_S: Final = 20
+"""A contradiction is there to be seen for so long before anything else befalls its row [s]."""
 TAIL_S: Final = 45
 """No break begins so late in a day that its end can not be seen [s]."""
 
@@ -126,7 +128,33 @@ def troubles_of(day: RandomDay, wire: str, kinds: Sequence[TroubleKind] | None =
         kinds = [known[place] for place in random.choice(len(known), count, replace=False)]
     found = [_trouble(kind, day, random) for kind in kinds if kind in known]
     breaks = [trouble for trouble in found if trouble.kind in BREAKS]
-    return tuple(trouble for trouble in found if trouble not in breaks[1:])
+    return _honest([trouble for trouble in found if trouble not in breaks[1:]])
+
+
+def _honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
+    """Return the troubles without those that would hide another from everybody.
+
+    A contradiction must be there to be seen before anything else befalls its row; two changes of metadata of
+    one row may leave a lie that nothing contradicts; and what is stamped ahead can not be told from what is
+    late once both come out of a broker's queue.
+    """
+    found: list[Trouble] = []
+    lie = next((trouble for trouble in troubles if trouble.kind in OF_METERS), None)
+    breaks = any(trouble.kind in BREAKS for trouble in troubles)
+    described: set[int] = set()
+    for trouble in troubles:
+        kind = trouble.kind
+        if lie is not None and trouble is not lie:
+            may_hide = kind in BREAKS or trouble.row == lie.row
+            if kind in OF_METERS or (may_hide and trouble.from_s < lie.from_s + SEEN_S):
+                continue
+        if kind in OF_METADATA and trouble.row in described:
+            continue
+        if kind is TroubleKind.AHEAD and breaks:
+            continue
+        described |= {trouble.row} if kind in OF_METADATA else set()
+        found.append(trouble)
+    return tuple(found)
 
 
 def _trouble(kind: TroubleKind, day: RandomDay, random: np.random.Generator) -> Trouble:

@@ -21,7 +21,7 @@ from facility.dsx import metadata_topic
 from facility.rackdoc import PREFIX
 from simulators.scenario.randomcourse import course_of
 from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
-from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, honest, metered_rows
+from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, metered_rows
 from simulators.scenario.randomtrouble import OF_METADATA, Trouble, TroubleKind
 from simulators.wire.bus import (
     Publication,
@@ -80,7 +80,7 @@ class RandomWire:
     def __init__(self, day: RandomDay, wire: str = "dsx", troubles: Sequence[Trouble] = ()) -> None:
         self._day = day
         self._is_dsx = wire == "dsx"
-        self._troubles = honest(troubles)
+        self._troubles = tuple(troubles)
         self._random = np.random.default_rng((day.seed, 5))
         self._chance = np.random.default_rng((day.seed, 4))
         self._metered = metered_rows(day, self._troubles) if self._is_dsx else ()
