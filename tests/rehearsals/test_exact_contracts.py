@@ -26,7 +26,7 @@ ZONES = (
     ("Australia/Lord_Howe", "2026-04-04T14:59:20Z"),  # by half an hour
 )
 SECONDS = 130
-CASES = 120
+CASES = 60
 PER_TEST = 20
 SOAK_CASES = 544
 
