@@ -158,9 +158,14 @@ class Bank:
         pending: BoolArray = self._columns.state == PENDING
         return pending
 
-    def is_returning(self, subject: str) -> bool:
-        """Tell whether a subject has an alarm whose limit is kept again, for less than the off-delay yet."""
-        return bool(self._columns.returning_ms[self.subjects.index(subject)] != NEVER)
+    def over_ms(self, subject: str) -> int | None:
+        """Return since when the limit of a subject's alarm is kept again [ms], None while it is not."""
+        since_ms = int(self._columns.returning_ms[self.subjects.index(subject)])
+        return None if since_ms == NEVER else since_ms
+
+    def peak(self, subject: str) -> float:
+        """Return the worst value of a subject's alarm so far."""
+        return float(self._columns.peak[self.subjects.index(subject)])
 
     def active_ids(self) -> set[str]:
         """Return the identities of the alarms that there are."""

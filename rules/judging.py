@@ -20,6 +20,8 @@ from store.entries import Entry
 
 LASTING_MS: Final = 60_000
 """An episode of the past that lasts longer is told before its end is known (our choice)."""
+OVER_MS: Final = 10_000
+"""It is told with its end once that has lasted so long (our choice)."""
 REMEMBERED_MS: Final = 86_400_000
 """How long what was told live is remembered, beyond what is not settled yet (our choice)."""
 
@@ -126,10 +128,12 @@ class _Episode:
     Attributes:
         opened: How it opened.
         is_told: Whether it was told.
+        told_over_ms: Since when it was told to be over [ms]; None where it was told to last.
     """
 
     opened: Transition
     is_told: bool = False
+    told_over_ms: int | None = None
 
 
 class Past:
@@ -166,7 +170,7 @@ class Past:
                 changes.append(change)
             elif change.rule in self._both:
                 changes += self._follow(change, step.at_ms)
-        changes += self._tell_lasting(step.at_ms)
+        changes += self._tell_known(step.at_ms)
         before_ms = step.at_ms - REMEMBERED_MS
         self._told = [told for told in self._told if told.until_ms is None or told.until_ms >= before_ms]
         return replace(step, changes=tuple(changes))
@@ -185,26 +189,31 @@ class Past:
             return [replace(change, is_past=True)] if episode.is_told else []
         del self._open[key]
         if episode.is_told:
-            return [replace(change, is_past=True)]
+            # Where its end was told with it, that it is over is recorded, and is no news.
+            return [replace(change, is_told=change.over_ms != episode.told_over_ms, is_past=True)]
         if self._is_told_live(episode.opened, change.over_ms):
             return []
-        opened = replace(
-            episode.opened, is_told=True, is_past=True, peak=change.peak, over_ms=change.over_ms, at_ms=at_ms
-        )
-        # The opening says when it ended: the end is recorded, and is no news.
-        return [opened, replace(change, is_told=False, is_past=True)]
+        opened = self._told_as_past(episode, change.over_ms, at_ms)
+        return [replace(opened, peak=change.peak), replace(change, is_told=False, is_past=True)]
 
-    def _tell_lasting(self, at_ms: int) -> list[Transition]:
-        """Return openings that are told before their end is known."""
-        lasting = []
+    def _tell_known(self, at_ms: int) -> list[Transition]:
+        """Return openings that are told before their alarms return: their end is known, or they last."""
+        known = []
         for episode in self._open.values():
             opened = episode.opened
-            if episode.is_told or at_ms - opened.opened_ms < LASTING_MS:
+            bank = self._both[opened.rule]
+            over_ms = bank.over_ms(opened.subject)
+            lasts = over_ms is None and at_ms - opened.opened_ms >= LASTING_MS
+            is_over = over_ms is not None and at_ms - over_ms >= OVER_MS
+            if episode.is_told or not (lasts or is_over) or self._is_told_live(opened, over_ms):
                 continue
-            if not (self._both[opened.rule].is_returning(opened.subject) or self._is_told_live(opened, None)):
-                episode.is_told = True
-                lasting.append(replace(episode.opened, is_told=True, is_past=True, at_ms=at_ms))
-        return lasting
+            known.append(replace(self._told_as_past(episode, over_ms, at_ms), peak=bank.peak(opened.subject)))
+        return known
+
+    @staticmethod
+    def _told_as_past(episode: _Episode, over_ms: int | None, at_ms: int) -> Transition:
+        episode.is_told, episode.told_over_ms = True, over_ms
+        return replace(episode.opened, is_told=True, is_past=True, over_ms=over_ms, at_ms=at_ms)
 
     def _is_told_live(self, opened: Transition, over_ms: int | None) -> bool:
         """Tell whether an episode overlaps one that was told live."""
@@ -230,4 +239,6 @@ class Past:
         self._open = {}
         for saved in values["open"]:
             opened = Transition.restored(saved["opened"])
-            self._open[opened.rule, opened.subject] = _Episode(opened, saved["is_told"])
+            self._open[opened.rule, opened.subject] = _Episode(
+                opened, saved["is_told"], saved["told_over_ms"]
+            )

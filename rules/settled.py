@@ -5,8 +5,8 @@ later, in the order of source time, so it comes to the same whatever delayed a r
 cable, a full disk, a paused machine, a restart. It closes demand blocks, and finds overdraws that a gap hid.
 
 A tick is due a grace after the stream that is furthest behind has spoken of it. A stream that says nothing is
-waited for, at most for a patience; while our own connection to its broker is away, for a longer one: what it
-says then, the broker may keep. Nothing is waited for beyond what memory is granted.
+waited for, at most for a patience; while our own connection to its broker is away, for a longer one, until
+what the broker may keep has been read. Nothing is waited for beyond what memory is granted.
 """
 
 from __future__ import annotations
@@ -136,15 +136,18 @@ class SettledEngine(Engine):
 
     def _horizon(self, closed_ms: int) -> int:
         """Return up to when ticks are settled [ms]."""
-        streams = self._streams
+        streams, until_ms = self._streams, closed_ms
         streams.grow(self.knowledge.stream_count)
         for broker, since_ms in self._away.items():
             if closed_ms - since_ms <= self._patience.away_ms:
+                # However much of what it kept has come: that all of it has is proved by the mark alone.
+                until_ms = min(until_ms, since_ms)
                 streams.excuse(self.knowledge.streams_of_broker(broker), closed_ms)
         streams.give_up(closed_ms - self._patience.silent_ms)
         if self.queue.size > MOST_WAITING:
             streams.give_up(closed_ms)
-        return min(closed_ms, streams.behind_ms(self.knowledge.watched_streams)) - self._patience.grace_ms
+            until_ms = closed_ms
+        return min(until_ms, streams.behind_ms(self.knowledge.watched_streams)) - self._patience.grace_ms
 
     def _hear(self, batch: Batch) -> None:
         """Queue readings: all of points that a draw is summed of; of the others, that their streams spoke."""

@@ -1,0 +1,162 @@
+"""An overdraw that begins and ends inside a gap of ours is told once its readings are there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from facility.instants import to_iso
+from store.ledger import LedgerReader
+from store.series import tenants_of
+from tests.fakes.proxy import Network, network
+from tests.monitoring import Receiver, receiving
+from tests.publishing import Publisher
+from tests.servers.brokers import Mosquitto
+
+RACKS = [f"r{i}" for i in range(10)]
+CALM_KW, BUSY_KW = 80.0, 120.0
+"""Ten racks of a tenant of 1 MW: 0.8 MW, and 1.2 MW while the episode lasts."""
+BEFORE_S, EPISODE_S, AFTER_S = 4, 7, 3
+"""The gap begins so long before the episode and ends so long after it."""
+
+SITE = """
+[site]
+name = "hall"
+rack_rating_kw = 150
+[[broker]]
+url = "mqtt://127.0.0.1:{port}"
+format = "rack-documents"
+queued_messages = 1000000
+keepalive_s = 4
+[engine]
+settle_after_s = 4
+[[tenant]]
+id = "acme"
+holds = [{{ racks = "r[0-9]", from = 2026-01-01 }}]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 1.0
+[[route]]
+rule = ["C2"]
+to = {{ webhook = "{pager}" }}
+"""
+
+
+class Hall:
+    """Racks that say every second what they draw, at least once."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self.power_kw = CALM_KW
+
+    async def live(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            at_ms = time.time_ns() // 1_000_000 // 1_000 * 1_000  # noqa: TID251 - racks have a clock of their own
+            for rack in RACKS:
+                body = json.dumps({"time": to_iso(at_ms), "power_kw": self.power_kw})
+                self._publisher.publish(f"megawatch/v1/hall/{rack}", body.encode())
+            await asyncio.sleep(1 - time.time_ns() % 1_000_000_000 / 1e9 + 0.05)  # noqa: TID251 - as above
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the monitor of a site as a process; what is left of it is killed."""
+    command = (sys.executable, "-m", "megawatch", "run", str(folder))
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until_judged(folder: Path, timeout_s: float = 60) -> None:
+    """Wait until the draw of the tenant is known for certain."""
+    async with asyncio.timeout(timeout_s):
+        while not await asyncio.to_thread(_is_judged, folder):  # noqa: ASYNC110 - judged by another process
+            await asyncio.sleep(0.2)
+
+
+def _is_judged(folder: Path) -> bool:
+    try:
+        ledger = LedgerReader(folder / "data")
+    except Exception:  # noqa: BLE001 - not there yet, or being made
+        return False
+    rows = ledger.series(0, 100_000)
+    ledger.close()
+    draws = [row for _, _, found in rows[-1:] for row in tenants_of(found) if row.tenant == "acme"]
+    return any(0 < draw.low_milliwatts == draw.high_milliwatts for draw in draws)
+
+
+async def gap_of(kind: str, process: asyncio.subprocess.Process, way: Network, seconds: float) -> None:
+    """Make a gap and end it; a kill is ended by whoever called."""
+    if kind == "paused":
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        process.send_signal(signal.SIGCONT)
+    elif kind == "killed":
+        process.kill()
+        await asyncio.sleep(seconds)
+    else:
+        way.cut()
+        await asyncio.sleep(seconds)
+        way.heal()
+        if kind == "cut and broken":
+            way.drop()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("kind", ["cut", "cut and broken", "paused", "killed"])
+def test_an_overdraw_inside_a_gap_is_told(kind: str, tmp_path: Path) -> None:
+    """It is paged once, with its times, although nobody heard a word while it lasted."""
+    asyncio.run(asyncio.wait_for(a_hidden_overdraw(kind, tmp_path), 150))
+
+
+async def a_hidden_overdraw(kind: str, folder: Path) -> None:
+    """Play one gap with an overdraw inside."""
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(Mosquitto(folder / "broker"))
+        way = await stack.enter_async_context(network(server.port))
+        pager = await stack.enter_async_context(receiving())
+        hall = Hall(stack.enter_context(Publisher(server.port)))
+        site = folder / "site"
+        await asyncio.to_thread(site.mkdir)
+        await asyncio.to_thread((site / "site.toml").write_text, SITE.format(port=way.port, pager=pager.url))
+        living = asyncio.create_task(hall.live())
+        stack.callback(living.cancel)
+        async with running(site) as process:
+            await until_judged(site)
+            gap = asyncio.create_task(gap_of(kind, process, way, BEFORE_S + EPISODE_S + AFTER_S))
+            await asyncio.sleep(BEFORE_S)
+            hall.power_kw = BUSY_KW
+            await asyncio.sleep(EPISODE_S)
+            hall.power_kw = CALM_KW
+            await gap
+            if kind != "killed":
+                await told(pager)
+        if kind == "killed":
+            async with running(site):
+                await told(pager)
+
+
+async def told(pager: Receiver) -> None:
+    """Wait for the page of the overdraw, and see that it says when it was and comes once."""
+    async with asyncio.timeout(60):
+        while not pager.about("C2"):  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.1)
+    (key,) = pager.about("C2")
+    body = next(body for found, body in pager.pages if found == key)
+    assert body["peak"] == pytest.approx(1_200)
+    over_ms = body.get("over_ms")
+    if over_ms is not None:
+        assert over_ms - body["since_ms"] == pytest.approx(EPISODE_S * 1_000, abs=1_100)
