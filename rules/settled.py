@@ -27,6 +27,7 @@ from rules.draw import Known as PointValues
 from rules.engine import Engine, Step, named
 from rules.knowledge import Timing
 from rules.layout import Index, Layout
+from rules.past import Past
 from rules.queue import Queued, SourceQueue
 from rules.streams import NEVER
 from rules.view import View
@@ -65,6 +66,9 @@ class SettledEngine(Engine):
         rules: The rules that judge settled ticks.
         tick_ms: Event time between two ticks [ms].
         patience: How long a tick is left open.
+
+    Attributes:
+        past: Which of its alarms are told.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class SettledEngine(Engine):
     ) -> None:
         super().__init__(site, timings, rules, tick_ms=tick_ms, lateness_ms=0)
         self._patience = patience
+        self.past = Past({})
         self.queue: SourceQueue = SourceQueue(tick_ms)
         self._streams = _Reached()
         self._away: dict[str, int] = {}
@@ -187,7 +192,9 @@ class SettledEngine(Engine):
                 self.queue.put(Queued(mark, since_ms))
 
     def _tick(self, at_ms: int) -> Step:
-        return replace(super()._tick(at_ms), is_settled=True)
+        step = super()._tick(at_ms)
+        changes = self.past.filter(step.changes, at_ms)
+        return replace(step, changes=changes, view=self.view if changes else None, is_settled=True)
 
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         """Doubt what a gap may have swallowed; when we were connected says nothing about source time."""

@@ -20,6 +20,7 @@ from facility.sitetables import FeedTable, SeriesTable
 from megawatch.feeder import Feeder
 from rules.judging import Judging
 from rules.registry import make_rules
+from rules.settled import Patience
 from store.influxfeed import InfluxFeed
 from store.influxquery import InfluxQuery
 from store.intake import Intake
@@ -27,7 +28,6 @@ from store.journal import Journal
 from store.ledger import Ledger
 from tests.scenarios.reading import BROKER, FOLDER, Scenario, read
 from tests.scenarios.runner import (
-    AT_ONCE,
     PUBLISHER,
     Found,
     ScenarioSource,
@@ -153,7 +153,8 @@ def fed(scenario: Scenario, database: Influx, folder: Path) -> tuple[Found, Tele
         make_rules(scenario.file.rules, []),
         tick_ms=scenario.step_ms,
         lateness_ms=table.lateness_ms,
-        patience=AT_ONCE,
+        # Lines come as late as the feed waits for them.
+        patience=Patience(grace_ms=table.lateness_ms, silent_ms=0, away_ms=0),
     )
     expected = [(rule, telegraf.renamed(subject)) for rule, subject in scenario.expect]
     banks, found = banks_of(engine), Found(dict.fromkeys(expected, ""), [], {})

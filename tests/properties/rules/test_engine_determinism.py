@@ -143,7 +143,7 @@ def finished(engine: Judging, until_ms: int) -> list[Step]:
     """Judge on to a moment, and what is settled by then however long it was waited for."""
     steps = engine.advance(until_ms)
     for later_ms in range(until_ms, until_ms + 20_000, 4_000):
-        steps += engine._merged([], engine.settled.advance(later_ms))
+        steps += engine.settled.advance(later_ms)
     return [step for step in steps if step.at_ms <= until_ms]
 
 

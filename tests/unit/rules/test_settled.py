@@ -133,6 +133,7 @@ def judged(judging: Judging, tape: Tape) -> list[str]:
             steps += judging.advance(entry.stamp_ms - 1)
         steps += judging.take(entry)
     steps += judging.advance(tape.entries[-1].stamp_ms + 1_000)
+    assert all(step.view is not None for step in steps if step.changes), "nothing to tell it with"
 
     def second(at_ms: int | None) -> str:
         return "" if at_ms is None else f"{(at_ms - T0_MS) / 1_000:g}"
