@@ -62,7 +62,7 @@ class Transition:
         limit: What it was held against; NaN where there is none.
         peak: The worst value so far; NaN where there is none.
         reason: Why it ended, where nothing was judged that ended it.
-        over_ms: Since when the limit is kept again [ms]; None while it is not.
+        over_ms: Since when the limit is broken no more [ms]; None while it is.
         is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
     """
 
@@ -103,6 +103,7 @@ class _Columns:
     since_ms: IntArray
     opened_ms: IntArray
     returning_ms: IntArray
+    over_ms: IntArray
     severity: CodeArray
     peak: FloatArray
     told: BoolArray
@@ -113,6 +114,7 @@ _FILL: Final = {
     "since_ms": (np.int64, NEVER),
     "opened_ms": (np.int64, NEVER),
     "returning_ms": (np.int64, NEVER),
+    "over_ms": (np.int64, NEVER),
     "severity": (np.int8, 0),
     "peak": (np.float64, np.nan),
     "told": (np.bool_, False),
@@ -159,9 +161,13 @@ class Bank:
         return pending
 
     def over_ms(self, subject: str) -> int | None:
-        """Return since when the limit of a subject's alarm is kept again [ms], None while it is not."""
-        since_ms = int(self._columns.returning_ms[self.subjects.index(subject)])
-        return None if since_ms == NEVER else since_ms
+        """Return since when the limit of a subject's alarm is broken no more [ms].
+
+        None while it is broken, and while nobody can tell.
+        """
+        place = self.subjects.index(subject)
+        is_kept = self._columns.returning_ms[place] != NEVER
+        return int(self._columns.over_ms[place]) if is_kept else None
 
     def peak(self, subject: str) -> float:
         """Return the worst value of a subject's alarm so far."""
@@ -228,6 +234,8 @@ class Bank:
         columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
         begins = active & clear & found.returned & (columns.returning_ms == NEVER)
         columns.returning_ms[begins] = at_ms
+        columns.over_ms[breach] = NEVER
+        columns.over_ms[active & ~breach & (columns.over_ms == NEVER)] = at_ms
         returns = (
             active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= self._off_delay_ms)
         )
@@ -256,7 +264,7 @@ class Bank:
 
     def _transition(self, place: int, change: Change, at_ms: int, value: float, limit: float) -> Transition:
         columns, subject = self._columns, self.subjects[place]
-        opened_ms, over_ms = int(columns.opened_ms[place]), int(columns.returning_ms[place])
+        opened_ms, over_ms = int(columns.opened_ms[place]), int(columns.over_ms[place])
         return Transition(
             alarm_id=alarm_id(self.rule, subject, opened_ms),
             rule=self.rule,

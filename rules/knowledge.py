@@ -212,7 +212,9 @@ class Knowledge:
         points.measured_ms[newest] = measured[rows]
         points.quality[newest] = quality
         points.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
-        points.heard_since_break[newest] |= measured[rows] > points.gap_until_ms[newest]
+        # What a gap lacks says nothing of a periodic source: each value that is there holds for its period.
+        whole = points.is_periodic[newest] | (measured[rows] > points.gap_until_ms[newest])
+        points.heard_since_break[newest] |= whole
         valued = rows[~np.isnan(batch.value[rows])]
         points.value[point[valued]] = batch.value[valued]
         # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.

@@ -116,7 +116,15 @@ async def gap_of(kind: str, process: asyncio.subprocess.Process, way: Network, s
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("kind", ["cut", "cut and broken", "paused", "killed"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cut",
+        "paused",
+        pytest.param("cut and broken", marks=pytest.mark.soak),
+        pytest.param("killed", marks=pytest.mark.soak),
+    ],
+)
 def test_an_overdraw_inside_a_gap_is_told(kind: str, tmp_path: Path) -> None:
     """It is paged once, with its times, although nobody heard a word while it lasted."""
     asyncio.run(asyncio.wait_for(a_hidden_overdraw(kind, tmp_path), 150))

@@ -10,7 +10,7 @@ from facility.points import Cadence
 from facility.readings import Batch, Flag
 from rules.judging import Judging
 from rules.settled import Patience
-from store.entries import MarkKind
+from store.entries import Entry, Mark, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,
@@ -84,6 +84,17 @@ def cut_network(gap_s: int) -> Tape:
     return tape
 
 
+def cut_network_of_an_unknown_queue(gap_s: int) -> Tape:
+    """Return the same where nothing proves that the broker kept all: a periodic value holds all the same."""
+    tape, back_ms = cut_network(gap_s), T0_MS + (10 + gap_s) * 1_000
+    place = next(i for i, e in enumerate(tape.entries) if e.stamp_ms == back_ms + 100)
+    entries = tape.entries[: place + 1]
+    gap = Mark(MarkKind.GAP, BUS, T0_MS + 9_020, until_ms=back_ms + 100)
+    entries.append(Entry(entries[-1].seq + 1, back_ms + 100, gap))
+    entries += [Entry(e.seq + 1, e.stamp_ms, e.content) for e in tape.entries[place + 1 :]]
+    return Tape(entries=entries)
+
+
 def stood_still(gap_s: int) -> Tape:
     """Return a journal in which nothing was written for a while: a paused process, or a full disk."""
     tape, back_s = opened(), 10 + gap_s
@@ -147,7 +158,16 @@ def judged(judging: Judging, tape: Tape) -> list[str]:
 
 
 @pytest.mark.parametrize("gap_s", [20, 60])
-@pytest.mark.parametrize("gap", [cut_network, stood_still, cut_again_just_after_a_start, late_gateway])
+@pytest.mark.parametrize(
+    "gap",
+    [
+        cut_network,
+        cut_network_of_an_unknown_queue,
+        stood_still,
+        cut_again_just_after_a_start,
+        late_gateway,
+    ],
+)
 def test_an_overdraw_inside_a_gap_is_told_whatever_made_the_gap(
     gap: Callable[[int], Tape], gap_s: int
 ) -> None:
