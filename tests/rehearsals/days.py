@@ -15,7 +15,7 @@ from facility.sitefile import read_site
 from megawatch.perform import Audience
 from megawatch.rehearse import Alarm, Heard, Rehearsal, as_message
 from rules.engine import Step
-from rules.judging import LASTING_MS
+from rules.past import LASTING_MS
 from simulators.scenario.randomday import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
 from simulators.scenario.randomtrouble import (
     Trouble,
