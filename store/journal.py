@@ -48,6 +48,7 @@ from store.journalfile import (
     read_lost,
     read_point_entries,
     read_readers,
+    read_taken,
     register_reader,
     seq_since,
 )
@@ -346,13 +347,14 @@ class Journal:
     def _read_in(self, connection: Writer) -> None:
         try:
             self._appends = read_appends(connection)
+            given_seq = self.head_seq
             self.head_seq, self.head_stamp_ms = read_head(connection)
             warm_seq = seq_since(connection, self.head_stamp_ms - WARM_MS)
             warm = connection.execute(
                 "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
             ).fetchall()
             lost = read_lost(connection, str(self.path))
-            taken_seq = taken_of(self.path.parent)
+            taken_seq = max(taken_of(self.path.parent), read_taken(connection), given_seq)
             if taken_seq > self.head_seq:
                 # It was removed, or is an older one: what comes now must not have numbers that were read.
                 self.is_another, self.head_seq = True, taken_seq

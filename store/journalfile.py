@@ -144,11 +144,18 @@ def read_entries(
         most: How many there may be.
         where: What to call the file in an error.
         lost: Points of which nobody knows any more what they are; their readings are left out.
+
+    Raises:
+        StoreCorrupt: Where the file is so damaged that entries do not follow each other.
     """
     rows = connection.execute(
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
     )
+    before = after_seq
     for seq, stamp_ms, kind, body in rows.fetchall():
+        if not before < seq:  # an empty page has rows too
+            raise StoreCorrupt(where, f"expected an entry after {before}, found {seq}")
+        before = seq
         entry = read_entry(connection, (seq, stamp_ms, kind, body), where)
         if lost and isinstance(entry.content, Batch):
             is_known = np.array([number not in lost for number in entry.content.point.tolist()], np.bool_)
@@ -179,6 +186,15 @@ def damage_of(entry: Entry) -> str:
         case Mark(kind=MarkKind.GAP, broker=broker, detail=detail) if broker == EVERY_BROKER:
             return detail
     return ""
+
+
+def read_taken(connection: sqlite3.Connection) -> int:
+    """Return the highest number that was given to an entry, or that a reader has read; 0 for none."""
+    (number,) = connection.execute(
+        "SELECT max(coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'entry'), 0),"
+        " coalesce((SELECT max(seq) FROM reader WHERE typeof(seq) = 'integer'), 0))"
+    ).fetchone()
+    return number if isinstance(number, int) else 0
 
 
 def begin_after(connection: sqlite3.Connection, seq: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ def renew(path: Path, migrations: Sequence[Migration], cause: str) -> Path:
         raise StoreUnavailable(str(path), str(error)) from error
     with closing(open_writer(path, migrations)) as new:
         counts = {table: _copy(place, new, table) for table in columns_of(new)}
+        _copy_numbers(place, new)
     _log.error("a damaged file was put aside", file=str(place), cause=cause, rows_kept=counts)
     return place
 
@@ -69,6 +70,21 @@ def _copy(place: Path, new: sqlite3.Connection, table: str) -> int:
     except sqlite3.Error:
         return count
     return count
+
+
+def _copy_numbers(place: Path, new: sqlite3.Connection) -> None:
+    """Let no number be given again that was given, whether its row could be read or not."""
+    with (
+        suppress(sqlite3.Error, OverflowError),
+        closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True)) as old,
+        transaction(new),
+    ):
+        for table, number in old.execute(
+            "SELECT name, seq FROM sqlite_sequence WHERE seq < 1 << 60"
+        ).fetchall():
+            put = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?"
+            if not new.execute(put, (number, table)).rowcount:
+                new.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, number))
 
 
 def _rows(old: sqlite3.Connection, table: str, names: str) -> Iterator[Sequence[Any]]:

@@ -125,3 +125,35 @@ def test_who_reads_beside_the_writer_goes_on_in_the_new_file(tmp_path: Path) -> 
         with closing(Journal(tmp_path)) as journal:
             journal.append(readings((0, T0_MS + 10**6, 1.0), known=["r0"]), T0_MS)
             assert rows_of(reader.read(journal.head_seq - 1)) == [(0, T0_MS + 10**6, 1.0)]
+
+
+def test_a_page_of_zeros_does_not_hold_up_who_reads(tmp_path: Path) -> None:
+    """SQLite finds an entry 0 in it, again and again."""
+    filled(tmp_path, 3)
+    with closing(sqlite3.connect(tmp_path / journalfile.FILE)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'entry'").fetchone()
+    size = (tmp_path / journalfile.FILE).stat().st_size // 4_096
+    for page in range(root, size):
+        folder = tmp_path / str(page)
+        folder.mkdir()
+        data = bytearray((tmp_path / journalfile.FILE).read_bytes())
+        data[4_096 * page : 4_096 * (page + 1)] = bytes(4_096)
+        (folder / journalfile.FILE).write_bytes(data)
+        with closing(Journal(folder)) as journal:
+            seqs = [entry.seq for entry in journal.read(0)]
+            assert seqs == sorted(set(seqs))
+            assert 0 not in seqs
+            journal.append(noisy(99), T0_MS + 99)
+
+
+def test_no_number_is_given_twice_although_its_entry_is_lost(tmp_path: Path) -> None:
+    """Who has read it would never read the next one of that number."""
+    filled(tmp_path, 10)
+    size = (tmp_path / journalfile.FILE).stat().st_size // 4_096
+    spoil(tmp_path / journalfile.FILE, range(size // 2, size))
+
+    with closing(Journal(tmp_path)) as journal:
+        journal.read(0)
+        journal.append(noisy(99), T0_MS + 99)
+        assert journal.head_seq == 12
+        assert journal.read(11)[-1].seq == 12
