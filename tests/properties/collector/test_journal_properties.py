@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-import store.journal
+import store.sqlite
 from facility.errors import StoreUnavailable
 from facility.readings import Quality, Reason
 from store.entries import Mark
@@ -87,7 +87,7 @@ class JournalHistory(RuleBasedStateMachine):
         intake = self.intake(rows, 1)
         patch = pytest.MonkeyPatch()
         patch.setattr(
-            store.journal,
+            store.sqlite,
             "transaction",
             failing(transaction, sqlite3.SQLITE_IOERR_FSYNC, was_taken=was_taken),
         )
@@ -96,8 +96,10 @@ class JournalHistory(RuleBasedStateMachine):
         patch.undo()
         if retry:
             self.take(intake)
-        elif was_taken:
-            self.expect(intake)
+        else:
+            self.kill()
+            if was_taken:
+                self.expect(intake)
 
     @rule(detail=st.sampled_from(["lost", "back"]))
     def mark(self, detail: str) -> None:
