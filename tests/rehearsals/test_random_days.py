@@ -62,6 +62,15 @@ def test_a_thousand_random_days_agree_with_the_judge(first: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.xfail(
+    strict=True, reason="stamps an hour ahead of some racks teach their gateway's clock wrongly"
+)
+def test_a_gateway_that_stamped_some_values_far_ahead_is_believed_again() -> None:
+    """Once its stamps are right again, its blocks can be settled: they are doubted to the end of the day."""
+    _check([202], 900)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_six_random_hours_agree_with_the_judge(seed: int) -> None:
     """The same over six hours on end, second by second."""
