@@ -84,6 +84,8 @@ def failure(path: Path, error: Exception) -> StoreError:
         `ContentRefused` where the content is at fault, `StoreCorrupt` or `StoreForeign` where the file is,
         `StoreUnavailable` where the same may be taken later.
     """
+    if isinstance(error, UnicodeDecodeError):  # SQLite quotes what it found
+        return StoreCorrupt(str(path), str(error))
     if is_refusal(error):
         return ContentRefused(str(path), str(error))
     code = primary_code(error) if isinstance(error, sqlite3.Error) else None
