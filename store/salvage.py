@@ -67,7 +67,7 @@ def _copy(place: Path, new: sqlite3.Connection, table: str) -> int:
                     count += new.execute(put, row).rowcount
                 except (sqlite3.Error, OverflowError):
                     continue  # a value that is none any more
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return count
     return count
 
@@ -75,7 +75,7 @@ def _copy(place: Path, new: sqlite3.Connection, table: str) -> int:
 def _copy_numbers(place: Path, new: sqlite3.Connection) -> None:
     """Let no number be given again that was given, whether its row could be read or not."""
     with (
-        suppress(sqlite3.Error, OverflowError),
+        suppress(sqlite3.Error, OverflowError, UnicodeError),
         closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True)) as old,
         transaction(new),
     ):
