@@ -160,7 +160,7 @@ class Knowledge:
             self._hear_streams(readings, dated)
             self._hear(readings, dated)
         if len(readings) < len(batch):
-            self._doubt(batch, refused)
+            self._doubt(batch, refused, is_backlog=is_backlog)
 
     def _clock(self, clock: int, point: Point, stream: Stream) -> int:
         """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
@@ -270,7 +270,7 @@ class Knowledge:
         else:
             points.gap_ms[point] = np.maximum(points.gap_ms[point], gap)
 
-    def _doubt(self, batch: Batch, refused: BoolArray) -> None:
+    def _doubt(self, batch: Batch, refused: BoolArray, *, is_backlog: bool) -> None:
         """Note values that were refused, unless a good one of the point came after them."""
         points = self._points
         # Whoever sends what is refused lives all the same.
@@ -281,10 +281,10 @@ class Knowledge:
             points.is_heartbeat[batch.point[lives]],
         )
         np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
-        # What was refused for its stamp keeps that: it tells of the clock.
+        # What was refused for its stamp keeps that: it tells of the clock, unless it was kept for us.
         lag = batch.received_ms - batch.source_ms
         off = lives & (lag != 0)
-        if off.any():
+        if off.any() and not is_backlog:
             self._clocks.hear(points.clock[batch.point[off]], lag[off], batch.received_ms[off])
         alike = refused & ((batch.flags & Flag.CONFLICT) != 0)
         np.maximum.at(points.conflict_ms, batch.point[alike], batch.received_ms[alike])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from facility.instants import HOUR_MS
 from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
 from rules.knowledge import Knowledge, Timing
@@ -122,6 +123,27 @@ def test_a_clock_that_is_ahead_hides_no_delay() -> None:
     assert not is_certain(knowledge, 15.1)
     says(knowledge, [36], 50, late_ms=-20_000)
     assert is_certain(knowledge, 16.5)
+
+
+def test_what_is_judged_in_source_time_learns_no_clock_of_refused_stamps() -> None:
+    """Two values of one gateway an hour ahead: those that are stamped right hold again at once.
+
+    In source time nothing else tells of the clock, and the two would be believed for ever.
+    """
+    knowledge = on_change(2)
+    for second in range(120):
+        at_ms = T0_MS + second * 1_000
+        ahead = second in {10, 11}
+        batch = at_once(
+            [np.nan] if ahead else [50, 60, 1],
+            at_ms + (HOUR_MS if ahead else 0),
+            received_ms=at_ms + 5,
+            quality=Quality.REFUSED if ahead else Quality.GOOD,
+        )
+        knowledge.at(at_ms - 1)
+        knowledge.hear(batch, is_backlog=True)
+
+    assert is_certain(knowledge, 119.5)
 
 
 # The promise is a floor of patience -----------------------------------------------------
