@@ -303,6 +303,31 @@ def deadletters(
 
 
 @app.command()
+def blocks(
+    site: Site,
+    tenant: Annotated[str, typer.Argument(help="The tenant's id.")],
+    *,
+    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 6h, 2d.")] = "1d",
+    since: Annotated[str | None, typer.Option("--from", help="Start: a date or a time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="End: a date or a time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a tenant's demand blocks, as known when they closed and settled."""
+    from megawatch import show
+    from megawatch.blocks import block_document, blocks_table, demand_blocks
+    from megawatch.sitefolder import open_site
+
+    folder = open_site(site)
+    found = demand_blocks(folder, tenant, last=last, since=since, until=until)
+    if as_json:
+        print_json([block_document(block) for block in found])
+    elif found:
+        show.terminal().print(blocks_table(found, folder))
+    else:
+        say(f"no demand block of {tenant} ended in that time")
+
+
+@app.command()
 def ack(
     site: Site,
     alarm: Annotated[str, typer.Argument(help="The alarm's id, or its beginning.")],

@@ -180,6 +180,30 @@ class DeadLetters(TypedDict):
     letters: list[Letter]
 
 
+Block = TypedDict(
+    "Block",
+    {
+        "tenant": str,
+        "from": Time,
+        "to": Time,
+        "judged": Annotated[str, Field(description="live: as known when it closed; settled: as it was")],
+        "verdict": Annotated[str, Field(description="kept, exceeded, or cannot be verified")],
+        "method": Annotated[str, Field(description="the contract's limit method")],
+        "version_from": Annotated[Time, Field(description="from when the contract version is in force")],
+        "coverage": Annotated[float, Field(description="share covered by readings, 0 to 1")],
+        "low_kwh": float,
+        "low_kw": float,
+        "best_kwh": float,
+        "best_kw": float,
+        "high_kwh": Annotated[float | None, Field(description="null where there is no bound")],
+        "high_kw": Annotated[float | None, Field(description="null where there is no bound")],
+        "allowed_kwh": float,
+        "allowed_kw": float,
+    },
+)  # `from` is a word of the language
+Block.__pydantic_config__ = _CLOSED  # type: ignore[attr-defined]
+
+
 @with_config(_CLOSED)
 class Row(TypedDict):
     """One value of a series."""
@@ -381,6 +405,7 @@ class Demo(TypedDict):
 COMMANDS: Final[dict[str, Any]] = {
     "ack": AlarmNow,
     "alarms": list[AlarmNow],
+    "blocks": list[Block],
     "check": Check,
     "deadletters": DeadLetters,
     "demo": Demo,

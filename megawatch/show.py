@@ -53,7 +53,7 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> Renderabl
     if not tenants:
         return Text("nothing was judged yet", style="dim")
     is_wide = width >= WIDE
-    table = _table()
+    table = a_table()
     table.add_column("tenant", no_wrap=True, min_width=10)
     table.add_column("draw", justify="right", no_wrap=True, min_width=8)
     table.add_column("against its contract", ratio=1)
@@ -132,7 +132,7 @@ def alarms_table(
 def _alarm_rows(alarms: Sequence[Alarm], zone: ZoneInfo, *, now_ms: int, width: int) -> Table:
     today = to_datetime(now_ms, zone).date()
     is_of_today = all(to_datetime(alarm.opened_ms, zone).date() == today for alarm in alarms)
-    table = _table()
+    table = a_table()
     table.add_column("", no_wrap=True)
     table.add_column("alarm", no_wrap=True, min_width=8)
     table.add_column("opened", no_wrap=True, min_width=8 if is_of_today else 11)
@@ -315,5 +315,6 @@ def megawatts(kilowatts: float) -> str:
     return f"{kilowatts:,.1f} kW"
 
 
-def _table() -> Table:
+def a_table() -> Table:
+    """Return a table without rows, as every list of ours looks."""
     return Table(expand=True, pad_edge=False, box=None, header_style="dim", padding=(0, 1, 0, 0))

@@ -15,7 +15,7 @@ from store.series import DemandBlock, DrawMean, FeedDraw, Health, RackDraw, Roll
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
 _MILLIWATTS_IN_KW: Final = 1_000_000
 _KW_IN_MW: Final = 1_000
-_MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
+MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
 VERDICTS: Final = ("kept", "exceeded", "cannot be verified")
 """What became of a demand block, by its verdict."""
 _FIELDS: Final = MappingProxyType({"coverage": "coverage"})
@@ -68,7 +68,7 @@ def block_lines(blocks: Iterable[DemandBlock]) -> Iterable[bytes | Rejection]:
         }
         fields: dict[str, float | str | None] = {"coverage": block.coverage}
         for name, energy in energies.items():
-            fields[f"{name}_kwh"] = _divide(energy, _MILLIWATT_MS_IN_KWH)
+            fields[f"{name}_kwh"] = _divide(energy, MILLIWATT_MS_IN_KWH)
             fields[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
         fields |= {
             "lasted_s": (block.to_ms - block.from_ms) / 1_000,

@@ -1,8 +1,13 @@
-"""What holds for every test: logs are plain lines, whatever a message at fault held."""
+"""What holds for every test: no clock decides, and logs are plain lines, whatever a message at fault held."""
 
 from __future__ import annotations
 
 import structlog
+from hypothesis import HealthCheck, settings
+
+# A slow machine fails no property: how long one takes is for benches.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 structlog.configure(
     processors=[

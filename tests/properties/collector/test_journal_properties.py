@@ -187,7 +187,6 @@ class JournalHistory(RuleBasedStateMachine):
 JournalHistory.TestCase.settings = settings(
     max_examples=30,
     stateful_step_count=25,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -75,42 +75,37 @@ def check(text: str) -> None:
     assert len(str(told).splitlines()) == 1 + len(told.faults)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_site_or_faults(text: str) -> None:
     """No text takes the reader down."""
     check(text)
 
 
-@settings(deadline=None)
 @given(st.text(string.printable + "[]{}=.\"'#\n" * 3, max_size=200))
 def test_any_text_that_looks_like_toml_is_a_site_or_faults(text: str) -> None:
     """Brackets, quotes and signs in any order are refused like any other nonsense."""
     check(text)
 
 
-@settings(deadline=None)
 @given(st.lists(lines, max_size=20).map("\n".join))
 def test_any_lines_of_toml_are_a_site_or_faults(text: str) -> None:
     """Tables and keys in any order, with any values, are read or refused."""
     check(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(tables())
 def test_any_tables_are_a_site_or_faults(text: str) -> None:
     """Known keys in any table with any values are read or refused."""
     check(text)
 
 
-@settings(deadline=None)
 @given(damaged_templates())
 def test_a_damaged_site_file_is_a_site_or_faults(text: str) -> None:
     """A good file with lines lost or changed is read or refused."""
     check(text)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 3_000),
     st.sampled_from(["[", "{a=", "a.", "[[", '"']),

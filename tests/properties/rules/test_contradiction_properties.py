@@ -172,7 +172,7 @@ def bounds_of(draw: Draw, place: int) -> tuple[int, float]:
 # What holds ---------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cases())
 def test_whichever_side_is_wrong_the_bounds_hold_the_truth(case: Case) -> None:
     """From the contradiction on, whatever falls silent, until both are seen to agree with all certain."""
@@ -192,7 +192,7 @@ def test_whichever_side_is_wrong_the_bounds_hold_the_truth(case: Case) -> None:
             assert low <= truth <= high, f"{number}: {low} to {high}, truth {truth} of {readings}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases())
 def test_no_limit_between_readings_that_contradict_is_kept_or_broken(case: Case) -> None:
     """The bounds of a single tenant reach from what the one side says to what the other one does."""
@@ -207,7 +207,7 @@ def test_no_limit_between_readings_that_contradict_is_kept_or_broken(case: Case)
     assert high >= max(beneath[0], claimed[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases(), st.frozensets(st.integers(0, 3)))
 def test_readings_that_are_right_bound_the_truth_as_narrowly_as_they_can(
     case: Case, silent: frozenset[int]

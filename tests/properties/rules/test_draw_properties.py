@@ -36,7 +36,7 @@ def find(hall: Hall, silent: set[int], said_last: Sequence[int]) -> Draw:
     return draws[-1]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(HALLS, st.sets(st.integers(0, 40)), st.lists(st.integers(0, RATING), min_size=3, max_size=3))
 def test_the_bounds_hold_the_truth(draft: HallDraft, silent: set[int], said_last: list[int]) -> None:
     """With exact fresh readings and parents within their tolerance, the truth is never outside."""
@@ -54,7 +54,7 @@ def test_the_bounds_hold_the_truth(draft: HallDraft, silent: set[int], said_last
         assert draw.is_consistent[place]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HALLS)
 def test_the_bounds_meet_where_all_is_heard(draft: HallDraft) -> None:
     """A tenant of which every point of the boundary is heard has one draw, exactly the truth."""
@@ -68,7 +68,7 @@ def test_the_bounds_meet_where_all_is_heard(draft: HallDraft) -> None:
             assert (draw.low[place], draw.best[place], draw.high[place]) == (truth, truth, truth)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HALLS, st.sets(st.integers(0, 40)), st.integers(0, 40))
 def test_silence_never_narrows_what_the_boundary_alone_tells(
     draft: HallDraft, silent: set[int], another: int
@@ -85,7 +85,7 @@ def test_silence_never_narrows_what_the_boundary_alone_tells(
     assert (wide.coverage <= narrow.coverage).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HALLS)
 def test_total_silence_is_no_zero(draft: HallDraft) -> None:
     """A tenant that holds racks and is not heard at all may draw something, and nothing covers it."""

@@ -188,7 +188,7 @@ def test_an_engine_that_restarts_after_every_entry_is_one_that_never_stopped(see
     assert happened >= {"C1", "C2", "C5", "Q1", "Q2", "C4-cannot-verify"}, f"seed {seed}: only {happened}"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.data())
 def test_an_engine_that_restarts_after_any_tick_is_one_that_never_stopped(
     seed: int, data: st.DataObject
@@ -211,7 +211,7 @@ def test_an_engine_that_restarts_after_any_tick_is_one_that_never_stopped(
     assert told(steps) == told(replayed(entries, entries[-1].stamp_ms + 5_000))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_live_and_afterwards_over_the_same_journal_is_the_same(seed: int, rhythm: int) -> None:
     """However often a live engine looks, and however far behind it is, it comes to the steps of a replay."""

@@ -68,7 +68,7 @@ def same(one: State, other: State) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(story=stories(), seed=st.integers(0, 2**40))
 def test_power_and_heat_close_whatever_happens(story: tuple[Wiring, list[Event]], seed: int) -> None:
     """At every second, at every node and rack, in integers; no rack draws more than it wants."""
@@ -82,7 +82,7 @@ def test_power_and_heat_close_whatever_happens(story: tuple[Wiring, list[Event]]
         assert np.isfinite(state.node_amps).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(story=stories(), seed=st.integers(0, 2**40), handed=st.booleans())
 def test_a_run_is_the_same_on_every_run(
     story: tuple[Wiring, list[Event]],
@@ -99,7 +99,7 @@ def test_a_run_is_the_same_on_every_run(
         assert same(first.step(second), again.step(second, ordered))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scheme=schemes, kilowatts=st.integers(1, 132), place=st.integers(0, 10**6))
 def test_the_loss_of_any_one_node_keeps_every_tenant_s_power(
     scheme: Scheme, kilowatts: int, place: int
@@ -114,7 +114,7 @@ def test_the_loss_of_any_one_node_keeps_every_tenant_s_power(
     assert all((state.rack_milliwatts == states[0].rack_milliwatts).all() for state in states)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**40), seconds=st.lists(st.integers(0, 10_000), min_size=1, max_size=20))
 def test_chance_of_a_second_does_not_depend_on_what_was_asked_before(seed: int, seconds: list[int]) -> None:
     """In any order, from any beginning."""

@@ -42,7 +42,7 @@ NAMES: Final = tuple(name for name in shipped() if name[1] == "_" and name[0] in
     more=st.sampled_from(["", MORE]),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(["", *JUNK])), min_size=1, max_size=3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_damaged_scenario_is_refused_or_runs(name: str, more: str, changes: list[tuple[int, str]]) -> None:
     """Values of any kind in place of any value, or lines left out: a list of faults, or seconds that pass."""
     lines = (shipped()[name].read_text(encoding="utf-8") + more).splitlines()

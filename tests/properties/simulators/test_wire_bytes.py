@@ -80,7 +80,7 @@ def test_a_longer_run_begins_the_same() -> None:
 
 
 @given(cuts=st.lists(st.integers(0, 2_000), max_size=8), version=st.sampled_from([MQTT_3, MQTT_5]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_split_of_the_rows_gives_the_same_packets(cuts: list[int], version: int) -> None:
     """Messages are framed the same one by one, all at once, or in batches of any size."""
     seconds, topics = _said()
@@ -93,7 +93,7 @@ def test_any_split_of_the_rows_gives_the_same_packets(cuts: list[int], version: 
 
 
 @given(slice_ms=st.integers(1, 1_500))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_slices_of_time_lose_nothing(slice_ms: int) -> None:
     """A second in slices is the second; none is due before it begins, nor after what is in it is sent."""
     seconds, _ = _said()

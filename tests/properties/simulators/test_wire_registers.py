@@ -15,7 +15,7 @@ POWERS = st.integers(-(10**9), 4 * 10**11)  # up to 400 MW
 @given(
     start=st.integers(0, CAPACITY - 1), flows=st.lists(st.tuples(POWERS, st.integers(1, 3_600)), max_size=30)
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_registers_add_up_exactly(start: int, flows: list[tuple[int, int]]) -> None:
     """What is shown, what is left over and the turns make up all energy that flowed in, to the millijoule."""
     registers = Registers.starting_at(np.array([start]))
@@ -30,7 +30,7 @@ def test_registers_add_up_exactly(start: int, flows: list[tuple[int, int]]) -> N
 
 
 @given(milliwatts=st.integers(1, 4 * 10**11), seconds=st.integers(1, 1_000))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_register_rolls_over_when_it_is_due(milliwatts: int, seconds: int) -> None:
     """Brought near its end it rolls over with the first millijoule after the time, and not before."""
     registers = Registers.starting_at(np.array([5, 7]))

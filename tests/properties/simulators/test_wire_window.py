@@ -96,7 +96,7 @@ class WindowMachine(RuleBasedStateMachine):
         assert self.tally.refused == sum(len(rows) for rows in self.window.refused)
 
 
-WindowMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+WindowMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestWindow = WindowMachine.TestCase
 
 
@@ -114,7 +114,7 @@ def test_packet_ids_come_round() -> None:
     said=st.lists(st.tuples(st.sampled_from([0x20, 0x40, 0xD0]), st.binary(max_size=200)), max_size=20),
     cuts=st.lists(st.integers(0, 3_000), max_size=10),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_packets_come_whole_however_they_are_cut(said: list[tuple[int, bytes]], cuts: list[int]) -> None:
     """A stream in pieces of any size gives the packets that it was made of."""
     stream = b"".join(bytes([kind]) + varint(len(body)) + body for kind, body in said)
@@ -128,7 +128,7 @@ def test_packets_come_whole_however_they_are_cut(said: list[tuple[int, bytes]], 
 
 
 @given(data=st.binary(max_size=60), version=st.sampled_from([MQTT_3, MQTT_5]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_welcome_of_any_bytes_is_read_or_refused(data: bytes, version: int) -> None:
     """No CONNACK makes the reader do anything but read it or say what is wrong."""
     try:

@@ -206,7 +206,7 @@ deeds = st.sampled_from(["seal", "seal", "merge", "merge all", "restart"])
 steps = st.one_of(st.just(10**9), st.integers(0, 60))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.one_of(moments, st.tuples(deeds, steps)), min_size=4, max_size=14))
 def test_any_order_of_seals_merges_kills_and_late_readings(
     deeds: list[list[tuple[int, int, int]] | tuple[str, int]],

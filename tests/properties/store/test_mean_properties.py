@@ -62,7 +62,7 @@ def taken(meaner: Meaner, batches: list[Batch]) -> list[Means]:
     return found + meaner.take(Batch.empty())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(rows, max_size=40), st.lists(st.integers(0, 40), max_size=6))
 def test_chunks_make_no_difference(drawn: list[tuple[int, int, float, Quality]], cuts: list[int]) -> None:
     """Wherever readings are cut, each step's mean and coverage are exact, for both lengths of steps."""
@@ -93,7 +93,7 @@ def readings_of(batch: Batch, point: int) -> Batch:
     return Batch.of([mine.point, mine.source_ms, mine.received_ms, mine.value, quality, mine.flags])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(rows, min_size=1, max_size=30), st.integers(0, 30))
 def test_what_is_kept_is_all_that_is_known(drawn: list[tuple[int, int, float, Quality]], cut: int) -> None:
     """One that goes on from what another knew says the same as the other."""
@@ -106,7 +106,7 @@ def test_what_is_kept_is_all_that_is_known(drawn: list[tuple[int, int, float, Qu
     assert last_said(taken(one, [rest])) == last_said(taken(other, [rest]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(rows, min_size=2, max_size=30), st.data())
 def test_a_late_reading_changes_nothing_and_is_counted(
     drawn: list[tuple[int, int, float, Quality]], data: st.DataObject

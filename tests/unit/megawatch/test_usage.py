@@ -108,6 +108,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "status",
         "alarms",
         "deadletters",
+        "blocks",
         "ack",
         "query",
     )

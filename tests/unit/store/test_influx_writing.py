@@ -85,7 +85,7 @@ def test_bad_lines_are_found_whatever_becomes_of_the_good(
 FAULTS = [BUSY, Answer(429), Answer(401), Answer(413), Answer(500, stores=True), Answer(resets=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     script=st.lists(st.sampled_from(FAULTS), max_size=12),
     bad=st.sets(st.integers(0, 39)),
