@@ -53,6 +53,7 @@ class Clocks:
         self._lateness_ms = lateness_ms
         self._columns = {name: np.full(1, fill, kind) for name, (kind, fill) in _FILL.items()}
         self._season_ms = NEVER
+        self._behind_ms: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self._columns["count"])
@@ -64,6 +65,7 @@ class Clocks:
             for name, (kind, fill) in _FILL.items():
                 grown = np.full(more, fill, kind)
                 self._columns[name] = np.concatenate([self._columns[name], grown])
+            self._behind_ms = None
 
     def hear(self, clock: NDArray[Any], lag: IntArray, received_ms: IntArray) -> None:
         """Take in readings that came live.
@@ -73,7 +75,9 @@ class Clocks:
             lag: How long after its stamp it arrived [ms].
             received_ms: When that was [ms].
         """
-        columns = self._columns
+        if not len(clock):
+            return
+        columns, self._behind_ms = self._columns, None
         columns["before_ms"][clock] = columns["last_ms"][clock]
         columns["last_ms"][clock] = lag
         columns["heard_at_ms"][clock] = received_ms
@@ -93,10 +97,13 @@ class Clocks:
 
     def behind_ms(self, clock: NDArray[Any]) -> IntArray:
         """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
-        columns = self._columns
-        least = np.minimum(columns["least_ms"][clock], columns["least_before_ms"][clock])
-        known = (columns["count"][clock] >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
-        return np.where(known, least, 0)
+        if self._behind_ms is None:
+            columns = self._columns
+            least = np.minimum(columns["least_ms"], columns["least_before_ms"])
+            known = (columns["count"] >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
+            self._behind_ms = np.where(known, least, 0)
+        behind: IntArray = self._behind_ms[clock]
+        return behind
 
     def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
         """Return how far clocks are ahead [ms]: the most that two of their readings in a row said lately."""
@@ -109,7 +116,7 @@ class Clocks:
         if at_ms - self._season_ms < SEASON_MS:
             return
         self._season_ms = at_ms
-        columns = self._columns
+        columns, self._behind_ms = self._columns, None
         # A clock that said nothing in this season is what it was in the one before.
         said = columns["least_ms"] != UNKNOWN
         columns["least_before_ms"] = np.where(said, columns["least_ms"], columns["least_before_ms"])
@@ -121,7 +128,7 @@ class Clocks:
         """Forget everything: our own clock was set, and no lag means what it meant."""
         for name, (kind, fill) in _FILL.items():
             self._columns[name] = np.full(len(self), fill, kind)
-        self._season_ms = NEVER
+        self._season_ms, self._behind_ms = NEVER, None
 
     def last_ahead_ms(self, since_ms: int) -> IntArray:
         """Return how far ahead the last stamp in the future was of each clock [ms], 0 for none since then."""
@@ -142,4 +149,4 @@ class Clocks:
     def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
         self._columns = {name: arrays[name].copy() for name in _FILL}
-        self._season_ms = values["season_ms"]
+        self._season_ms, self._behind_ms = values["season_ms"], None

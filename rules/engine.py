@@ -38,7 +38,7 @@ from rules.tenants import tenant_series, tenant_view
 from rules.timeabove import TimeAbove
 from rules.trust import Memory
 from rules.units import LayoutBuilder
-from rules.view import UNBOUNDED, PublisherView, View
+from rules.view import NO_METERS, NO_PUBLISHERS, UNBOUNDED, PublisherView, View
 from store.entries import Entry, Known, Mark, MarkKind, kind_of, pack, unpack
 from store.series import DemandBlock, Rollup, TenantDraw
 
@@ -170,6 +170,7 @@ class Engine:
         self._lateness_ms = lateness_ms
         self.judges = tuple(_judge(rule) for rule in rules)
         self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
+        self._abouts = frozenset(rule.about for rule in rules)
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
         self.memory = Memory()
@@ -353,8 +354,10 @@ class Engine:
             tenants=tenant_view(layout, self.draw, known, awaited),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
             racks=self._racks.view(self.knowledge, known, awaited),
-            meters=meter_view(layout, self._sources, compared, merged, self.memory, known),
-            publishers=self._clocks_at(at_ms),
+            meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
+            if About.METER in self._abouts
+            else NO_METERS,
+            publishers=self._clocks_at(at_ms) if About.PUBLISHER in self._abouts else NO_PUBLISHERS,
         )
         changes = self._judge(view)
         draws, rollups = self._series(view, layout, known)
@@ -382,6 +385,10 @@ class Engine:
         if self.draw is None:
             return ()
         return self.demand.advance(tenants, self.draw, before_ms, at_ms)
+
+    def _arrange_series(self, builder: LayoutBuilder) -> None:
+        """Take the site as it is known now into what is kept of it as series."""
+        self.rollups.arrange(builder)
 
     def _series(
         self, view: View, layout: Layout, known: PointValues
@@ -416,7 +423,7 @@ class Engine:
             self._builder = LayoutBuilder(self.site, self._graph, self.points)
             self._racks = Racks(self._builder, self.points)
             self._sources = Sources(self._builder.twins(), self.points)
-            self.rollups.arrange(self._builder)
+            self._arrange_series(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)

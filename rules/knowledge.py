@@ -92,6 +92,10 @@ class _Dated:
     measured: IntArray
     heard: IntArray
 
+    def take(self, rows: Index) -> _Dated:
+        """Return the same of some readings."""
+        return _Dated(self.stamped[rows], self.measured[rows], self.heard[rows])
+
 
 class Knowledge:
     """What is known of every point.
@@ -195,35 +199,39 @@ class Knowledge:
         )
 
     def _hear(self, batch: Batch, dated: _Dated) -> None:
-        points, point = self._points, batch.point
-        stamped, measured, heard = dated.stamped, dated.measured, dated.heard
-        self._learn_habits(point, stamped)
+        points = self._points
+        # As numpy indexes with them: anything else it converts each time.
+        point: Index = batch.point.astype(np.intp)
+        self._learn_habits(point, dated.stamped)
+        points.heard_ms[point] = np.maximum(points.heard_ms[point], dated.heard)
         # Within a batch the newest of a point is last after a stable sort by time, and numpy keeps the last
         # of several values assigned to one place.
-        in_order = (stamped[1:] >= stamped[:-1]).all()
-        rows = np.arange(len(stamped)) if in_order else np.argsort(stamped, kind="stable")
-        points.heard_ms[point] = np.maximum(points.heard_ms[point], heard)
-        rows = rows[stamped[rows] >= points.stamped_ms[point[rows]]]
-        newest = point[rows]
+        if (dated.stamped[1:] < dated.stamped[:-1]).any():
+            rows = np.argsort(dated.stamped, kind="stable")
+            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
+        is_newest = dated.stamped >= points.stamped_ms[point]
+        if not is_newest.all():
+            rows = np.flatnonzero(is_newest)
+            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
         # A value that was received before one that was refused does not take the doubt away.
-        in_doubt = batch.received_ms[rows] < points.doubted_ms[newest]
-        quality = np.where(in_doubt, Quality.REFUSED, batch.quality[rows]).astype(np.uint8)
-        points.stamped_ms[newest] = stamped[rows]
-        points.measured_ms[newest] = measured[rows]
-        points.quality[newest] = quality
-        points.at_most_once[newest] = (batch.flags[rows] & Flag.AT_MOST_ONCE) != 0
+        in_doubt = batch.received_ms < points.doubted_ms[point]
+        quality = np.where(in_doubt, np.uint8(Quality.REFUSED), batch.quality)
+        points.stamped_ms[point] = dated.stamped
+        points.measured_ms[point] = dated.measured
+        points.quality[point] = quality
+        points.at_most_once[point] = (batch.flags & Flag.AT_MOST_ONCE) != 0
         # What a gap lacks says nothing of a periodic source: each value that is there holds for its period.
-        whole = points.is_periodic[newest] | (measured[rows] > points.gap_until_ms[newest])
-        points.heard_since_break[newest] |= whole
-        valued = rows[~np.isnan(batch.value[rows])]
+        whole = points.is_periodic[point] | (dated.measured > points.gap_until_ms[point])
+        points.heard_since_break[point] |= whole
+        valued = ~np.isnan(batch.value)
         points.value[point[valued]] = batch.value[valued]
         # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
-        points.beyond_rating[newest[quality == Quality.IMPLAUSIBLE]] = True
-        good = rows[batch.quality[rows] == Quality.GOOD]
+        points.beyond_rating[point[quality == Quality.IMPLAUSIBLE]] = True
+        good = batch.quality == Quality.GOOD
         trusted = point[good]
         points.beyond_rating[trusted] = False
-        points.trusted_ms[trusted] = np.maximum(points.trusted_ms[trusted], heard[good])
-        power = good[points.is_power[trusted]]
+        points.trusted_ms[trusted] = np.maximum(points.trusted_ms[trusted], dated.heard[good])
+        power = good & points.is_power[point]
         points.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
 
     def _hear_streams(self, batch: Batch, dated: _Dated) -> None:
@@ -246,7 +254,7 @@ class Knowledge:
             gone |= np.isin(points.stream, risen)
             points.heard_since_break[gone & ~points.is_periodic] = False
 
-    def _learn_habits(self, point: NDArray[np.int32], stamped: IntArray) -> None:
+    def _learn_habits(self, point: Index, stamped: IntArray) -> None:
         """Note how long points pause between two readings.
 
         What was longer than a periodic source may be late was a loss; and what was missed while the stream
@@ -254,7 +262,8 @@ class Knowledge:
         """
         points = self._points
         watched = points.is_watched[point]
-        point, stamped = point[watched], stamped[watched]
+        if not watched.all():
+            point, stamped = point[watched], stamped[watched]
         if (point[1:] <= point[:-1]).any():
             order = np.lexsort((stamped, point))
             point, stamped = point[order], stamped[order]
@@ -448,9 +457,11 @@ class Knowledge:
 
     def is_misdated(self, numbers: IntArray, at_ms: int) -> BoolArray:
         """Tell of which points values come lately, and are refused or doubted for their stamps."""
-        ahead, behind = self._offsets(self._points.clock[numbers], at_ms)
-        is_refused = self._points.quality[numbers] == Quality.REFUSED
-        misdated: BoolArray = is_refused & (np.maximum(ahead, behind) > REFUSED_MS)
+        misdated: BoolArray = self._points.quality[numbers] == Quality.REFUSED
+        rows = np.flatnonzero(misdated)
+        if len(rows):
+            ahead, behind = self._offsets(self._points.clock[numbers[rows]], at_ms)
+            misdated[rows] = np.maximum(ahead, behind) > REFUSED_MS
         return misdated
 
     @property

@@ -153,10 +153,12 @@ class SourceQueue:
         if self._next_ms is not None:
             ticks = np.maximum(ticks, self._next_ms)
         self.size += len(batch)
+        if len(batch) and (ticks == ticks[0]).all():  # as nearly always
+            self._add(int(ticks[0]), Queued(batch, int(due_ms.min()), is_backlog))
+            return
         for tick_ms in np.unique(ticks).tolist():
             rows = ticks == tick_ms
-            part = batch if rows.all() else batch.take(rows)
-            self._add(tick_ms, Queued(part, int(due_ms[rows].min()), is_backlog))
+            self._add(tick_ms, Queued(batch.take(rows), int(due_ms[rows].min()), is_backlog))
 
     def due(self, at_ms: int) -> Iterator[Queued]:
         """Yield what counts at a tick in the order of source time, each mark at its place.
@@ -171,8 +173,10 @@ class SourceQueue:
         batch = Batch.concatenate([item.content for item in found if isinstance(item.content, Batch)])
         self.size -= len(batch)
         due_ms = np.minimum(batch.source_ms, batch.received_ms)
-        order = np.argsort(due_ms, kind="stable")
-        batch, due_ms, start = batch.take(order), due_ms[order], 0
+        if (due_ms[1:] < due_ms[:-1]).any():
+            order = np.argsort(due_ms, kind="stable")
+            batch, due_ms = batch.take(order), due_ms[order]
+        start = 0
         marks = [item for item in found if isinstance(item.content, Mark)]
         for mark in sorted(marks, key=lambda item: item.from_ms):
             end = int(np.searchsorted(due_ms, mark.from_ms, side="right"))
@@ -181,7 +185,8 @@ class SourceQueue:
                 start = end
             yield mark
         if start < len(batch):
-            yield Queued(batch.take(np.arange(start, len(batch))), at_ms, is_backlog=True)
+            rest = batch.take(np.arange(start, len(batch))) if start else batch
+            yield Queued(rest, at_ms, is_backlog=True)
 
     def _add(self, tick_ms: int, item: Queued) -> None:
         if tick_ms not in self._ticks:

@@ -30,6 +30,7 @@ from rules.layout import Index, Layout
 from rules.past import Past
 from rules.queue import Queued, SourceQueue
 from rules.streams import NEVER
+from rules.units import LayoutBuilder
 from rules.view import View
 from store.entries import Entry, Mark, MarkKind
 from store.series import DemandBlock, Rollup, TenantDraw
@@ -201,6 +202,10 @@ class SettledEngine(Engine):
         del is_recovery
         is_lossless = mark.kind not in (MarkKind.SESSION_LOST, MarkKind.GAP)
         self.knowledge.break_stream(mark.broker, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
+
+    def _arrange_series(self, builder: LayoutBuilder) -> None:
+        """Arrange nothing, for the same reason as `_series`."""
+        del builder
 
     def _series(
         self, view: View, layout: Layout, known: PointValues

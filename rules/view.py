@@ -174,7 +174,7 @@ def _no_meters() -> MeterView:
 
 
 NO_METERS: Final = _no_meters()
-"""Where no meter can be held against another one."""
+"""Where no meter can be held against another one, or no rule is about meters."""
 
 
 MONITOR: Final = "monitor"
@@ -197,6 +197,10 @@ class PublisherView:
     says_two: BoolArray
 
 
+NO_PUBLISHERS: Final = PublisherView(ids=(), offset_ms=np.zeros(0, np.int64), says_two=np.zeros(0, np.bool_))
+"""Where no rule is about publishers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The site at one moment.
@@ -206,8 +210,8 @@ class View:
         tenants: Every tenant.
         demand: The demand blocks of every tenant.
         racks: Every rack.
-        meters: Every meter that others can be held against.
-        publishers: Every publisher.
+        meters: Every meter that others can be held against; none where no rule is about meters.
+        publishers: Every publisher; none where no rule is about publishers.
     """
 
     at_ms: int

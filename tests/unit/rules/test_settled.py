@@ -354,3 +354,16 @@ def test_readings_of_a_point_that_is_not_known_are_left_out() -> None:
 
     assert judging.live.draw is not None
     assert bounds_kw(judging.live.draw) == (120, 220)
+
+
+def test_a_settled_tick_makes_nothing_that_no_rule_of_it_reads() -> None:
+    """Clocks of publishers and minutes of racks are the live judgement's."""
+    judging, tape = a_judging(one_tenant()), opened()
+    say(tape, 0, 10)
+    play(judging, tape.entries, until_ms=T0_MS + 10_000)
+
+    assert judging.live.view is not None
+    assert judging.settled.view is not None
+    assert judging.live.view.publishers.ids == ("monitor", f"{BUS}:docs")
+    assert judging.settled.view.publishers.ids == ()
+    assert not judging.settled.rollups.save()[1]["ids"]["rack"]
