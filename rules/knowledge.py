@@ -258,7 +258,7 @@ class Knowledge:
         """Note how long points pause between two readings.
 
         What was longer than a periodic source may be late was a loss; and what was missed while the stream
-        was not sure is not known. Neither is a habit.
+        was not sure, or before the first reading, is not known. None of these is a habit.
         """
         points = self._points
         watched = points.is_watched[point]
@@ -272,7 +272,7 @@ class Knowledge:
         again = np.flatnonzero(point[1:] == point[:-1]) + 1
         before[again] = stamped[again - 1]
         gap = stamped - before
-        is_loss = before < self._streams.unsure_ms[points.stream[point]]
+        is_loss = (before == NEVER) | (before < self._streams.unsure_ms[points.stream[point]])
         gap[np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)] = 0
         if len(again):
             np.maximum.at(points.gap_ms, point, gap)

@@ -8,9 +8,7 @@ from facility.readings import Flag
 from rules.habit import LEARNT
 from rules.streams import SEASON_MS
 from tests.builders import T0_MS
-from tests.unit.rules.halls import (
-    BUS,
-)
+from tests.unit.rules.halls import BUS, at_once
 from tests.unit.rules.knowing import is_certain, is_fresh, on_change, periodic, says
 
 # Sources that publish on change ---------------------------------------------------------
@@ -97,6 +95,16 @@ def test_an_outage_is_no_habit_of_a_point_either() -> None:
     # It last spoke at 57, its stream at 59.
     assert is_certain(knowledge, 61.999, point=0)
     assert not is_certain(knowledge, 62, point=0)
+
+
+def test_before_a_first_reading_there_is_no_habit() -> None:
+    """How long a point was not heard before nobody knows: a stream that falls silent soon after is missed."""
+    knowledge = on_change()
+    knowledge.hear(at_once([50, 1], T0_MS, received_ms=T0_MS + 5))
+    says(knowledge, range(1, 20), 50, 1)
+
+    assert is_certain(knowledge, 19.999)
+    assert not is_certain(knowledge, 20)
 
 
 def test_an_outage_is_no_habit() -> None:
