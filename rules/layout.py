@@ -23,6 +23,8 @@ from facility.readings import IntArray
 Index = NDArray[np.intp]
 UNMETERED: Final = -1
 """In place of a point, where an element has none."""
+OUTERMOST: Final = -1
+"""In place of a claim, where none is about more."""
 OPEN: Final = np.iinfo(np.int64).max
 """The most that something draws, where nobody knows it."""
 
@@ -84,12 +86,15 @@ class Claims:
         names: What each of the meters of each claim is called.
         points: Their points, one claim after the other, shape (points,).
         starts: Where those of each claim begin, shape (claims,).
+        within: The place of the next claim that is about all units of each and more of the plant, shape
+            (claims,); `OUTERMOST` where there is none.
     """
 
     keys: tuple[str, ...]
     names: tuple[tuple[str, ...], ...]
     points: IntArray
     starts: Index
+    within: Index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,8 +294,17 @@ def _level(claims: Sequence[Claim], starts: Index, units: Index, about: Index) -
 
 def _listed(claims: Sequence[Claim]) -> Claims:
     points, starts = in_a_row([claim.meters.points for claim in claims])
+    within, nearest = np.full(len(claims), OUTERMOST, np.intp), dict[int, int]()
+    for place in reversed(range(len(claims))):
+        for unit in claims[place].units:
+            within[place] = nearest.get(unit, OUTERMOST)
+            nearest[unit] = place
     return Claims(
-        tuple(claim.key for claim in claims), tuple(claim.names for claim in claims), points, starts
+        keys=tuple(claim.key for claim in claims),
+        names=tuple(claim.names for claim in claims),
+        points=points,
+        starts=starts,
+        within=within,
     )
 
 

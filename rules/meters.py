@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rules.draw import Compared, Known
-from rules.layout import Layout
+from rules.layout import OUTERMOST, Layout
 from rules.sources import Sources
 from rules.trust import Memory
 from rules.view import NO_METERS, MeterView
@@ -33,11 +33,13 @@ def meter_view(
         return NO_METERS
     claims, found = layout.claims, list(compared)
     ids, names, points, starts = claims.keys, claims.names, claims.points, claims.starts
+    within = claims.within
     if merged is not None:
         found.append(merged)
         ids, names = (*ids, *sources.keys), (*names, *sources.names)
         starts = np.append(starts, sources.starts + len(points))
         points = np.append(points, sources.points)
+        within = np.append(within, np.full(len(sources.keys), OUTERMOST))
     tells, least, most, low, high = (
         np.concatenate([getattr(one, name) for one in found])
         for name in ("tells", "least", "most", "low", "high")
@@ -51,5 +53,6 @@ def meter_view(
         names=names,
         readings=known.power[points],
         starts=starts,
+        within=within,
         twins=0 if merged is None else len(sources.keys),
     )

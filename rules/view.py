@@ -144,6 +144,7 @@ class MeterView:
         names: What each of the meters is called.
         readings: What each of them says, or said last [mW], int64, shape (readings,).
         starts: Where those of each place begin among them.
+        within: The place of the next meters that carry all that each place is about; below 0 where none do.
         twins: How many places, the last ones, are about points that say the same.
     """
 
@@ -155,6 +156,7 @@ class MeterView:
     names: tuple[tuple[str, ...], ...]
     readings: IntArray
     starts: NDArray[np.intp]
+    within: NDArray[np.intp]
     twins: int
 
 
@@ -169,6 +171,7 @@ def _no_meters() -> MeterView:
         names=(),
         readings=nothing,
         starts=np.zeros(0, np.intp),
+        within=np.zeros(0, np.intp),
         twins=0,
     )
 

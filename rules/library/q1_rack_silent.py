@@ -73,8 +73,8 @@ class RackSilent(Rule):
         causes = (*racks.groups.values(), np.flatnonzero(racks.is_unheard))
         if told is None or len(told) != len(causes):
             return None
-        silent = np.zeros(len(racks.ids) + 1, np.bool_)
+        explained = np.zeros(len(racks.ids), np.bool_)
         for places, is_active in zip(causes, told.tolist(), strict=True):
             if is_active:
-                silent[places] = True
-        return silent
+                explained[places] = True
+        return np.append(explained, explained[racks.is_silent & ~racks.is_contracted].all())

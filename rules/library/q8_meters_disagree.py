@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, codes
-from rules.view import KILOWATT, View
+from facility.readings import BoolArray
+from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
+from rules.view import KILOWATT, MeterView, View
 
 
 class MetersDisagree(Rule):
@@ -17,8 +18,9 @@ class MetersDisagree(Rule):
     These are meters above racks, racks beneath the meters of a contract, feeds of a rack, or several sources
     of one power. While it lasts neither is believed: the draw lies anywhere between the two. It ends when
     both are seen to agree, not when one falls silent. The usual causes are a current transformer of another
-    ratio, a stuck meter, wiring that is other than described, and a load that nobody declared. The delays are
-    our choice: a verdict that can not be told pages after 30 s, and its cause should not come much later.
+    ratio, a stuck meter, wiring that is other than described, and a load that nobody declared. Where meters
+    of a group disagree and so do meters of smaller groups inside it, the largest is told. The delays are our
+    choice: a verdict that can not be told pages after 30 s, and its cause should not come much later.
     """
 
     name: ClassVar[str] = "Q8"
@@ -45,8 +47,25 @@ class MetersDisagree(Rule):
         meters = view.meters
         apart_kw = meters.apart / KILOWATT
         return Findings(
-            verdict=codes(meters.is_denied & (apart_kw > self.least_kw), ~meters.is_denied),
+            verdict=codes(self._disagree(meters), ~meters.is_denied),
             value=np.where(meters.apart > 0, apart_kw, np.nan),
             limit=np.zeros(len(meters.ids)),
             returned=~meters.is_denied,
         )
+
+    def suppressed(self, view: View, active: Active) -> BoolArray | None:
+        """Say nothing of meters inside a group whose own meters disagree, be it told already or soon."""
+        told = active(self.name)
+        if told is None or not told.any():
+            return None
+        tells = told | self._disagree(view.meters)
+        hidden = np.zeros(len(tells), np.bool_)
+        outer = view.meters.within
+        while (inside := outer >= 0).any():
+            hidden |= inside & tells[outer]
+            outer = np.where(inside, view.meters.within[outer], outer)
+        return hidden
+
+    def _disagree(self, meters: MeterView) -> BoolArray:
+        disagree: BoolArray = meters.is_denied & (meters.apart > self.least_kw * KILOWATT)
+        return disagree

@@ -11,6 +11,8 @@ from simulators.scenario.tables import MustNotTable, MustTable, WaitsTable
 
 ANY = "*"
 """Any rule, or anybody."""
+TOGETHER = frozenset({"racks that nobody contracted", "racks that were never heard"})
+"""Subjects that stand for many racks, by the words that the rules have for them."""
 
 
 def expectations_of(
@@ -57,10 +59,10 @@ def expectations_of(
 
 
 def _about(path: str, patterns: Sequence[str], subjects: Names | None, notes: Notes) -> list[str]:
-    """Return whom alarms are about; what has a colon is a stream, and stands for itself."""
+    """Return whom alarms are about; a stream, which has a colon, stands for itself."""
     found: list[str] = []
     for pattern in patterns:
-        if ":" in pattern or subjects is None:
+        if ":" in pattern or pattern in TOGETHER or subjects is None:
             found.append(pattern)
         else:
             found += subjects.expanded(path, [pattern], notes)

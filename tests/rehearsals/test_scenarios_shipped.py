@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from megawatch.perform import LEAN, differences, perform
+from rules.library.q1_rack_silent import NOBODYS
+from rules.library.q3_common_silence import NEVER_HEARD
+from simulators.scenario.expected import TOGETHER
 from simulators.scenario.file import open_scenario, shipped
 from tests.rehearsals.performances import KNOWN, TICK_MS, performed
 
@@ -64,6 +67,11 @@ def test_each_rule_is_either_there_or_waited_for(name: str) -> None:
 
     assert {expected.rule for expected in scenario.must} <= set(KNOWN)
     assert not {waiting.rule for waiting in scenario.waits_for} & set(KNOWN)
+
+
+def test_a_file_calls_many_racks_as_the_rules_do() -> None:
+    """The simulator knows no rule, and yet the words for those that are told together."""
+    assert {NOBODYS, NEVER_HEARD} == TOGETHER
 
 
 def test_an_alarm_that_nobody_expects_is_told() -> None:
