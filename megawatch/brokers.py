@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,6 +29,13 @@ max_queued_messages 1000000
 max_inflight_messages 0
 set_tcp_nodelay true
 """
+_GUARDED: Final = """
+exec 3<&0 </dev/null
+{ read -r _ || { kill $$; sleep 1; rm -rf -- "$0"; } } <&3 3<&- >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
+"""Runs a broker, and beside it a guard that reads what we say when all is over. Where nothing is said we were
+killed: then the guard ends the broker and removes the folder."""
 _NATS: Final = """
 server_name: megawatch-demo
 listen: "127.0.0.1:{client_port}"
@@ -63,12 +70,15 @@ def find_broker(path: str | None = None) -> tuple[str, str] | None:
 
 
 @asynccontextmanager
-async def own_broker(folder: Path, path: str | None = None) -> AsyncIterator[tuple[str, str]]:
-    """Run a broker for as long as the context lasts.
+async def own_broker(
+    folder: Path, path: str | None = None, *, scratch: Path | None = None
+) -> AsyncIterator[tuple[str, str]]:
+    """Run a broker for as long as the context lasts; it ends with our process, even if that is killed.
 
     Args:
         folder: An empty folder for what it keeps.
         path: Where to look for it, as `find_broker` does.
+        scratch: What to remove if we are killed; None for the broker's folder.
 
     Yields:
         Its address, and what it is.
@@ -84,11 +94,13 @@ async def own_broker(folder: Path, path: str | None = None) -> AsyncIterator[tup
     name, program = found
     port = free_port()
     log = _prepare(folder, name, port)
-    command = [program, "-c", str(folder / CONFIG)]
+    command = ["/bin/sh", "-c", _GUARDED, str(scratch or folder), program, "-c", str(folder / CONFIG)]
+    guard, ours = os.pipe()
     # A session of its own: Ctrl-C is ours to handle, and the broker outlives what still publishes.
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True
+        *command, stdin=guard, stdout=log, stderr=asyncio.subprocess.STDOUT, start_new_session=True
     )
+    os.close(guard)
     try:
         await _answers(port, process, folder)
         yield f"mqtt://127.0.0.1:{port}", name
@@ -101,6 +113,9 @@ async def own_broker(folder: Path, path: str | None = None) -> AsyncIterator[tup
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        with suppress(BrokenPipeError):
+            os.write(ours, b"\n")
+        os.close(ours)
         log.close()
 
 

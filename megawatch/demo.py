@@ -35,8 +35,6 @@ from store.ledger import LedgerReader
 
 SCENARIO: Final = "demo_minute"
 """What is shown where nothing else is asked for."""
-ENDLESS_S: Final = 366 * 86_400
-"""A demo goes on after the end of its scenario, until somebody interrupts it."""
 SETTLE_S: Final = 1.0
 """How long what is on its way may still arrive before the last document is made."""
 ANSWER_S: Final = 10.0
@@ -53,7 +51,7 @@ class Wish:
     Attributes:
         scenario: A scenario that comes with the product, by its name, or a file.
         broker: A broker that is already there; None starts one.
-        seconds: For how long [s]; None until it is interrupted.
+        seconds: For how long [s]; None for as long as the scenario lasts.
         console: Where the live view is drawn; None for no view.
         picture: Where to save the view as it is at the end, an SVG file; None for nowhere.
     """
@@ -77,8 +75,9 @@ async def run_demo(wish: Wish) -> dict[str, Any]:
     Raises:
         MegawatchError: Where there is no such scenario, no broker, or one that does not let us in.
     """
-    seconds = ENDLESS_S if wish.seconds is None else round(wish.seconds)
-    scenario = replace(open_scenario(wish.scenario), seconds=seconds)
+    scenario = open_scenario(wish.scenario)
+    if wish.seconds is not None:
+        scenario = replace(scenario, seconds=round(wish.seconds))
     stop = stop_signals()
     with tempfile.TemporaryDirectory(prefix="megawatch-demo-") as name:
         async with AsyncExitStack() as stack:
@@ -120,7 +119,7 @@ async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker: 
     if broker is None:
         home = folder / "broker"
         await asyncio.to_thread(home.mkdir)
-        url, what = await stack.enter_async_context(own_broker(home))
+        url, what = await stack.enter_async_context(own_broker(home, scratch=folder))
         to = Destination(url=url)
     else:
         to, what = broker, "your broker"

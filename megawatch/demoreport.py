@@ -41,7 +41,9 @@ def _tenants(stage: Stage) -> list[dict[str, Any]]:
     with closing(ParquetHistory(stage.monitor.site.data)) as history:
         for tenant in stage.monitor.site.file.site.tenants:
             series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
-            low, best, high, limit = (one.value * 1_000 for one in series)
+            # The monitor goes on meanwhile: what was read first may lack its latest ticks.
+            count = min(len(one.value) for one in series)
+            low, best, high, limit = (one.value[:count] * 1_000 for one in series)
             row: dict[str, Any] = {
                 "id": tenant.id,
                 "seconds": {

@@ -108,12 +108,12 @@ class View:
         return Group(
             section("what it found", table, is_roomy=False),
             section("what it told", _slowest(pages), is_roomy=False),
+            Text("Next: megawatch init my-site", style="dim"),
             section(
                 "where every reading went",
                 accounting_line(stage.monitor.status.accounting()),
                 is_roomy=False,
             ),
-            Text("Next: megawatch init my-site", style="dim"),
         )
 
     def _story(self) -> Text:
