@@ -28,6 +28,7 @@ from store.journal import Journal
 from store.ledger import Ledger
 from tests.scenarios.reading import BROKER, FOLDER, Scenario, read
 from tests.scenarios.runner import (
+    AWAITED_MS,
     PUBLISHER,
     Found,
     ScenarioSource,
@@ -52,6 +53,8 @@ _NUMBERS = count()
 def can_be_fed(scenario: Scenario) -> bool:
     """Tell whether lines hold all that a scenario says: values, and no doubts, absences or heartbeats."""
     said = (value for values in scenario.values.values() for value in values if value is not None)
+    if scenario.lags_ms:
+        return False  # Telegraf stamps what it hears
     return scenario.cadence is Cadence.PERIODIC and all(value.quality in TELLABLE for value in said)
 
 
@@ -165,7 +168,8 @@ def fed(scenario: Scenario, database: Influx, folder: Path) -> tuple[Found, Tele
         # The journal knows every series from before, though nothing that it said.
         long_ago_ms = source.at_ms(0) - HOUR_MS
         database.write(telegraf.presence(long_ago_ms))
-        journal.append(Intake(known=feed.past(long_ago_ms, long_ago_ms + 1).known), source.at_ms(-1))
+        known = feed.past(long_ago_ms, long_ago_ms + 1).known
+        journal.append(Intake(known=known), source.at_ms(-1) - AWAITED_MS)
         feeder = Feeder(table, feed, scenario.file.site, journal, ledger, clock=clock, since_ms=0)
         journal.append(feeder.opening(), source.at_ms(-1))
         before_ms = source.at_ms(-1) - 1
@@ -178,6 +182,9 @@ def fed(scenario: Scenario, database: Influx, folder: Path) -> tuple[Found, Tele
                 journal.append(intake, now_ms)
             steps = [step for entry in journal.read(engine.seq) for step in engine.take(entry)]
             steps += engine.advance(now_ms)
+            if number < 0:
+                for each in engine.engines.values():
+                    each.began_ms -= AWAITED_MS
             if number >= 0:
                 follow(found, banks, [change for step in steps for change in step.changes], number)
     found.subjects = {rule: bank.subjects for rule, bank in banks.items()}
@@ -200,7 +207,7 @@ def test_the_same_alarms(scenario: Scenario, database: Influx, tmp_path: Path) -
 
 
 def test_nearly_every_scenario_is_fed() -> None:
-    """What is left out is about what no line holds: heartbeats, and values that their source doubts."""
+    """What is left out is about what no line holds: heartbeats, clocks, values that their source doubts."""
     left = {scenario.name for scenario in SCENARIOS if scenario not in FED}
 
     about = (
@@ -210,5 +217,7 @@ def test_nearly_every_scenario_is_fed() -> None:
         "not_to_be_trusted",
         "long_not_to_be_trusted",
     )
-    assert left <= {f"q1_rack_silent/{name}" for name in about}
-    assert len(FED) >= 0.9 * len(SCENARIOS)
+    assert {name for name in left if not name.startswith("q6_clock_off/")} <= {
+        f"q1_rack_silent/{name}" for name in about
+    }
+    assert len(FED) >= 0.85 * len(SCENARIOS)
