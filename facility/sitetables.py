@@ -234,7 +234,7 @@ class EngineTable(Table):
         60, description="how long late readings are waited for before blocks close and the past is told [s]"
     )
     wait_for_silent_s: Seconds = Field(
-        120, description="how long settling waits for a publisher that says nothing [s]"
+        120, description="how long settling waits for a publisher that says nothing, or a slow clock [s]"
     )
     wait_for_broker_s: Seconds = Field(
         3_600, description="how long settling waits for what a broker may keep while we are away from it [s]"

@@ -111,10 +111,10 @@ class Clocks:
         lead: IntArray = np.maximum(columns["lead_ms"][clock], columns["lead_before_ms"][clock])
         return lead
 
-    def begin_season(self, at_ms: int) -> None:
-        """Forget what is too old to tell anything, where that is due."""
+    def begin_season(self, at_ms: int) -> bool:
+        """Forget what is too old to tell anything, where that is due; return whether it was."""
         if at_ms - self._season_ms < SEASON_MS:
-            return
+            return False
         self._season_ms = at_ms
         columns, self._behind_ms = self._columns, None
         # A clock that said nothing in this season is what it was in the one before.
@@ -123,6 +123,7 @@ class Clocks:
         columns["least_ms"] = np.full(len(self), UNKNOWN)
         columns["lead_before_ms"] = np.where(said, columns["lead_ms"], columns["lead_before_ms"])
         columns["lead_ms"] = np.zeros(len(self), np.int64)
+        return True
 
     def forget(self) -> None:
         """Forget everything: our own clock was set, and no lag means what it meant."""

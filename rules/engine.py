@@ -196,7 +196,7 @@ class Engine:
         self.seq = 0
         self.tick_ms: int | None = None
         self.view: View | None = None
-        self._clocks: PublisherView | None = None
+        self._publishers: PublisherView | None = None
         self._brought: list[Step] = []
 
     @property
@@ -299,7 +299,7 @@ class Engine:
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = None
         self.queue.clear()
-        self.stepped_ms, self.step_ms, self._clocks = to_ms, to_ms - from_ms, None
+        self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
     def _meet(self, number: int, at_ms: int) -> None:
@@ -357,7 +357,7 @@ class Engine:
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
             if About.METER in self._abouts
             else NO_METERS,
-            publishers=self._clocks_at(at_ms) if About.PUBLISHER in self._abouts else NO_PUBLISHERS,
+            publishers=self._publishers_at(at_ms) if About.PUBLISHER in self._abouts else NO_PUBLISHERS,
         )
         changes = self._judge(view)
         draws, rollups = self._series(view, layout, known)
@@ -371,12 +371,12 @@ class Engine:
             view=view if changes else None,
         )
 
-    def _clocks_at(self, at_ms: int) -> PublisherView:
+    def _publishers_at(self, at_ms: int) -> PublisherView:
         """Return every publisher's clock, looked at once a second: clocks are off for longer."""
-        if self._clocks is None or at_ms % SERIES_MS == 0:
+        if self._publishers is None or at_ms % SERIES_MS == 0:
             lately = at_ms - self.stepped_ms <= STEP_TOLD_MS
-            self._clocks = self.knowledge.publishers(at_ms, self.step_ms if lately else 0)
-        return self._clocks
+            self._publishers = self.knowledge.publishers(at_ms, self.step_ms if lately else 0)
+        return self._publishers
 
     def _close_blocks(
         self, tenants: Sequence[TenantId], before_ms: int, at_ms: int

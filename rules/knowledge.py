@@ -485,6 +485,16 @@ class Knowledge:
         return self._points.stream
 
     @property
+    def clock_of(self) -> Index:
+        """Whose clock stamps each point, shape (points,)."""
+        return self._points.clock
+
+    @property
+    def clock_count(self) -> int:
+        """How many clocks there are."""
+        return self._clock_count
+
+    @property
     def stream_count(self) -> int:
         """How many streams there are."""
         return len(self._streams.said_ms)

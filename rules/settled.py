@@ -4,9 +4,10 @@ The live engine judges a tick by what had arrived; pages come from it. This one 
 later, in the order of source time, so it comes to the same whatever delayed a reading: a slow network, a cut
 cable, a full disk, a paused machine, a restart. It closes demand blocks, and finds overdraws that a gap hid.
 
-A tick is due a grace after the stream that is furthest behind has spoken of it. A stream that says nothing is
-waited for, at most for a patience; while our own connection to its broker is away, for a longer one, until
-what the broker may keep has been read. Nothing is waited for beyond what memory is granted.
+A tick is due a grace after the stream that is furthest behind has spoken of it; where the clock of a point
+is slow by more than the grace, that much later. A stream that says nothing is waited for, at most for a
+patience, and so is a slow clock; while our own connection to its broker is away, for a longer one, until what
+the broker may keep has been read. Nothing is waited for beyond what memory is granted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from facility.names import TenantId
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.site import Site
 from rules.base import Rule
+from rules.clocks import Clocks
 from rules.draw import Known as PointValues
 from rules.engine import Engine, Step, named
 from rules.knowledge import Timing
@@ -49,7 +51,7 @@ class Patience:
 
     Attributes:
         grace_ms: How long after its streams have spoken of it [ms].
-        silent_ms: How long a stream is waited for that says nothing [ms].
+        silent_ms: How long a stream is waited for that says nothing, or a clock that is slow [ms].
         away_ms: How long one is waited for while our connection to its broker is away [ms].
     """
 
@@ -86,6 +88,8 @@ class SettledEngine(Engine):
         self.past = Past({})
         self.queue: SourceQueue = SourceQueue(tick_ms)
         self._streams = _Reached()
+        self._clocks = Clocks(patience.grace_ms)
+        self._slow_ms = 0
         self._away: dict[str, int] = {}
         self._closed_ms = 0
 
@@ -122,6 +126,7 @@ class SettledEngine(Engine):
             self._close(from_ms)
             self._follow(from_ms, to_ms)
             self._streams, self._closed_ms = _Reached(), to_ms
+            self._clocks.forget()
             self._away.clear()
         return self.hand_over()
 
@@ -138,11 +143,19 @@ class SettledEngine(Engine):
         if closed_ms - self._closed_ms > STALL_MS:
             self._streams.excuse_all(closed_ms)
         self._closed_ms = max(self._closed_ms, closed_ms)
+        if self._clocks.begin_season(closed_ms):
+            self._slow_ms = self._slowest_ms(closed_ms)
         self._run(self._horizon(closed_ms))
+
+    def _slowest_ms(self, closed_ms: int) -> int:
+        """Return how far the slowest clock is behind that is heard and waited for [ms]."""
+        silent_ms = self._patience.silent_ms
+        behind_ms = self._clocks.behind_ms(np.flatnonzero(self._clocks.is_heard(closed_ms - silent_ms)))
+        return int(behind_ms[behind_ms <= silent_ms].max(initial=0))
 
     def _horizon(self, closed_ms: int) -> int:
         """Return up to when ticks are settled [ms]."""
-        streams, until_ms = self._streams, closed_ms
+        streams, until_ms = self._streams, closed_ms - self._slow_ms
         streams.grow(self.knowledge.stream_count)
         for broker, since_ms in self._away.items():
             if closed_ms - since_ms <= self._patience.away_ms:
@@ -163,6 +176,9 @@ class SettledEngine(Engine):
         stream = knowledge.stream_of[batch.point]
         self._streams.grow(knowledge.stream_count)
         self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
+        if self._broker_of(batch) not in self._away:
+            # When something came that was kept for us says nothing of a clock.
+            self._hear_clocks(batch.take(spoke & knowledge.is_watched[batch.point]))
         rest = np.flatnonzero(spoke & ~counts)
         if len(rest):
             # One sign of life for each tick: a backlog holds those of many.
@@ -172,6 +188,12 @@ class SettledEngine(Engine):
             )
             counts[rest[len(rest) - 1 - last]] = True
         self.queue.put_readings(batch if counts.all() else batch.take(counts))
+
+    def _hear_clocks(self, batch: Batch) -> None:
+        """Learn how far clocks are behind that stamp what a draw is summed of."""
+        self._clocks.grow(self.knowledge.clock_count)
+        lag = batch.received_ms - batch.source_ms
+        self._clocks.hear(self.knowledge.clock_of[batch.point], lag, batch.received_ms)
 
     def _note(self, mark: Mark, stamp_ms: int) -> None:
         """Queue what a mark says of readings, at the time from which on it holds."""
@@ -226,7 +248,14 @@ class SettledEngine(Engine):
         """Return everything, with what is waited for, as arrays and as plain values."""
         arrays, values = super().save()
         arrays |= {f"waited.{name}": column for name, column in self._streams.save().items()}
-        return arrays, values | {"away": dict(self._away), "closed_ms": self._closed_ms}
+        clocks, clock_values = self._clocks.save()
+        arrays |= {f"stamped.{name}": column for name, column in clocks.items()}
+        return arrays, values | {
+            "away": dict(self._away),
+            "closed_ms": self._closed_ms,
+            "clocks": clock_values,
+            "slow_ms": self._slow_ms,
+        }
 
     def load(
         self,
@@ -238,6 +267,8 @@ class SettledEngine(Engine):
         """Take in what `save` returned, as `Engine.load` does."""
         super().load(arrays, values, known, where)
         self._streams.load(named("waited.", arrays))
+        self._clocks.load(named("stamped.", arrays), values["clocks"])
+        self._slow_ms = values["slow_ms"]
         self._away = dict(values["away"])
         self._closed_ms = values["closed_ms"]
 

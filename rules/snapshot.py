@@ -28,7 +28,7 @@ from rules.judging import Judging
 from store.entries import Entry
 
 FILE: Final = "engine.snapshot"
-VERSION: Final = 7
+VERSION: Final = 8
 _CHECKSUM_BYTES: Final = 4
 _log = structlog.get_logger(__name__)
 

@@ -284,6 +284,22 @@ def test_late_readings_count_in_the_block_that_they_were_measured_in(delay_ms: i
     assert "settled 120-180 0 60-60" in found
 
 
+@pytest.mark.parametrize(("slow_ms", "verdict"), [(90_000, "1 150-150"), (150_000, "2 100-200")])
+def test_a_rack_whose_clock_is_slow_is_waited_for(slow_ms: int, verdict: str) -> None:
+    """150 of 142 kW, one rack of three has a slow clock: exceeded, up to what a silence is waited for."""
+    site = one_tenant(142, limit=block(60_000))
+    patience = Patience(grace_ms=10_000, silent_ms=120_000)
+    judging, tape = a_judging(site, patience=patience, lateness_ms=250), Tape()
+    tape.put(MINUTE_MS - 1_000, known_racks_of(site))
+    tape.connect(MINUTE_MS - 1_000)
+    for second in range(420):
+        at_ms = MINUTE_MS + second * 1_000
+        right, slow = at_once([50, 50], at_ms), at_once([None, None, 50], at_ms - slow_ms)
+        tape.put(at_ms + 10, received(Batch.concatenate([right, slow]), at_ms))
+
+    assert f"settled 240-300 {verdict}" in blocks_of(judging, tape)
+
+
 def test_a_block_is_kept_as_it_was_known_and_as_it_was() -> None:
     """Readings 20 s late: the live row says what was known as the block closed, the settled row the rest."""
     site = one_tenant(142, limit=block(60_000))
@@ -326,7 +342,7 @@ def test_on_change_points_that_a_session_bridged_are_settled_as_they_were() -> N
         tape.put(MINUTE_MS + second * 1_000, at_once((20.0, 20.0, 20.0), MINUTE_MS + second * 1_000))
     tape.mark(MINUTE_MS + 35_000, MarkKind.LOST, since_ms=MINUTE_MS + 29_000)
     tape.mark(MINUTE_MS + 90_000, MarkKind.CONNECTED)
-    changed = [at_once((50.0, 50.0, 50.0), MINUTE_MS + s * 1_000) for s in range(30, 90)]
+    changed = [at_once((50.0, 50.0, 50.0), MINUTE_MS + s * 1_000) for s in range(30, 91)]
     tape.put(MINUTE_MS + 90_200, received(Batch.concatenate(changed), MINUTE_MS + 90_100))
     tape.mark(MINUTE_MS + 90_300, MarkKind.CAUGHT_UP)
     for second in range(91, 200):
