@@ -12,7 +12,7 @@ from megawatch.stage import Stage
 from store.alarms import Alarm, Notice
 from store.history import ParquetHistory
 
-_FIGURES: Final = ("low", "best", "high", "limit")
+_FIGURES: Final = ("low", "best", "high", "limit", "coverage")
 
 
 def report(stage: Stage) -> dict[str, Any]:
@@ -36,14 +36,15 @@ def report(stage: Stage) -> dict[str, Any]:
 def _tenants(stage: Stage) -> list[dict[str, Any]]:
     """Return for each tenant how long each verdict held, and its bounds when they were widest."""
     found = []
-    # In its first second the site says everything for the first time: nobody knows anything before.
-    begin_ms, end_ms = stage.start_ms + 1_000, stage.start_ms + (stage.second + 3) * 1_000
+    begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 3) * 1_000
     with closing(ParquetHistory(stage.monitor.site.data)) as history:
         for tenant in stage.monitor.site.file.site.tenants:
             series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
             # The monitor goes on meanwhile: what was read first may lack its latest ticks.
             count = min(len(one.value) for one in series)
-            low, best, high, limit = (one.value[:count] * 1_000 for one in series)
+            # A site that starts says everything for the first time: nobody knows anything before.
+            begin = int(np.argmax(series[-1].value[:count] >= 1)) if count else 0
+            low, best, high, limit = (one.value[begin:count] * 1_000 for one in series[:-1])
             row: dict[str, Any] = {
                 "id": tenant.id,
                 "seconds": {
@@ -54,8 +55,8 @@ def _tenants(stage: Stage) -> list[dict[str, Any]]:
             }
             if len(low):
                 at = int(np.argmax(high - low))
-                figures = zip(_FIGURES, (low, best, high, limit), strict=True)
-                row["widest"] = {"time": to_iso(int(series[0].time_ms[at]))} | {
+                figures = zip(_FIGURES[:-1], (low, best, high, limit), strict=True)
+                row["widest"] = {"time": to_iso(int(series[0].time_ms[begin + at]))} | {
                     f"{name}_kw": round(float(values[at]), 3) for name, values in figures
                 }
             found.append(row)
