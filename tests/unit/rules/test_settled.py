@@ -300,6 +300,26 @@ def test_a_rack_whose_clock_is_slow_is_waited_for(slow_ms: int, verdict: str) ->
     assert f"settled 240-300 {verdict}" in blocks_of(judging, tape)
 
 
+def test_what_was_learnt_of_clocks_ends_when_our_own_is_set() -> None:
+    """While our machine was a minute fast every clock seemed slow; nothing is waited for once it is right."""
+    site, patience = one_tenant(), Patience(grace_ms=10_000, silent_ms=120_000)
+    judging, tape, fast_ms = a_judging(site, patience=patience), Tape(), 60_000
+    tape.put(T0_MS + fast_ms - 1_000, known_racks_of(site))
+    tape.connect(T0_MS + fast_ms - 1_000)
+    for second in range(200):
+        at_ms = T0_MS + second * 1_000
+        if second == 140:
+            play(judging, tape.entries)
+            assert judging.settled.tick_ms == at_ms - 2_000 - patience.grace_ms
+            tape.entries.clear()
+            tape.mark(at_ms - 500, MarkKind.STEPPED, since_ms=at_ms - 500 + fast_ms, broker="*")
+        received_ms = at_ms + (fast_ms if second < 140 else 0)
+        tape.put(received_ms + 10, at_once((50.0, 50.0, 50.0), at_ms, received_ms=received_ms))
+    play(judging, tape.entries)
+
+    assert judging.settled.tick_ms == T0_MS + 198_000 - patience.grace_ms
+
+
 def test_a_block_is_kept_as_it_was_known_and_as_it_was() -> None:
     """Readings 20 s late: the live row says what was known as the block closed, the settled row the rest."""
     site = one_tenant(142, limit=block(60_000))
