@@ -132,8 +132,10 @@ def test_racks_that_rose_after_the_queue_was_full_are_not_clear(tmp_path: Path) 
             await watch.until(lambda: state() != "connected", "the loss is noticed")
             way.drop()
             bus.draw(60)
-            for _ in range(2 * QUEUE):
+            for number in range(2 * QUEUE):
                 bus.beat()
+                if number % 20 == 0:
+                    await asyncio.sleep(0.02)  # one a millisecond: no stamp runs ahead of the clock
             bus.draw(95)
             await asyncio.to_thread(plant.flush)
             way.heal()
