@@ -6,10 +6,12 @@ once however often it is delivered; the account adds up.
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import store.sqlite
 from facility.errors import StoreUnavailable
 from facility.readings import Quality, Reason
-from store.entries import Mark
+from store.entries import Entry, Mark
 from store.intake import Intake
 from store.journal import Journal
 from store.sqlite import transaction
@@ -31,6 +33,11 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 READERS = ("rules", "influx")
 POINTS = 4
 ROWS = st.lists(st.tuples(st.integers(0, POINTS - 1), st.integers(0, 60), st.integers(0, 1)), max_size=6)
+
+
+def values_of(entries: Sequence[Entry]) -> list[tuple[int, int, float]]:
+    """Return the readings of entries that are values; a conflict also leaves a doubt, which is none."""
+    return [row for row in rows_of(entries) if not math.isnan(row[2])]
 
 
 class JournalHistory(RuleBasedStateMachine):
@@ -77,7 +84,7 @@ class JournalHistory(RuleBasedStateMachine):
     @rule(picked=st.lists(st.integers(0, 10_000), min_size=1, max_size=4))
     def redeliver(self, picked: list[int]) -> None:
         """A broker delivers again what it has no acknowledgement of; what is in the journal is known."""
-        there = rows_of(everything(self.journal))
+        there = values_of(everything(self.journal))
         if there:
             self.take(Intake(batch=a_batch([there[i % len(there)] for i in picked])))
 
@@ -125,7 +132,7 @@ class JournalHistory(RuleBasedStateMachine):
                 if isinstance(entry.content, Mark):
                     self.read[name].append(entry.content.detail)
                 else:
-                    self.read[name] += rows_of([entry])
+                    self.read[name] += values_of([entry])
             self.journal.set_reader(name, self.cursor[name])
             if len(entries) < most:
                 return
