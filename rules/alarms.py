@@ -21,13 +21,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.base import CodeArray, Findings, Severity, Verdict
+from rules.columns import Columns
 from rules.timeabove import TimeAbove
 
 NORMAL: Final = 0
@@ -95,8 +96,7 @@ def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
     return hashlib.blake2b(text, digest_size=10).hexdigest()
 
 
-@dataclass(slots=True)
-class _Columns:
+class _Columns(Columns):
     """One place for each subject."""
 
     state: CodeArray
@@ -108,17 +108,16 @@ class _Columns:
     peak: FloatArray
     told: BoolArray
 
-
-_FILL: Final = {
-    "state": (np.int8, NORMAL),
-    "since_ms": (np.int64, NEVER),
-    "opened_ms": (np.int64, NEVER),
-    "returning_ms": (np.int64, NEVER),
-    "over_ms": (np.int64, NEVER),
-    "severity": (np.int8, 0),
-    "peak": (np.float64, np.nan),
-    "told": (np.bool_, False),
-}
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "state": (np.int8, NORMAL),
+        "since_ms": (np.int64, NEVER),
+        "opened_ms": (np.int64, NEVER),
+        "returning_ms": (np.int64, NEVER),
+        "over_ms": (np.int64, NEVER),
+        "severity": (np.int8, 0),
+        "peak": (np.float64, np.nan),
+        "told": (np.bool_, False),
+    }
 
 
 class Bank:
@@ -145,7 +144,7 @@ class Bank:
         self._on_delay_ms = on_delay_ms
         self._off_delay_ms = off_delay_ms
         self._above = above
-        self._columns = self._empty(0)
+        self._columns = _Columns()
         self.subjects: tuple[str, ...] = ()
 
     @property
@@ -295,21 +294,14 @@ class Bank:
             for i, subject in enumerate(self.subjects)
             if subject not in place and self._columns.state[i] == ACTIVE
         ]
-        old, self._columns, self.subjects = self._columns, self._empty(len(subjects)), subjects
+        old, self._columns, self.subjects = self._columns, _Columns(len(subjects)), subjects
         sources = np.array([source for source, _ in kept], np.intp)
         targets = np.array([target for _, target in kept], np.intp)
         if self._above is not None:
             self._above.align(sources, targets, len(subjects))
-        for name in _FILL:
+        for name in _Columns.FILL:
             getattr(self._columns, name)[targets] = getattr(old, name)[sources]
         return gone
-
-    @staticmethod
-    def _empty(count: int) -> _Columns:
-        columns: dict[str, NDArray[Any]] = {
-            n: np.full(count, fill, kind) for n, (kind, fill) in _FILL.items()
-        }
-        return _Columns(**columns)
 
     def tell(
         self, changes: list[Transition], suppressed: BoolArray | None, found: Findings, at_ms: int
@@ -354,12 +346,11 @@ class Bank:
 
     def save(self) -> tuple[dict[str, NDArray[Any]], Sequence[str]]:
         """Return everything: the arrays, and whom their places are about."""
-        arrays = {name: getattr(self._columns, name).copy() for name in _FILL}
-        return arrays | ({} if self._above is None else self._above.save()), self.subjects
+        above = {} if self._above is None else self._above.save()
+        return self._columns.save() | above, self.subjects
 
     def load(self, arrays: Mapping[str, NDArray[Any]], subjects: Sequence[str]) -> None:
         """Take in what `save` returned."""
-        columns: dict[str, NDArray[Any]] = {name: arrays[name].copy() for name in _FILL}
-        self._columns, self.subjects = _Columns(**columns), tuple(subjects)
+        self._columns, self.subjects = _Columns.load(arrays), tuple(subjects)
         if self._above is not None and "above_breach" in arrays:
             self._above.load(arrays)

@@ -190,7 +190,7 @@ def find_draw(layout: Layout, known: Known, memory: Memory, at_ms: int) -> tuple
         found.append(compared)
     if hull is not None:
         cells, best = hull, hull.clip(best)
-    return _by_tenant(layout, cells, best, is_denied, units.cap, _fresh_units(layout, known)), tuple(found)
+    return _by_tenant(layout, cells, best, is_denied, units.cap, known), tuple(found)
 
 
 def _unit_bounds(layout: Layout, known: Known, memory: Memory) -> tuple[_Bounds, _Units]:
@@ -320,31 +320,41 @@ class _Ages:
 
 
 def _by_tenant(
-    layout: Layout, cells: _Bounds, best: IntArray, is_denied: BoolArray, cap: IntArray, fresh: BoolArray
+    layout: Layout, cells: _Bounds, best: IntArray, is_denied: BoolArray, cap: IntArray, known: Known
 ) -> Draw:
     count, rows, starts = len(layout.tenants), layout.tenant_rows, layout.tenant_cells
     low, middle, high, most = (np.zeros(count, np.int64) for _ in range(4))
-    is_consistent, coverage = np.ones(count, np.bool_), np.ones(count)
+    is_consistent = np.ones(count, np.bool_)
     low[rows] = np.add.reduceat(cells.low, starts)
     middle[rows] = np.add.reduceat(best, starts)
     top = np.add.reduceat(cells.high, starts)
     high[rows] = np.where(np.logical_or.reduceat(cells.is_open, starts), UNBOUNDED, top)
     if is_denied.any():
         is_consistent[rows] = ~np.logical_or.reduceat(is_denied, starts)
-    heard = np.add.reduceat(np.where(fresh, layout.weight, 0), layout.tenant_units)
-    coverage[rows] = heard / layout.tenant_weight
     uncapped = cap == OPEN
     caps = np.add.reduceat(np.where(uncapped, 0, cap), layout.tenant_units)
     most[rows] = np.where(np.logical_or.reduceat(uncapped, layout.tenant_units), UNBOUNDED, caps)
-    return Draw(low, middle, high, most, layout.loss_ppm, coverage, is_consistent)
+    return Draw(low, middle, high, most, layout.loss_ppm, rated_share(layout, known.is_fresh), is_consistent)
 
 
-def _fresh_units(layout: Layout, known: Known) -> BoolArray:
+def rated_share(layout: Layout, holds: BoolArray) -> FloatArray:
+    """Return the share of each tenant's rating of which something holds, shape (tenants,).
+
+    Args:
+        layout: Who is summed of what.
+        holds: Whether it holds of each point, shape (points,).
+    """
+    share_of = np.ones(len(layout.tenants))
+    if not len(layout.weight):
+        return share_of
     elements = layout.elements
-    fresh = known.is_fresh[elements.points]
+    each = holds[elements.points]
     if elements.has_unmetered:
-        fresh &= elements.points != UNMETERED
-    return _reduced(np.logical_and, fresh, elements.starts)
+        each &= elements.points != UNMETERED
+    units = _reduced(np.logical_and, each, elements.starts)
+    counted = np.add.reduceat(np.where(units, layout.weight, 0), layout.tenant_units)
+    share_of[layout.tenant_rows] = counted / layout.tenant_weight
+    return share_of
 
 
 def _gather(sums: Sums, known: Known) -> tuple[IntArray, BoolArray]:

@@ -168,14 +168,13 @@ class Engine:
         self.site = site
         self._period_ms = tick_ms
         self._lateness_ms = lateness_ms
-        self.judges = tuple(_judge(rule) for rule in rules)
+        self.judges = tuple(self._make_judge(rule) for rule in rules)
         self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
         self._abouts = frozenset(rule.about for rule in rules)
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
         self.memory = Memory()
         self.points: dict[int, Point] = {}
-        self._is_known: BoolArray = np.zeros(1, np.bool_)
         self._met_ms = np.full(1, NEVER, np.int64)
         self._graph = Graph()
         for asset in site.assets:
@@ -198,6 +197,9 @@ class Engine:
         self.view: View | None = None
         self._publishers: PublisherView | None = None
         self._brought: list[Step] = []
+
+    def _make_judge(self, rule: Rule) -> Judge:
+        return make_judge(rule, tells_unknown=True)
 
     @property
     def tenants(self) -> tuple[TenantId, ...]:
@@ -260,7 +262,6 @@ class Engine:
             self._meet(known.id, at_ms)
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
-                self._know(known.id)
                 self.knowledge.add(known.id, known.point)
                 point = known.point
                 if point.is_boundary or point.is_line_current or point.is_current_limit:
@@ -303,22 +304,16 @@ class Engine:
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
     def _meet(self, number: int, at_ms: int) -> None:
-        if number >= len(self._met_ms):
+        # The last place is that of no point: numbers beyond the end are clipped to it.
+        if number + 1 >= len(self._met_ms):
             self._met_ms = np.append(self._met_ms, np.full(number + 1, NEVER))
         if self._met_ms[number] == NEVER:
             self._met_ms[number] = at_ms
 
-    def _know(self, number: int) -> None:
-        # The last place is that of no point: numbers beyond the end are clipped to it.
-        if number + 2 > len(self._is_known):
-            self._is_known = np.append(self._is_known[:-1], np.zeros(number + 2, np.bool_))
-        self._is_known[number] = True
-
     def _of_known_points(self, batch: Batch) -> Batch:
         """Return the readings of a batch whose points are known: what described the others may be damaged."""
-        if len(batch) and self._is_known.take(batch.point, mode="clip").all():
-            return batch
-        return batch.take(np.array([int(point) in self.points for point in batch.point], np.bool_))
+        is_known = self._met_ms.take(batch.point, mode="clip") != NEVER
+        return batch if is_known.all() else batch.take(is_known)
 
     def _broker_of(self, batch: Batch) -> str:
         """Return the broker that a batch came through: a collector appends what one broker sent."""
@@ -579,14 +574,20 @@ def _until_ms(entry: Entry) -> int:
     return entry.stamp_ms
 
 
-def _judge(rule: Rule) -> Judge:
+def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
+    """Return a rule with machines that have judged nothing.
+
+    Args:
+        rule: The rule.
+        tells_unknown: Whether being unable to tell is an alarm, where the rule makes it one.
+    """
     above = None
     if rule.above_s:
         above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
     on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
     bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
     unverified = None
-    if rule.unknown_pages:
+    if rule.unknown_pages and tells_unknown:
         name = f"{rule.name}-{CANNOT_VERIFY}"
         unverified = Bank(name, Severity.MEDIUM, round(rule.unknown_delay_s * 1_000), 0)
     return Judge(rule, bank, unverified)

@@ -37,7 +37,7 @@ from facility.units import Dimension
 from rules.clocks import Clocks
 from rules.draw import Known
 from rules.layout import Index
-from rules.pointstate import PointState
+from rules.pointstate import FIRST_PLACES, PointState
 from rules.streams import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
 from rules.view import MONITOR, PublisherView
 
@@ -108,7 +108,7 @@ class Knowledge:
     def __init__(self, timings: Mapping[str, Timing], lateness_ms: int = 0) -> None:
         self._timings = timings
         self._lateness_ms = lateness_ms
-        self._points = PointState.empty()
+        self._points = PointState(FIRST_PLACES)
         self._streams = Streams()
         self._clocks = Clocks(lateness_ms)
         self._clock_count = 0

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from rules.alarms import Bank, Change, Transition
-from rules.base import CANNOT_VERIFY
 
 LASTING_MS: Final = 60_000
 """An episode of the past that lasts longer is told before its end is known (our choice)."""
@@ -76,11 +75,7 @@ class Past:
         """
         changes: list[Transition] = []
         for change in found:
-            # That nobody could tell at the time was told then.
-            if change.rule.removesuffix(f"-{CANNOT_VERIFY}") not in self._both:
-                changes.append(change)
-            elif change.rule in self._both:
-                changes += self._follow(change, at_ms)
+            changes += self._follow(change, at_ms) if change.rule in self._both else [change]
         changes += self._tell_known(at_ms)
         before_ms = at_ms - REMEMBERED_MS
         self._told = [told for told in self._told if told.until_ms is None or told.until_ms >= before_ms]

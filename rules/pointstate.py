@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facility.readings import BoolArray, ByteArray, FloatArray, IntArray, Quality
+from rules.columns import Columns
 from rules.layout import Index
 from rules.streams import NEVER
 
-_FIRST_PLACES: Final = 64
+FIRST_PLACES: Final = 64
 
 
-@dataclass(slots=True)
-class PointState:
+class PointState(Columns):
     """What is known of every point; arrays of shape (places,), of which each point has its own.
 
     Attributes:
@@ -72,53 +70,29 @@ class PointState:
     gap_ms: IntArray
     gap_before_ms: IntArray
 
-    @classmethod
-    def empty(cls) -> Self:
-        """Return places in which nothing is known."""
-        return cls(**{name: np.full(_FIRST_PLACES, fill, kind) for name, (kind, fill) in _FILL.items()})
-
-    @classmethod
-    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return what `save` returned."""
-        return cls(**{name: arrays[name].copy() for name in _FILL})
-
-    def save(self) -> dict[str, NDArray[Any]]:
-        """Return every column by its name."""
-        return {name: getattr(self, name).copy() for name in _FILL}
-
-    def grow(self, places: int) -> None:
-        """Make room for at least so many points."""
-        have = len(self.power)
-        if places > have:
-            more = max(places, 2 * have) - have
-            for name, (kind, fill) in _FILL.items():
-                grown = np.concatenate([getattr(self, name), np.full(more, fill, kind)])
-                setattr(self, name, grown)
-
-
-_FILL: Final[dict[str, tuple[Any, Any]]] = {
-    "power": (np.int64, 0),
-    "value": (np.float64, np.nan),
-    "stamped_ms": (np.int64, NEVER),
-    "measured_ms": (np.int64, NEVER),
-    "heard_ms": (np.int64, NEVER),
-    "trusted_ms": (np.int64, NEVER),
-    "quality": (np.uint8, Quality.NO_VALUE),
-    "doubted_ms": (np.int64, NEVER),
-    "conflict_ms": (np.int64, NEVER),
-    "beyond_rating": (np.bool_, False),
-    "at_most_once": (np.bool_, False),
-    "heard_since_break": (np.bool_, False),
-    "gap_until_ms": (np.int64, NEVER),
-    "stream": (np.intp, 0),
-    "clock": (np.intp, -1),
-    "is_power": (np.bool_, False),
-    "is_watched": (np.bool_, False),
-    "is_periodic": (np.bool_, False),
-    "is_heartbeat": (np.bool_, False),
-    "fresh_ms": (np.int64, 0),
-    "certain_ms": (np.int64, 0),
-    "period_ms": (np.int64, 0),
-    "gap_ms": (np.int64, 0),
-    "gap_before_ms": (np.int64, 0),
-}
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "power": (np.int64, 0),
+        "value": (np.float64, np.nan),
+        "stamped_ms": (np.int64, NEVER),
+        "measured_ms": (np.int64, NEVER),
+        "heard_ms": (np.int64, NEVER),
+        "trusted_ms": (np.int64, NEVER),
+        "quality": (np.uint8, Quality.NO_VALUE),
+        "doubted_ms": (np.int64, NEVER),
+        "conflict_ms": (np.int64, NEVER),
+        "beyond_rating": (np.bool_, False),
+        "at_most_once": (np.bool_, False),
+        "heard_since_break": (np.bool_, False),
+        "gap_until_ms": (np.int64, NEVER),
+        "stream": (np.intp, 0),
+        "clock": (np.intp, -1),
+        "is_power": (np.bool_, False),
+        "is_watched": (np.bool_, False),
+        "is_periodic": (np.bool_, False),
+        "is_heartbeat": (np.bool_, False),
+        "fresh_ms": (np.int64, 0),
+        "certain_ms": (np.int64, 0),
+        "period_ms": (np.int64, 0),
+        "gap_ms": (np.int64, 0),
+        "gap_before_ms": (np.int64, 0),
+    }

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 import numpy as np
@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from facility.names import TenantId
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.site import Site
-from rules.base import Rule
+from rules.base import Judgement, Rule
 from rules.clocks import Clocks
+from rules.columns import Columns
 from rules.draw import Known as PointValues
-from rules.engine import Engine, Step, named
+from rules.engine import Engine, Judge, Step, make_judge, named
 from rules.knowledge import Timing
 from rules.layout import Index, Layout
 from rules.past import Past
@@ -92,6 +93,10 @@ class SettledEngine(Engine):
         self._slow_ms = 0
         self._away: dict[str, int] = {}
         self._closed_ms = 0
+
+    def _make_judge(self, rule: Rule) -> Judge:
+        # That nobody could tell at the time is told live, where the rule is judged live.
+        return make_judge(rule, tells_unknown=Judgement.LIVE not in rule.judges)
 
     def take(self, entry: Entry) -> list[Step]:
         """Take the next entry of the journal, after the ticks that were settled before it.
@@ -266,28 +271,25 @@ class SettledEngine(Engine):
     ) -> None:
         """Take in what `save` returned, as `Engine.load` does."""
         super().load(arrays, values, known, where)
-        self._streams.load(named("waited.", arrays))
+        self._streams = _Reached.load(named("waited.", arrays))
         self._clocks.load(named("stamped.", arrays), values["clocks"])
         self._slow_ms = values["slow_ms"]
         self._away = dict(values["away"])
         self._closed_ms = values["closed_ms"]
 
 
-class _Reached:
-    """How far each stream has spoken, in source time; arrays of shape (streams,)."""
+class _Reached(Columns):
+    """How far each stream has spoken, in source time; arrays with at least one place for each."""
 
-    def __init__(self) -> None:
-        self.reached_ms: IntArray = np.zeros(0, np.int64)
-        self.excused_ms: IntArray = np.zeros(0, np.int64)
-        self.is_waited: BoolArray = np.zeros(0, np.bool_)
+    reached_ms: IntArray
+    excused_ms: IntArray
+    is_waited: BoolArray
 
-    def grow(self, count: int) -> None:
-        """Make room for so many streams."""
-        more = count - len(self.reached_ms)
-        if more > 0:
-            self.reached_ms = np.append(self.reached_ms, np.full(more, NEVER, np.int64))
-            self.excused_ms = np.append(self.excused_ms, np.full(more, NEVER, np.int64))
-            self.is_waited = np.append(self.is_waited, np.zeros(more, np.bool_))
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "reached_ms": (np.int64, NEVER),
+        "excused_ms": (np.int64, NEVER),
+        "is_waited": (np.bool_, False),
+    }
 
     def hear(self, streams: Index, times_ms: IntArray) -> None:
         """Note that streams spoke of some moments [ms]."""
@@ -310,13 +312,3 @@ class _Reached:
         """Return how far the last of the watched streams that are waited for has spoken [ms]."""
         waited = watched[self.is_waited[watched]]
         return int(self.reached_ms[waited].min()) if len(waited) else -NEVER
-
-    def save(self) -> dict[str, NDArray[Any]]:
-        """Return every column by its name."""
-        return {"reached_ms": self.reached_ms, "excused_ms": self.excused_ms, "is_waited": self.is_waited}
-
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take in what `save` returned."""
-        self.reached_ms = arrays["reached_ms"].copy()
-        self.excused_ms = arrays["excused_ms"].copy()
-        self.is_waited = arrays["is_waited"].copy()

@@ -90,9 +90,8 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
         if values.get("site") != _fingerprint(judging.live.site):
             _log.info("the site file changed since the snapshot: what it still knows is taken over by id")
         columns = dict(arrays)
-    learnt = [entry for entry in known if isinstance(entry.content, tuple)]
     for name, engine in judging.engines.items():
-        engine.load(named(f"{name}.", columns), values[name], learnt, str(path))
+        engine.load(named(f"{name}.", columns), values[name], known, str(path))
     judging.past.load(values["past"])
     return True
 

@@ -39,12 +39,7 @@ class Sources:
 
     def __init__(self, twins: tuple[Twins, ...], points: Mapping[int, Point]) -> None:
         self.keys = tuple(f"{one.asset} feed {one.feed}" if one.feed else str(one.asset) for one in twins)
-        self.names = tuple(
-            tuple(
-                f"{points[number].point_type or 'power'} of {points[number].stream}" for number in one.points
-            )
-            for one in twins
-        )
+        self.names = tuple(tuple(_called(points[number]) for number in one.points) for one in twins)
         self.points, self.starts = in_a_row([one.points for one in twins])
         sizes = np.array([len(one.points) for one in twins], np.intp)
         self._row: Index = np.repeat(np.arange(len(twins)), sizes)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facility.readings import BoolArray, FloatArray, IntArray
-from rules.draw import Known
+from facility.readings import BoolArray, IntArray
 from rules.knowledge import Knowledge
 from rules.layout import UNMETERED, Layout
 from rules.streams import NEVER
@@ -65,15 +64,3 @@ def starting_tenants(layout: Layout, awaited: Awaited) -> BoolArray:
         units = np.logical_or.reduceat(waits, layout.elements.starts)
         starting[layout.tenant_rows] = np.logical_or.reduceat(units, layout.tenant_units)
     return starting
-
-
-def certain_share(layout: Layout, known: Known) -> FloatArray:
-    """Return the share of each tenant's rating whose power is certain now, shape (tenants,)."""
-    share = np.ones(len(layout.tenants))
-    if len(layout.weight):
-        points = layout.elements.points
-        certain = known.is_certain[points] & (points != UNMETERED)
-        units = np.logical_and.reduceat(certain, layout.elements.starts)
-        counted = np.add.reduceat(np.where(units, layout.weight, 0), layout.tenant_units)
-        share[layout.tenant_rows] = counted / layout.tenant_weight
-    return share

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from facility.contracts import PPM
-from rules.draw import Draw, Known
+from rules.draw import Draw, Known, rated_share
 from rules.layout import Layout
-from rules.starting import Awaited, certain_share, starting_tenants
+from rules.starting import Awaited, starting_tenants
 from rules.view import NO_LIMIT, UNBOUNDED, TenantView, View
 from store.series import TenantDraw
 
@@ -59,7 +59,7 @@ def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> 
         has_racks=has_units,
         is_consistent=found.is_consistent,
         is_starting=starting_tenants(layout, awaited),
-        certain=certain_share(layout, known),
+        certain=rated_share(layout, known.is_certain),
     )
 
 

@@ -1,0 +1,46 @@
+"""Columns: arrays with one place for each thing, which grow together and are saved together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Columns:
+    """Base of what is kept as arrays of one length; a subclass names its columns in `FILL`.
+
+    Attributes:
+        FILL: The type of each column, and what it holds where nothing is known, by the column's name.
+    """
+
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]]
+
+    def __init__(self, places: int = 0) -> None:
+        for name, (kind, fill) in self.FILL.items():
+            setattr(self, name, np.full(places, fill, kind))
+
+    def __len__(self) -> int:
+        return len(getattr(self, next(iter(self.FILL))))
+
+    def grow(self, places: int) -> None:
+        """Make room for at least so many places, and for as many again as there were."""
+        have = len(self)
+        if places > have:
+            more = max(places, 2 * have) - have
+            for name, (kind, fill) in self.FILL.items():
+                setattr(self, name, np.concatenate([getattr(self, name), np.full(more, fill, kind)]))
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """Return every column by its name."""
+        return {name: getattr(self, name).copy() for name in self.FILL}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return what `save` returned."""
+        loaded = cls()
+        for name in cls.FILL:
+            setattr(loaded, name, arrays[name].copy())
+        return loaded
