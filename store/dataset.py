@@ -20,7 +20,7 @@ import structlog
 from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS
 from store.integrity import put_aside, sum_name, sum_of
-from store.parquet import PLAN, SEALED, Sealed, Table, children, found_again, hours, read_sealed
+from store.parquet import PLAN, SEALED, Sealed, Table, children, found_again, hours, load_sealed
 
 LOCK: Final = "lock"
 
@@ -98,8 +98,7 @@ class Dataset:
         if self._is_settled:
             return
         self._undo()
-        self._find_again()
-        self.sealed = read_sealed(self.root)
+        self.sealed = self._load()
         self._disk.sync(self.root)
         self._remove(self.sealed.removes)
         self._is_settled = True
@@ -182,19 +181,18 @@ class Dataset:
         self._remove(plan.adds)
         self._disk.remove(path)
 
-    def _find_again(self) -> None:
-        """Write anew what counts where that is damaged."""
+    def _load(self) -> Sealed:
+        """Return what counts; where that is damaged, it is written anew."""
         path = self.root / SEALED
         try:
-            Sealed.decode(path.read_bytes())
-        except FileNotFoundError:
-            return
+            return load_sealed(self.root)
         except ValueError as error:
             sealed = found_again(self.root)
             _log.error("what is sealed was damaged, and is found again", error=str(error), seq=sealed.seq)
             put_aside(self.root, path)
             self._disk.write(self.root / PLAN, partial(Path.write_bytes, data=sealed.encode()))
             self._disk.rename(self.root / PLAN, path)
+            return sealed
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove files so that none can come back after a power cut, with a number that counts by then."""

@@ -12,6 +12,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+HISTORY: Final = "history"
+"""The folder of the embedded history in a data folder."""
 DAMAGED: Final = "damaged"
 """The folder to which damaged files are moved: nobody reads them there, and people look at them."""
 _SUFFIX: Final = ".crc32"
@@ -97,6 +99,4 @@ def place_aside(folder: Path, path: Path) -> Path:
 
 def damaged_files(data: Path) -> list[Path]:
     """Return the damaged files that were put aside in a data folder, in order."""
-    return sorted(
-        path for folder in (data, data / "history") for path in (folder / DAMAGED).glob("*.damaged")
-    )
+    return sorted(path for folder in (data, data / HISTORY) for path in (folder / DAMAGED).glob("*.damaged"))

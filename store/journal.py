@@ -26,7 +26,7 @@ from facility.names import AssetId
 from facility.points import Cadence, Point
 from facility.quantities import QUANTITIES
 from facility.readings import Batch, Rejection
-from store.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unpack, unseal
+from store.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unseal
 from store.intake import Intake, contents_of, readings_of, sift
 from store.journalfile import (
     APPENDS,
@@ -37,6 +37,7 @@ from store.journalfile import (
     account_of,
     add_to_account,
     begin_after,
+    content_of,
     damage_of,
     latest,
     latest_before,
@@ -73,16 +74,21 @@ _log = structlog.get_logger(__name__)
 
 
 def _mended(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate[Journal, P], R]:
-    """Do it once more where the file is found damaged, in the one that is then begun anew."""
+    """Let one thread at a time in, and errors of SQLite be those of a store.
+
+    Where the file is found damaged, it is done once more in the one that is then begun anew.
+    """
 
     @wraps(method)
     def mended(self: Journal, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._lock:
             try:
-                return method(self, *args, **kwargs)
+                with told(self.path):
+                    return method(self, *args, **kwargs)
             except StoreCorrupt as error:
                 self._renew(error)
-                return method(self, *args, **kwargs)
+                with told(self.path):
+                    return method(self, *args, **kwargs)
 
     return mended  # type: ignore[return-value]
 
@@ -149,27 +155,27 @@ class Journal:
             StoreUnavailable: Where the disk did not take it. Nothing may be acknowledged then; the same
                 intake may be tried again, and is stored once even where the disk had taken it after all.
         """
-        with self._lock:
-            if intake.is_empty:
-                return Account()
-            connection = self._proven()
-            now_ms = self._follow_clock(now_ms)
-            if (account := self._has_survived(intake)) is not None:
-                return account
-            if not intake.is_small:
-                check_room(self.path)
-            try:
-                return self._append(connection, intake, now_ms)
-            except (StoreUnavailable, StoreCorrupt):
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
-                _log.exception("an append can not be kept whole", error=repr(error))
-            return self._append(connection, intake, now_ms, is_careful=True)
+        if intake.is_empty:
+            return Account()
+        connection = self._proven()
+        now_ms = self._follow_clock(now_ms)
+        if (account := self._has_survived(intake)) is not None:
+            return account
+        if not intake.is_small:
+            check_room(self.path)
+        try:
+            return self._append(connection, intake, now_ms)
+        except (StoreUnavailable, StoreCorrupt):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
+            _log.exception("an append can not be kept whole", error=repr(error))
+        return self._append(connection, intake, now_ms, is_careful=True)
 
     def _append(
         self, connection: Writer, intake: Intake, now_ms: int, *, is_careful: bool = False
     ) -> Account:
-        sifted = sift(intake.batch, self._seen, self._find)
+        with told(self.path):
+            sifted = sift(intake.batch, self._seen, self._find)
         changes: dict[str, int] = {}
         try:
             with saving(connection, self.path):
@@ -183,12 +189,16 @@ class Journal:
             raise
         self._appends += 1
         self._refused_points = insertion.refused_points
+        self._note(entries)
+        return account_of(changes)
+
+    def _note(self, entries: Sequence[Entry]) -> None:
+        """Note what was written."""
         for entry in entries:
             if isinstance(entry.content, Batch):
                 self._seen.remember(readings_of(entry.content))
             self._recent.append(entry)
             self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
-        return account_of(changes)
 
     def promise(self, floor_ms: int) -> None:
         """Promise that nothing will be stamped at or before `floor_ms` from now on.
@@ -196,7 +206,7 @@ class Journal:
         The engine asks for this before it judges a moment, so that nothing can still come that it would
         have had to use. Held in memory here and on disk for collectors in other processes.
         """
-        with self._lock:
+        with self._lock, told(self.path):
             now_ms = self._follow_clock(floor_ms)
             self._floor_ms = max(self._floor_ms, min(floor_ms, now_ms))
 
@@ -207,7 +217,7 @@ class Journal:
         Raises:
             StoreUnavailable: Where the disk did not take it; more is kept for that reader then.
         """
-        with self._lock, saving(self._ready(), self.path) as connection:
+        with saving(self._ready(), self.path) as connection:
             put_reader(connection, name, seq)
 
     @_mended
@@ -219,12 +229,11 @@ class Journal:
         Raises:
             StoreUnavailable: Where the disk did not take that.
         """
-        with self._lock:
-            known = read_readers(self._ready()).get(name)
-            if known is None:
-                with saving(self._ready(), self.path) as connection:
-                    register_reader(connection, name)
-            return known or 0
+        known = read_readers(self._ready()).get(name)
+        if known is None:
+            with saving(self._ready(), self.path) as connection:
+                register_reader(connection, name)
+        return known or 0
 
     @_mended
     def refuse(self, rejections: Sequence[Rejection]) -> None:
@@ -233,7 +242,7 @@ class Journal:
         Raises:
             StoreUnavailable: Where the disk did not take it.
         """
-        with self._lock, saving(self._ready(), self.path) as connection:
+        with saving(self._ready(), self.path) as connection:
             add_to_account(connection, {"letters_dropped": insert_rejections(connection, rejections)})
 
     @_mended
@@ -252,7 +261,7 @@ class Journal:
         Raises:
             StoreUnavailable: Where the disk did not take it.
         """
-        with self._lock, saving(self._ready(), self.path) as connection:
+        with saving(self._ready(), self.path) as connection:
             (needed,) = connection.execute("SELECT coalesce(min(seq), 0) FROM reader").fetchone()
             last = seq_since(connection, before_ms) - 1
             used = self._used_bytes(connection)
@@ -273,33 +282,28 @@ class Journal:
     @_mended
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
-        with self._lock:
-            recent = self._recent
-            if recent and recent[0].seq <= after_seq + 1:
-                skip = max(0, after_seq + 1 - recent[0].seq)
-                return [recent[i] for i in range(skip, min(len(recent), skip + most))]
-            with told(self.path):
-                found = list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
-            self.damaged |= {entry.seq: damage for entry in found if (damage := damage_of(entry))}
-            return found
+        recent = self._recent
+        if recent and recent[0].seq <= after_seq + 1:
+            skip = max(0, after_seq + 1 - recent[0].seq)
+            return [recent[i] for i in range(skip, min(len(recent), skip + most))]
+        found = list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
+        self.damaged |= {entry.seq: damage for entry in found if (damage := damage_of(entry))}
+        return found
 
     @_mended
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
-        with self._lock, told(self.path):
-            return read_point_entries(self._ready(), str(self.path))
+        return read_point_entries(self._ready(), str(self.path))
 
     @_mended
     def account(self) -> Account:
         """Return where everything went."""
-        with self._lock, told(self.path):
-            return read_account(self._ready())
+        return read_account(self._ready())
 
     @_mended
     def metadata(self) -> dict[str, bytes]:
         """Return the payload of every metadata message that was kept, by topic; a damaged one is left out."""
-        with self._lock, told(self.path):
-            rows = self._ready().execute("SELECT topic, payload FROM metadata ORDER BY topic").fetchall()
+        rows = self._ready().execute("SELECT topic, payload FROM metadata ORDER BY topic").fetchall()
         found = ((topic, self._unsealed(payload, f"metadata of {topic}")) for topic, payload in rows)
         return {topic: payload for topic, payload in found if payload}
 
@@ -315,12 +319,11 @@ class Journal:
     @_mended
     def waiting(self) -> list[Waiting]:
         """Return the messages that wait for their metadata, oldest first; of a damaged one, no payload."""
-        with self._lock, told(self.path):
-            rows = (
-                self._ready()
-                .execute("SELECT broker, topic, payload, received_ms, flags, id FROM waiting ORDER BY id")
-                .fetchall()
-            )
+        rows = (
+            self._ready()
+            .execute("SELECT broker, topic, payload, received_ms, flags, id FROM waiting ORDER BY id")
+            .fetchall()
+        )
         found = [Waiting(*row) for row in rows]
         return [
             replace(item, payload=self._unsealed(item.payload, f"what waits at {item.topic}"))
@@ -447,9 +450,7 @@ class Journal:
             insertion = Insertion(connection, to_ms, is_careful=False)
             entries = insertion.insert_entries([mark], to_ms)
             connection.execute("UPDATE promise SET floor_ms = ?", (to_ms - 1,))
-        for entry in entries:
-            self._recent.append(entry)
-            self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
+        self._note(entries)
         self._floor_ms = to_ms - 1
         _log.warning("clock", detail=mark.detail)
 
@@ -476,9 +477,7 @@ class Journal:
         batch = self._decoded.get(seq)
         if batch is None:
             try:
-                where = f"{self.path}, entry {seq}"
-                whole = unseal(body, where, stamp_ms, EntryKind.READINGS)
-                content = unpack(EntryKind.READINGS, whole, where)
+                content = content_of((seq, stamp_ms, EntryKind.READINGS, body), str(self.path))
             except StoreCorrupt as error:
                 # What can not be read is not known as stored: it is taken again when it comes again.
                 _log.error("journal damaged", error=str(error))

@@ -19,7 +19,7 @@ import structlog
 from facility.errors import StoreCorrupt
 from facility.instants import LATEST_MS
 from facility.readings import Batch, Reason, Rejection
-from store.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unpack, unseal
+from store.entries import EVERY_BROKER, Content, Entry, EntryKind, Known, Mark, MarkKind, unpack, unseal
 from store.sqlite import Guard, Migration, alone, open_reader
 
 FILE: Final = "journal.sqlite"
@@ -158,17 +158,35 @@ def read_entries(
         before = seq
         entry = read_entry(connection, (seq, stamp_ms, kind, body), where)
         if lost and isinstance(entry.content, Batch):
-            is_known = np.array([number not in lost for number in entry.content.point.tolist()], np.bool_)
+            is_known = ~np.isin(entry.content.point, list(lost))
             entry = replace(entry, content=entry.content.take(is_known))
         yield entry
 
 
-def read_entry(connection: sqlite3.Connection, row: tuple[int, int, int, bytes], where: str) -> Entry:
-    """Return an entry: what stands for it where it is damaged."""
+Row = tuple[int, int, int, bytes]
+"""An entry as it is kept: number, stamp [ms], kind and body."""
+
+
+def content_of(row: Row, where: str) -> Content:
+    """Return what an entry holds.
+
+    Args:
+        row: The entry.
+        where: What to call the file in an error.
+
+    Raises:
+        StoreCorrupt: Where it is damaged.
+    """
     seq, stamp_ms, kind, body = row
-    where = f"{where}, entry {seq}"
+    place = f"{where}, entry {seq}"
+    return unpack(kind, unseal(body, place, stamp_ms, kind), place)
+
+
+def read_entry(connection: sqlite3.Connection, row: Row, where: str) -> Entry:
+    """Return an entry: what stands for it where it is damaged."""
+    seq, stamp_ms, kind, _ = row
     try:
-        return Entry(seq, stamp_ms, unpack(kind, unseal(body, where, stamp_ms, kind), where))
+        return Entry(seq, stamp_ms, content_of(row, where))
     except StoreCorrupt as error:
         _log.error("an entry of the journal is damaged", error=str(error))
         before = connection.execute(
@@ -176,7 +194,8 @@ def read_entry(connection: sqlite3.Connection, row: tuple[int, int, int, bytes],
         ).fetchone()
         at_ms = before[0] if before and isinstance(before[0], int) else 0
         if kind == EntryKind.POINTS:
-            return Entry(seq, at_ms, tuple(latest(_read_points(connection, where)).values()))
+            known = latest(_read_points(connection, f"{where}, entry {seq}"))
+            return Entry(seq, at_ms, tuple(known.values()))
         return Entry(seq, at_ms, Mark(MarkKind.GAP, EVERY_BROKER, at_ms, error.cause, until_ms=at_ms))
 
 
@@ -212,14 +231,13 @@ def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
     rows = connection.execute(
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? ORDER BY seq", (EntryKind.POINTS,)
     )
-    for seq, stamp_ms, kind, body in rows.fetchall():
-        place = f"{where}, entry {seq}"
+    for row in rows.fetchall():
         try:
-            content = unpack(kind, unseal(body, place, stamp_ms, kind), place)
+            content = content_of(row, where)
         except StoreCorrupt as error:
             _log.error("points are not known any more", error=str(error))
         else:
-            yield Entry(seq, stamp_ms, content)
+            yield Entry(row[0], row[1], content)
 
 
 def read_lost(connection: sqlite3.Connection, where: str) -> dict[int, str]:
@@ -354,12 +372,11 @@ class JournalReader(Guard):
     @alone
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
-        self._follow()
         if self._lost is None:
             self._lost = read_lost(self._connection, str(self.path))
         return list(read_entries(self._connection, after_seq, most, str(self.path), self._lost))
 
-    def _follow(self) -> None:
+    def _look(self) -> None:
         """Open the file that has the name now: the one before may have been put aside."""
         file = self._named_file()
         if file and file != self._file:

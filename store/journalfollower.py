@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from store.journalfile import MIGRATIONS, JournalReader, put_reader, register_reader
-from store.sqlite import alone, open_writer, saving
+from store.sqlite import Writer, alone, open_writer, saving
 
 
 class JournalFollower(JournalReader):
@@ -17,9 +17,20 @@ class JournalFollower(JournalReader):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._writer = open_writer(self.path, MIGRATIONS)
-        self._writer.execute("PRAGMA synchronous = NORMAL")
-        self._writer.is_proven = True
+        self._writer = self._open_writer()
+
+    def _open_writer(self) -> Writer:
+        writer = open_writer(self.path, MIGRATIONS)
+        writer.execute("PRAGMA synchronous = NORMAL")
+        writer.is_proven = True
+        return writer
+
+    def _look(self) -> None:
+        before = self._file
+        super()._look()
+        if self._file != before:
+            self._writer.close()
+            self._writer = self._open_writer()
 
     @alone
     def close(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from facility.errors import StoreError
+from store.integrity import HISTORY
 from store.ledger import FILE as LEDGER
 from store.ledger import LedgerReader
 
@@ -30,9 +31,12 @@ def _judged(data: Path) -> int:
 
 
 def _sealed(data: Path) -> int:
-    from store.parquet import FOLDER, read_sealed  # noqa: PLC0415 - who has no history need not load DuckDB
+    root = data / HISTORY
+    if not root.is_dir():
+        return 0
+    from store.parquet import read_sealed  # noqa: PLC0415 - who has no history need not load DuckDB
 
     try:
-        return read_sealed(data / FOLDER).seq if (data / FOLDER).is_dir() else 0
+        return read_sealed(root).seq
     except (StoreError, OSError):
         return 0

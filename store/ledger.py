@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, TypeVar
@@ -403,16 +403,21 @@ class Ledger(LedgerReader):
 
     def set_cursor(self, name: str, seq: int) -> None:
         """Note up to which row a reader has read for good."""
-        with self._lock, saving(self._writer, self.path) as connection:
-            connection.execute(
-                "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-                (name, seq),
-            )
+        self.set_cursors({name: seq})
 
-    def trim_series(self, upto_seq: int) -> None:
-        """Drop rows of the engine's series that every reader has."""
+    def set_cursors(self, cursors: Mapping[str, int], *, trimmed_seq: int = 0) -> None:
+        """Note up to which row readers have read for good, and drop what all of them have.
+
+        Args:
+            cursors: The rows, by the readers' names.
+            trimmed_seq: Up to which row the engine's series are dropped.
+        """
         with self._lock, saving(self._writer, self.path) as connection:
-            connection.execute("DELETE FROM series WHERE seq <= ?", (upto_seq,))
+            connection.executemany(
+                "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+                list(cursors.items()),
+            )
+            connection.execute("DELETE FROM series WHERE seq <= ?", (trimmed_seq,))
 
 
 def _alarm(row: Sequence[Any]) -> Alarm:

@@ -42,12 +42,13 @@ from numpy.typing import NDArray
 from facility.errors import StoreForeign
 from facility.instants import DAY_MS, HOUR_MS, to_datetime
 from store.base import FARTHEST_MS
+from store.integrity import HISTORY
 
 Columns = dict[str, NDArray[Any]]
 """Columns of one length, by name."""
 Engine = duckdb.DuckDBPyConnection
 
-FOLDER: Final = "history"
+FOLDER: Final = HISTORY
 SEALED: Final = "sealed.json"
 PLAN: Final = "sealing.json"
 VERSION: Final = 1
@@ -155,13 +156,24 @@ def read_sealed(root: Path) -> Sealed:
     Raises:
         StoreForeign: Where it is of a newer form.
     """
+    try:
+        return load_sealed(root)
+    except ValueError:
+        return found_again(root)
+
+
+def load_sealed(root: Path) -> Sealed:
+    """Return what `sealed.json` says; nothing where there is none.
+
+    Raises:
+        StoreForeign: Where it is of a newer form.
+        ValueError: Where it is damaged.
+    """
     path = root / SEALED
     try:
         sealed = Sealed.decode(path.read_bytes())
     except FileNotFoundError:
         return Sealed()
-    except ValueError:
-        return found_again(root)
     if sealed.version > VERSION:
         raise StoreForeign(str(path), f"expected version {VERSION} or older, found {sealed.version}")
     return sealed

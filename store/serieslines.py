@@ -15,7 +15,7 @@ from store.series import DemandBlock, DrawMean, FeedDraw, Health, RackDraw, Roll
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
 _MILLIWATTS_IN_KW: Final = 1_000_000
 _KW_IN_MW: Final = 1_000
-MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
+_MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
 VERDICTS: Final = ("kept", "exceeded", "cannot be verified")
 """What became of a demand block, by its verdict."""
 _FIELDS: Final = MappingProxyType({"coverage": "coverage"})
@@ -60,17 +60,9 @@ def rollup_lines(rollups: Iterable[Rollup]) -> Iterable[bytes | Rejection]:
 def block_lines(blocks: Iterable[DemandBlock]) -> Iterable[bytes | Rejection]:
     """Yield demand blocks at the time at which they end, or why they have no line."""
     for block in blocks:
-        energies = {
-            "allowed": block.allowed_milliwatt_ms,
-            "best": block.best_milliwatt_ms,
-            "high": block.high_milliwatt_ms,
-            "low": block.low_milliwatt_ms,
-        }
-        fields: dict[str, float | str | None] = {"coverage": block.coverage}
-        for name, energy in energies.items():
-            fields[f"{name}_kwh"] = _divide(energy, MILLIWATT_MS_IN_KWH)
-            fields[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
-        fields |= {
+        fields: dict[str, float | str | None] = {
+            "coverage": block.coverage,
+            **block_figures(block),
             "lasted_s": (block.to_ms - block.from_ms) / 1_000,
             "method": block.method,
             "verdict": VERDICTS[block.verdict],
@@ -78,6 +70,21 @@ def block_lines(blocks: Iterable[DemandBlock]) -> Iterable[bytes | Rejection]:
         }
         tags = {"judged": "settled" if block.is_settled else "live", "tenant": block.tenant}
         yield _line(block, "demand_block", tags, fields, block.to_ms)
+
+
+def block_figures(block: DemandBlock) -> dict[str, float | None]:
+    """Return the energies of a demand block [kWh], each with its mean [kW]; None where there is no bound."""
+    energies = {
+        "low": block.low_milliwatt_ms,
+        "best": block.best_milliwatt_ms,
+        "high": block.high_milliwatt_ms,
+        "allowed": block.allowed_milliwatt_ms,
+    }
+    figures: dict[str, float | None] = {}
+    for name, energy in energies.items():
+        figures[f"{name}_kwh"] = _divide(energy, _MILLIWATT_MS_IN_KWH)
+        figures[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
+    return figures
 
 
 def alarm_lines(changes: Iterable[AlarmChange]) -> Iterable[bytes | Rejection]:

@@ -332,10 +332,10 @@ class Shipper:
         # What is known of draws is kept first: once the cursor has moved they are not in the ledger any more.
         self._draw_means.save()
         self._source.set_reader(self.name, self.seq)
-        self._ledger.set_cursor(f"{self.name}.series", self._series_seq)
-        self._ledger.set_cursor(f"{self.name}.changes", self._change_seq)
-        self._ledger.set_cursor(f"{self.name}.blocks", self._block_seq)
-        self._ledger.trim_series(self._series_seq)
+        cursors = {"series": self._series_seq, "changes": self._change_seq, "blocks": self._block_seq}
+        self._ledger.set_cursors(
+            {f"{self.name}.{what}": seq for what, seq in cursors.items()}, trimmed_seq=self._series_seq
+        )
         self._kept().save()
 
     def _learn(self, entry: Entry) -> None:

@@ -383,6 +383,9 @@ class Guard:
     def __init__(self) -> None:
         self._guard = RLock()
 
+    def _look(self) -> None:
+        """Look, before anything is done, whether the file that is open is still the one to be used."""
+
 
 def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Let one thread at a time into a method, and let errors of SQLite be those of a store.
@@ -394,6 +397,7 @@ def alone(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
     @wraps(method)
     def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._guard, told(self.path):
+            self._look()
             return method(self, *args, **kwargs)
 
     return guarded  # type: ignore[return-value]

@@ -73,7 +73,7 @@ def test_reading_while_sealing_misses_nothing_and_sees_nothing_twice(tmp_path: P
             await sink.store(chunk)
             site.journal.set_reader(sink.name, chunk.last_seq)
             site.journal.trim(T0_MS + 1, 0)
-            site.ledger.trim_series(10**6)
+            site.ledger.set_cursors({}, trimmed_seq=10**6)
         await sink.close()
 
     with ThreadPoolExecutor(2) as pool:

@@ -180,11 +180,11 @@ def test_a_draw_is_read_from_seals_and_from_the_ledger(site: Site) -> None:
     assert figures("best") == (ticks[:5], [0.0, 1.0, 2.0, 3.0, 4.0], "MW")
     seal(site.folder, site.chunk(0))
     assert figures("best") == (ticks[:5], [0.0, 1.0, 2.0, 3.0, 4.0], "MW")
-    site.ledger.trim_series(3)
+    site.ledger.set_cursors({}, trimmed_seq=3)
     site.draw(draws[5:])
     assert figures("demand") == (ticks, [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07], "MW")
     seal(site.folder, site.chunk(sealed_seq(site.folder)))
-    site.ledger.trim_series(8)
+    site.ledger.set_cursors({}, trimmed_seq=8)
 
     assert figures("low") == (ticks, [(number * 10**9 - 1) / 10**9 for number in range(8)], "MW")
     assert figures("coverage") == (ticks, [0.25] * 8, "1")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import store.journal
+from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, Quality, Reason
 from store.entries import Mark
 from store.intake import Intake, readings_of
@@ -245,3 +248,38 @@ def test_a_mark_comes_back_as_it_was(journal: Journal) -> None:
     (entry,) = everything(journal)
     assert isinstance(entry.content, Mark)
     assert entry.content == mark
+
+
+@pytest.mark.parametrize("where", ["sift", "_stamp_ms"])
+def test_a_disk_that_fails_while_repetitions_are_looked_up_is_said_as_any_other(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Nothing is stored, and whoever appends is told to try again; nothing ends."""
+
+    def fail(*_arguments: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.journal if where == "sift" else journal, where, fail)
+        with pytest.raises(StoreUnavailable, match="disk I/O error"):
+            journal.append(readings((0, T0_MS, 90.0), known=["r1"]), T0_MS)
+
+    journal.append(readings((0, T0_MS, 90.0), known=["r1"]), T0_MS)
+    assert journal.account() == Account(stored=1)
+
+
+def test_a_follower_writes_into_the_file_that_has_the_name_now(journal: Journal, tmp_path: Path) -> None:
+    """The file before was put aside: what is noted in it would be lost, and trimming would wait for it."""
+    journal.append(readings((0, T0_MS, 90.0), known=["r1"]), T0_MS)
+    follower = JournalFollower(tmp_path)
+    follower.reader("engine")
+    journal._renew(StoreCorrupt(str(journal.path), "damaged"))
+
+    follower.set_reader("engine", 2)
+    follower.promise(T0_MS + 99)
+
+    assert journal.reader("engine") == 2
+    assert follower.readers() == {"engine": 2}
+    journal.append(readings((0, T0_MS + 1, 91.0)), T0_MS)
+    assert everything(journal)[-1].stamp_ms == T0_MS + 100
+    follower.close()

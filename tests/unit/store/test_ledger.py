@@ -80,7 +80,7 @@ _WRITES: dict[str, Callable[[Ledger], object]] = {
     "acknowledge": lambda ledger: ledger.acknowledge(an_alarm(), by="me", at_ms=T0_MS),
     "settle": lambda ledger: ledger.settle(a_notice()),
     "set_cursor": lambda ledger: ledger.set_cursor("influx.series", 1),
-    "trim_series": lambda ledger: ledger.trim_series(1),
+    "set_cursors": lambda ledger: ledger.set_cursors({}, trimmed_seq=1),
 }
 
 
@@ -198,7 +198,7 @@ def test_series_are_read_from_a_place_and_dropped_behind_it(ledger: Ledger) -> N
         ledger.save(progress(tick_ms=T0_MS + i, seq=i))
     rows = ledger.series(0)
 
-    ledger.trim_series(rows[-1][0])
+    ledger.set_cursors({}, trimmed_seq=rows[-1][0])
     ledger.save(progress(tick_ms=T0_MS + 9, seq=9))
 
     assert [(at_ms, draws) for _, at_ms, draws in rows] == [(T0_MS + i, [a_draw()]) for i in range(3)]
