@@ -49,9 +49,9 @@ class Address:
         """Host and port, for people."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    def as_probe(self) -> Address:
+    def as_probe(self, role: str = "probe") -> Address:
         """Return the same place under a client id that nobody else has, and of which nothing stays."""
-        return replace(self, client_id=f"megawatch-probe-{secrets.token_hex(4)}", session_expiry_s=0)
+        return replace(self, client_id=f"megawatch-{role}-{secrets.token_hex(4)}", session_expiry_s=0)
 
     def login_refused(self, answer: str) -> str:
         """Return what to tell when the broker did not let us in.
@@ -70,12 +70,12 @@ class Address:
             error: What the TLS library said.
         """
         plain = _NOISE.sub("", error[max(0, error.find("[SSL")) :]).strip()
+        plain = _NOISE.sub("", plain).lower()
         if any(word in error.upper() for word in _WANTS_CERTIFICATE):
             return (
-                f"{self.place} wants a client certificate that it knows: set cert_file and key_file"
-                f" ({_NOISE.sub('', plain).lower()})"
+                f"{self.place} wants a client certificate that it knows: set cert_file and key_file ({plain})"
             )
-        return f"{self.place} ended TLS ({_NOISE.sub('', plain).lower()})"
+        return f"{self.place} ended TLS ({plain})"
 
     def not_reached(self, error: str) -> tuple[str, bool]:
         """Return what to tell when no connection came about, and whether that is for its certificate.

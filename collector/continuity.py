@@ -109,7 +109,7 @@ class Continuity:
             count: How many of them came at least once.
             waited_ms: For how long the first of them waited for that [ms].
             lag_ms: How long after its source time arrived what came at least once of them, as a median [ms];
-                None where they hold no such reading.
+                None where they hold no such reading. It says nothing but while we are behind.
             now_ms: The time [ms].
         """
         self._acknowledged = count
@@ -118,8 +118,7 @@ class Continuity:
             self._keeping.hear(now_ms, count)
             return self._gap(now_ms - waited_ms, now_ms, doubt)
         self._kept += count
-        is_after = self._empty_ms is not None and now_ms - waited_ms >= self._empty_ms
-        if is_after:
+        if self._empty_ms is not None and now_ms - waited_ms >= self._empty_ms:
             return self._catch_up("nothing more is kept for us", now_ms)
         if lag_ms is not None and self._backlog.is_new(lag_ms):
             return self._catch_up("what arrives is new", now_ms)

@@ -48,13 +48,11 @@ class Refused(Exception):  # noqa: N818 - says what happened
     Attributes:
         cause: What was said.
         is_version: Whether it does not speak this version of MQTT.
-        is_login: Whether it does not know the user or the password.
     """
 
-    def __init__(self, cause: str, *, is_version: bool = False, is_login: bool = False) -> None:
+    def __init__(self, cause: str, *, is_version: bool = False) -> None:
         self.cause = cause
         self.is_version = is_version
-        self.is_login = is_login
         super().__init__(cause)
 
 
@@ -193,7 +191,7 @@ class Connection:
     def _refusal(self, error: aiomqtt.MqttCodeError) -> Refused:
         code, text = _code(error), _text(error)
         if code in BAD_LOGIN:
-            return Refused(self._address.login_refused(text), is_login=True)
+            return Refused(self._address.login_refused(text))
         return Refused(f"{self._address.place}: {text}", is_version=code in UNSUPPORTED)
 
     async def subscribe(self, topics: Iterable[tuple[str, int]]) -> None:

@@ -119,7 +119,7 @@ async def listen(
         Lost: Where it can not be reached, or the connection breaks.
     """
     came: list[Message] = []
-    async with _Patient(address.as_probe(), version, clock, came) as patient:
+    async with Patient(address.as_probe(), version, clock, came) as patient:
         await patient.connection.subscribe(topics)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -148,13 +148,13 @@ async def measure_queue(
     topic = f"{TOPICS}/{secrets.token_hex(8)}"
     away = replace(address.as_probe(), session_expiry_s=SESSION_S)
     try:
-        async with _Patient(away, version, clock, []) as patient:
+        async with Patient(away, version, clock, []) as patient:
             await patient.connection.subscribe([(topic, 1)])
         published, fault = await _publish(address.as_probe(), version, topic, count)
         if fault:
             return Queue(published=published, fault=fault)
         came: list[Message] = []
-        async with _Patient(away, version, clock, came) as patient:
+        async with Patient(away, version, clock, came) as patient:
             await patient.until_quiet()
             unacknowledged = len(came)
             await patient.until_empty()
@@ -201,7 +201,7 @@ async def _publish(address: Address, version: int, topic: str, count: int) -> tu
     return taken, ""
 
 
-class _Patient:
+class Patient:
     """A connection that acknowledges only when it is told to: an async context manager."""
 
     def __init__(self, address: Address, version: int, clock: Clock, came: list[Message]) -> None:
@@ -227,7 +227,7 @@ class _Patient:
         """Acknowledge what came since the last time; return how many that were."""
         new = self._came[self._acknowledged :]
         self._acknowledged += len(new)
-        self.connection.acknowledge(m.acknowledgement for m in new if m.acknowledgement[1])
+        self.connection.acknowledge(message.acknowledgement for message in new)
         return len(new)
 
     async def until_quiet(self) -> None:

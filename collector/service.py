@@ -15,7 +15,7 @@ from collector.keeping import Keeping
 from collector.message import ConnectionEvent, Item, Message
 from collector.session import Session
 from facility.instants import Clock
-from facility.readings import Flag, Reason
+from facility.readings import Batch, Flag, Reason
 from store.appending import Appender
 from store.entries import Mark, MarkKind
 from store.intake import Intake, readings_of
@@ -117,10 +117,8 @@ class Collector:
         self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
-        now_ms, readings = self._now_ms(), readings_of(intake.batch)
-        # What is sent at most once overtakes what a broker holds back, and what is retained is of any time.
-        in_order = readings.take((readings.flags & (Flag.RETAINED | Flag.AT_MOST_ONCE)) == 0)
-        lag_ms = float(np.median(in_order.received_ms - in_order.source_ms)) if len(in_order) else None
+        now_ms = self._now_ms()
+        lag_ms = _lag_ms(intake.batch) if self._continuity.is_behind else None
         kept = sum(1 for message in messages if message.acknowledgement[1])
         waited_ms = now_ms - messages[0].received_ms
         await self._tell(self._continuity.take(kept, waited_ms, lag_ms, now_ms))
@@ -163,3 +161,11 @@ class Collector:
             received_ms=received_ms,
         )
         return self._appender.count(intake)
+
+
+def _lag_ms(batch: Batch) -> float | None:
+    """Return how long after its source time a batch arrived, as a median [ms]; None where nothing tells."""
+    readings = readings_of(batch)
+    # What is sent at most once overtakes what a broker holds back, and what is retained is of any time.
+    in_order = readings.take((readings.flags & (Flag.RETAINED | Flag.AT_MOST_ONCE)) == 0)
+    return float(np.median(in_order.received_ms - in_order.source_ms)) if len(in_order) else None

@@ -4,7 +4,9 @@
     ├── SiteFileError      the site file has faults; it carries all of them
     ├── StoreError
     │   ├── StoreUnavailable   try again later: disk full, database away
-    │   └── StoreCorrupt       what is on disk is not what was written
+    │   ├── StoreCorrupt       what is on disk is not what was written
+    │   ├── StoreForeign       what is on disk is of another version, or of another program
+    │   └── ContentRefused     it can not be kept, now or later
     └── DeliveryError          a notification was not accepted
 
 Bad telemetry is never an exception: it is data, rejected with a reason (`facility.readings.Reason`).
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 
 class MegawatchError(Exception):
@@ -58,48 +61,44 @@ class SiteFileError(MegawatchError):
 
 
 class StoreError(MegawatchError):
-    """A store did not do what was asked."""
-
-
-class StoreUnavailable(StoreError):  # noqa: N818 - named for the situation of the caller
-    """The store can not take it now and may later: nothing was stored.
+    """A store did not do what was asked.
 
     Attributes:
+        says: What that means, in the words between the store and the cause.
         store: Which store, by its path or address.
         cause: What it said.
     """
 
+    says: ClassVar[str]
+
     def __init__(self, store: str, cause: str) -> None:
         self.store = store
         self.cause = cause
-        super().__init__(f"{store} can not store now: {cause}")
+        super().__init__(f"{store} {self.says}: {cause}")
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 - named for the situation of the caller
+    """The store can not take it now and may later: nothing was stored."""
+
+    says = "can not store now"
 
 
 class StoreCorrupt(StoreError):  # noqa: N818 - named for the situation of the caller
     """What is on disk is not what was written."""
 
-    def __init__(self, store: str, cause: str) -> None:
-        self.store = store
-        self.cause = cause
-        super().__init__(f"{store} is damaged: {cause}")
+    says = "is damaged"
 
 
 class StoreForeign(StoreError):  # noqa: N818 - named for the situation of the caller
     """What is on disk was not written by this version of the program, or not by this program."""
 
-    def __init__(self, store: str, cause: str) -> None:
-        self.store = store
-        self.cause = cause
-        super().__init__(f"{store} can not be used: {cause}")
+    says = "can not be used"
 
 
 class ContentRefused(StoreError):  # noqa: N818 - named for the situation of the caller
     """The store can not keep this content, now or later: nothing of what came with it was stored."""
 
-    def __init__(self, store: str, cause: str) -> None:
-        self.store = store
-        self.cause = cause
-        super().__init__(f"{store} can not keep this: {cause}")
+    says = "can not keep this"
 
 
 class Outlook(Enum):

@@ -159,21 +159,6 @@ def midnight_ms(day: date, zone: ZoneInfo) -> int:
     return to_ms(datetime.combine(day, wall_time(), tzinfo=zone))
 
 
-def local_readings_ms(moment: datetime, zone: ZoneInfo) -> tuple[int, ...]:
-    """Return the instants that a local time without an offset may mean [ms].
-
-    One for nearly every time. Two, in order, where the clock is set back over it and shows it twice, and
-    where it is set forward over it and never shows it: read once with the offset of after the change and once
-    with that of before.
-
-    Args:
-        moment: The local time, naive.
-        zone: Whose wall clock.
-    """
-    readings = {to_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
-    return tuple(sorted(readings))
-
-
 def explain_local(moment: datetime, zone: ZoneInfo) -> tuple[str, str] | None:
     """Return what to ask of whoever wrote a local time that is no one instant; None where it is one.
 
@@ -184,7 +169,8 @@ def explain_local(moment: datetime, zone: ZoneInfo) -> tuple[str, str] | None:
     Returns:
         Both readings with their offsets, and what is wrong with the time.
     """
-    readings = local_readings_ms(moment, zone)
+    # Where the clock is set over it, one reading has the offset of before and the other that of after.
+    readings = sorted({to_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)})
     if len(readings) == 1:
         return None
     shown = [to_datetime(reading, zone) for reading in readings]

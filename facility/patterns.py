@@ -73,7 +73,7 @@ def choose(pattern: str, names: Iterable[str]) -> list[str]:
     return [
         name
         for name in names
-        if any(fnmatch.fnmatchcase(said, glob) for glob in globs for said in {name, written(name)})
+        if any(fnmatch.fnmatchcase(said, glob) for said in {name, written(name)} for glob in globs)
     ]
 
 

@@ -115,9 +115,10 @@ class Builder:
             if broker.password_file is not None and broker.username is None:
                 self.notes.fault(f"{path}.username", "a user name beside password_file", "nothing")
             if broker.format == "dsx" and broker.publishers is None and self.notes.could_read(path):
-                self.notes.warnings.append(
-                    f"{path}.publishers: nobody is named, so whoever describes the site in the first minutes"
-                    " of the first start is believed; `megawatch discover` writes who publishes"
+                self.notes.warn(
+                    f"{path}.publishers",
+                    "nobody is named, so whoever describes the site in the first minutes"
+                    " of the first start is believed; `megawatch discover` writes who publishes",
                 )
             for name in ("ca_file", "cert_file"):
                 if getattr(broker, name) is not None and broker.url.startswith("mqtt:"):

@@ -12,8 +12,11 @@ import msgspec
 from collector.gather import Ranges, Rows
 from collector.message import Message
 from collector.register import Register
+from facility import dsx
+from facility.rackdoc import topic_filter
 from facility.readings import Reason
 from facility.site import Site
+from facility.sitetables import BrokerTable
 from store.journalfile import Waiting
 
 _ANY: Final = msgspec.json.Decoder()
@@ -53,6 +56,17 @@ class Context:
     register: Register
     ranges: Ranges
     waiting_numbers: Iterator[int]
+
+
+def topics_of(broker: BrokerTable, site: str) -> tuple[str, ...]:
+    """Return the topic filters of a broker: its own, else those of its format.
+
+    Args:
+        broker: The broker.
+        site: The site's name.
+    """
+    usual = dsx.TOPICS if broker.format == "dsx" else topic_filter(site)
+    return tuple(broker.topics or (usual,))
 
 
 class Decoder(Protocol):

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
@@ -156,14 +156,13 @@ class DsxDecoder:
     @property
     def topics(self) -> tuple[str, ...]:
         """The topic filters to subscribe to."""
-        return tuple(self._broker.topics or (dsx.TOPICS,))
+        return topics_of(self._broker, self._context.site.name)
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
         self._decode_all(messages, into)
         if self._changed:
             self._regroup(into.rows)
-        self._used.update(into.rows.points)
 
     def problems(self, now_ms: int) -> dict[str, str]:
         """Return what is wrong with what is said on the bus."""
@@ -196,6 +195,7 @@ class DsxDecoder:
     def _decode(self, rest: Iterator[Message], into: Gathered) -> bool:
         """Decode messages up to the end, or up to one at which this fails; tell whether it was the end."""
         routes, rows, decode, trials = self._routes, into.rows, _DECODER.decode, self._trials
+        use = self._used.add
         message: Message | None = None
         try:
             for message in rest:  # noqa: B007, RUF100 - asked for below
@@ -219,6 +219,7 @@ class DsxDecoder:
                 if route in trials:
                     is_good = self._is_confirmed(route, message) and is_good
                 rows.add(route, read.timestamp, read.value, is_good=is_good, message=message)
+                use(route)
         except Exception as error:
             if message is None:
                 raise
@@ -300,7 +301,6 @@ class DsxDecoder:
             return
         before = self._entries.get(topic.key, {}).get(topic.publisher)
         found = self._read_metadata(message, topic) if payload else None
-        self._used.update(into.rows.points)
         if self._forget(text, topic):
             into.metadata[text] = b""
         elif found is None and text not in into.metadata:

@@ -126,9 +126,9 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         return Refusal(Reason.UNIT_CONTRADICTS, str(error), value_topic)
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
-    asset = _asset(topic, found)
     stream = f"{broker}:{name_of(publisher)}"
     owner = AssetId(name_of(_owner(found)))
+    asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
         key=topic.path if own else path_of(f"{topic.publisher}/{topic.key}"),
@@ -155,11 +155,11 @@ def _owner(found: _Metadata) -> str:
     return found.rackLocationId or found.objectId or found.associateId or ""
 
 
-def _asset(topic: dsx.Topic, found: _Metadata) -> Asset | None:
+def _asset(owner: AssetId, topic: dsx.Topic, found: _Metadata) -> Asset | None:
     if not (found.rackLocationId or found.objectId):
         return None
     return Asset(
-        id=AssetId(name_of(_owner(found))),
+        id=owner,
         kind="Rack" if found.rackLocationId else path_of(topic.object_type),
         name=for_people(found.rackLocationName or found.objectName or "", MOST_NAME),
         serves=tuple(AssetId(name_of(name)) for name in found.servesId or ()),

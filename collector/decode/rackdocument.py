@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
 from collector.decode.rackdocumentusual import Usual, may_repeat_keys
 from collector.gather import Rows
 from collector.message import Message
@@ -29,7 +29,6 @@ from facility.rackdoc import (
     RACK_KEYS,
     Key,
     point_key,
-    topic_filter,
 )
 from facility.readings import Reason
 from facility.sitetables import BrokerTable
@@ -86,7 +85,7 @@ class RackDocumentDecoder:
     @property
     def topics(self) -> tuple[str, ...]:
         """The topic filters to subscribe to."""
-        return tuple(self._broker.topics or (topic_filter(self._context.site.name),))
+        return topics_of(self._broker, self._context.site.name)
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
