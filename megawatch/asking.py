@@ -44,7 +44,12 @@ class NeverRan(MegawatchError):  # noqa: N818 - says what was found
 
 
 @contextmanager
-def _ledger(folder: SiteFolder) -> Iterator[LedgerReader]:
+def open_ledger(folder: SiteFolder) -> Iterator[LedgerReader]:
+    """Open the ledger for as long as the context lasts.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+    """
     if not (folder.data / LEDGER_FILE).exists():
         raise NeverRan(folder)
     with closing(LedgerReader(folder.data)) as reader:
@@ -153,7 +158,7 @@ def alarm_list(folder: SiteFolder, *, everything: bool) -> list[Alarm]:
     Raises:
         NeverRan: Where no monitor ever did anything.
     """
-    with _ledger(folder) as ledger:
+    with open_ledger(folder) as ledger:
         return ledger.alarms(only_open=not everything)
 
 
@@ -179,7 +184,7 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
         NeverRan: Where no monitor ever did anything.
         MegawatchError: Where that is not one alarm.
     """
-    with _ledger(folder) as reader:
+    with open_ledger(folder) as reader:
         found = reader.alarm(beginning)
     if len(found) != 1 or not beginning:
         count = "no alarm" if not found else f"{len(found)} alarms"

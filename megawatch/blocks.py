@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 from rich.table import Table
 
 from facility.instants import to_iso
 from facility.names import nearest
-from megawatch.asking import NeverRan
+from megawatch.asking import open_ledger
 from megawatch.clock import SteadyClock
 from megawatch.query import NotFound, local_time, moment_ms, span_ms
 from megawatch.show import a_table
 from megawatch.sitefolder import SiteFolder
-from store.ledger import FILE as LEDGER_FILE
-from store.ledger import LedgerReader
 from store.series import DemandBlock
-from store.serieslines import MILLIWATT_MS_IN_KWH, VERDICTS
+from store.serieslines import VERDICTS, block_figures
 
 
 def demand_blocks(
@@ -42,23 +39,15 @@ def demand_blocks(
     known = [str(one.id) for one in site.tenants]
     if tenant not in known:
         raise NotFound("a tenant", tenant, nearest(tenant, known))
-    if not (folder.data / LEDGER_FILE).exists():
-        raise NeverRan(folder)
-    to_ms = SteadyClock().now_ms() if until is None else moment_ms(until, site.zone)
-    from_ms = to_ms - span_ms(last) if since is None else moment_ms(since, site.zone)
-    with closing(LedgerReader(folder.data)) as ledger:
+    with open_ledger(folder) as ledger:
+        to_ms = SteadyClock().now_ms() if until is None else moment_ms(until, site.zone)
+        from_ms = to_ms - span_ms(last) if since is None else moment_ms(since, site.zone)
         return ledger.blocks(tenant, from_ms, to_ms)
 
 
 def block_document(block: DemandBlock) -> dict[str, Any]:
     """Return a demand block as plain values."""
-    energies = {
-        "low": block.low_milliwatt_ms,
-        "best": block.best_milliwatt_ms,
-        "high": block.high_milliwatt_ms,
-        "allowed": block.allowed_milliwatt_ms,
-    }
-    document: dict[str, Any] = {
+    return {
         "tenant": block.tenant,
         "from": to_iso(block.from_ms),
         "to": to_iso(block.to_ms),
@@ -67,11 +56,7 @@ def block_document(block: DemandBlock) -> dict[str, Any]:
         "method": block.method,
         "version_from": to_iso(block.version_from_ms),
         "coverage": block.coverage,
-    }
-    for name, energy in energies.items():
-        document[f"{name}_kwh"] = None if energy is None else energy / MILLIWATT_MS_IN_KWH
-        document[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
-    return document
+    } | block_figures(block)
 
 
 def blocks_table(blocks: Sequence[DemandBlock], folder: SiteFolder) -> Table:
@@ -83,18 +68,13 @@ def blocks_table(blocks: Sequence[DemandBlock], folder: SiteFolder) -> Table:
         found.add_column(name, justify="right")
     zone = folder.file.site.zone
     for block in blocks:
-        energies = (
-            block.low_milliwatt_ms,
-            block.best_milliwatt_ms,
-            block.high_milliwatt_ms,
-            block.allowed_milliwatt_ms,
-        )
+        means = [value for name, value in block_figures(block).items() if name.endswith("_kw")]
         found.add_row(
             local_time(block.from_ms, zone),
             local_time(block.to_ms, zone),
             "settled" if block.is_settled else "live",
             VERDICTS[block.verdict],
-            *("no bound" if energy is None else f"{block.mean_kw(energy):,.3f}" for energy in energies),
+            *("no bound" if mean is None else f"{mean:,.3f}" for mean in means),
             f"{block.coverage:.1%}",
         )
     return found

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from collector.decode.base import topics_of
 from collector.keeping import MARGIN
 from collector.mqtt import Lost, Refused
 from collector.probe import Heard, Queue, in_either_version, listen, measure_queue
 from collector.versions import NAMES
-from facility import dsx
-from facility.rackdoc import topic_filter
 from facility.sitetables import BrokerTable
 from megawatch.clock import SteadyClock
-from megawatch.monitor import Monitor
 from megawatch.sitefolder import SiteFolder
 
 LEAST_LISTENED_S: Final = 5.0
@@ -130,9 +128,8 @@ async def examine_broker(site: SiteFolder, table: BrokerTable) -> BrokerExam:
         site: The site.
         table: The broker.
     """
-    clock, address = SteadyClock(), Monitor(site).address(table)
-    usual = dsx.TOPICS if table.format == "dsx" else topic_filter(site.file.site.name)
-    topics = [(topic, table.qos) for topic in table.topics or (usual,)]
+    clock, address = SteadyClock(), site.address(table, "doctor")
+    topics = [(topic, table.qos) for topic in topics_of(table, site.file.site.name)]
     pace_s = table.heartbeat_s if table.format == "dsx" else 3 * table.period_s
     seconds = max(LEAST_LISTENED_S, round(pace_s + 2))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -84,7 +83,7 @@ class Bus:
                 written[key] = whole if beside is None else os.path.relpath(whole, beside.resolve())
                 files[written[key]] = path.read_text(encoding="utf-8-sig").strip()
         table = BrokerTable.model_validate(written)
-        address = _listening(address_of(table, "discover", files, Path()))
+        address = address_of(table, "discover", files, Path()).as_probe("discover")
         return cls(table, replace(address, password=address.password or password), name)
 
     @classmethod
@@ -99,15 +98,9 @@ class Bus:
             raise WrongUsage(f"{folder.path}: expected a broker of format dsx, found none")
         return cls(
             table,
-            _listening(address_of(table, "discover", folder.secrets, folder.path.parent)),
+            folder.address(table, "discover").as_probe("discover"),
             folder.file.site.name,
         )
-
-
-def _listening(address: Address) -> Address:
-    """Return an address under a client id of which nothing stays, beside the monitor that may be running."""
-    client_id = f"megawatch-discover-{secrets.token_hex(4)}"
-    return replace(address, client_id=client_id, session_expiry_s=0)
 
 
 async def listen(bus: Bus, seconds: float) -> Heard:

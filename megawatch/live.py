@@ -6,20 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from collector.decode.base import topics_of
 from collector.message import Message
-from collector.mqtt import Connection, Lost, Refused
-from collector.probe import in_either_version
+from collector.mqtt import Lost, Refused
+from collector.probe import Patient, in_either_version
 from collector.versions import NAMES
-from facility import dsx
 from facility.errors import StoreUnavailable
 from facility.names import AssetId
 from facility.points import Asset
-from facility.rackdoc import topic_filter
 from facility.sitetables import BrokerTable
 from megawatch.clock import SteadyClock
 from megawatch.feeder import query_of, rules_of
 from megawatch.heard import Listener
-from megawatch.monitor import Monitor
 from megawatch.places import reach_pager, result
 from megawatch.sitefolder import SiteFolder
 from store.influx import InfluxSink
@@ -86,24 +84,15 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
     table = site.file.brokers[place]
     clock = SteadyClock()
     # Another client id: the monitor that may be running must not be thrown out.
-    address = Monitor(site).address(table).as_probe()
-    usual = dsx.TOPICS if table.format == "dsx" else topic_filter(site.file.site.name)
-    topics = [(topic, table.qos) for topic in table.topics or (usual,)]
+    address = site.address(table, "check").as_probe()
+    topics = [(topic, table.qos) for topic in topics_of(table, site.file.site.name)]
     what = f"broker {table.name}"
 
     async def hear(version: int) -> tuple[list[Message], float]:
         came: list[Message] = []
-        connection = Connection(
-            address,
-            version=version,
-            generation=1,
-            take=came.append,
-            connected=lambda _resumed: None,
-            now_ms=clock.now_ms,
-        )
-        async with connection:
-            await connection.subscribe(topics)
-            return came, await _listen(connection, came, patience_s(table))
+        async with Patient(address, version, clock, came) as patient:
+            await patient.connection.subscribe(topics)
+            return came, await _listen(patient, came, patience_s(table))
 
     try:
         version, (came, listened_s) = await in_either_version(hear)
@@ -126,18 +115,16 @@ def patience_s(table: BrokerTable) -> float:
     return 1.5 * (table.heartbeat_s if table.format == "dsx" else table.period_s)
 
 
-async def _listen(connection: Connection, came: Sequence[Message], must_s: float) -> float:
+async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> float:
     """Wait until something has come, and for more of it for a while; return how long that took [s]."""
     loop = asyncio.get_running_loop()
     begin_s = loop.time()
     until_s = begin_s + min(max(must_s, LISTENED_S), MOST_LISTENED_S)
-    taken = 0
     while loop.time() < until_s:
         await asyncio.sleep(0.1)
-        if came and not taken:
+        new = patient.acknowledge()
+        if new and new == len(came):
             until_s = loop.time() + LISTENED_S
-        connection.acknowledge(message.acknowledgement for message in came[taken:])
-        taken = len(came)
     return loop.time() - begin_s
 
 

@@ -25,7 +25,6 @@ from collector.service import Collector
 from collector.session import Session
 from facility.errors import MegawatchError, StoreError, StoreUnavailable
 from facility.sitetables import BrokerTable
-from megawatch.brokeraddress import address_of
 from megawatch.clock import SteadyClock
 from megawatch.distress import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
 from megawatch.feeder import make_feeder, query_of
@@ -335,8 +334,8 @@ class Monitor:
         await rules.run()
 
     def address(self, broker: BrokerTable) -> Address:
-        """Return where and as whom to connect to a broker, with its secrets as their files hold them now."""
-        return address_of(broker, self._client_id, self.site.secrets_now(), self.site.path.parent)
+        """Return where and as whom to connect to a broker."""
+        return self.site.address(broker, self._client_id)
 
     def _rate_before(self, broker: str) -> float | None:
         """Return how much a broker published at most before this start [messages/s]; None for not known."""

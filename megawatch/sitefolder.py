@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collector.address import Address
 from facility.errors import Fault, SiteFileError
 from facility.sitefile import SiteFile, read_site
 from facility.sitetables import BrokerTable
-from megawatch.brokeraddress import present_certificate
+from megawatch.brokeraddress import address_of, present_certificate
 from megawatch.template import FILE
 from rules.base import Rule
 from rules.registry import make_rules
@@ -37,6 +38,18 @@ class SiteFolder:
     def secrets_now(self) -> dict[str, str]:
         """Return what secret files hold now; as it was at the start where one can not be read."""
         return self.secrets | _read(((name, name) for name in self.secrets), self.path.parent, [])
+
+    def address(self, broker: BrokerTable, client_id: str) -> Address:
+        """Return where and as whom to connect to a broker, with its secrets as their files hold them now.
+
+        Args:
+            broker: The broker.
+            client_id: The client id, where the broker's table names none.
+
+        Raises:
+            OSError: Where certificate and key can not be read, or do not belong together.
+        """
+        return address_of(broker, client_id, self.secrets_now(), self.path.parent)
 
     def influx_token(self) -> str:
         """Return InfluxDB's token, as its file holds it now.

@@ -29,8 +29,6 @@ from megawatch.source import Source
 from rules.base import Verdict
 from rules.library.c2_overdraw import Overdraw
 from rules.library.c4_block_exceeded import BlockExceeded
-from rules.notify.outbox import Outbox
-from rules.service import RulesService
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journalfile import Account
 from store.series import Health
@@ -38,6 +36,8 @@ from store.threads import in_thread
 
 if TYPE_CHECKING:
     from megawatch.monitor import Parts
+    from rules.notify.outbox import Outbox
+    from rules.service import RulesService
 
 FOLDER: Final = "status"
 PERIOD_S: Final = 1.0
@@ -332,14 +332,15 @@ def lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
 def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[dict[str, Any]]:
     names: dict[str, str] = {tenant.id: tenant.name for tenant in site.file.site.tenants}
     tenants = view.tenants
+    found = rules.verdicts(Overdraw.name), rules.verdicts(BlockExceeded.name)
     return [
-        _tenant(view, i, rules, names.get(tenant, "the site's own load"))
+        _tenant(view, i, _verdict(view, i, *found), names.get(tenant, "the site's own load"))
         for i, tenant in enumerate(tenants.ids)
         if tenants.has_racks[i] or tenant in names
     ]
 
 
-def _tenant(view: View, place: int, rules: RulesService, name: str) -> dict[str, Any]:
+def _tenant(view: View, place: int, verdict: str | None, name: str) -> dict[str, Any]:
     tenants, demand = view.tenants, view.demand
     low, high, limit = int(tenants.low[place]), int(tenants.high[place]), int(tenants.limit[place])
     # What was heard lately counts as covered; where the draw is not certain it may have changed since.
@@ -351,7 +352,7 @@ def _tenant(view: View, place: int, rules: RulesService, name: str) -> dict[str,
         "best_kw": int(tenants.best[place]) / KILOWATT,
         "high_kw": None if high == UNBOUNDED else high / KILOWATT,
         "limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
-        "verdict": _verdict(view, place, rules),
+        "verdict": verdict,
         "is_starting": bool(tenants.is_starting[place]),
         "coverage": round(float(share), 6),
         "meters_agree": bool(tenants.is_consistent[place]),
@@ -361,18 +362,27 @@ def _tenant(view: View, place: int, rules: RulesService, name: str) -> dict[str,
     }
 
 
-def _verdict(view: View, place: int, rules: RulesService) -> str | None:
-    """Return what the rules say of a tenant's contract at this moment; None without a limit."""
+def _verdict(
+    view: View, place: int, overdrawn: Mapping[str, Verdict], exceeded: Mapping[str, Verdict]
+) -> str | None:
+    """Return what the rules say of a tenant's contract at this moment; None without a limit.
+
+    Args:
+        view: The site at this moment.
+        place: Which tenant.
+        overdrawn: What the rule of every moment found of each tenant.
+        exceeded: What the rule of demand blocks found of each.
+    """
     tenants, demand = view.tenants, view.demand
     if tenants.limit[place] == NO_LIMIT:
         return None
     tenant, found = tenants.ids[place], []
     if tenants.binds_instantly[place]:
-        found.append(rules.verdicts(Overdraw.name).get(tenant, Verdict.UNKNOWN))
+        found.append(overdrawn.get(tenant, Verdict.UNKNOWN))
     if tenants.binds_blocks[place]:
         # The rule judges a block once it is settled; live tells how it ended before that.
-        found.append(rules.verdicts(BlockExceeded.name).get(tenant, Verdict(demand.closed_verdict[place])))
-        found.append(Verdict(demand.closed_verdict[place]))
+        closed = Verdict(demand.closed_verdict[place])
+        found += [exceeded.get(tenant, closed), closed]
         if np.isnan(demand.closed_kw[place]) and demand.forecast_verdict[place] != Verdict.CLEAR:
             found.append(Verdict.UNKNOWN)  # no block is over, and the first one may still end either way
     worst = next((v for v in (Verdict.BREACH, Verdict.UNKNOWN) if v in found), Verdict.CLEAR)
