@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from facility.dsx import metadata_topic
 from facility.rackdoc import PREFIX
-from simulators.scenario.randomcourse import course_of
+from simulators.scenario.randomcourse import BEAT_S, course_of
 from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
 from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, metered_rows
 from simulators.scenario.randomtrouble import OF_METADATA, Trouble, TroubleKind
@@ -33,7 +33,6 @@ from simulators.wire.bus import (
     value_message,
 )
 
-BEAT_S: Final = 10
 REPEAT_S: Final = 100
 
 
@@ -81,6 +80,7 @@ class RandomWire:
         self._day = day
         self._is_dsx = wire == "dsx"
         self._troubles = tuple(troubles)
+        self._foreign = [list(self._foreign_tags(trouble)) for trouble in self._troubles]
         self._random = np.random.default_rng((day.seed, 5))
         self._chance = np.random.default_rng((day.seed, 4))
         self._metered = metered_rows(day, self._troubles) if self._is_dsx else ()
@@ -251,11 +251,11 @@ class RandomWire:
     def _of_troubles(self, second: int) -> Iterator[Sent]:
         """Yield what is said of points in a trouble of metadata, and what foreigners say."""
         at_ms = self._day.begin_ms + second * 1_000 + 50
-        for trouble in self._troubles:
+        for trouble, foreign in zip(self._troubles, self._foreign, strict=True):
             if trouble.kind in OF_METADATA and second == trouble.from_s:
                 for rack in trouble.racks.tolist():
                     yield Sent(at_ms, self._described_anew(trouble, rack))
-            for tag in self._foreign_tags(trouble):
+            for tag in foreign:
                 if second == trouble.from_s:
                     body = json.dumps(tag.metadata).encode()
                     yield Sent(at_ms, Publication(metadata_topic(tag.key, FOREIGNER), body, is_retained=True))

@@ -195,11 +195,12 @@ class _Case:
 
     def untold(self) -> Iterator[Episode]:
         """Yield the times above what may be drawn that must be told in the end, and those that may be."""
-        for episode in self.overdraws():
+        overdraws = list(self.overdraws())
+        for episode in overdraws:
             if episode.duty is Duty.PAGE:
                 latest_ms = episode.to_ms + self._promise.lag_ms
                 yield replace(episode, duty=Duty.TELL, latest_ms=latest_ms, told_by_ms=NEVER_MS)
-        for episode in (*self.overdraws(), *self.ahead()):
+        for episode in (*overdraws, *self.ahead()):
             if episode.duty is Duty.NONE:
                 yield episode
 

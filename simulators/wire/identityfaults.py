@@ -18,7 +18,7 @@ from simulators.wire.bus import meter_tag
 from simulators.wire.points import Catalogue
 from simulators.wire.rows import Rows
 from simulators.wire.speech import Speaker
-from simulators.wire.wirefaults import OfWire
+from simulators.wire.wirefaults import OfWire, TopicRename
 
 OTHER_UNITS: Final[Mapping[str, str]] = MappingProxyType({"kW": "W", "A": "mA", "V": "kV", "kVA": "VA"})
 """Another unit of the same dimension; kW for all that have none here, which is of another."""
@@ -42,19 +42,15 @@ class Described(OfWire):
         """Change messages."""
         channels = self.speaker.metadata_channels(self.points)
         if readings.second == self.spec.to_s:
-            return self._added(rows, self.speaker.births(channels, readings.time_ms)), Rows.none()
+            births = self.speaker.births(channels, readings.time_ms)
+            return self.added(rows, births.marked(self.place())), Rows.none()
         sent, lost = super().on_rows(rows, readings)
         if readings.second == self.spec.from_s:
             self.account.note(readings.time_ms)
             births = self.speaker.births(channels, readings.time_ms)
             changed, _ = self.change(births, np.ones(len(births), np.bool_), readings)
-            sent = self._added(sent, changed)
+            sent = self.added(sent, changed.marked(self.place()))
         return sent, lost
-
-    def _added(self, rows: Rows, more: Rows) -> Rows:
-        more = more.marked(self.place())
-        self.account.added += len(more)
-        return Rows.joined([rows, more]).in_order()
 
     def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
         """Change messages."""
@@ -108,22 +104,15 @@ def _is_alike(name: str, own: str) -> bool:
     return name.rstrip("0123456789") == own.rstrip("0123456789")
 
 
-class _OnOtherPaths(OfWire):
-    """A fault that has points of the scope under other paths as well."""
+class _OnOtherPaths(TopicRename):
+    """A fault that has points of the scope under other paths as well, described as the first were."""
 
     needs_metadata = True
-    says = False
-    suffix = ""
 
     def __init__(
         self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
     ) -> None:
         super().__init__(place, spec, catalogue, speaker, seed)
-        own = speaker.value_channels(self.points)
-        first = len(speaker.topics)
-        self._other = np.arange(first)
-        self._other[own] = first + np.arange(len(own))
-        speaker.topics += [speaker.topics[channel] + self.suffix for channel in own.tolist()]
         described = speaker.metadata_channels(self.points)
         self._described = len(speaker.topics) + np.arange(len(described))
         speaker.topics += [speaker.topics[channel] + self.suffix for channel in described.tolist()]
@@ -145,13 +134,6 @@ class Retagged(_OnOtherPaths):
 
     suffix = RETAGGED
 
-    def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
-        """Change messages."""
-        channel = rows.channel.copy()
-        channel[which] = self._other[rows.channel[which]]
-        faults = np.where(which, rows.faults | self.bit, rows.faults)
-        return rows.changed(channel=channel, faults=faults), Rows.none()
-
 
 class SecondSource(_OnOtherPaths):
     """Another point says something else of the same thing: each value comes a second time, multiplied."""
@@ -161,10 +143,9 @@ class SecondSource(_OnOtherPaths):
     def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
         """Change messages."""
         echo = rows.take(which).marked(self.place())
-        channel = self._other[echo.channel].astype(np.int32)
+        channel = self.new[echo.channel].astype(np.int32)
         echo = echo.changed(channel=channel, value=echo.value * self.spec.strength)
-        self.account.added += len(echo)
-        return Rows.joined([rows, echo]).in_order(), Rows.none()
+        return self.added(rows, echo), Rows.none()
 
 
 class ForeignPublisher(OfWire):

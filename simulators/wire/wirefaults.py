@@ -90,6 +90,11 @@ class OfWire(Fault):
         """
         raise NotImplementedError
 
+    def added(self, rows: Rows, more: Rows) -> Rows:
+        """Return messages with more of them, which bear its mark."""
+        self.account.added += len(more)
+        return Rows.joined([rows, more]).in_order()
+
     def place(self) -> int:
         """Return its bit."""
         return self.account.place
@@ -136,8 +141,7 @@ class Duplicate(OfWire):
         twice = which & (random.random(len(rows)) < self.spec.strength)
         echo = rows.take(twice).marked(self.place())
         late = random.integers(*ECHO_MS, len(echo))
-        self.account.added += len(echo)
-        return Rows.joined([rows, echo.changed(sent_ms=echo.sent_ms + late)]).in_order(), Rows.none()
+        return self.added(rows, echo.changed(sent_ms=echo.sent_ms + late)), Rows.none()
 
 
 class Reorder(OfWire):
@@ -186,8 +190,7 @@ class SameTime(OfWire):
         echo = echo.changed(
             sent_ms=echo.sent_ms + SAME_TIME_MS, value=echo.value * self.spec.strength, payload=payload
         )
-        self.account.added += len(echo)
-        return Rows.joined([rows, echo]).in_order(), Rows.none()
+        return self.added(rows, echo), Rows.none()
 
     def _other(self, found: re.Match[bytes]) -> bytes:
         return found[1] + repr(float(found[2]) * self.spec.strength).encode()
@@ -197,20 +200,21 @@ class TopicRename(OfWire):
     """Values come on topics that no metadata describe."""
 
     says = False
+    suffix = RENAMED
 
     def __init__(
         self, place: int, spec: FaultSpec, catalogue: Catalogue, speaker: Speaker, seed: int
     ) -> None:
         super().__init__(place, spec, catalogue, speaker, seed)
         channels = speaker.value_channels(self.points)
-        self._new = np.arange(len(speaker.topics))
-        self._new[channels] = len(speaker.topics) + np.arange(len(channels))
-        speaker.topics += [speaker.topics[channel] + RENAMED for channel in channels.tolist()]
+        self.new = np.arange(len(speaker.topics))
+        self.new[channels] = len(speaker.topics) + np.arange(len(channels))
+        speaker.topics += [speaker.topics[channel] + self.suffix for channel in channels.tolist()]
 
     def change(self, rows: Rows, which: Bools, readings: Readings) -> tuple[Rows, Rows]:  # noqa: ARG002
         """Change messages."""
         channel = rows.channel.copy()
-        channel[which] = self._new[rows.channel[which]]
+        channel[which] = self.new[rows.channel[which]]
         faults = np.where(which, rows.faults | self.bit, rows.faults)
         return rows.changed(channel=channel, faults=faults), Rows.none()
 
@@ -234,12 +238,12 @@ class LifeWithoutData(Silent):
             will = self._beats(beats, readings).changed(
                 form=np.full(len(beats), Form.NULL, np.uint8), quality=np.full(len(beats), BAD, np.int16)
             )
-            return self._added(rows, will), Rows.none()
+            return self.added(rows, will), Rows.none()
         sent, lost = super().on_rows(rows, readings)
         if second == spec.from_s:
             described = self.speaker.metadata_channels(self.points)
             births = self.speaker.births(described, readings.time_ms).marked(self.place())
-            sent = self._added(sent, Rows.joined([births, self._beats(beats, readings)]))
+            sent = self.added(sent, Rows.joined([births, self._beats(beats, readings)]))
         return sent, lost
 
     def _beats(self, channels: NDArray[np.int64], readings: Readings) -> Rows:
@@ -248,10 +252,6 @@ class LifeWithoutData(Silent):
         return Rows.of_values(
             channels.astype(np.int32), at_ms, at_ms, at_ms.astype(np.float64), form=form
         ).marked(self.place())
-
-    def _added(self, rows: Rows, more: Rows) -> Rows:
-        self.account.added += len(more)
-        return Rows.joined([rows, more]).in_order()
 
 
 class RetainedStale(OfWire):
@@ -275,9 +275,8 @@ class RetainedStale(OfWire):
             form=readings.form[self.points],
         )
         old = old.changed(is_retained=np.ones(count, np.bool_)).marked(self.place())
-        self.account.added += count
         self.account.note(readings.time_ms)
-        return Rows.joined([rows, old]).in_order(), Rows.none()
+        return self.added(rows, old), Rows.none()
 
 
 class Burst(OfWire):
