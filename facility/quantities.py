@@ -8,6 +8,7 @@ carry more than a rack can: their power range ends at 1 GW, more than any site o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -284,3 +285,8 @@ _BY_DIMENSION: Final = MappingProxyType(
 def quantity_for(dimension: Dimension) -> Quantity:
     """Return the quantity to record a value of `dimension` as when its point type is not known."""
     return QUANTITIES[_BY_DIMENSION.get(dimension, "other")]
+
+
+def known_or_none(value: float) -> float | None:
+    """Return a value as it is written down: None for NaN, which stands for a value that is not known."""
+    return None if math.isnan(value) else float(value)

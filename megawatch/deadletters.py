@@ -11,6 +11,7 @@ from typing import Any, Final
 from facility.instants import LATEST_MS, to_iso
 from facility.names import nearest
 from facility.readings import Reason, Rejection
+from facility.shown import visible
 from megawatch.asking import NeverRan
 from megawatch.clock import SteadyClock
 from megawatch.query import local_time, moment_ms, span_ms
@@ -127,11 +128,6 @@ def lines_of(letters: Letters, folder: SiteFolder) -> Iterator[str]:
     counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(account.dead_lettered.items()))
     dropped = f"; {account.letters_dropped:,} of them are kept no longer" if account.letters_dropped else ""
     yield f"{len(letters.found):,} shown of {whole:,}: {counts}{dropped}"
-
-
-def visible(text: str) -> str:
-    """Return a text in which whatever does not print is written as an escape: ESC as backslash, x1b."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _text(payload: bytes) -> str:

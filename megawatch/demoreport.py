@@ -27,7 +27,8 @@ def report(stage: Stage) -> dict[str, Any]:
             if second <= stage.second
         ],
         "tenants": _tenants(stage),
-        "accounting": stage.monitor.status.accounting() | {"undelivered": stage.ledger.undelivered()},
+        "accounting": stage.monitor.status.accounting()
+        | {"undelivered": sum(stage.ledger.waiting().values())},
         "alarms": [_alarm(alarm) for alarm in stage.ledger.alarms()],
         "pages": [_page(notice) for notice in reversed(stage.ledger.notices())],
     }

@@ -18,6 +18,7 @@ from facility.errors import MegawatchError
 from facility.instants import explain_local, midnight_ms, to_iso, to_ms
 from facility.names import nearest
 from facility.points import Point
+from facility.quantities import known_or_none
 from facility.readings import Quality
 from facility.site import Site
 from megawatch.usage import WrongUsage
@@ -155,7 +156,7 @@ def as_rows(series: Series) -> list[dict[str, Any]]:
     return [
         {
             "time": to_iso(int(time)),
-            "value": None if np.isnan(value) else float(value),
+            "value": known_or_none(value),
             "quality": quality_word(quality),
         }
         for time, value, quality in zip(

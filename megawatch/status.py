@@ -23,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector as MetricSource
 
 from collector.versions import NAMES
+from facility.quantities import known_or_none
 from facility.sitetables import BrokerTable, Pace
 from megawatch.sitefolder import SiteFolder
 from megawatch.source import Source
@@ -390,7 +391,8 @@ def _verdict(
 
 
 def _figure(value: float) -> float | None:
-    return None if value != value else round(float(value), 3)  # noqa: PLR0124 - NaN
+    known = known_or_none(value)
+    return None if known is None else round(known, 3)
 
 
 def read_status(data: Path) -> dict[str, Any]:

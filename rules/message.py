@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
 from rules.alarms import Change, Transition
@@ -87,9 +88,9 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         "at_ms": change.at_ms,
         "since_ms": change.since_ms,
         "opened_ms": change.opened_ms,
-        "value": _number(change.value),
-        "limit": _number(change.limit),
-        "peak": _number(change.peak),
+        "value": known_or_none(change.value),
+        "limit": known_or_none(change.limit),
+        "peak": known_or_none(change.peak),
         "unit": rule.unit,
         "look_at": rule.look_at_of(change.rule),
     }
@@ -196,7 +197,7 @@ def _open_facts(view: View, place: int) -> dict[str, Any]:
     return {
         "block_from_ms": view.at_ms + left_ms - round(left_ms / (1 - share)),
         "block_to_ms": view.at_ms + left_ms,
-        "block_so_far_kw": _number(so_far_kw),
+        "block_so_far_kw": known_or_none(so_far_kw),
         "block_limit_kw": limit_kw,
         "left_s": left_ms / 1_000,
         "hold_below_kw": max(0.0, (limit_kw - used_kw) / (1 - share)),
@@ -291,7 +292,3 @@ def _subject_name(subject: str, about: About, site: Site) -> str:
         if publisher:
             name = f"gateway {publisher.rpartition(':')[2]} on {broker}"
     return in_line(name)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

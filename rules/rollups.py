@@ -6,7 +6,6 @@ is counted here is looked at and never judged.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.instants import MINUTE_MS, SECOND_MS
+from facility.quantities import known_or_none
 from facility.readings import BoolArray, FloatArray, IntArray
 from facility.site import Site
 from rules.draw import Known
@@ -94,7 +94,7 @@ def _shown(points: IntArray, knowledge: Knowledge, at_ms: int) -> FloatArray:
 
 
 def _figures(values: FloatArray) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]
+    return [known_or_none(value) for value in values.tolist()]
 
 
 class Rollups:

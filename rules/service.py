@@ -7,7 +7,6 @@ the rhythm. What a step brings is in the ledger before anybody is told.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import structlog
 
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import Clock
+from facility.quantities import known_or_none
 from facility.site import Site
 from facility.sitetables import EngineTable
 from rules import snapshot
@@ -331,9 +331,9 @@ class RulesService:
             since_ms=change.since_ms,
             opened_ms=change.opened_ms,
             returned_ms=change.at_ms if change.change == "returned" else None,
-            value=_number(change.value),
-            limit=_number(change.limit),
-            peak=_number(change.peak),
+            value=known_or_none(change.value),
+            limit=known_or_none(change.limit),
+            peak=known_or_none(change.peak),
             is_told=change.is_told,
             needs_acknowledgement=rule.needs_acknowledgement and not unverified,
         )
@@ -364,7 +364,3 @@ def _by_name(judging: Judging) -> dict[str, Rule]:
         if judge.unverified is not None:
             found[judge.unverified.rule] = judge.rule
     return found
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

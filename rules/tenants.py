@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facility.contracts import PPM
+from facility.quantities import known_or_none
 from rules.draw import Draw, Known, rated_share
 from rules.layout import Layout
 from rules.starting import Awaited, starting_tenants
@@ -79,13 +80,9 @@ def tenant_series(view: View) -> tuple[TenantDraw, ...]:
             high_milliwatts=None if tenants.high[i] == UNBOUNDED else int(tenants.high[i]),
             limit_milliwatts=None if tenants.limit[i] == NO_LIMIT else int(tenants.limit[i]),
             coverage=float(tenants.coverage[i]),
-            demand_kw=_figure(demand.demand_kw[i]),
-            forecast_kw=_figure(demand.forecast_kw[i]),
-            block_limit_kw=_figure(demand.limit_kw[i]),
+            demand_kw=known_or_none(demand.demand_kw[i]),
+            forecast_kw=known_or_none(demand.forecast_kw[i]),
+            block_limit_kw=known_or_none(demand.limit_kw[i]),
         )
         for i, tenant in enumerate(tenants.ids)
     )
-
-
-def _figure(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -449,7 +449,7 @@ def test_a_flood_is_delivered_side_by_side_and_critical_pages_first(tmp_path: Pa
                 random_source=random.Random(1),  # noqa: S311 - jitter
             )
             running = asyncio.create_task(outbox.run())
-            await until(lambda: ledger.undelivered() == 0)
+            await until(lambda: not ledger.waiting())
             running.cancel()
             await notifier.close()
             return [came.headers["idempotency-key"] for came in fake.deliveries], fake.most_at_once
@@ -566,7 +566,7 @@ def test_no_fault_of_the_ledger_ends_the_outbox(tmp_path: Path, monkeypatch: pyt
 
     async def story(ledger: Ledger, outbox: Outbox) -> None:
         running = asyncio.create_task(outbox.run())
-        await until(lambda: ledger.undelivered() == 0)
+        await until(lambda: not ledger.waiting())
         assert not running.done()
         running.cancel()
 

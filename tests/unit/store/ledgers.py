@@ -85,7 +85,7 @@ def state(reader: LedgerReader) -> tuple[int, int, int, int, tuple[int, int]]:
     return (
         len(reader.alarms()),
         len(reader.changes(0)),
-        reader.undelivered(),
+        sum(reader.waiting().values()),
         len(reader.series(0)),
         reader.cursor(),
     )
