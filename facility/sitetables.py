@@ -220,6 +220,10 @@ class StoreTable(Table):
     journal_gb: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
         50, description="how large it may grow [GB]"
     )
+    alarm_days: Annotated[Number, Field(ge=1, le=36_500)] = Field(
+        1_100,
+        description="how long an alarm that is over is kept, with its pages; longer where the journal is [d]",
+    )
     seal_s: Seconds = Field(60, description="how often readings are sealed into Parquet files [s]")
 
 

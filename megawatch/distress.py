@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,8 +24,11 @@ from rules.notify.outbox import Outbox
 from rules.routing import Route, routes_of
 from store.alarms import Notice
 from store.integrity import damaged_files
+from store.threads import in_thread
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from collector.decode.base import Decoder
     from megawatch.monitor import Parts
 
@@ -146,7 +149,7 @@ class Distress:
     """
 
     site: str
-    problems: Callable[[], Sequence[Problem]]
+    problems: Callable[[], Awaitable[Sequence[Problem]]]
     notifiers: Mapping[str, Notifier]
     routes: Sequence[Route]
     clock: Clock
@@ -166,12 +169,12 @@ class Distress:
         Args:
             now_ms: The time [ms].
         """
-        self._look(now_ms)
+        self._look(await self.problems(), now_ms)
         tried = await asyncio.gather(*(self._try(notice, now_ms) for notice in self.waiting))
         self.waiting = [notice for notice in tried if notice is not None]
 
-    def _look(self, now_ms: int) -> None:
-        for problem in self.problems():
+    def _look(self, problems: Sequence[Problem], now_ms: int) -> None:
+        for problem in problems:
             episode = self._episodes.setdefault(problem.subject, _Episode(problem, now_ms, now_ms))
             episode.seen_ms, episode.problem = now_ms, problem
             if not episode.alarm and now_ms - episode.since_ms >= ON_DELAY_MS:
@@ -263,8 +266,9 @@ class Distress:
         return first is not notice
 
 
-def problems_of(parts: Parts) -> list[Problem]:
+async def problems_of(parts: Parts) -> list[Problem]:
     """Return what is wrong with the parts of a monitor now."""
+    aside = await in_thread(damaged_files, parts.ledger.path.parent)
     found = [
         Problem("journal", source.collector.counters.store_error)
         for source in parts.sources
@@ -283,7 +287,7 @@ def problems_of(parts: Parts) -> list[Problem]:
         Problem(f"part {part}", error, PART_TITLE, LOOK_AT_PART)
         for part, error in parts.supervisor.failing.items()
     ]
-    found += _damaged(parts)
+    found += _damaged(parts, aside)
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
@@ -299,9 +303,8 @@ def problems_of(parts: Parts) -> list[Problem]:
     return found
 
 
-def _damaged(parts: Parts) -> Iterable[Problem]:
+def _damaged(parts: Parts, aside: Sequence[Path]) -> Iterable[Problem]:
     """Yield what was found damaged on our own disk."""
-    aside = damaged_files(parts.ledger.path.parent)
     if aside:
         cause = f"{len(aside)} in {aside[0].parent}: {', '.join(path.name for path in aside[:3])}"
         yield Problem("damaged files", cause, DAMAGED_TITLE, LOOK_AT_DAMAGED, severity=Severity.HIGH)

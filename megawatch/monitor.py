@@ -24,7 +24,8 @@ from collector.register import Register
 from collector.service import Collector
 from collector.session import Session
 from facility.errors import MegawatchError, StoreError, StoreUnavailable
-from facility.sitetables import BrokerTable
+from facility.instants import DAY_MS, HOUR_MS
+from facility.sitetables import BrokerTable, StoreTable
 from megawatch.clock import SteadyClock
 from megawatch.distress import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
 from megawatch.feeder import make_feeder, query_of
@@ -54,7 +55,7 @@ from store.shipping import Shipper, make_sink
 from store.threads import in_thread
 
 TRIM_S: Final = 60.0
-"""How often what nobody needs any more is dropped from the journal."""
+"""How often what nobody needs any more is dropped from journal and ledger."""
 START_PAUSE_S: Final = 5.0
 """How long to wait before a start that the disk did not allow is tried again (our choice)."""
 STANDS_STILL_MS: Final = 30_000
@@ -62,6 +63,10 @@ STANDS_STILL_MS: Final = 30_000
 CONSOLE: Final = "console"
 
 _log = structlog.get_logger(__name__)
+
+
+async def _known(*problems: Problem) -> Sequence[Problem]:
+    return problems
 
 
 @dataclass(slots=True)
@@ -156,7 +161,7 @@ class Monitor:
         if parts.shipper is not None:
             begins["writer"] = parts.shipper.run
         if parts.journal is not None:
-            begins["trim"] = partial(self._trim, parts.journal)
+            begins["trim"] = partial(self._trim, parts.journal, parts.ledger)
         return begins | {"status": status.run, "life": partial(show_life, self._is_well)}
 
     @property
@@ -201,10 +206,10 @@ class Monitor:
                         _log.error("can not start; tried again until it can", error=str(error))
                         teller = self._begin_telling(stack)
                     problem = Problem("start", str(error), START_TITLE, LOOK_AT_START)
-                    teller.problems = partial(list, [problem])
+                    teller.problems = partial(_known, problem)
                 else:
                     if teller is not None:
-                        teller.problems = list
+                        teller.problems = _known
                     stack.push_async_exit(attempt.pop_all())
                     return parts
             await asyncio.sleep(START_PAUSE_S)
@@ -220,7 +225,7 @@ class Monitor:
     def _distress(self, notifiers: Mapping[str, Notifier], clock: SteadyClock) -> Distress:
         return Distress(
             site=self.site.file.site.name,
-            problems=list,
+            problems=_known,
             notifiers=notifiers,
             routes=self.routes(),
             clock=clock,
@@ -254,7 +259,7 @@ class Monitor:
             notifiers = self._notifiers(stack, parts.clock)
             parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
             parts.distress = self._distress(notifiers, clock)
-            parts.distress.problems = lambda: problems_of(parts)
+            parts.distress.problems = partial(problems_of, parts)
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
@@ -301,6 +306,10 @@ class Monitor:
             waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
         )
         metadata = journal.metadata()
+        # How much each broker published at most before this start [messages/s].
+        rates = {
+            found["name"]: found.get("rate_per_s") for found in read_status(self.site.data).get("brokers", ())
+        }
         for broker in self.site.file.brokers:
             decoder: Decoder
             if broker.format == "dsx":
@@ -322,7 +331,7 @@ class Monitor:
                 journal,
                 clock=parts.clock,
                 since_ms=since_ms,
-                keeping=Keeping(broker.queued_messages, self._rate_before(broker.name)),
+                keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
             )
             parts.sources.append(Source(collector=collector, session=session, decoder=decoder))
 
@@ -336,11 +345,6 @@ class Monitor:
     def address(self, broker: BrokerTable) -> Address:
         """Return where and as whom to connect to a broker."""
         return self.site.address(broker, self._client_id)
-
-    def _rate_before(self, broker: str) -> float | None:
-        """Return how much a broker published at most before this start [messages/s]; None for not known."""
-        brokers = read_status(self.site.data).get("brokers", [])
-        return next((found.get("rate_per_s") for found in brokers if found["name"] == broker), None)
 
     def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
         file = self.site.file
@@ -386,12 +390,26 @@ class Monitor:
                 stack.push_async_callback(notifier.close)
         return notifiers
 
-    async def _trim(self, journal: Journal) -> None:
-        store = self.site.file.store
+    async def _trim(self, journal: Journal, ledger: Ledger) -> None:
         while True:
             await asyncio.sleep(TRIM_S)
-            before_ms = journal.head_stamp_ms - round(store.journal_hours * 3_600_000)
             try:
-                await in_thread(journal.trim, before_ms, round(store.journal_gb * 1e9))
+                await in_thread(trim, self.site.file.store, journal, ledger)
             except StoreUnavailable as error:
-                _log.warning("journal not trimmed", error=str(error))
+                _log.warning("not trimmed", error=str(error))
+
+
+def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:
+    """Drop what is older than the site file wants it kept.
+
+    Args:
+        store: What the site file says of keeping.
+        journal: The journal.
+        ledger: The ledger. What the journal may bring again is kept in it: nobody is paged twice.
+
+    Raises:
+        StoreUnavailable: Where the disk did not take it.
+    """
+    now_ms = journal.head_stamp_ms
+    journal.trim(now_ms - round(store.journal_hours * HOUR_MS), round(store.journal_gb * 1e9))
+    ledger.trim(min(now_ms - round(store.alarm_days * DAY_MS), journal.tail_stamp_ms()))

@@ -277,6 +277,16 @@ class Journal:
                 "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (last, EntryKind.POINTS)
             ).rowcount
 
+    @_mended
+    def tail_stamp_ms(self) -> int:
+        """Return the stamp of the oldest readings or marks that are kept [ms]; the last where none are."""
+        (stamp_ms,) = (
+            self._ready()
+            .execute("SELECT stamp_ms FROM entry WHERE kind <> ? ORDER BY seq LIMIT 1", (EntryKind.POINTS,))
+            .fetchone()
+        ) or (self.head_stamp_ms,)
+        return int(stamp_ms)
+
     # Reading --------------------------------------------------------------------------
 
     @_mended

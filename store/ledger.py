@@ -116,9 +116,17 @@ MIGRATIONS: Final[Sequence[Migration]] = (
         )
         """,
     ),
+    # What the status counts each second, and what trimming looks for.
+    (
+        "CREATE INDEX outbox_refused ON outbox (route) WHERE state = 'refused'",
+        "CREATE INDEX outbox_alarm ON outbox (alarm_id)",
+        "CREATE INDEX alarm_returned ON alarm (returned_ms) WHERE returned_ms IS NOT NULL",
+    ),
 )
 """What makes the ledger's tables; append to it, and change nothing in it."""
 ENGINE: Final = "engine"
+MOST_TRIMMED: Final = 1_000
+"""How many alarms one round drops at most, so that it never holds up what is saved meanwhile (our choice)."""
 
 _ALARM_COLUMNS: Final = (
     'id, rule, title, subject, severity, unit, since_ms, opened_ms, returned_ms, value, "limit", peak,'
@@ -138,6 +146,15 @@ _DUE: Final = (
     " ORDER BY CASE iif(json_valid(body), json_extract(body, '$.severity'), 'critical')"
     " WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
     " WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END, source_ms, key LIMIT ?"
+)
+_DONE: Final = (
+    "SELECT id FROM alarm WHERE returned_ms < :before_ms AND coalesce(acknowledged_ms, 0) < :before_ms"
+    " AND NOT (needs_acknowledgement AND acknowledged_ms IS NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM outbox WHERE alarm_id = alarm.id AND state = 'waiting')"
+    # The histories that a site had before stand still: the one that is ahead is the one in use.
+    " AND NOT EXISTS (SELECT 1 FROM change WHERE alarm_id = alarm.id AND seq >"
+    " (SELECT coalesce(max(seq), 0) FROM cursor WHERE name LIKE '%.changes'))"
+    " ORDER BY returned_ms LIMIT :most"
 )
 _PUT_ALARM: Final = (
     f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
@@ -240,12 +257,6 @@ class LedgerReader(Guard):
             (tenant, from_ms, to_ms),
         )
         return _readable(rows, lambda row: _BLOCK.decode(row[0]))
-
-    @alone
-    def undelivered(self) -> int:
-        """Return how many notifications wait for their delivery."""
-        (count,) = self._connection.execute("SELECT count(*) FROM outbox WHERE state = 'waiting'").fetchone()
-        return int(count)
 
     @alone
     def opening(self, alarm_id: str) -> list[Notice]:
@@ -400,6 +411,28 @@ class Ledger(LedgerReader):
                 "UPDATE outbox SET due_ms = ? WHERE state = 'waiting' AND route = ? AND due_ms > ?",
                 (now_ms, route, now_ms),
             )
+
+    def trim(self, before_ms: int) -> int:
+        """Drop old alarms with all their changes and notifications, at most `MOST_TRIMMED` of them.
+
+        An alarm stays while it is open, while a notification of it waits, and while the history lacks one of
+        its changes. Demand blocks are never dropped.
+
+        Args:
+            before_ms: Alarms that returned before this, and were acknowledged before it, may go [ms].
+
+        Returns:
+            How many alarms were dropped.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            done = connection.execute(_DONE, {"before_ms": before_ms, "most": MOST_TRIMMED}).fetchall()
+            connection.executemany("DELETE FROM outbox WHERE alarm_id = ?", done)
+            connection.executemany("DELETE FROM change WHERE alarm_id = ?", done)
+            connection.executemany("DELETE FROM alarm WHERE id = ?", done)
+        return len(done)
 
     def set_cursor(self, name: str, seq: int) -> None:
         """Note up to which row a reader has read for good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -48,12 +49,16 @@ class Site:
         """Make what is tested."""
         self.distress = Distress(
             site="titan",
-            problems=lambda: [Problem(subject, cause) for subject, cause in self.problems.items()],
+            problems=self.found,
             notifiers=self.receivers,
             routes=[Route(name=name) for name in self.receivers],
             clock=self,
             random_source=random.Random(1),  # noqa: S311 - the same every time
         )
+
+    async def found(self) -> Sequence[Problem]:
+        """Return what is wrong."""
+        return [Problem(subject, cause) for subject, cause in self.problems.items()]
 
     def now_ms(self) -> int:
         """Return the time [ms]."""
@@ -163,7 +168,11 @@ def test_what_one_receiver_does_not_accept_is_told_on_the_others(severity: str) 
         Route(name="pager", severities=frozenset({"critical"})),
         Route(name="mail", severities=frozenset({severity})),
     ]
-    site.distress.problems = lambda: [Problem("pages to pager", "404", avoids="pager")]
+
+    async def refusing() -> Sequence[Problem]:
+        return [Problem("pages to pager", "404", avoids="pager")]
+
+    site.distress.problems = refusing
 
     site.live(30)
 

@@ -8,10 +8,12 @@ import random
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
 
+from megawatch import distress
 from megawatch.clock import SteadyClock
 from megawatch.distress import Distress, problems_of
 from megawatch.monitor import Parts
@@ -43,6 +45,26 @@ def texts(receiver: FakeReceiver) -> Sequence[dict[str, Any]]:
     return [json.loads(delivery.body) for delivery in receiver.deliveries]
 
 
+def test_damaged_files_are_looked_for_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs holds up no other page."""
+    threads = []
+
+    def looked(_: Path) -> list[Path]:
+        threads.append(get_ident())
+        return [tmp_path / "damaged" / "journal.sqlite.damaged"]
+
+    monkeypatch.setattr(distress, "damaged_files", looked)
+    with closing(Ledger(tmp_path)) as ledger:
+        parts = Parts(clock=SteadyClock(), ledger=ledger, supervisor=Supervisor(SteadyClock()))
+        (problem,) = asyncio.run(problems_of(parts))
+
+    assert problem.subject == "damaged files"
+    assert threads
+    assert get_ident() not in threads
+
+
 @pytest.mark.parametrize("status", [302, 401, 403, 404])
 def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status: int, tmp_path: Path) -> None:
     """The other route hears that it waits, and what it says; once the receiver accepts, it has the page."""
@@ -60,7 +82,7 @@ def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status:
                 random_source=random.Random(1),  # noqa: S311 - jitter
             )
             parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), outbox=outbox)
-            distress = Distress(
+            teller = Distress(
                 site="titan",
                 problems=lambda: problems_of(parts),
                 notifiers=notifiers,
@@ -73,10 +95,10 @@ def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status:
             (page,) = ledger.due(now_ms, pager.url)
             failed = await outbox.attempt(page)
             for second in range(15):
-                await distress.step(now_ms + 1_000 * second)
+                await teller.step(now_ms + 1_000 * second)
             await outbox.attempt(failed)
             for second in range(15, 30):
-                await distress.step(now_ms + 1_000 * second)
+                await teller.step(now_ms + 1_000 * second)
             for notifier in notifiers.values():
                 await notifier.close()
             return pager, mail

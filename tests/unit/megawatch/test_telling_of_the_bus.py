@@ -10,7 +10,7 @@ import pytest
 from collector.decode.dsx import CONFIRM_MS
 from collector.decode.dsxpublishers import SHOWN_MS
 from collector.message import Message
-from megawatch.distress import OFF_DELAY_MS, Distress, problems_of_bus
+from megawatch.distress import OFF_DELAY_MS, Distress, Problem, problems_of_bus
 from rules.routing import Route
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import Hearing, a_broker, metadata, value
@@ -48,9 +48,13 @@ def test_what_is_in_doubt_on_the_bus_is_told_and_so_is_its_end(
     hearing.hear(metadata("r1"))
     hearing.hear(value("r1", 90.0))
     hearing.hear(said)
+
+    async def problems() -> list[Problem]:
+        return problems_of_bus("bus", hearing.decoder, clock.now_ms())
+
     distress = Distress(
         site="titan",
-        problems=lambda: problems_of_bus("bus", hearing.decoder, clock.now_ms()),
+        problems=problems,
         notifiers={"pager": pager},
         routes=[Route(name="pager")],
         clock=clock,

@@ -79,6 +79,7 @@ _WRITES: dict[str, Callable[[Ledger], object]] = {
     "save": lambda ledger: ledger.save(progress()),
     "acknowledge": lambda ledger: ledger.acknowledge(an_alarm(), by="me", at_ms=T0_MS),
     "settle": lambda ledger: ledger.settle(a_notice()),
+    "trim": lambda ledger: ledger.trim(T0_MS),
     "set_cursor": lambda ledger: ledger.set_cursor("influx.series", 1),
     "set_cursors": lambda ledger: ledger.set_cursors({}, trimmed_seq=1),
 }

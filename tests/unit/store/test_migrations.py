@@ -68,7 +68,8 @@ def test_a_ledger_of_version_1_keeps_its_alarms_its_pages_and_its_series(tmp_pat
         (body,) = connection.execute("SELECT body FROM series").fetchone()
         unnamed = [row[1:] for row in msgspec.msgpack.decode(body)]
         connection.execute("UPDATE series SET body = ?", (msgspec.msgpack.encode(unnamed),))
-        connection.execute("DROP INDEX outbox_order")
+        for index in ("outbox_order", "outbox_refused", "outbox_alarm", "alarm_returned"):
+            connection.execute(f"DROP INDEX {index}")
         connection.execute("DROP TABLE demand_block")
         connection.execute("PRAGMA user_version = 1")
 
