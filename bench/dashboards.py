@@ -23,11 +23,11 @@ from bench.influxdatabases import Database, databases, table_of
 from bench.siteday import BEGIN_MS, END_MS, chunks
 from grafana.build import dashboards
 from grafana.document import Document, panels_of, variables_of
-from store.influx import InfluxSink
-from store.influxhttp import authorization
-from store.influxserver import Kind
-from store.influxsetup import READER, WRITER, set_up
-from store.lineprotocol import Kept
+from store.influx.lineprotocol import Kept
+from store.influx.requests import authorization
+from store.influx.server import Kind
+from store.influx.setup import READER, WRITER, set_up
+from store.influx.sink import InfluxSink
 from tests.grafana.filling import Ask, Filling, Series, choose
 from tests.servers.process import Server
 

@@ -30,13 +30,13 @@ from facility.instants import HOUR_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch
 from store.base import Chunk, Series
-from store.entries import Known
-from store.history import ParquetHistory
-from store.intake import Intake
-from store.journal import Journal
-from store.meaner import Meaner
-from store.means import hold_ms
-from store.sealing import ParquetSink
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.journal.entries import Known
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.means.accumulator import Meaner
+from store.means.means import hold_ms
 from tests.builders import a_point
 from tests.histories import a_draw
 from tests.merging import make_due
@@ -247,7 +247,7 @@ async def _seal_hours(folder: Path, made: Readings, hours: int) -> None:
     """Seal hours minute by minute, and what five tenants drew each second."""
     sink = ParquetSink(folder, merges=False)
     with MonkeyPatch.context() as patch:
-        patch.setattr("store.sealing.OPEN_BYTES", 0)
+        patch.setattr("store.history.sealing.OPEN_BYTES", 0)
         for chunk in made.chunks(range(60 * hours)):
             await sink.store(chunk)
     for hour in range(hours):

@@ -28,11 +28,11 @@ from bench.schemas import FORMS, PARQUET_FORMS, Form, stream, written
 from bench.telegraf import forwarding
 from facility.instants import HOUR_MS, MINUTE_MS
 from store.base import Chunk
-from store.influx import MOST_LINES, InfluxSink
-from store.influxquery import InfluxQuery
-from store.influxserver import Kind
-from store.lineprotocol import Encoder, Kept
-from store.sealing import ParquetSink
+from store.history.sealing import ParquetSink
+from store.influx.lineprotocol import Encoder, Kept
+from store.influx.query import InfluxQuery
+from store.influx.server import Kind
+from store.influx.sink import MOST_LINES, InfluxSink
 from tests.servers import influxd
 from tests.servers.process import Server
 

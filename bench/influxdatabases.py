@@ -10,10 +10,10 @@ from typing import Final
 
 import psutil
 
-from facility.sitetables import InfluxTable
-from store.influx import MOST_LINES
-from store.influxserver import Kind
-from store.influxwrite import open_writer
+from facility.sitefile.tables import InfluxTable
+from store.influx.server import Kind
+from store.influx.sink import MOST_LINES
+from store.influx.write import open_writer
 from tests.servers import influxd, influxd1, victoria
 from tests.servers.process import Server
 

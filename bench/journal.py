@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.frame import Figure, seconds_of
 from facility.readings import Batch
-from store.intake import Intake
-from store.journal import Journal
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 
 POINTS: Final = 4_000
 T0_MS: Final = 1_780_000_000_000

@@ -15,8 +15,8 @@ from facility.names import AssetId
 from facility.points import Point
 from facility.readings import Batch
 from store.base import Chunk
-from store.lineprotocol import Encoder, Kept
-from store.names import tags_of
+from store.influx.lineprotocol import Encoder, Kept
+from store.influx.names import tags_of
 from tests.builders import T0_MS
 from tests.decoded import recorded
 

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from bench.frame import be_quiet
-from megawatch.monitor import Monitor
-from megawatch.part import Part
-from megawatch.process import end
-from megawatch.sitefolder import open_site
+from megawatch.run.monitor import Monitor
+from megawatch.run.part import Part
+from megawatch.run.process import end
+from megawatch.site.folder import open_site
 
 POLL_S = 0.02
 PATIENCE_S = 120

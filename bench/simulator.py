@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from bench.frame import Figure
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.model.jobs import Inference, Storage, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.model.plant import Plant

@@ -17,20 +17,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from facility.names import OPERATOR
 from facility.points import Point
 from facility.readings import Batch, FloatArray, IntArray
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.model.jobs import Storage, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.run import Simulation
 from simulators.scenario.scenario import Scenario
 from simulators.wire.bus import metadata_message
-from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
-from store.means import Means
+from store.ledger.alarms import Alarm, AlarmChange
+from store.means.means import Means
 from store.series import DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
 from tests.unit.collector.hearing import Hearing
 

@@ -12,12 +12,12 @@ from bench.frame import Figure, quantile
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.readings import Batch
-from facility.sitefile import read_site
-from rules.judging import Judging
-from rules.knowledge import Timing
+from facility.sitefile.reader import read_site
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.settled import Patience
-from store.entries import Entry, Known, Mark, MarkKind
+from rules.telemetry.state import Timing
+from store.journal.entries import Entry, Known, Mark, MarkKind
 
 T0_MS: Final = 1_780_000_000_000
 TENANTS: Final = 8

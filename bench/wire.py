@@ -17,7 +17,7 @@ import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.frame import Figure
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.meters.instruments import RECORDED
 from simulators.model.jobs import Inference, Storage, Training
 from simulators.model.layouts import Shape, site_text

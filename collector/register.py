@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from facility.points import Asset, Point
-from store.entries import Known
+from store.journal.entries import Known
 
 
 class Register:

@@ -8,18 +8,18 @@ from typing import Final
 import numpy as np
 import structlog
 
-from collector.continuity import ASK_MS, Continuity
+from collector.continuity.continuity import ASK_MS, Continuity
+from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
-from collector.gather import Rows
-from collector.keeping import Keeping
-from collector.message import ConnectionEvent, Item, Message
-from collector.session import Session
+from collector.mqtt.message import ConnectionEvent, Item, Message
+from collector.mqtt.session import Session
+from collector.row_builder import Rows
 from facility.instants import Clock
 from facility.readings import Batch, Flag, Reason
-from store.appending import Appender
-from store.entries import Mark, MarkKind
-from store.intake import Intake, readings_of
-from store.journal import Journal
+from store.journal.appender import Appender
+from store.journal.entries import Mark, MarkKind
+from store.journal.intake import Intake, readings_of
+from store.journal.journal import Journal
 
 GATHER_S: Final = 0.01
 """How long what follows a message may still come into the same append."""

@@ -11,12 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from facility.dsx import ELECTRICAL
+from facility.kinds import ELECTRICAL, RACK
 from facility.names import AssetId
 from facility.points import Asset
-
-RACK = "Rack"
-METER = "PowerMeter"
 
 
 def cycle_in(assets: Iterable[Asset]) -> list[AssetId]:

@@ -22,13 +22,6 @@ class Cadence(StrEnum):
     PERIODIC = "periodic"  # every period, changed or not (rack documents)
 
 
-class Medium(StrEnum):
-    """What an edge of the graph carries."""
-
-    POWER = "power"
-    COOLING = "cooling"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
     """A node of the power and cooling graph.

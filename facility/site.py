@@ -1,6 +1,6 @@
 """The site: its racks, its tenants and what each holds when.
 
-This is what a site file says once it has been read (`facility.sitefile`), together with what follows
+This is what a site file says once it has been read (`facility.sitefile.reader`), together with what follows
 from it at an instant: who holds a rack, which version of a contract is in force.
 """
 

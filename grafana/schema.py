@@ -1,4 +1,4 @@
-"""What the series in InfluxDB are called (`store.lineprotocol`): the only place of the dashboards that knows.
+"""Names of the series in InfluxDB (`store.influx.lineprotocol`), for the dashboards.
 
 Names are written as InfluxQL wants them. A bucket `megawatch/minute` of InfluxDB 2 and a retention policy
 `minute` of InfluxDB 1 are both called `"minute"."..."`, so that one query reads either.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from facility.names import OPERATOR
-from store.lineprotocol import Kept
+from store.influx.lineprotocol import Kept
 
 READING: Final = '"reading"'
 """Readings as they came, a second apart at most: kept for days."""

@@ -1,5 +1,5 @@
 """`python -m megawatch`."""
 
-from megawatch.cli import main
+from megawatch.cli.main import main
 
 main()

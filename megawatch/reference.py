@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from facility.names import NAME_RULE
-from facility.rackdoc import json_schema
-from facility.sitefields import FIRST_YEAR, FORM, LAST_YEAR
-from facility.sitetables import Table
-from megawatch.outputs import output_schema
+from facility.sitefile.fields import FIRST_YEAR, FORM, LAST_YEAR
+from facility.sitefile.tables import Table
+from formats.rackdoc import json_schema
+from megawatch.cli.outputs import output_schema
 from rules.base import Rule, Severity
 from rules.registry import RULES
 

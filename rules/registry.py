@@ -10,17 +10,17 @@ from pydantic import ValidationError
 from facility.errors import Fault
 from facility.names import nearest
 from rules.base import Rule
-from rules.library.c1_draw_near_limit import DrawNearLimit
-from rules.library.c2_overdraw import Overdraw
-from rules.library.c3_overdraw_possible import OverdrawPossible
-from rules.library.c4_block_exceeded import BlockExceeded
-from rules.library.c5_block_forecast import BlockForecast
-from rules.library.c9_ahead_of_ramp import AheadOfRamp
-from rules.library.q1_rack_silent import RackSilent
-from rules.library.q2_coverage_low import CoverageLow
-from rules.library.q3_common_silence import CommonSilence
-from rules.library.q6_clock_off import ClockOff
-from rules.library.q8_meters_disagree import MetersDisagree
+from rules.library.contract.c1_draw_near_limit import DrawNearLimit
+from rules.library.contract.c2_overdraw import Overdraw
+from rules.library.contract.c3_overdraw_possible import OverdrawPossible
+from rules.library.contract.c4_block_exceeded import BlockExceeded
+from rules.library.contract.c5_block_forecast import BlockForecast
+from rules.library.contract.c9_ahead_of_ramp import AheadOfRamp
+from rules.library.data.q1_rack_silent import RackSilent
+from rules.library.data.q2_coverage_low import CoverageLow
+from rules.library.data.q3_common_silence import CommonSilence
+from rules.library.data.q6_clock_off import ClockOff
+from rules.library.data.q8_meters_disagree import MetersDisagree
 
 RULES: Final[tuple[type[Rule], ...]] = (
     DrawNearLimit,

@@ -133,7 +133,8 @@ class RackView:
 class MeterView:
     """Meters that others can be held against, at one moment; arrays of shape (meters,) if not said otherwise.
 
-    First come the claims of other meters about a draw (`rules.layout.Level`), then points that say the same.
+    First come the claims of other meters about a draw (`rules.draw.summation_plan.Level`), then points that
+    say the same.
 
     Attributes:
         ids: Which meters each place is about.

@@ -13,8 +13,8 @@ import numpy as np
 from facility.names import NAME_LENGTH, NAME_RULE, PATH_LENGTH, is_name, nearest
 from facility.points import Point
 from facility.readings import Batch, FloatArray, IntArray, Rejection
-from store.alarms import AlarmChange
-from store.means import Means
+from store.ledger.alarms import AlarmChange
+from store.means.means import Means
 from store.series import DemandBlock, DrawMean, Health, Rollup, TenantDraw
 
 FARTHEST_MS: Final = 2**52
@@ -134,7 +134,7 @@ class History(Protocol):
     def means(self, key: str, from_ms: int, to_ms: int, step_ms: int) -> Series:
         """Return time-weighted means of the good readings of one point, one for each step that has some.
 
-        What a mean is, `store.means` says. Steps of whole minutes are made of the means that were kept.
+        What a mean is, `store.means.means` says. Steps of whole minutes are made of the means that were kept.
 
         Args:
             key: The point's key.

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from facility.errors import StoreUnavailable
-from store.integrity import place_aside
+from store.history.integrity import place_aside
 from store.sqlite import Migration, columns_of, open_writer, transaction
 
 _MOST_SKIPS: Final = 200

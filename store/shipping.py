@@ -21,14 +21,14 @@ from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
-from facility.sitetables import StoreTable
+from facility.sitefile.tables import StoreTable
 from store.base import Chunk, Sink
-from store.drawmeans import DrawMeans
-from store.entries import Entry
-from store.journal import Journal
-from store.ledger import Ledger
-from store.meanfile import MeanFile
-from store.means import hold_ms
+from store.journal.entries import Entry
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from store.means.checkpoint import MeanFile
+from store.means.draws import DrawMeans
+from store.means.means import hold_ms
 from store.retry import StoreBusy, pause_s
 from store.series import Health, rollups_of, tenants_of
 from store.threads import in_thread
@@ -110,10 +110,10 @@ def make_sink(
         hold: Tells how long a value stands for its point [ms].
     """
     if store.influxdb is None:
-        from store.sealing import ParquetSink  # noqa: PLC0415 - a program that writes none need not have it
+        from store.history.sealing import ParquetSink  # noqa: PLC0415 - a program that writes none need not have it
 
         return ParquetSink(data)
-    from store.influx import InfluxSink  # noqa: PLC0415 - likewise
+    from store.influx.sink import InfluxSink  # noqa: PLC0415 - likewise
 
     return InfluxSink(store.influxdb, token, hold=hold)
 

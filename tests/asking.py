@@ -12,8 +12,8 @@ import pytest
 import structlog
 from jsonschema import validate
 
-from megawatch.cli import main
-from megawatch.outputs import COMMANDS, output_schema
+from megawatch.cli.main import main
+from megawatch.cli.outputs import COMMANDS, output_schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.readings import Batch, Quality
-from store.entries import Known
+from store.journal.entries import Known
 
 T0_MS = 1_780_000_000_000
 """2026-05-28T20:26:40Z, when most tests begin; a whole second, in no special place of a day."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.points import Point
 from facility.readings import Batch, Quality
 from facility.site import Site

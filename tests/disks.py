@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from store.dataset import Disk, Fill
+from store.history.dataset import Disk, Fill
 
 
 class KilledError(BaseException):

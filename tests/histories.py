@@ -11,18 +11,18 @@ from typing import TypeVar
 import duckdb
 
 from facility.readings import Batch
-from store.alarms import Progress
 from store.base import Chunk, Sink
-from store.dataset import Disk
-from store.entries import Known
-from store.history import ParquetHistory
-from store.intake import Intake, readings_of
-from store.integrity import sum_name
-from store.journal import Journal
-from store.ledger import Ledger
-from store.meaner import Meaner
-from store.means import Means
-from store.sealing import ParquetSink
+from store.history.dataset import Disk
+from store.history.integrity import sum_name
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.journal.entries import Known
+from store.journal.intake import Intake, readings_of
+from store.journal.journal import Journal
+from store.ledger.alarms import Progress
+from store.ledger.ledger import Ledger
+from store.means.accumulator import Meaner
+from store.means.means import Means
 from store.series import TenantDraw, tenants_of
 from tests.builders import T0_MS, a_batch, known_racks
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from facility.points import Point
 from facility.readings import Batch
-from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
-from store.lineprotocol import Encoder, Lines
+from store.influx.lineprotocol import Encoder, Lines
+from store.ledger.alarms import Alarm, AlarmChange
 from store.series import Rollup, TenantDraw
 from tests.builders import T0_MS, a_point
 

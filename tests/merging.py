@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS
-from store.dataset import Disk
-from store.merging import QUIET_MS
-from store.parquet import Table, hour_folder
-from store.sealing import ParquetSink
+from store.history.compaction import QUIET_MS
+from store.history.dataset import Disk
+from store.history.parquet import Table, hour_folder
+from store.history.sealing import ParquetSink
 from tests.builders import T0_MS, a_batch
 from tests.histories import Site, seal
 

@@ -15,14 +15,14 @@ from aiohttp import web
 from rich.console import Console
 
 from facility.readings import Batch, Quality
-from megawatch.judges import make_judging
-from megawatch.monitor import Monitor
-from megawatch.process import end
-from megawatch.sitefolder import open_site
-from store.alarms import Alarm
-from store.entries import Mark
-from store.journalfile import JournalReader
-from store.ledger import LedgerReader
+from megawatch.composition import make_judging
+from megawatch.run.monitor import Monitor
+from megawatch.run.process import end
+from megawatch.site.folder import open_site
+from store.journal.entries import Mark
+from store.journal.file import JournalReader
+from store.ledger.alarms import Alarm
+from store.ledger.ledger import LedgerReader
 from store.series import TenantDraw, tenants_of
 
 POLL_S = 0.05

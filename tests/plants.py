@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facility.sitetables import InfluxTable
-from store.influxhistory import InfluxHistory
-from store.influxhttp import authorization
-from store.influxsetup import WRITER, set_up
-from store.journalfile import JournalReader
-from store.lineprotocol import Kept
+from facility.sitefile.tables import InfluxTable
+from store.influx.history import InfluxHistory
+from store.influx.lineprotocol import Kept
+from store.influx.requests import authorization
+from store.influx.setup import WRITER, set_up
+from store.journal.file import JournalReader
 from tests.fakes.gateway import Gateway, gateway
 from tests.integration.test_influx_kills import Mortal, a_mortal
 from tests.monitoring import Receiver, Watch, journalled, receiving, watching

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.meters.instruments import RECORDED
 from simulators.model.jobs import Job, Training
 from simulators.model.layouts import Shape, site_text

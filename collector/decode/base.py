@@ -9,15 +9,15 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from collector.gather import Ranges, Rows
-from collector.message import Message
+from collector.mqtt.message import Message
 from collector.register import Register
-from facility import dsx
-from facility.rackdoc import topic_filter
+from collector.row_builder import Ranges, Rows
 from facility.readings import Reason
 from facility.site import Site
-from facility.sitetables import BrokerTable
-from store.journalfile import Waiting
+from facility.sitefile.tables import BrokerTable
+from formats import dsx
+from formats.rackdoc import topic_filter
+from store.journal.file import Waiting
 
 _ANY: Final = msgspec.json.Decoder()
 

@@ -16,18 +16,18 @@ import structlog
 
 from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
 from collector.decode.dsxmetadata import Described, Refusal, describe
-from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import ScopeIndex, Scopes
-from collector.gather import Rows
-from collector.message import Message
-from facility import dsx
+from collector.mqtt.message import Message
+from collector.row_builder import Rows
 from facility.names import NAME_LENGTH
 from facility.points import Point
 from facility.readings import Reason
-from facility.sitetables import BrokerTable
-from store.journalfile import Waiting
+from facility.sitefile.tables import BrokerTable
+from formats import dsx
+from store.journal.file import Waiting
 
 MOST_BYTES: Final = 65_536
 """The longest payload that is looked at: a value has some 60 bytes, metadata some 300."""

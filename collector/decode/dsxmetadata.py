@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import msgspec
 
 from collector.decode.base import check_keys
-from facility import dsx
 from facility.names import AssetId, for_people, is_level, name_of, path_of
 from facility.points import Asset, Cadence, Point
 from facility.readings import Reason
+from formats import dsx
 
 MOST_NAME: Final = 120
 """How much of a text for people is kept."""

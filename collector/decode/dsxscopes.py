@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from facility import dsx
+from formats import dsx
 
 T = TypeVar("T")
 _PATH_LEVEL: Final = 6

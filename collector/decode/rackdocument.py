@@ -15,12 +15,15 @@ import structlog
 
 from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
 from collector.decode.rackdocumentusual import Usual, may_repeat_keys
-from collector.gather import Rows
-from collector.message import Message
+from collector.mqtt.message import Message
+from collector.row_builder import Rows
 from facility.instants import EARLIEST_MS, from_iso
 from facility.names import NAME_LENGTH, AssetId, is_level, name_of, nearest
 from facility.points import Asset, Cadence, Point
-from facility.rackdoc import (
+from facility.readings import Reason
+from facility.sitefile.tables import BrokerTable
+from facility.units import UNITS, Dimension
+from formats.rackdoc import (
     FEED_KEYS,
     MOST_FEEDS,
     OTHER_KEYS,
@@ -30,9 +33,6 @@ from facility.rackdoc import (
     Key,
     point_key,
 )
-from facility.readings import Reason
-from facility.sitetables import BrokerTable
-from facility.units import UNITS, Dimension
 
 MOST_BYTES: Final = 131_072
 """The longest payload that is looked at: 300 racks with all that a rack has. One that is all new takes some

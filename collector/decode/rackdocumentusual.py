@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from collector.gather import Rows
-from collector.message import Message
-from facility.rackdoc import OTHER_KEYS, PHASES
+from collector.mqtt.message import Message
+from collector.row_builder import Rows
 from facility.units import Unit
+from formats.rackdoc import OTHER_KEYS, PHASES
 
 LARGE: Final = 10**15
 """Integers up to here are exact as floats; what is beyond them is looked at one by one (our choice)."""

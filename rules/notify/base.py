@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from facility.errors import DeliveryError, Outlook
-from store.alarms import Notice
+from store.ledger.alarms import Notice
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0

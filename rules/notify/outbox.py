@@ -19,8 +19,8 @@ import structlog
 from facility.errors import DeliveryError, Outlook
 from rules.base import Severity
 from rules.notify.base import Notifier, fault_of, labels_of, pause_s
-from store.alarms import Notice
-from store.ledger import Ledger
+from store.ledger.alarms import Notice
+from store.ledger.ledger import Ledger
 from store.threads import in_thread
 
 POLL_S: Final = 1.0

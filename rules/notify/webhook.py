@@ -26,7 +26,7 @@ import aiohttp
 
 from facility.errors import DeliveryError, Outlook
 from facility.instants import to_ms
-from store.alarms import Notice
+from store.ledger.alarms import Notice
 
 TIMEOUT_S: Final = 10.0
 """How long a receiver may take."""

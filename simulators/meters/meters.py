@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import GOOD, REPEAT_S
+from formats.dsx import GOOD, REPEAT_S
 from simulators.meters.instruments import Instrument, adapted
 from simulators.meters.registers import CAPACITY, Registers
 from simulators.model.state import Bools, Floats, Ints, State

@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from facility.dsx import ELECTRICAL
 from facility.errors import Fault
-from facility.graph import RACK
+from facility.kinds import ELECTRICAL, RACK
 from facility.names import AssetId, nearest
 from facility.points import Asset
 from facility.site import Site

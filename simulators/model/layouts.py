@@ -106,7 +106,7 @@ def row_name(number: int) -> str:
 
 
 def site_text(shape: Shape) -> str:
-    """Return the site file of a shape, as TOML that `facility.sitefile` reads without a fault."""
+    """Return the site file of a shape, as TOML that `facility.sitefile.reader` reads without a fault."""
     lines = [
         "[site]",
         f'name = "{shape.name}"',

@@ -122,7 +122,7 @@ def wire(
     A site without assets is wired too: its racks then have as many feeds as the site says, always live.
 
     Args:
-        site: The site, as `facility.sitefile` reads it.
+        site: The site, as `facility.sitefile.reader` reads it.
         ratings: What is said of nodes, by id; the rest is sized for what hangs on it.
         rack_ratings: What is said of racks, by id.
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from facility.instants import SECOND_MS
-from facility.sitenotes import Notes
+from facility.sitefile.notes import Notes
 from simulators.scenario.build import names_of
 from simulators.scenario.scenario import (
     Break,

@@ -12,7 +12,7 @@ from facility.errors import Fault
 from facility.names import OPERATOR, AssetId
 from facility.patterns import PatternError, choose, expand, is_open
 from facility.site import Site
-from facility.sitenotes import Notes
+from facility.sitefile.notes import Notes
 from simulators.model.events import ENDLESS, Event
 from simulators.model.jobs import (
     Course,

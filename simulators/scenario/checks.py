@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from facility.contracts import Boundary, Version
 from facility.names import AssetId
 from facility.site import Site, Tenant
-from facility.sitenotes import Notes
+from facility.sitefile.notes import Notes
 from simulators.scenario.tables import CaptionTable, EventTable, LoadTable
 
 Timed = LoadTable | EventTable | CaptionTable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from facility.sitenotes import Notes
+from facility.sitefile.notes import Notes
 from simulators.scenario.build import Names
 from simulators.scenario.scenario import Expectation, Prohibition, Waiting
 from simulators.scenario.tables import MustNotTable, MustTable, WaitsTable

@@ -14,14 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from facility.dsx import BUILDING_SYSTEM
 from facility.errors import Fault, SiteFileError
 from facility.instants import SECOND_MS
 from facility.names import OPERATOR, nearest
-from facility.sitefile import SiteFile, read_site
-from facility.sitenotes import Notes
-from facility.sitetables import Table
-from facility.tablereading import read_table, show
+from facility.sitefile.notes import Notes
+from facility.sitefile.reader import SiteFile, read_site
+from facility.sitefile.tablereader import read_table, show
+from facility.sitefile.tables import Table
+from formats.dsx import BUILDING_SYSTEM
 from simulators.model.layouts import Shape, site_text
 from simulators.model.ratings import RackRating, Rating, WiringError
 from simulators.model.wiring import FEED_LETTERS, Wiring, wire

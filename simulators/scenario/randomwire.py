@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import metadata_topic
-from facility.rackdoc import PREFIX
+from formats.dsx import metadata_topic
+from formats.rackdoc import PREFIX
 from simulators.scenario.randomcourse import BEAT_S, course_of
 from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
 from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, metered_rows

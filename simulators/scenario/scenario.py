@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from facility.sitefile import SiteFile
+from facility.sitefile.reader import SiteFile
 from simulators.model.events import Event
 from simulators.model.jobs import Job
 from simulators.model.ratings import RackRating, Rating

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from facility.sitefields import KW, MOST_MILLIWATTS, Number, Percent, Racks, Truth, When, Whole
-from facility.sitetables import Table
+from facility.sitefile.fields import KW, MOST_MILLIWATTS, Number, Percent, Racks, Truth, When, Whole
+from facility.sitefile.tables import Table
 from simulators.meters.meters import CYCLE_S
 from simulators.model.events import EventKind
 from simulators.scenario.scenario import BreakKind, FaultKind

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Final
 
-from facility.dsx import parse_topic
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
+from formats.dsx import parse_topic
 from simulators.meters.instruments import RECORDED as INSTRUMENTS
 from simulators.model.jobs import Steady
 from simulators.model.ratings import RackRating

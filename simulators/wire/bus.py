@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facility.dsx import BUILDING_SYSTEM, GOOD, metadata_topic, value_topic
+from formats.dsx import BUILDING_SYSTEM, GOOD, metadata_topic, value_topic
 from simulators.wire.rows import Form, Rows
 
 

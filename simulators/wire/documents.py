@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.rackdoc import PREFIX
+from formats.rackdoc import PREFIX
 from simulators.meters.meters import Readings
 from simulators.model.state import Floats, State
 from simulators.model.wiring import FEED_LETTERS, Wiring

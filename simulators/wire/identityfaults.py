@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import metadata_topic, value_topic
+from formats.dsx import metadata_topic, value_topic
 from simulators.meters.meters import Readings
 from simulators.model.state import Bools
 from simulators.scenario.scenario import FaultKind, FaultSpec

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import BUILDING_SYSTEM
+from formats.dsx import BUILDING_SYSTEM
 from simulators.model.ratings import Role
 from simulators.model.state import Floats, Ints, State
 from simulators.model.wiring import Wiring

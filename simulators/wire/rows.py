@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import GOOD
+from formats.dsx import GOOD
 
 MOST_FAULTS: Final = 63
 """Faults that one scenario may have: a row carries a bit for each that touched it."""

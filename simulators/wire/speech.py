@@ -8,8 +8,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.dsx import HEARTBEAT_S, REPEAT_S
 from facility.instants import SECOND_MS
+from formats.dsx import HEARTBEAT_S, REPEAT_S
 from simulators.meters.meters import Readings
 from simulators.scenario.scenario import Metering
 from simulators.wire.points import Catalogue

@@ -10,14 +10,14 @@ from typing import Final
 
 import pytest
 
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk, History, Sink
-from store.history import ParquetHistory
-from store.influx import InfluxSink
-from store.influxhistory import InfluxHistory
-from store.influxsetup import READER, WRITER, set_up
-from store.lineprotocol import Kept
-from store.sealing import ParquetSink
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.influx.history import InfluxHistory
+from store.influx.lineprotocol import Kept
+from store.influx.setup import READER, WRITER, set_up
+from store.influx.sink import InfluxSink
 from tests.contract.stored import filled
 from tests.merging import merge
 from tests.servers import influxd, influxd1
@@ -80,7 +80,7 @@ def _influxdb(form: str, folder: Path, chunks: Sequence[Chunk]) -> Iterator[Hist
 def _store_merged(folder: Path, chunks: Sequence[Chunk]) -> None:
     """Seal every chunk as parts of its own, and merge them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("store.sealing.OPEN_BYTES", 0)
+        patch.setattr("store.history.sealing.OPEN_BYTES", 0)
         _store(ParquetSink(folder, merges=False), chunks)
     assert merge(folder) > 1
 

@@ -14,9 +14,9 @@ from facility.instants import HOUR_MS, from_iso
 from facility.points import Cadence, Point
 from facility.readings import Batch, Quality
 from store.base import Chunk
-from store.entries import Known
-from store.meaner import Meaner
-from store.means import hold_ms
+from store.journal.entries import Known
+from store.means.accumulator import Meaner
+from store.means.means import hold_ms
 from store.series import TenantDraw
 from tests.builders import T0_MS, a_batch, a_point
 from tests.histories import Site, open_site

@@ -11,7 +11,7 @@ import pytest
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality
 from store.base import FIGURES, History, Series
-from store.means import QUARTER_MS
+from store.means.means import QUARTER_MS
 from tests.builders import T0_MS
 from tests.contract.forms import FORMS, PARQUET, history
 from tests.contract.stored import (

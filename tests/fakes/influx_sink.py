@@ -11,9 +11,9 @@ import pytest
 
 from facility.errors import StoreUnavailable
 from facility.readings import Rejection
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk, Sink
-from store.influx import InfluxSink
+from store.influx.sink import InfluxSink
 from tests.fakes.influx_server import FakeInflux, serving
 from tests.fakes.lines import parse
 

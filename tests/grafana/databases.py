@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from facility.sitetables import InfluxTable
-from store.influx import InfluxSink
-from store.influxhttp import authorization
-from store.influxsetup import READER, WRITER, set_up
-from store.lineprotocol import Kept
+from facility.sitefile.tables import InfluxTable
+from store.influx.lineprotocol import Kept
+from store.influx.requests import authorization
+from store.influx.setup import READER, WRITER, set_up
+from store.influx.sink import InfluxSink
 from tests.grafana.filling import Ask, Series
 from tests.grafana.world import World
 from tests.servers import influxd, influxd1

@@ -13,7 +13,7 @@ import yaml
 from grafana import build
 from grafana.document import all_queries
 from grafana.schema import NAMES
-from store.lineprotocol import Encoder
+from store.influx.lineprotocol import Encoder
 from tests.grafana.world import a_world
 
 PROVISIONING = Path(build.__file__).parent / "provisioning"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from grafana.build import dashboards
 from grafana.document import Document, panels_of
 from grafana.schema import NAMES

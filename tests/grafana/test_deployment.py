@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy" / "megawatch.service"

@@ -12,21 +12,21 @@ from pathlib import Path
 
 from facility.instants import MINUTE_MS, SECOND_MS
 from facility.readings import Batch, Quality
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from grafana.schema import NAMES
-from megawatch.rehearse import Rehearsal, as_message
-from rules.alarms import Transition
-from rules.engine import Step
+from megawatch.scenario.offline import Rehearsal, as_message
+from rules.alarms.states import Transition
+from rules.engine.engine import Step
 from simulators.model.jobs import Course, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.run import Second, Simulation
 from simulators.scenario.scenario import FaultKind, FaultSpec, Metering, Scenario
 from simulators.wire.bus import payloads
-from store.alarms import Alarm, AlarmChange
 from store.base import Chunk
-from store.drawmeans import DrawMeans
-from store.meaner import Meaner
-from store.means import Means, hold_ms
+from store.ledger.alarms import Alarm, AlarmChange
+from store.means.accumulator import Meaner
+from store.means.draws import DrawMeans
+from store.means.means import Means, hold_ms
 from store.series import Health, TenantDraw
 
 BEGIN_MS = 1_780_000_000_000 // (15 * MINUTE_MS) * (15 * MINUTE_MS)

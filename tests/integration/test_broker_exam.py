@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.address import Address
-from collector.mqtt import Refused
-from collector.probe import Heard, Queue, listen, measure_queue
-from megawatch.brokerexam import BrokerExam
-from megawatch.clock import SteadyClock
+from collector.mqtt.address import Address
+from collector.mqtt.connection import Refused
+from collector.mqtt.probe import Heard, Queue, listen, measure_queue
+from megawatch.check.broker import BrokerExam
+from megawatch.run.clock import SteadyClock
 from tests.asking import asking
 from tests.publishing import Publisher
 from tests.servers.brokers import BROKERS, Mosquitto

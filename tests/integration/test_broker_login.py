@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.distress import problems_of
-from megawatch.status import read_status
+from megawatch.run.self_monitoring import problems_of
+from megawatch.run.status import read_status
 from tests.asking import asking
 from tests.monitoring import Watch, watching
 from tests.publishing import Publisher

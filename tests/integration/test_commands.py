@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from facility.instants import to_ms
-from megawatch.status import read_status
+from megawatch.run.status import read_status
 from simulators.run import Simulation
 from simulators.scenario.file import open_scenario
 from tests.asking import asking

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from megawatch.brokers import find_broker, own_broker
+from megawatch.demo.broker import find_broker, own_broker
 from tests.asking import check_output
 from tests.servers.observed import Observed, kept, sessions
 from tests.servers.process import is_listening, need

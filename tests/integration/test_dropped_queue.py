@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from store.entries import MarkKind
+from store.journal.entries import MarkKind
 from tests.fakes.proxy import network
 from tests.monitoring import marks, watching
 from tests.publishing import Publisher

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from facility.instants import to_iso
-from store.ledger import LedgerReader
+from store.ledger.ledger import LedgerReader
 from store.series import tenants_of
 from tests.fakes.proxy import Network, network
 from tests.monitoring import Receiver, receiving

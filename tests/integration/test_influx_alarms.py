@@ -15,17 +15,17 @@ import pytest
 from facility.instants import HOUR_MS
 from facility.points import Cadence
 from facility.readings import Quality
-from facility.sitefeed import rule_of
-from facility.sitetables import FeedTable, SeriesTable
-from megawatch.feeder import Feeder
-from rules.judging import Judging
+from facility.sitefile.influxdb import rule_of
+from facility.sitefile.tables import FeedTable, SeriesTable
+from megawatch.run.influx_poller import Feeder
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.settled import Patience
-from store.influxfeed import InfluxFeed
-from store.influxquery import InfluxQuery
-from store.intake import Intake
-from store.journal import Journal
-from store.ledger import Ledger
+from store.influx.feed import InfluxFeed
+from store.influx.query import InfluxQuery
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
 from tests.scenarios.reading import BROKER, FOLDER, Scenario, read
 from tests.scenarios.runner import (
     AWAITED_MS,

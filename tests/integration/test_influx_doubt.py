@@ -13,10 +13,10 @@ import pytest
 
 from facility.feedrule import FeedRule
 from facility.readings import Quality, Reason
-from store.influxfeed import REMEMBER_MS, InfluxFeed
-from store.influxquery import InfluxQuery
-from store.influxserver import inspect
-from store.intake import Intake
+from store.influx.feed import REMEMBER_MS, InfluxFeed
+from store.influx.query import InfluxQuery
+from store.influx.server import inspect
+from store.journal.intake import Intake
 from tests.asking import asking
 from tests.builders import T0_MS
 from tests.monitoring import watching

@@ -11,11 +11,11 @@ import pytest
 
 from facility.feedrule import FeedRule
 from facility.readings import Batch
-from store.entries import Known
-from store.influxfeed import OVERLAP_MS, InfluxFeed
-from store.influxquery import InfluxQuery
-from store.intake import Intake
-from store.journal import Journal
+from store.influx.feed import OVERLAP_MS, InfluxFeed
+from store.influx.query import InfluxQuery
+from store.journal.entries import Known
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.servers.databases import GENERATIONS, Influx, influx
 

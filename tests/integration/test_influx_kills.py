@@ -15,11 +15,11 @@ import pytest
 
 from facility.errors import StoreUnavailable
 from facility.readings import Rejection
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxsetup import WRITER, set_up
-from store.lineprotocol import Kept
+from store.influx.lineprotocol import Kept
+from store.influx.setup import WRITER, set_up
+from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
 from tests.builders import T0_MS, a_batch, a_point
 from tests.servers import influxd, influxd1, victoria

@@ -13,10 +13,10 @@ import pytest
 
 from facility.errors import StoreUnavailable
 from facility.readings import Rejection
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxhttp import authorization
+from store.influx.requests import authorization
+from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
 from tests.builders import T0_MS, a_batch, a_point
 from tests.integration.test_influx_kills import Ask, from_influxd1, from_victoria

@@ -14,12 +14,12 @@ from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
-from facility.sitetables import InfluxTable
-from store.alarms import Alarm, AlarmChange
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxhistory import InfluxHistory
-from store.means import Means
+from store.influx.history import InfluxHistory
+from store.influx.sink import InfluxSink
+from store.ledger.alarms import Alarm, AlarmChange
+from store.means.means import Means
 from store.retry import StoreBusy
 from store.series import Health, RackDraw, TenantDraw
 from tests.builders import T0_MS, a_batch, a_point

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from facility.errors import StoreUnavailable
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxhistory import InfluxHistory
-from store.influxserver import Kind, inspect
-from store.influxsetup import READER, WRITER, Setup, set_up
-from store.lineprotocol import Kept
-from store.means import QUARTER_MS, STEPS_MS, Means
+from store.influx.history import InfluxHistory
+from store.influx.lineprotocol import Kept
+from store.influx.server import Kind, inspect
+from store.influx.setup import READER, WRITER, Setup, set_up
+from store.influx.sink import InfluxSink
+from store.means.means import QUARTER_MS, STEPS_MS, Means
 from tests.builders import T0_MS, a_batch, a_point
 from tests.servers.databases import GENERATIONS, Influx, influx
 

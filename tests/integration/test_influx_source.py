@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from store.entries import MarkKind
+from store.journal.entries import MarkKind
 from tests.integration.test_influx_kills import Mortal, a_mortal
 from tests.monitoring import Receiver, Watch, journalled, marks, receiving, recorded, replayed, watching
 from tests.servers import influxd, influxd1

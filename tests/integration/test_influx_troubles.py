@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.process import end
+from megawatch.run.process import end
 from tests.plants import DAY_S, KINDS, METRICS, Plant, a_plant, letters, now_ms
 
 pytestmark = pytest.mark.servers

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.status import read_status
-from store.history import ParquetHistory
-from store.journalfile import JournalReader
+from megawatch.run.status import read_status
+from store.history.reader import ParquetHistory
+from store.journal.file import JournalReader
 from tests.monitoring import Receiver, journalled, receiving, recorded, replayed
 from tests.publishing import Publisher
 from tests.servers.brokers import Mosquitto

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facility import dsx
+from formats import dsx
 from tests.monitoring import watching
 from tests.properties.collector.bad_payloads import RACKS, Generator
 from tests.properties.collector.test_whole_way import odd_messages

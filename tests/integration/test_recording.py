@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store.journalfile import JournalReader
+from store.journal.file import JournalReader
 from tests.monitoring import Watch, alarms, draws, journalled, watching
 from tests.publishing import Publisher
 from tests.recording import Recorded, metadata, values

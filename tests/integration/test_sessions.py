@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import collector.session
-from collector.address import Address
-from collector.message import ConnectionChange, ConnectionEvent, Item, Message
-from collector.session import Session
+import collector.mqtt.session
+from collector.mqtt.address import Address
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.session import Session
 from facility.readings import Flag
-from megawatch.process import end
-from store.entries import MarkKind
+from megawatch.run.process import end
+from store.journal.entries import MarkKind
 from tests.fakes.proxy import network
 from tests.monitoring import Watch, marks, watching
 from tests.publishing import Publisher
@@ -221,8 +221,8 @@ def test_two_monitors_with_one_client_id_know_of_each_other(
     broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither fights for ever: both say what is wrong, and each holds back longer and longer."""
-    monkeypatch.setattr(collector.session, "FIRST_PAUSE_S", 0.1)
-    monkeypatch.setattr(collector.session, "LONGEST_PAUSE_S", 0.5)
+    monkeypatch.setattr(collector.mqtt.session, "FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(collector.mqtt.session, "LONGEST_PAUSE_S", 0.5)
 
     async def story() -> None:
         with BROKERS[broker](tmp_path / "broker") as server:

@@ -13,12 +13,12 @@ import pytest
 from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS
 from facility.readings import Rejection
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxhistory import InfluxHistory
-from store.influxserver import Kind, inspect
-from store.influxsetup import set_up
+from store.influx.history import InfluxHistory
+from store.influx.server import Kind, inspect
+from store.influx.setup import set_up
+from store.influx.sink import InfluxSink
 from tests.builders import T0_MS, a_batch, a_point
 from tests.decoded import recorded, simulated
 from tests.servers import victoria

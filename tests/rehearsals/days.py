@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.keeping import Keeping
-from collector.message import Message
+from collector.continuity.keeping import Keeping
+from collector.mqtt.message import Message
 from facility.instants import to_iso
-from facility.sitefile import read_site
-from megawatch.perform import Audience
-from megawatch.rehearse import Alarm, Heard, Rehearsal, as_message
-from rules.engine import Step
-from rules.past import LASTING_MS
+from facility.sitefile.reader import read_site
+from megawatch.scenario.offline import Alarm, Heard, Rehearsal, as_message
+from megawatch.scenario.perform import Audience
+from rules.engine.engine import Step
+from rules.engine.past import LASTING_MS
 from simulators.scenario.randomday import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
 from simulators.scenario.randomtrouble import (
     Trouble,

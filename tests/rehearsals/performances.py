@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from megawatch.perform import Performed, perform
+from megawatch.scenario.perform import Performed, perform
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
 from simulators.scenario.file import open_scenario, shipped

@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from facility.instants import from_iso, to_iso
-from facility.sitefile import read_site
-from megawatch.rehearse import Rehearsal, as_message
+from facility.sitefile.reader import read_site
+from megawatch.scenario.offline import Rehearsal, as_message
 from rules.base import Verdict
-from rules.engine import Step
-from rules.library.c2_overdraw import Overdraw
+from rules.engine.engine import Step
+from rules.library.contract.c2_overdraw import Overdraw
 from store.series import DemandBlock
 from tests.exactjudge import ExactCase, ExactVersion, random_case
 

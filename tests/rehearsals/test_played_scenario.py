@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from megawatch.clock import SteadyClock
-from megawatch.destination import Destination
-from megawatch.perform import perform
-from megawatch.playscenario import begun_at, play_scenario
+from megawatch.run.clock import SteadyClock
+from megawatch.scenario.destination import Destination
+from megawatch.scenario.perform import perform
+from megawatch.scenario.play import begun_at, play_scenario
 from simulators.publish.pace import Pace
 from simulators.run import Second
 from simulators.scenario.file import open_scenario, read_scenario

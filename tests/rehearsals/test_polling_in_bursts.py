@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from facility.instants import MINUTE_MS
-from facility.sitefile import read_site
-from megawatch.rehearse import Rehearsal, as_message
-from rules.engine import Step
+from facility.sitefile.reader import read_site
+from megawatch.scenario.offline import Rehearsal, as_message
+from rules.engine.engine import Step
 from tests.builders import T0_MS
 
 BEGIN_MS = (T0_MS // MINUTE_MS + 1) * MINUTE_MS

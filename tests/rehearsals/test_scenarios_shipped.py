@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from megawatch.perform import LEAN, differences, perform
-from rules.library.q1_rack_silent import NOBODYS
-from rules.library.q3_common_silence import NEVER_HEARD
+from megawatch.scenario.perform import LEAN, differences, perform
+from rules.library.data.q1_rack_silent import NOBODYS
+from rules.library.data.q3_common_silence import NEVER_HEARD
 from simulators.scenario.expected import TOGETHER
 from simulators.scenario.file import open_scenario, shipped
 from tests.rehearsals.performances import KNOWN, TICK_MS, performed

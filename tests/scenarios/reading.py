@@ -39,7 +39,7 @@ from facility.instants import from_iso
 from facility.patterns import expand
 from facility.points import Cadence
 from facility.readings import Quality
-from facility.sitefile import SiteFile, read_site
+from facility.sitefile.reader import SiteFile, read_site
 
 FOLDER: Final = Path(__file__).parent
 BROKER: Final = "bus"

@@ -11,12 +11,12 @@ import numpy as np
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.readings import Batch, Quality
-from rules.alarms import ACTIVE, PENDING, Bank, Change, Transition
-from rules.judging import Judging
-from rules.knowledge import Timing
+from rules.alarms.states import ACTIVE, PENDING, Bank, Change, Transition
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.settled import Patience
-from store.entries import Entry, Known, Mark, MarkKind
+from rules.telemetry.state import Timing
+from store.journal.entries import Entry, Known, Mark, MarkKind
 from tests.scenarios.reading import BROKER, Scenario, Value
 
 PUBLISHER: Final = "PUB"

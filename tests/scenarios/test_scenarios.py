@@ -16,13 +16,17 @@ from tests.scenarios.reading import FOLDER, read
 from tests.scenarios.runner import difference, run
 
 FILES = sorted(FOLDER.glob("*/*.toml"))
-MODULES = [module.name for module in pkgutil.iter_modules(rules.library.__path__)]
+MODULES = {
+    module.name.rpartition(".")[2]: module.name
+    for module in pkgutil.walk_packages(rules.library.__path__, "rules.library.")
+    if not module.ispkg
+}
 NEEDED = {"fires", "limit", "gap"}
 
 
 def rules_in(module: str) -> list[type[Rule]]:
     """Return the rules that a file of the library defines."""
-    found = importlib.import_module(f"rules.library.{module}")
+    found = importlib.import_module(MODULES[module])
     return [
         thing
         for thing in vars(found).values()

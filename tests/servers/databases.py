@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from tests.servers import influxd, influxd1
 from tests.servers.process import Server
 

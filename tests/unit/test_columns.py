@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from facility.errors import StoreCorrupt
 from facility.readings import COLUMNS, Batch
-from store.columns import decode, encode
+from store.journal.columns import decode, encode
 from tests.builders import T0_MS, a_batch
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"collector", "facility", "megawatch", "rules", "simulators", "store"}
+PACKAGES = {"collector", "facility", "formats", "megawatch", "rules", "simulators", "store"}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,6 @@ def test_the_command_is_there(wheel: zipfile.ZipFile) -> None:
     metadata = wheel.read(f"{folder}/METADATA").decode()
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:")]
 
-    assert dict(scripts["console_scripts"]) == {"megawatch": "megawatch.cli:main"}
+    assert dict(scripts["console_scripts"]) == {"megawatch": "megawatch.cli.main:main"}
     assert len([line for line in needed if "extra ==" not in line]) == len(wanted)
     assert f"{folder}/licenses/LICENSE" in wheel.namelist()

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from facility.rackdoc import json_schema
-from facility.sitefile import read_site
-from facility.sitetables import Table
+from facility.sitefile.reader import read_site
+from facility.sitefile.tables import Table
+from formats.rackdoc import json_schema
+from megawatch.cli.template import SITE as TEMPLATE
 from megawatch.reference import DOCS, PAGES, site_file_reference
-from megawatch.template import SITE as TEMPLATE
 from rules.registry import RULES
 
 

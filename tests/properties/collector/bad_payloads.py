@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from collector.message import Message
-from facility import dsx
+from collector.mqtt.message import Message
+from formats import dsx
 from tests.builders import T0_MS
 from tests.recording import SHARED
 from tests.unit.collector.hearing import document, document_topic, heartbeat, key_of, metadata, raw, value

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from collector.decode.dsxpark import WAIT_MS
-from collector.message import Message
+from collector.decode.dsxpending import WAIT_MS
+from collector.mqtt.message import Message
 from facility.names import is_id, is_path
 from facility.readings import Quality, Reason
-from store.entries import Mark
-from store.intake import Intake
-from store.journal import Journal
+from store.journal.entries import Mark
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.properties.collector.bad_payloads import RACKS
 from tests.unit.collector.hearing import (

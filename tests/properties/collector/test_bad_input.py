@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.decode.dsx import MOST_BYTES
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.readings import Reason
 from tests.properties.collector.bad_payloads import (
     JSON_SUITE,

@@ -22,9 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import store.sqlite
 from facility.errors import StoreUnavailable
 from facility.readings import Quality, Reason
-from store.entries import Entry, Mark
-from store.intake import Intake
-from store.journal import Journal
+from store.journal.entries import Entry, Mark
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from store.sqlite import transaction
 from tests.builders import T0_MS, a_batch, known_racks
 from tests.unit.store.journals import a_mark, everything, failing, image, refusal, rows_of

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.readings import Batch
-from megawatch import query
-from rules import snapshot
-from rules.judging import Judging
+from megawatch.cli import query
+from rules.engine import snapshot
+from rules.engine.judging import Judging
 from store.base import Chunk
-from store.entries import Entry, Known
-from store.history import ParquetHistory
-from store.intake import readings_of
-from store.lineprotocol import Encoder
+from store.history.reader import ParquetHistory
+from store.influx.lineprotocol import Encoder
+from store.journal.entries import Entry, Known
+from store.journal.intake import readings_of
 from tests.builders import T0_MS
 from tests.histories import seal
 from tests.properties.collector.bad_payloads import RACKS, Generator

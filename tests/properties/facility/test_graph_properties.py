@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facility.graph import METER, RACK, Graph, cycle_in
+from facility.graph import Graph, cycle_in
+from facility.kinds import METER, RACK
 from facility.names import AssetId
 from facility.points import Asset
 

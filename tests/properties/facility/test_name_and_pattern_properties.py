@@ -8,9 +8,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facility import dsx
 from facility.names import NAME_LENGTH, id_of, is_id, is_name, is_path, name_of, path_of, text_of, written
 from facility.patterns import MOST, PatternError, choose, expand, is_open
+from formats import dsx
 
 FIRST = set(string.ascii_letters + string.digits)
 ALL = FIRST | set("._-")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facility.errors import SiteFileError
-from facility.sitefile import read_site
-from facility.sitetables import Table
-from megawatch.template import SITE as TEMPLATE
+from facility.sitefile.reader import read_site
+from facility.sitefile.tables import Table
+from megawatch.cli.template import SITE as TEMPLATE
 
 HEADERS = [
     "[site]", "[[broker]]", "[store]", "[store.influxdb]", "[engine]", "[metrics]", "[[rack]]", "[[asset]]",

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.alarms import Bank, Change, Transition, alarm_id
+from rules.alarms.states import Bank, Change, Transition, alarm_id
 from rules.base import Findings, Severity, Verdict
 from tests.builders import T0_MS
 

@@ -16,17 +16,17 @@ from typing import Final
 import numpy as np
 import pytest
 
-from collector.message import Message
-from facility import rackdoc
+from collector.mqtt.message import Message
 from facility.contracts import Boundary
 from facility.names import AssetId
 from facility.readings import Flag
 from facility.site import Rack, Site
-from rules.draw import Draw
-from rules.engine import Engine
-from rules.knowledge import Timing
+from formats import rackdoc
+from rules.draw.draw import Draw
+from rules.engine.engine import Engine
+from rules.telemetry.state import Timing
 from simulators.wire.bus import Publication, metadata_message
-from store.entries import Mark, MarkKind
+from store.journal.entries import Mark, MarkKind
 from tests.builders import T0_MS
 from tests.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape
 from tests.unit.collector.hearing import Hearing

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from facility.readings import Batch, Flag, Quality
-from rules.knowledge import Knowledge, Timing
+from rules.telemetry.state import Knowledge, Timing
 from tests.builders import T0_MS
 from tests.unit.rules.halls import BUS, KW, known_rack
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from facility.names import AssetId
 from facility.site import Site
-from rules.draw import Draw, find_draw
-from rules.trust import PATIENCE_MS, Memory
+from rules.draw.draw import Draw, find_draw
+from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
 from tests.builders import T0_MS
 from tests.unit.rules.halls import KW, a_meter, a_site, a_tenant, layout_of, points_of, racks_of, state_of

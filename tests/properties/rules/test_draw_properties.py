@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.draw import Draw, find_draw
-from rules.trust import PATIENCE_MS, Memory
+from rules.draw.draw import Draw, find_draw
+from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
 from tests.builders import T0_MS
 from tests.properties.rules.wiring import HALLS, PPM, RATING, TENANTS, Hall, HallDraft, RowDraft, Wiring

@@ -18,12 +18,12 @@ from facility.errors import StoreCorrupt
 from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
 from facility.site import Site
-from rules import snapshot
-from rules.alarms import Change
-from rules.engine import Step
-from rules.judging import Judging
-from rules.settled import Patience
-from store.entries import Entry, Known, MarkKind
+from rules.alarms.states import Change
+from rules.engine import snapshot
+from rules.engine.engine import Step
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
+from store.journal.entries import Entry, Known, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,

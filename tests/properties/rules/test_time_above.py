@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.timeabove import TimeAbove
+from rules.alarms.time_above import TimeAbove
 
 TICKS = st.lists(
     st.tuples(st.sampled_from((250, 1_000, 4_000)), st.booleans(), st.booleans()), min_size=1, max_size=40

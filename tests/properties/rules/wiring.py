@@ -11,7 +11,7 @@ from facility.contracts import Boundary, Version
 from facility.names import AssetId
 from facility.points import Asset
 from facility.site import Rack, Site, Tenant
-from store.entries import Known
+from store.journal.entries import Known
 from tests.unit.rules.halls import (
     a_meter,
     a_site,

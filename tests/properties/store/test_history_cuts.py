@@ -16,10 +16,10 @@ import pytest
 from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from store.base import Chunk
-from store.dataset import Disk
-from store.history import ParquetHistory
-from store.parquet import Table, hour_folder
-from store.sealing import ParquetSink
+from store.history.dataset import Disk
+from store.history.parquet import Table, hour_folder
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
 from tests import histories
 from tests.builders import T0_MS, a_batch
 from tests.disks import ForgetfulDisk, KilledError, MortalDisk, die, refuse

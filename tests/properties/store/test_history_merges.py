@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facility.instants import HOUR_MS
-from store.history import ParquetHistory
-from store.parquet import Table, hour_folder
-from store.sealing import ParquetSink
+from store.history.parquet import Table, hour_folder
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
 from tests.builders import T0_MS, a_batch
 from tests.disks import ForgetfulDisk, KilledError, MortalDisk, WatchedDisk, die
 from tests.histories import ALL, KEY, OTHER, Site, a_draw, is_tidy, open_site, ramp, rows_in, rows_of, seal
@@ -32,7 +32,7 @@ HOUR = T0_MS // HOUR_MS * HOUR_MS
 def _every_seal_is_a_part() -> Iterator[None]:
     """Small parts stay parts, as large ones do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("store.sealing.OPEN_BYTES", 0)
+        patch.setattr("store.history.sealing.OPEN_BYTES", 0)
         yield
 
 
@@ -79,7 +79,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     site = open_site(tmp_path_factory.mktemp("original"))
     rows = [(0, HOUR + at * HOUR_MS // 8, float(at)) for at in range(8)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("store.sealing.OPEN_BYTES", 0)
+        patch.setattr("store.history.sealing.OPEN_BYTES", 0)
         for part in range(4):
             other = (1, HOUR + part * HOUR_MS // 4, float(part))
             site.append(a_batch([rows[part + 4], rows[part], other]))

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality
 from store.base import Series
-from store.history import ParquetHistory
-from store.intake import Intake
-from store.sealing import ParquetSink
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.journal.intake import Intake
 from tests.builders import T0_MS, a_batch
 from tests.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, ramp, read, rows_of, seal
 from tests.oracle import means_by_hand

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
-from facility.sitetables import InfluxTable
-from store.influxfeed import InfluxFeed
-from store.influxhttp import Http, Reply
-from store.influxquery import InfluxQuery
+from facility.sitefile.tables import InfluxTable
+from store.influx.feed import InfluxFeed
+from store.influx.query import InfluxQuery
+from store.influx.requests import Http, Reply
 from tests.builders import T0_MS
 
 RULE = FeedRule(measurement="pdu", field="power", tag="rack", quantity="rack.power.active", unit="W")

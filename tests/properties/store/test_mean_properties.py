@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality
-from store.meaner import Meaner
-from store.means import QUARTER_MS, STEPS_MS, Means
+from store.means.accumulator import Meaner
+from store.means.means import QUARTER_MS, STEPS_MS, Means
 from tests.builders import T0_MS
 from tests.oracle import means_by_hand
 

@@ -13,16 +13,17 @@ import pytest
 import structlog
 
 from facility.errors import MegawatchError, StoreForeign
-from megawatch.status import read_status
-from store import journalfile, ledger
-from store.columnfile import load_columns, save_columns
-from store.history import ParquetHistory
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import JournalReader
-from store.ledger import Ledger
-from store.meaner import Meaner
-from store.sealing import ParquetSink
+from megawatch.run.status import read_status
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.journal import file as journalfile
+from store.journal.file import JournalReader
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger import ledger
+from store.ledger.ledger import Ledger
+from store.means.accumulator import Meaner
+from store.means.columnfile import load_columns, save_columns
 from tests.builders import T0_MS
 from tests.histories import ALL, KEY, a_draw, open_site, ramp, seal
 from tests.unit.store.journals import a_mark, noisy, refusal, waits

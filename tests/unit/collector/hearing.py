@@ -12,16 +12,16 @@ from zoneinfo import ZoneInfo
 from collector.decode.base import Context, Decoder, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
-from collector.gather import Ranges
-from collector.message import Message
+from collector.mqtt.message import Message
 from collector.register import Register
-from facility import dsx, rackdoc
+from collector.row_builder import Ranges
 from facility.names import AssetId
 from facility.readings import Batch, Quality, Reason, Rejection
 from facility.site import Rack, Site
-from facility.sitetables import BrokerTable
-from store.entries import Known
-from store.journalfile import Waiting
+from facility.sitefile.tables import BrokerTable
+from formats import dsx, rackdoc
+from store.journal.entries import Known
+from store.journal.file import Waiting
 from tests.builders import T0_MS
 
 Row = tuple[str, int, float | None]

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-import store.appending
-from collector.address import Address
+import store.journal.appender
 from collector.decode import dsx
 from collector.decode.base import Context, Decoder, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.dsxmetadata import Described, Refusal, describe
-from collector.gather import Ranges, Rows
-from collector.message import ConnectionChange, ConnectionEvent, Message
+from collector.mqtt.address import Address
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Message
+from collector.mqtt.session import Session
 from collector.register import Register
+from collector.row_builder import Ranges, Rows
 from collector.service import Collector
-from collector.session import Session
-from facility.dsx import Topic
 from facility.errors import StoreUnavailable
 from facility.readings import Flag, Quality, Reason
-from store.entries import Mark, MarkKind
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import Account
+from formats.dsx import Topic
+from store.journal.entries import Mark, MarkKind
+from store.journal.file import Account
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import (
     LAG_MS,
@@ -156,7 +156,7 @@ def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is acknowledged meanwhile, it is said why, and everything adds up at every moment."""
-    monkeypatch.setattr(store.appending, "PAUSE_S", 0.001)
+    monkeypatch.setattr(store.journal.appender, "PAUSE_S", 0.001)
     append, refusals = bench.journal.append, 3
     states: list[tuple[str, int, int, int]] = []
 

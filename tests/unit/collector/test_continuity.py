@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from collector.backlog import ANSWERS, LONGEST_MS, SETTLE_MS
-from collector.continuity import ASK_MS, PATIENCE_MS, Continuity
-from collector.keeping import Keeping
-from collector.message import ConnectionChange, ConnectionEvent
-from store.entries import Mark, MarkKind
+from collector.continuity.backlog import ANSWERS, LONGEST_MS, SETTLE_MS
+from collector.continuity.continuity import ASK_MS, PATIENCE_MS, Continuity
+from collector.continuity.keeping import Keeping
+from collector.mqtt.message import ConnectionChange, ConnectionEvent
+from store.journal.entries import Mark, MarkKind
 from tests.builders import T0_MS
 
 LOST, RESUMED, RENEWED, OVERLOADED = (

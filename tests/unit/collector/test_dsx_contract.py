@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from facility.dsx import POINT_TYPES
 from facility.quantities import QUANTITIES
 from facility.units import Dimension
+from formats.dsx import POINT_TYPES
 from tests.unit.collector.hearing import Hearing, metadata, value
 
 STATES = [{"value": 0, "text": "Off"}, {"value": 1, "text": "On"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.names import is_path
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import Hearing, describing, heartbeat, key_of, metadata, value, withdrawn

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.message import Message
+from collector.mqtt.message import Message
 from facility.readings import Quality, Reason
-from store.intake import Intake
-from store.journal import Journal
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests import recording
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import Hearing, Outcome, raw

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.decode.dsxscopes import ScopeIndex
-from facility import dsx
+from formats import dsx
 from tests.unit.collector.hearing import Hearing, heartbeat, metadata
 
 VALUE = "BMS/v1/PUB/Value/Rack/RackPower/nvidia/titan/pod1C/rowE/rack01/power"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from collector.gather import AHEAD_MS, MOST_AHEAD_MS, OLDEST_MS
+from collector.row_builder import AHEAD_MS, MOST_AHEAD_MS, OLDEST_MS
 from facility.instants import DAY_MS, EARLIEST_MS, HOUR_MS
 from facility.readings import Flag, Quality, Reason
 from tests.builders import T0_MS

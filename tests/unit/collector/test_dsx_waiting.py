@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from collector.decode import dsxpark
+from collector.decode import dsxpending
 from collector.decode.dsx import MOST_BYTES
-from collector.decode.dsxpark import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
-from facility import dsx
+from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from facility.instants import MINUTE_MS
 from facility.readings import Flag, Reason
-from store.entries import Known
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import Waiting
+from formats import dsx
+from store.journal.entries import Known
+from store.journal.file import Waiting
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import LAG_MS, Hearing, Outcome, key_of, metadata, raw, value
 
@@ -160,7 +160,7 @@ def test_only_so_many_wait_for_one_point() -> None:
 def test_what_was_released_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values that wait for a moment leave nothing behind, however many do."""
     most = 50
-    monkeypatch.setattr(dsxpark, "MOST_WAITING", most)
+    monkeypatch.setattr(dsxpending, "MOST_WAITING", most)
     park = Park([])
     for i in range(10 * most):
         park.add(_waiting(i, "r2"))

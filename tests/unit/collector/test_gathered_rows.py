@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.gather import Ranges, Rows, reject
+from collector.row_builder import Ranges, Rows, reject
 from facility.readings import DEAD_LETTER_BYTES, Quality, Reason
 from facility.units import UNITS
 from tests.builders import T0_MS, a_point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.keeping import MARGIN, SPAN_MS, Keeping
+from collector.continuity.keeping import MARGIN, SPAN_MS, Keeping
 from tests.builders import T0_MS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.versions import Versions
+from collector.mqtt.versions import Versions
 
 # What happens to each attempt, and the version of each: "in" and later lost, hangs up silently,
 # "no" for a refusal of the version, "down" for nobody there.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from facility.instants import DAY_MS
-from facility.rackdoc import point_key
 from facility.readings import DEAD_LETTER_BYTES, Reason
+from formats.rackdoc import point_key
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import (
     LAG_MS,

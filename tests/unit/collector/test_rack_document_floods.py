@@ -9,10 +9,10 @@ import time
 import pytest
 
 from collector.decode.rackdocument import MOST_BYTES, RackDocumentDecoder
-from collector.message import Message
-from facility.rackdoc import FEED_KEYS, RACK_KEYS
+from collector.mqtt.message import Message
 from facility.readings import DEAD_LETTER_BYTES, Reason
 from facility.units import Dimension
+from formats.rackdoc import FEED_KEYS, RACK_KEYS
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import (
     Hearing,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from facility.points import Cadence
-from facility.rackdoc import FEED_KEYS, RACK_KEYS, point_key
 from facility.readings import Quality, Reason
 from facility.units import UNITS
+from formats.rackdoc import FEED_KEYS, RACK_KEYS, point_key
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import (
     Hearing,

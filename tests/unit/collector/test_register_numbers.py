@@ -5,7 +5,7 @@ from __future__ import annotations
 from collector.register import Register
 from facility.names import AssetId
 from facility.points import Asset
-from store.entries import Known
+from store.journal.entries import Known
 from tests.builders import a_point, known_racks
 
 

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from collector import mqtt, session
-from collector.address import Address
-from collector.message import ConnectionChange, ConnectionEvent, Item, Message
-from collector.session import Session, State
-from megawatch.process import end
+from collector.mqtt import connection, session
+from collector.mqtt.address import Address
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.session import Session, State
+from megawatch.run.process import end
 from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
 
 Behaviour = Callable[[Client, int], Awaitable[None]]
@@ -23,8 +23,8 @@ Behaviour = Callable[[Client, int], Awaitable[None]]
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for hundredths of a second where a monitor waits for seconds."""
-    monkeypatch.setattr(mqtt, "CONNECT_S", 0.2)
-    monkeypatch.setattr(mqtt, "CHECK_S", 0.02)
+    monkeypatch.setattr(connection, "CONNECT_S", 0.2)
+    monkeypatch.setattr(connection, "CHECK_S", 0.02)
     monkeypatch.setattr(session, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(session, "LONGEST_PAUSE_S", 0.001)
 
@@ -188,7 +188,7 @@ def test_a_broker_that_sends_more_than_was_asked_for_is_not_read_further() -> No
                     made.acknowledge(messages)
                     await asyncio.sleep(0)
             assert taken == [b"%d" % number for number in range(count)]
-            assert most <= mqtt.MOST_PACKETS + 201
+            assert most <= connection.MOST_PACKETS + 201
             assert len(clients) == 1
 
     asyncio.run(story())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collector.message import Message
-from collector.unacknowledged import Unacknowledged
+from collector.mqtt.message import Message
+from collector.mqtt.unacknowledged import Unacknowledged
 from facility.readings import Flag
 from tests.builders import T0_MS
 

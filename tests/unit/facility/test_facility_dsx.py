@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from facility import dsx
-from facility.dsx import Topic, UnitContradiction, parse_topic, quantity_of
+from facility.kinds import KINDS
 from facility.names import is_path, text_of
-from facility.points import Medium
 from facility.quantities import QUANTITIES
 from facility.units import Dimension, find_unit
+from formats import dsx
+from formats.dsx import Topic, UnitContradiction, parse_topic, quantity_of
 from tests.unit.facility import dsx_contract
 
 CONTRACT = dsx_contract.point_types()
@@ -224,20 +224,10 @@ def test_a_heartbeat_needs_neither_unit_nor_states(point_type: str) -> None:
     assert quantity_of(point_type, None, has_states=False) == (QUANTITIES["heartbeat"], "ms")
 
 
-@pytest.mark.parametrize(
-    ("object_type", "medium"),
-    [("PowerMeter", Medium.POWER), ("Breaker", Medium.POWER), ("UPS", Medium.POWER), ("CDU", Medium.COOLING),
-     ("Pump", Medium.COOLING), ("GenericObject", Medium.COOLING), ("", Medium.COOLING)],
-)  # fmt: skip
-def test_only_electrical_objects_pass_on_power(object_type: str, medium: Medium) -> None:
-    """An edge from what is not known to be electrical never enters a sum of power."""
-    assert dsx.medium_of(object_type) is medium
-
-
 @needs_contract
 def test_every_object_type_of_the_contract_is_known_and_no_other() -> None:
     """The code's object types are those of the contract's topics."""
-    assert dsx_contract.object_types() == dsx.OBJECT_TYPES
+    assert dsx_contract.object_types() == KINDS
 
 
 @needs_contract
@@ -289,7 +279,7 @@ def test_every_metadata_of_the_recording_is_taken() -> None:
 
         assert topic is not None
         assert topic.is_allowed
-        assert topic.object_type in dsx.OBJECT_TYPES
+        assert topic.object_type in KINDS
         assert topic.point_type in dsx.POINT_TYPES
         quantity, symbol = quantity_of(topic.point_type, unit, has_states="stateText" in payload)
         assert quantity.name != "other"

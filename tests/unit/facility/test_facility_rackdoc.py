@@ -11,12 +11,16 @@ from jsonschema import Draft202012Validator
 
 from collector.decode.base import Context, Gathered
 from collector.decode.rackdocument import RackDocumentDecoder
-from collector.gather import Ranges
-from collector.message import Message
+from collector.mqtt.message import Message
 from collector.register import Register
+from collector.row_builder import Ranges
 from facility.names import AssetId
 from facility.quantities import QUANTITIES
-from facility.rackdoc import (
+from facility.readings import Reason
+from facility.site import Rack, Site
+from facility.sitefile.tables import BrokerTable
+from facility.units import UNITS, Dimension
+from formats.rackdoc import (
     FEED_KEYS,
     MOST_FEEDS,
     OTHER_KEYS,
@@ -26,10 +30,6 @@ from facility.rackdoc import (
     point_key,
     topic_filter,
 )
-from facility.readings import Reason
-from facility.site import Rack, Site
-from facility.sitetables import BrokerTable
-from facility.units import UNITS, Dimension
 from tests.builders import T0_MS
 
 VALIDATOR = Draft202012Validator(json_schema())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facility.errors import Fault, SiteFileError
-from facility.sitefile import MOST_CHARACTERS, read_site
+from facility.sitefile.reader import MOST_CHARACTERS, read_site
 from tests.unit.facility.site_faults import FILES, SITES, Told
 from tests.unit.facility.site_faults_of_buses import BROKERS, RACK_TABLES
 from tests.unit.facility.site_faults_of_contracts import CONTRACTS

@@ -6,7 +6,7 @@ import pytest
 
 from facility.instants import from_iso, to_iso
 from facility.names import AssetId as R
-from facility.sitefile import read_site as read
+from facility.sitefile.reader import read_site as read
 from tests.unit.facility.site_faults_of_feeds import FEED, SOURCE
 from tests.unit.facility.site_texts import CONTRACT, SITE, TENANT, holding, in_contract, with_limit, with_ramp
 

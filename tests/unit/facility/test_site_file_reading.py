@@ -7,8 +7,8 @@ import pytest
 from facility.contracts import Boundary, Contract, Method, Redundancy, Shape, Version
 from facility.instants import MINUTE_MS, from_iso, to_iso
 from facility.names import OPERATOR
-from facility.sitefile import read_site as read
-from megawatch.template import SITE as TEMPLATE
+from facility.sitefile.reader import read_site as read
+from megawatch.cli.template import SITE as TEMPLATE
 from tests.unit.facility.site_texts import (
     CONTRACT,
     SITE,

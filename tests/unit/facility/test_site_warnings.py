@@ -7,8 +7,8 @@ import pytest
 from facility.instants import from_iso
 from facility.names import AssetId
 from facility.points import Asset
-from facility.sitefile import read_site
-from facility.sitewarnings import warnings_at, warnings_of_assets
+from facility.sitefile.advice import warnings_at, warnings_of_assets
+from facility.sitefile.reader import read_site
 from tests.unit.facility.site_texts import SITE
 
 HELD = f'{SITE}[[tenant]]\nid = "acme"\nholds = [{{ racks = "A-{{1..2}}", from = 2026-01-01 }}]\n'

@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from megawatch.clock import SteadyClock
-from megawatch.distress import DAMAGED_TITLE, START_TITLE
-from megawatch.monitor import Monitor
-from megawatch.process import end
-from megawatch.sitefolder import open_site
-from rules import snapshot
-from store import journalfile, ledger
-from store.alarms import Progress
-from store.integrity import damaged_files
-from store.journal import Journal
-from store.ledger import Ledger
+from megawatch.run.clock import SteadyClock
+from megawatch.run.monitor import Monitor
+from megawatch.run.process import end
+from megawatch.run.self_monitoring import DAMAGED_TITLE, START_TITLE
+from megawatch.site.folder import open_site
+from rules.engine import snapshot
+from store.history.integrity import damaged_files
+from store.journal import file as journalfile
+from store.journal.journal import Journal
+from store.ledger import ledger
+from store.ledger.alarms import Progress
+from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
 from tests.unit.store.journals import readings
@@ -77,8 +78,8 @@ async def told_by(site: Path, until: str, *, mend: Path | None = None) -> tuple[
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for whether it lasts."""
-    monkeypatch.setattr("megawatch.distress.ON_DELAY_MS", 0)
-    monkeypatch.setattr("megawatch.monitor.START_PAUSE_S", 0.02)
+    monkeypatch.setattr("megawatch.run.self_monitoring.ON_DELAY_MS", 0)
+    monkeypatch.setattr("megawatch.run.monitor.START_PAUSE_S", 0.02)
 
 
 @pytest.mark.usefixtures("_at_once")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from facility.instants import to_iso
-from store.alarms import Progress
-from store.ledger import Ledger
+from store.ledger.alarms import Progress
+from store.ledger.ledger import Ledger
 from store.series import DemandBlock
 from tests.asking import asking
 from tests.builders import T0_MS

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from megawatch.clock import SteadyClock
+from megawatch.run.clock import SteadyClock
 from tests.builders import T0_MS
 
 

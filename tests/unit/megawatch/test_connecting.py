@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from collector import probe
-from collector.address import Address
-from collector.session import LONGEST_PAUSE_S, pause_s
-from megawatch.brokeraddress import BadAddress, split_login
-from megawatch.brokers import find_broker
-from megawatch.lock import AlreadyRuns, locked
-from megawatch.part import ALL_PARTS, Part
+from collector.mqtt import probe
+from collector.mqtt.address import Address
+from collector.mqtt.session import LONGEST_PAUSE_S, pause_s
+from megawatch.cli.brokeraddress import BadAddress, split_login
+from megawatch.demo.broker import find_broker
+from megawatch.run.lock import AlreadyRuns, locked
+from megawatch.run.part import ALL_PARTS, Part
 
 ROOT = Path(__file__).parents[3]
 PLACE = Address(host="bms.example", port=8883, client_id="c", username="me", password="geheim")  # noqa: S106 - no secret

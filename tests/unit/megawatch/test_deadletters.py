@@ -10,10 +10,10 @@ import pytest
 
 from facility.instants import to_iso
 from facility.readings import Reason, Rejection
-from megawatch.deadletters import fits
-from store.intake import Intake
-from store.journal import Journal
-from store.ledger import Ledger
+from megawatch.cli.deadletters import fits
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.demosite import without_tables, write_site
-from megawatch.destination import Destination
-from megawatch.sitefolder import open_site
+from megawatch.demo.site import without_tables, write_site
+from megawatch.scenario.destination import Destination
+from megawatch.site.folder import open_site
 from simulators.scenario.file import open_scenario, shipped
 
 URL, WEBHOOK = "mqtt://127.0.0.1:18830", "http://127.0.0.1:9/pages"

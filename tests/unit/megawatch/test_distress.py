@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from facility.errors import DeliveryError, Outlook
-from megawatch.distress import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
-from rules.routing import Route
-from store.alarms import Notice
+from megawatch.run.self_monitoring import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
+from rules.notify.routing import Route
+from store.ledger.alarms import Notice
 from tests.builders import T0_MS
 
 FULL = "journal.sqlite can not store now: database or disk is full"

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collector.continuity import PATIENCE_MS
+from collector.continuity.continuity import PATIENCE_MS
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
-from facility.sitefile import read_site
-from facility.sitetables import FeedTable
-from megawatch.feeder import LOST_MS, SETTLE_MS, Feeder
-from store.entries import MarkKind
-from store.influxfeed import OVERLAP_MS, InfluxFeed
-from store.influxquery import InfluxQuery, Parameters, Rows
-from store.intake import Intake
-from store.journal import Journal
-from store.ledger import Ledger
+from facility.sitefile.reader import read_site
+from facility.sitefile.tables import FeedTable
+from megawatch.run.influx_poller import LOST_MS, SETTLE_MS, Feeder
+from store.influx.feed import OVERLAP_MS, InfluxFeed
+from store.influx.query import InfluxQuery, Parameters, Rows
+from store.journal.entries import MarkKind
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
 from store.retry import StoreBusy
 from tests.builders import T0_MS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.sitefolder import open_site
+from megawatch.site.folder import open_site
 from tests.asking import asking
 
 FAULTY = """

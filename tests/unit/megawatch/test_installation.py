@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.installation import FILE, client_id_of
+from megawatch.site.installation import FILE, client_id_of
 
 
 def test_two_installations_of_one_site_have_names_of_their_own(tmp_path: Path) -> None:

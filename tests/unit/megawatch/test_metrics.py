@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from megawatch.status import StatusWriter
+from megawatch.run.status import StatusWriter
 
 PROMTOOL = shutil.which("promtool")
 FIGURES = {"low_kw": 1.0, "best_kw": 2.0, "high_kw": None, "limit_kw": 4.0, "coverage": 0.5}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from facility.sitetables import TargetTable
-from megawatch.places import examine_disk, reach_pager
+from facility.sitefile.tables import TargetTable
+from megawatch.check.destinations import examine_disk, reach_pager
 from tests.asking import asking
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from collector.message import Message
-from facility.dsx import FOREIGN_FORMS
-from facility.sitefile import read_site
-from facility.sitetables import BrokerTable
-from megawatch.discover import Bus, Login
-from megawatch.heard import Listener
-from megawatch.proposal import propose
+from collector.mqtt.message import Message
+from facility.sitefile.reader import read_site
+from facility.sitefile.tables import BrokerTable
+from formats.dsx import FOREIGN_FORMS
+from megawatch.discover.discover import Bus, Login
+from megawatch.discover.listener import Listener
+from megawatch.discover.proposal import propose
 from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import heartbeat, metadata, raw, value

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from megawatch.query import means, moment_ms, quality_word, span_ms
-from megawatch.usage import WrongUsage
+from megawatch.cli.query import means, moment_ms, quality_word, span_ms
+from megawatch.cli.usage import WrongUsage
 from store.base import Series
 
 NAN = float("nan")

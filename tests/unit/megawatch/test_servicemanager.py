@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.servicemanager import pause_s, show_life, tell
+from megawatch.run.servicemanager import pause_s, show_life, tell
 
 
 @pytest.fixture

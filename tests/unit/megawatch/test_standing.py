@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from facility.sitetables import BrokerTable, FeedTable
-from megawatch import asking as asked
-from megawatch.lock import AlreadyRuns, holders, locked
-from megawatch.part import ALL_PARTS, Part
-from megawatch.show import pipeline_lines
-from megawatch.status import patience
-from store.ledger import Ledger
+from facility.sitefile.tables import BrokerTable, FeedTable
+from megawatch.cli import queries
+from megawatch.cli.show import pipeline_lines
+from megawatch.run.lock import AlreadyRuns, holders, locked
+from megawatch.run.part import ALL_PARTS, Part
+from megawatch.run.status import patience
+from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
 
@@ -65,7 +65,7 @@ def test_a_monitor_that_can_not_say_how_it_does_runs_all_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Who holds the locks is there; a full disk keeps it from writing its status."""
-    monkeypatch.setattr(asked, "_free_bytes", lambda _data: free_bytes)
+    monkeypatch.setattr(queries, "_free_bytes", lambda _data: free_bytes)
     with asking(capsys) as ask, running(site):
         shown, told = ask("status", site, "--json"), ask("status", site)
 

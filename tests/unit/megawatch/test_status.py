@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import pytest
 
-from megawatch.clock import SteadyClock
-from megawatch.monitor import Parts
-from megawatch.sitefolder import SiteFolder, open_site
-from megawatch.status import StatusWriter
-from megawatch.supervisor import Supervisor
-from rules.judging import Judging
+from megawatch.run.clock import SteadyClock
+from megawatch.run.monitor import Parts
+from megawatch.run.status import StatusWriter
+from megawatch.run.supervisor import Supervisor
+from megawatch.site.folder import SiteFolder, open_site
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.settled import Patience
-from store.ledger import Ledger
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, known_rack
 from tests.unit.rules.services import a_service

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from megawatch import supervisor
-from megawatch.supervisor import REMEMBERED_S, Supervisor
+from megawatch.run import supervisor
+from megawatch.run.supervisor import REMEMBERED_S, Supervisor
 
 
 class Hand:

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console, RenderableType
 
-from megawatch import show
-from megawatch.bar import DrawBar
-from store.alarms import Alarm
+from megawatch.cli import show
+from megawatch.cli.drawbar import DrawBar
+from store.ledger.alarms import Alarm
 from tests.builders import T0_MS
 
 ZONE = ZoneInfo("UTC")

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from megawatch import distress
-from megawatch.clock import SteadyClock
-from megawatch.distress import Distress, problems_of
-from megawatch.monitor import Parts
-from megawatch.supervisor import Supervisor
+from megawatch.run import self_monitoring
+from megawatch.run.clock import SteadyClock
+from megawatch.run.monitor import Parts
+from megawatch.run.self_monitoring import Distress, problems_of
+from megawatch.run.supervisor import Supervisor
 from rules.notify.outbox import Outbox
+from rules.notify.routing import Route
 from rules.notify.webhook import WebhookNotifier
-from rules.routing import Route
-from store.alarms import Notice, Progress
-from store.ledger import Ledger
+from store.ledger.alarms import Notice, Progress
+from store.ledger.ledger import Ledger
 from tests.fakes.webhook import FakeReceiver, Reply, receiver
 
 
@@ -55,7 +55,7 @@ def test_damaged_files_are_looked_for_beside_the_event_loop(
         threads.append(get_ident())
         return [tmp_path / "damaged" / "journal.sqlite.damaged"]
 
-    monkeypatch.setattr(distress, "damaged_files", looked)
+    monkeypatch.setattr(self_monitoring, "damaged_files", looked)
     with closing(Ledger(tmp_path)) as ledger:
         parts = Parts(clock=SteadyClock(), ledger=ledger, supervisor=Supervisor(SteadyClock()))
         (problem,) = asyncio.run(problems_of(parts))

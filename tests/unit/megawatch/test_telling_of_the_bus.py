@@ -9,9 +9,9 @@ import pytest
 
 from collector.decode.dsx import CONFIRM_MS
 from collector.decode.dsxpublishers import SHOWN_MS
-from collector.message import Message
-from megawatch.distress import OFF_DELAY_MS, Distress, Problem, problems_of_bus
-from rules.routing import Route
+from collector.mqtt.message import Message
+from megawatch.run.self_monitoring import OFF_DELAY_MS, Distress, Problem, problems_of_bus
+from rules.notify.routing import Route
 from tests.builders import T0_MS
 from tests.unit.collector.hearing import Hearing, a_broker, metadata, value
 from tests.unit.megawatch.test_distress import Receiver

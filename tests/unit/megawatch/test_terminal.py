@@ -11,10 +11,11 @@ import pytest
 import structlog
 from rich.text import Text
 
-from megawatch import logs, options, show
-from megawatch.terminal import Terminal
+from megawatch.cli import options, show
+from megawatch.cli.terminal import Terminal
+from megawatch.run import logs
 from rules.notify.console import ConsoleNotifier
-from store.alarms import Alarm, Notice
+from store.ledger.alarms import Alarm, Notice
 from tests.builders import T0_MS
 
 EVIL = "\x1b[2J\x9bH[bold red]all is well[/nothing]:smile:\u202e\r"

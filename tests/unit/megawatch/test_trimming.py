@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from facility.instants import DAY_MS, HOUR_MS
-from facility.sitetables import StoreTable
-from megawatch.monitor import trim
-from store.journal import Journal
-from store.ledger import Ledger
+from facility.sitefile.tables import StoreTable
+from megawatch.run.monitor import trim
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.store.journals import many
 from tests.unit.store.ledgers import progress

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from facility.errors import MegawatchError
-from megawatch.usage import make_room, write_new
+from megawatch.cli.usage import make_room, write_new
 from tests.asking import asking
 
 WRONG = {

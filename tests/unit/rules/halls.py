@@ -16,19 +16,19 @@ from facility.names import AssetId, TenantId
 from facility.points import Asset, Cadence
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.site import Holding, Rack, Site, Tenant
-from rules.alarms import Transition
-from rules.draw import Draw, find_draw
-from rules.draw import Known as State
-from rules.engine import Engine, Step
-from rules.judging import Judging
-from rules.knowledge import Timing
-from rules.layout import Layout
+from rules.alarms.states import Transition
+from rules.draw.draw import Draw, find_draw
+from rules.draw.draw import Known as State
+from rules.draw.metering_boundary import LayoutBuilder
+from rules.draw.summation_plan import Layout
+from rules.engine.engine import Engine, Step
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.settled import Patience
-from rules.trust import PATIENCE_MS, Memory
-from rules.units import LayoutBuilder
+from rules.telemetry.state import Timing
+from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
-from store.entries import Content, Entry, Known, Mark, MarkKind
+from store.journal.entries import Content, Entry, Known, Mark, MarkKind
 from tests.builders import T0_MS, a_point
 
 KW = 1_000_000

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from facility.points import Cadence
 from facility.readings import Flag, Quality
-from rules.knowledge import Knowledge, Timing
-from store.entries import Known
+from rules.telemetry.state import Knowledge, Timing
+from store.journal.entries import Known
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,

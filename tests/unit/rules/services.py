@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facility.site import Site
-from facility.sitetables import EngineTable
-from rules.judging import Judging
-from rules.routing import Route
-from rules.service import RulesService
-from store.entries import Entry
-from store.ledger import Ledger
+from facility.sitefile.tables import EngineTable
+from rules.engine.judging import Judging
+from rules.engine.service import RulesService
+from rules.notify.routing import Route
+from store.journal.entries import Entry
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import Tape
 

@@ -7,10 +7,10 @@ import pytest
 
 from facility.instants import HOUR_MS
 from facility.readings import Flag, Quality
-from rules.engine import Engine, Step
-from rules.library.q6_clock_off import ClockOff
-from rules.message import compose
-from store.entries import MarkKind
+from rules.engine.engine import Engine, Step
+from rules.library.data.q6_clock_off import ClockOff
+from rules.notify.message import compose
+from store.journal.entries import MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
 

@@ -6,8 +6,8 @@ import pytest
 
 from facility.instants import HOUR_MS
 from facility.points import Cadence
-from rules.engine import Step
-from store.entries import MarkKind
+from rules.engine.engine import Step
+from store.journal.entries import MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant, play
 

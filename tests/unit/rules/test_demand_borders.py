@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from facility.names import TenantId
-from rules.demand import Demand
+from rules.draw.demand import Demand
 from tests.builders import T0_MS
 from tests.unit.rules.halls import block, draw_of, known_racks_of, one_tenant
 

@@ -8,8 +8,8 @@ import pytest
 
 from facility.points import Cadence
 from facility.readings import Batch, Flag
-from rules.engine import Engine, Step
-from store.entries import MarkKind
+from rules.engine.engine import Engine, Step
+from store.journal.entries import MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,

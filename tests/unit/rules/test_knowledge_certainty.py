@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from facility.readings import Flag
-from rules.habit import LEARNT
-from rules.streams import SEASON_MS
+from rules.telemetry.habit import LEARNT
+from rules.telemetry.liveness import SEASON_MS
 from tests.builders import T0_MS
 from tests.unit.rules.halls import BUS, at_once
 from tests.unit.rules.knowing import is_certain, is_fresh, on_change, periodic, says

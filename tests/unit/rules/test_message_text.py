@@ -12,11 +12,11 @@ import pytest
 from facility.contracts import Level, Limit
 from facility.names import AssetId
 from facility.site import Site
-from rules.alarms import Change
+from rules.alarms.states import Change
 from rules.base import CANNOT_VERIFY, Rule
-from rules.library.c2_overdraw import Overdraw
-from rules.library.q8_meters_disagree import MetersDisagree
-from rules.message import compose
+from rules.library.contract.c2_overdraw import Overdraw
+from rules.library.data.q8_meters_disagree import MetersDisagree
+from rules.notify.message import compose
 from rules.registry import RULES
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
@@ -459,7 +459,7 @@ def test_a_fault_in_a_detail_keeps_no_page_from_being_told(monkeypatch: pytest.M
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("rules.message._tenant_facts", breaks)
+    monkeypatch.setattr("rules.notify.message._tenant_facts", breaks)
 
     body = page(pages_of(one_tenant(200), OVERDRAWN), "C2")
 

@@ -14,8 +14,8 @@ import pytest
 from facility.errors import DeliveryError, Outlook, StoreUnavailable
 from rules.notify.outbox import Outbox
 from rules.notify.webhook import WebhookNotifier
-from store.alarms import Alarm, AlarmChange, Notice, Progress
-from store.ledger import Ledger
+from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.fakes.webhook import Reply, receiver
 

@@ -16,7 +16,7 @@ from facility.errors import DeliveryError, Outlook
 from facility.instants import to_datetime
 from rules.notify import webhook
 from rules.notify.webhook import LONGEST_RETRY_AFTER_S, WebhookNotifier, sign
-from store.alarms import Notice
+from store.ledger.alarms import Notice
 from tests.builders import T0_MS
 from tests.fakes.webhook import FakeReceiver, Reply, receiver
 

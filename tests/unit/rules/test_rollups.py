@@ -12,9 +12,9 @@ from facility.instants import MINUTE_MS
 from facility.names import AssetId, TenantId
 from facility.points import Asset, Cadence
 from facility.site import Holding, Site, Tenant
-from rules import snapshot
-from rules.engine import Step
-from store.entries import Known
+from rules.engine import snapshot
+from rules.engine.engine import Step
+from store.journal.entries import Known
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
 from tests.builders import T0_MS, a_point
 from tests.unit.rules.halls import (

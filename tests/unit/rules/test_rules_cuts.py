@@ -5,7 +5,7 @@ from __future__ import annotations
 from facility.graph import Graph
 from facility.names import AssetId
 from facility.points import Asset
-from rules.cuts import LEVELS, Cuts
+from rules.draw.meter_cutsets import LEVELS, Cuts
 from tests.unit.rules.halls import a_meter
 
 RACKS = [f"r{i}" for i in range(500)]

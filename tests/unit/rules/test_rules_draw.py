@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from rules.draw import Draw
+from rules.draw.draw import Draw
 from rules.view import UNBOUNDED
 from tests.unit.rules.halls import (
     KW,

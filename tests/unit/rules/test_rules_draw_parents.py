@@ -11,8 +11,8 @@ import pytest
 
 from facility.names import AssetId
 from facility.points import Asset
-from rules.draw import find_draw
-from rules.trust import PATIENCE_MS, Memory
+from rules.draw.draw import find_draw
+from rules.telemetry.trust import PATIENCE_MS, Memory
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rules.base import Findings, Rule
-from rules.judging import Judging
-from rules.library.c1_draw_near_limit import DrawNearLimit
-from rules.library.c2_overdraw import Overdraw
-from rules.library.q1_rack_silent import RackSilent
+from rules.engine.judging import Judging
+from rules.library.contract.c1_draw_near_limit import DrawNearLimit
+from rules.library.contract.c2_overdraw import Overdraw
+from rules.library.data.q1_rack_silent import RackSilent
 from rules.view import View
-from store.ledger import Ledger
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     AT_ONCE,

@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from facility.points import Cadence
-from rules.engine import Engine
-from store.entries import Known, MarkKind
+from rules.engine.engine import Engine
+from store.journal.entries import Known, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,

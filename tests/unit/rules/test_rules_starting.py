@@ -11,11 +11,11 @@ import pytest
 from facility.contracts import Boundary
 from facility.points import Cadence
 from facility.site import Site
-from rules.engine import Step
-from rules.library.q1_rack_silent import NOBODYS
-from rules.library.q3_common_silence import NEVER_HEARD
-from rules.message import compose
-from store.entries import Known, MarkKind
+from rules.engine.engine import Step
+from rules.library.data.q1_rack_silent import NOBODYS
+from rules.library.data.q3_common_silence import NEVER_HEARD
+from rules.notify.message import compose
+from store.journal.entries import Known, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,

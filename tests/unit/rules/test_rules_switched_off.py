@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.entries import MarkKind
+from store.journal.entries import MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     Tape,

@@ -8,9 +8,9 @@ import pytest
 
 from facility.points import Cadence
 from facility.readings import Batch, Flag
-from rules.judging import Judging
-from rules.settled import Patience
-from store.entries import Entry, Mark, MarkKind
+from rules.engine.judging import Judging
+from rules.engine.settled import Patience
+from store.journal.entries import Entry, Mark, MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     BUS,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from facility.site import Site, Tenant
-from rules import snapshot
-from rules.judging import Judging
-from store.ledger import Ledger
+from rules.engine import snapshot
+from rules.engine.judging import Judging
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
     KW,

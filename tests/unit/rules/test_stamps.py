@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facility.readings import Batch
-from rules.engine import Engine, Step
-from store.entries import Content, Entry
-from store.intake import Intake, contents_of, sift
-from store.seen import Seen
+from rules.engine.engine import Engine, Step
+from store.journal.deduplication import Seen
+from store.journal.entries import Content, Entry
+from store.journal.intake import Intake, contents_of, sift
 from tests.builders import T0_MS
 from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from facility.errors import DeliveryError, Outlook
 from facility.site import Site
-from megawatch.clock import SteadyClock
+from megawatch.run.clock import SteadyClock
 from rules.notify.webhook import WebhookNotifier
-from store.alarms import Notice
+from store.ledger.alarms import Notice
 from tests.builders import T0_MS
 from tests.unit.rules.halls import PAIR, a_row_of, a_site, a_tenant, a_version, block, one_tenant, racks_of
 from tests.unit.rules.test_message_text import OVERDRAWN, SILENT, Body, Powers, pages_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.model.events import Event, EventKind
 from simulators.model.jobs import Job, Steady
 from simulators.model.layouts import Shape, site_text

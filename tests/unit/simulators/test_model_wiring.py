@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facility.sitefile import read_site
+from facility.sitefile.reader import read_site
 from simulators.model.jobs import Idle
 from simulators.model.layouts import Lease, Scheme, Shape, site_text
 from simulators.model.plant import Plant

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from collector.message import Message
-from facility.graph import RACK
-from facility.sitefile import read_site
-from facility.sitetables import BrokerTable
-from megawatch.heard import Heard, Listener
-from megawatch.proposal import propose
+from collector.mqtt.message import Message
+from facility.kinds import RACK
+from facility.sitefile.reader import read_site
+from facility.sitefile.tables import BrokerTable
+from megawatch.discover.listener import Heard, Listener
+from megawatch.discover.proposal import propose
 from simulators.scenario.scenario import Scenario
 from tests.asyncapi import Contract
 from tests.simulated import BEGIN_MS, a_scenario, run

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from facility.dsx import parse_topic
+from formats.dsx import parse_topic
 from simulators.scenario.scenario import FaultKind
 from simulators.wire.identityfaults import FOREIGNER, RETAGGED, SECOND
 from simulators.wire.wirefaults import SAME_TIME_MS

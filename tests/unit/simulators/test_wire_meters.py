@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from facility.rackdoc import json_schema
+from formats.rackdoc import json_schema
 from simulators.meters.instruments import RECORDED, instruments_of
 from simulators.meters.meters import Meters
 from simulators.meters.registers import UNITS_PER_KWH

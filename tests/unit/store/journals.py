@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from facility.readings import Quality, Reason, Rejection
-from store.entries import Entry, Mark, MarkKind
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import FILE, Waiting
+from store.journal.entries import Entry, Mark, MarkKind
+from store.journal.file import FILE, Waiting
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS, a_batch, known_racks
 
 Reading = tuple[int, int, float]

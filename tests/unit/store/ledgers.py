@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.alarms import Alarm, AlarmChange, Notice, Progress
-from store.ledger import LedgerReader
+from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.ledger import LedgerReader
 from store.series import TenantDraw
 from tests.builders import T0_MS
 

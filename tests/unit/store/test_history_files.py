@@ -17,12 +17,12 @@ from facility.names import AssetId
 from facility.points import Asset
 from facility.readings import Quality
 from store.base import Chunk
-from store.entries import Known
-from store.history import ParquetHistory
-from store.intake import Intake
-from store.integrity import damaged_files, is_whole
-from store.parquet import Sealed
-from store.sealing import ParquetSink
+from store.history.integrity import damaged_files, is_whole
+from store.history.parquet import Sealed
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.journal.entries import Known
+from store.journal.intake import Intake
 from tests.builders import T0_MS, a_batch, a_point, known_racks
 from tests.histories import (
     ALL,

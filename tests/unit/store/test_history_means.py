@@ -12,10 +12,10 @@ import pytest
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.points import Cadence
 from facility.readings import Quality
-from facility.sitetables import BrokerTable
-from store.history import ParquetHistory
-from store.means import QUARTER_MS, holds
-from store.sealing import ParquetSink
+from facility.sitefile.tables import BrokerTable
+from store.history.reader import ParquetHistory
+from store.history.sealing import ParquetSink
+from store.means.means import QUARTER_MS, holds
 from tests.builders import T0_MS, a_batch, a_point
 from tests.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, read, rows_in, rows_of, seal
 

@@ -12,9 +12,9 @@ import pytest
 from facility.instants import HOUR_MS, from_iso
 from facility.readings import Batch, Quality
 from store.base import Chunk, History, Series
-from store.entries import Known
-from store.history import ParquetHistory
-from store.intake import Intake
+from store.history.reader import ParquetHistory
+from store.journal.entries import Known
+from store.journal.intake import Intake
 from tests.builders import T0_MS, a_batch, a_point
 from tests.histories import (
     ALL,

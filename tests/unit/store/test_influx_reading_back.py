@@ -11,8 +11,8 @@ from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS
 from facility.readings import Rejection
 from store.base import Chunk
-from store.influx import InfluxSink
-from store.influxserver import Kind
+from store.influx.server import Kind
+from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import Answer, FakeInflux

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from facility.errors import StoreUnavailable
 from facility.readings import Reason, Rejection
-from facility.sitetables import InfluxTable
+from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
-from store.influx import MOST_BYTES, MOST_LINES, InfluxSink
+from store.influx.sink import MOST_BYTES, MOST_LINES, InfluxSink
 from store.retry import StoreBusy
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import Answer, FakeInflux

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import store.journal
+import store.journal.journal
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, Quality, Reason
-from store.entries import Mark
-from store.intake import Intake, readings_of
-from store.journal import WARM_MS, Journal
-from store.journalfile import Account, JournalReader
-from store.journalfollower import JournalFollower
+from store.journal.entries import Mark
+from store.journal.file import Account, JournalReader
+from store.journal.follower import JournalFollower
+from store.journal.intake import Intake, readings_of
+from store.journal.journal import WARM_MS, Journal
 from tests.builders import T0_MS, a_batch, known_racks
 from tests.unit.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
 
@@ -260,7 +260,7 @@ def test_a_disk_that_fails_while_repetitions_are_looked_up_is_said_as_any_other(
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.journal if where == "sift" else journal, where, fail)
+        patch.setattr(store.journal.journal if where == "sift" else journal, where, fail)
         with pytest.raises(StoreUnavailable, match="disk I/O error"):
             journal.append(readings((0, T0_MS, 90.0), known=["r1"]), T0_MS)
 

@@ -19,8 +19,8 @@ from facility.errors import StoreCorrupt
 from facility.names import AssetId
 from facility.points import Asset
 from facility.readings import Batch, Reason
-from store.columns import decode, encode
-from store.entries import (
+from store.journal.columns import decode, encode
+from store.journal.entries import (
     EVERY_BROKER,
     EntryKind,
     Known,
@@ -32,9 +32,9 @@ from store.entries import (
     unpack,
     unseal,
 )
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import FILE, JournalReader, Waiting
+from store.journal.file import FILE, JournalReader, Waiting
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS, a_batch, a_point, known_racks
 from tests.unit.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
 
@@ -139,7 +139,7 @@ def test_readings_of_a_point_that_can_not_be_kept_are_dead_letters_too(
             raise RecursionError("too deep")
         return whole(content)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("store.journalwrite.pack", pack_all_but_r1)
+    monkeypatch.setattr("store.journal.rows.pack", pack_all_but_r1)
     first = readings((0, T0_MS, 1.0), (1, T0_MS, 1.0), (2, T0_MS, 1.0), known=["r0", "r1", "r2"])
 
     added = journal.append(first, T0_MS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from store.journal import Journal
-from store.journalfile import FILE, Account, JournalReader
+from store.journal.file import FILE, Account, JournalReader
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.store.journals import (
     ENTRY_READINGS,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import store.journal
+import store.journal.journal
 import store.sqlite
 from facility.errors import StoreUnavailable
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import Account, JournalReader
-from store.room import RESERVE_BYTES, SMALL_DISK, reserve_bytes
+from store.disk_reserve import RESERVE_BYTES, SMALL_DISK, reserve_bytes
+from store.journal.file import Account, JournalReader
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from store.sqlite import transaction
 from tests.builders import T0_MS
 from tests.unit.store.journals import (
@@ -112,7 +112,7 @@ def test_a_limit_of_the_system_on_files_is_a_full_disk(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from facility.errors import StoreUnavailable
-from store.journal import Journal
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.store.journals import everything, many, rows_of
 
@@ -214,7 +214,7 @@ def test_readings_leave_room_for_alarms(tmp_path: Path, monkeypatch: pytest.Monk
     journal = Journal(tmp_path)
     disk = os.statvfs(tmp_path)
     scarce = os.statvfs_result((*disk[:3], 1, 1, *disk[5:]))
-    monkeypatch.setattr("store.room.os.statvfs", lambda _: scarce)
+    monkeypatch.setattr("store.disk_reserve.os.statvfs", lambda _: scarce)
 
     for intake in (
         many(1),
@@ -302,7 +302,7 @@ def test_what_readers_have_in_memory_is_read_while_the_disk_fails(
     def refuses(*_: object) -> None:
         raise StoreUnavailable(str(journal.path), "disk I/O error")
 
-    monkeypatch.setattr(store.journal, "open_writer", refuses)
+    monkeypatch.setattr(store.journal.journal, "open_writer", refuses)
 
     assert len(rows_of(journal.read(0))) == ENTRY_READINGS
     assert journal.read(journal.head_seq) == []

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import store.journalwrite
+import store.journal.rows
 from facility.errors import StoreUnavailable
-from store.intake import Intake
-from store.journal import Journal
-from store.journalfile import JournalReader
-from store.journalfollower import JournalFollower
+from store.journal.file import JournalReader
+from store.journal.follower import JournalFollower
+from store.journal.intake import Intake
+from store.journal.journal import Journal
 from tests.builders import T0_MS, known_racks
 from tests.unit.store.journals import a_mark, everything, noisy, refusal, rows_of
 
@@ -131,7 +131,7 @@ def test_the_last_entry_stays_and_numbers_go_on(journal: Journal, tmp_path: Path
 
 def test_one_round_lets_only_so_much_go(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an outage of days, what comes in meanwhile waits for no more than a moment."""
-    monkeypatch.setattr("store.journal.MOST_TRIMMED", 10)
+    monkeypatch.setattr("store.journal.journal.MOST_TRIMMED", 10)
     journal.set_reader("rules", journal.head_seq)
 
     rounds = [journal.trim(T0_MS + 35_000, HUGE) for _ in range(5)]
@@ -159,7 +159,7 @@ def test_a_flood_of_dead_letters_is_bounded_at_once(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
 ) -> None:
     """The newest are kept, those that went are counted, and the account forgets none of their reasons."""
-    monkeypatch.setattr(store.journalwrite, "MOST_DEAD_LETTERS", 100)
+    monkeypatch.setattr(store.journal.rows, "MOST_DEAD_LETTERS", 100)
     letters = [refusal(number) for number in range(250)]
     if at_once:
         journal.append(Intake(rejections=letters), T0_MS)
@@ -181,7 +181,7 @@ def test_letters_that_could_not_be_stored_push_none_out(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound is kept within the append: all or nothing."""
-    monkeypatch.setattr(store.journalwrite, "MOST_DEAD_LETTERS", 5)
+    monkeypatch.setattr(store.journal.rows, "MOST_DEAD_LETTERS", 5)
     journal.append(Intake(rejections=[refusal(number) for number in range(5)]), T0_MS)
     assert journal._connection is not None
     (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()

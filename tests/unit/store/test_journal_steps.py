@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from store.entries import Entry, Mark, MarkKind
-from store.journal import Journal
+from store.journal.entries import Entry, Mark, MarkKind
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.store.journals import everything, readings
 

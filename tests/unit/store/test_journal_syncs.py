@@ -12,7 +12,7 @@ import pytest
 
 import store.sqlite
 from facility.errors import StoreUnavailable
-from store.journal import Journal
+from store.journal.journal import Journal
 from store.sqlite import transaction
 from tests.builders import T0_MS
 from tests.forgetful import run_on_forgetful_disk
@@ -24,7 +24,7 @@ FOR_EVER = -1
 APPENDING = """
 from contextlib import suppress
 from facility.errors import StoreUnavailable
-from store.journal import Journal
+from store.journal.journal import Journal
 from tests.builders import T0_MS
 from tests.unit.store.journals import noisy
 
@@ -139,7 +139,7 @@ def test_what_a_killed_process_could_not_sync_is_not_believed_by_the_next_one(
 
 BESIDE = """if number == 2:
         import sqlite3
-        from store.journalfollower import JournalFollower
+        from store.journal.follower import JournalFollower
         follower = JournalFollower(root)
         looker = sqlite3.connect(root / "journal.sqlite", isolation_level=None)
         looker.execute("BEGIN")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from facility.errors import StoreUnavailable
-from store.alarms import AlarmChange, Progress
-from store.ledger import FILE, Ledger, LedgerReader
+from store.ledger.alarms import AlarmChange, Progress
+from store.ledger.ledger import FILE, Ledger, LedgerReader
 from tests.builders import T0_MS
 from tests.unit.store.ledgers import ROUTE, a_draw, a_notice, an_alarm, keys, progress, state
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store.ledger import Ledger
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.store.ledgers import ROUTE, a_notice, keys, progress
 

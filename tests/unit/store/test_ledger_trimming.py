@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from store import ledger as ledgers
-from store.alarms import Progress
-from store.ledger import Ledger
+from store.ledger import ledger as ledgers
+from store.ledger.alarms import Progress
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.store.ledgers import ROUTE, an_alarm, keys, progress
 

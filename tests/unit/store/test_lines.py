@@ -14,9 +14,9 @@ from msgspec import structs
 from facility.instants import DAY_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality
-from store.alarms import AlarmChange
-from store.lineprotocol import LATE_MS, Encoder, Kept
-from store.means import QUARTER_MS, Means
+from store.influx.lineprotocol import LATE_MS, Encoder, Kept
+from store.ledger.alarms import AlarmChange
+from store.means.means import QUARTER_MS, Means
 from store.series import DrawMean, FeedDraw, Health, RackDraw, SiteDraw
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import parse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from store.entries import EntryKind, Mark, MarkKind, pack, unpack
+from store.journal.entries import EntryKind, Mark, MarkKind, pack, unpack
 from tests.builders import T0_MS
 
 

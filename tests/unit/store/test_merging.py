@@ -12,11 +12,11 @@ import pytest
 from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
 from store.base import Chunk
-from store.dataset import Disk, Fill
-from store.integrity import damaged_files
-from store.merging import QUIET_MS, worth_merging
-from store.parquet import Table, hour_folder
-from store.sealing import ParquetSink
+from store.history.compaction import QUIET_MS, worth_merging
+from store.history.dataset import Disk, Fill
+from store.history.integrity import damaged_files
+from store.history.parquet import Table, hour_folder
+from store.history.sealing import ParquetSink
 from tests.builders import a_batch
 from tests.disks import MortalDisk, refuse
 from tests.histories import ALL, Site, a_draw, open_site, read, rows_in, rows_of, seal
@@ -28,7 +28,7 @@ NEXT = HOUR + HOUR_MS
 @pytest.fixture(autouse=True)
 def _every_seal_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small parts stay parts, as large ones do."""
-    monkeypatch.setattr("store.sealing.OPEN_BYTES", 0)
+    monkeypatch.setattr("store.history.sealing.OPEN_BYTES", 0)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_what_is_sealed_meanwhile_is_not_lost(
     rows = seal_hour(site, 5)
     site.append(a_batch([(0, HOUR + 1, 77.0)], received_after_ms=DAY_MS))
     if is_small:
-        monkeypatch.setattr("store.sealing.OPEN_BYTES", 10**9)
+        monkeypatch.setattr("store.history.sealing.OPEN_BYTES", 10**9)
     disk = _BusyDisk()
 
     async def run() -> None:

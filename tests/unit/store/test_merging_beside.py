@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from facility.instants import HOUR_MS
-from store.dataset import Disk
-from store.sealing import ParquetSink
+from store.history.dataset import Disk
+from store.history.sealing import ParquetSink
 from tests.builders import a_batch
 from tests.histories import Site, open_site, rows_of, seal
 from tests.merging import HOUR, merge, names_in, seal_hour
@@ -22,7 +22,7 @@ NEXT = HOUR + HOUR_MS
 @pytest.fixture(autouse=True)
 def _every_seal_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small parts stay parts, as large ones do."""
-    monkeypatch.setattr("store.sealing.OPEN_BYTES", 0)
+    monkeypatch.setattr("store.history.sealing.OPEN_BYTES", 0)
 
 
 @pytest.fixture

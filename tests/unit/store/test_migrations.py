@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from facility.errors import ContentRefused, StoreForeign, StoreUnavailable
-from store import journalfile, ledger
-from store.journal import Journal
-from store.journalfile import JournalReader
-from store.ledger import Ledger, LedgerReader
+from store.journal import file as journalfile
+from store.journal.file import JournalReader
+from store.journal.journal import Journal
+from store.ledger import ledger
+from store.ledger.ledger import Ledger, LedgerReader
 from store.sqlite import Migration, open_writer, saving
 from tests.builders import T0_MS
 from tests.unit.store.journals import everything, many, rows_of

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from store import journalfile, ledger
-from store.alarms import Progress
-from store.intake import Intake
-from store.integrity import damaged_files
-from store.journal import Journal
-from store.journalfile import JournalReader
-from store.ledger import Ledger
+from store.history.integrity import damaged_files
+from store.journal import file as journalfile
+from store.journal.file import JournalReader
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger import ledger
+from store.ledger.alarms import Progress
+from store.ledger.ledger import Ledger
 from tests.builders import T0_MS, known_racks
 from tests.unit.store.journals import everything, noisy, readings, rows_of
 from tests.unit.store.ledgers import progress, state

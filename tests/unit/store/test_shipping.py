@@ -17,10 +17,10 @@ from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality, Reason, Rejection
 from store.base import Chunk
-from store.columnfile import load_columns
-from store.drawmeans import HOLD_MS
-from store.journalfile import JournalReader
-from store.meanfile import SAVE_MS
+from store.journal.file import JournalReader
+from store.means.checkpoint import SAVE_MS
+from store.means.columnfile import load_columns
+from store.means.draws import HOLD_MS
 from store.retry import StoreBusy
 from store.series import Health
 from store.shipping import MOST_READINGS, Shipper, Trouble

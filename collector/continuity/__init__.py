@@ -1,0 +1,1 @@
+"""Whether a stream is whole: breaks, backlogs, and what a broker can keep."""

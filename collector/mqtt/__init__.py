@@ -1,0 +1,1 @@
+"""One session with one broker: connections, acknowledgements, versions of MQTT."""

@@ -1,0 +1,318 @@
+"""A session with a broker: it connects, stays connected, and hands on what comes, in order.
+
+Messages and what happens to the connection go into one inbox; the service takes from it, appends to the
+journal, and then acknowledges. What the broker sends at least once is held back by the receive maximum while
+we do not acknowledge. What it sends at most once can not be held back: beyond a bound the oldest is dropped,
+and that is an event like a broken connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from collector.mqtt.address import Address
+from collector.mqtt.connection import Connection, Lost, Refused, forget
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.unacknowledged import Unacknowledged
+from collector.mqtt.versions import NAMES, NEWEST, Versions
+
+MOST_WAITING: Final = 200_000
+"""Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 30.0
+"""Pauses between attempts to connect double from the first to the longest, each drawn evenly from zero."""
+MOST_UNASKED: Final = 2
+"""How many times the receive maximum may wait before no more is read (our choice)."""
+MOST_DOUBLINGS: Final = 10
+CONTESTED: Final = 3
+"""So often in a row a broker hangs up soon after it let us in, where another has our client id (our choice).
+"""
+CONTESTED_S: Final = 45.0
+"""How soon that is: whoever lost its place comes back after a pause, as we do (our choice)."""
+
+_log = structlog.get_logger(__name__)
+
+
+def pause_s(attempt: int, random_source: random.Random) -> float:
+    """Return how long to wait before the next attempt to connect [s].
+
+    Args:
+        attempt: How many attempts in a row have failed.
+        random_source: Where the jitter comes from.
+    """
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, MOST_DOUBLINGS))
+    return random_source.uniform(0, longest)
+
+
+class State(StrEnum):
+    """What a session is doing."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class Health:
+    """How a session is doing.
+
+    Attributes:
+        state: What it is doing.
+        detail: What was last seen, for people.
+        version: The version of MQTT that is spoken: 5, or 4 for 3.1.1.
+        connections: How often a connection was made.
+        stale: Acknowledgements that came too late for their connection.
+        repeated: Messages that came again while they were in hand, or safe already.
+        contested: Whether another client seems to have our client id, and takes our place again and again.
+        trouble: What somebody must put right: why the broker refuses us, or gives our place away; else "".
+        dropped: Messages of quality of service 0 that were dropped because too many waited.
+    """
+
+    state: State = State.CONNECTING
+    detail: str = ""
+    version: int = NEWEST
+    connections: int = 0
+    stale: int = 0
+    repeated: int = 0
+    contested: bool = False
+    trouble: str = ""
+    dropped: int = 0
+
+
+class Session:
+    """A session with one broker.
+
+    Args:
+        name: The broker's name.
+        address: Where and as whom.
+        topics: Topic filters, each with the quality of service to ask for.
+        now_ms: The clock [ms].
+        random_source: Where the jitter of pauses comes from.
+        asked_again: Gives the address anew where no connection came about: passwords and certificates change.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        topics: Iterable[tuple[str, int]],
+        *,
+        now_ms: Callable[[], int],
+        random_source: random.Random,
+        asked_again: Callable[[], Address] | None = None,
+    ) -> None:
+        self.name = name
+        self.health = Health()
+        self._address = address
+        self._topics = list(topics)
+        self._now_ms = now_ms
+        self._random = random_source
+        self._asked_again = asked_again
+        self._unacknowledged = Unacknowledged()
+        self._versions = Versions()
+        self._lasted = deque[float](maxlen=CONTESTED)
+        self._doubt = ""
+        self._inbox: deque[Item] = deque()
+        self._arrived = asyncio.Event()
+        self._connection: Connection | None = None
+        self._ended: Connection | None = None  # the last one, where the broker had let us in
+        self._generation = 0
+        self._overloaded = False
+        self._greeting = ""
+
+    # What the service uses ------------------------------------------------------------
+
+    async def arrived(self, timeout_s: float) -> bool:
+        """Wait until something is in the inbox.
+
+        Args:
+            timeout_s: How long to wait at most [s].
+
+        Returns:
+            Whether something is.
+        """
+        if not self._inbox:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    def take(self, most: int) -> list[Item]:
+        """Take what is in the inbox, in order; an event of the connection comes alone.
+
+        Args:
+            most: How many items at most.
+        """
+        taken: list[Item] = []
+        while self._inbox and len(taken) < most:
+            if isinstance(self._inbox[0], ConnectionEvent):
+                return taken or [self._inbox.popleft()]
+            taken.append(self._inbox.popleft())
+        if self._overloaded and len(self._inbox) < MOST_WAITING // 2:
+            self._overloaded = False
+            self._put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "over"))
+        return taken
+
+    @property
+    def waiting(self) -> int:
+        """How many items are in the inbox."""
+        return len(self._inbox)
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """Acknowledge messages that are safe; those of a connection that is gone, once they come again."""
+        tokens = self._unacknowledged.settle(messages)
+        self.health.stale = self._unacknowledged.late
+        if self._connection is not None:
+            self._connection.acknowledge(tokens)
+
+    def ask(self) -> None:
+        """Ask the broker for a sign of life, where it has confirmed our subscriptions."""
+        if self._connection is not None and self.health.state is State.CONNECTED:
+            self._connection.ask()
+
+    def answered(self) -> int | None:
+        """Return how many messages came between the last `ask` and its answer, once; else None."""
+        return None if self._connection is None else self._connection.answered()
+
+    async def forget(self) -> None:
+        """Let the broker forget this session; to be called when it runs no more."""
+        await forget(self._address, self.health.version)
+
+    # The connection -------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect and stay connected, until cancelled."""
+        attempt, loop = 0, asyncio.get_running_loop()
+        while True:
+            self.health.version = self._versions.next()
+            began_s, before = loop.time(), self.health.connections
+            try:
+                await self._connect_once()
+            except Refused as error:
+                if error.is_version and self._versions.refused():
+                    continue
+                self._note(State.REFUSED, error.cause)
+            except Lost as error:
+                self._versions.lost(is_unanswered=error.is_unanswered)
+                self._lost(error, loop.time() - began_s)
+            was_in = self.health.connections > before
+            attempt = 0 if was_in and not self.health.contested else attempt + 1
+            if not was_in and self._asked_again is not None:
+                with suppress(OSError):  # a file is being replaced: as it was, for now
+                    self._address = self._asked_again()
+            await asyncio.sleep(pause_s(attempt, self._random))
+
+    def _lost(self, error: Lost, lasted_s: float) -> None:
+        """Note how a connection ended, and whether others that ended so say that somebody has our place."""
+        connection, cause = self._ended, error.cause
+        if error.is_down:
+            self._doubt = "the broker did not run for a time"
+        if connection is not None and connection.hung_up:
+            self._lasted.append(0.0 if error.is_taken_over else lasted_s)
+        elif not error.is_unanswered:
+            self._lasted.clear()
+        is_contested = len(self._lasted) == CONTESTED and max(self._lasted) < CONTESTED_S
+        self.health.contested = is_contested or (self.health.contested and connection is None)
+        if self.health.contested:
+            cause = (
+                f"another client seems to connect as '{self._address.client_id}', and takes our place again"
+                " and again: give each monitor a client_id of its own"
+            )
+            self._doubt = "another client was given what was kept for us"
+        self._note(State.REFUSED if self.health.contested else State.CONNECTING, cause)
+
+    async def _connect_once(self) -> None:
+        self._generation += 1
+        self._unacknowledged.begin(self._generation)
+        self._ended = None
+        connection = Connection(
+            self._address,
+            version=self.health.version,
+            generation=self._generation,
+            take=self._receive,
+            connected=self._connected,
+            is_full=self._is_full,
+            now_ms=self._now_ms,
+        )
+        async with connection:
+            self._connection = connection
+            try:
+                await self._live(connection)
+            finally:
+                self._connection, self._ended = None, connection
+                since_ms = connection.heard_ms
+                self._put(ConnectionEvent(ConnectionChange.LOST, since_ms, self.health.detail))
+
+    def _connected(self, resumed: bool) -> None:  # noqa: FBT001 - called by position
+        """Note a connection before any message of it: queued ones come before subscriptions are confirmed."""
+        change = ConnectionChange.RESUMED if resumed else ConnectionChange.RENEWED
+        if not resumed:
+            self._unacknowledged.forget()
+        self._versions.accepted()
+        detail = f"MQTT {NAMES[self.health.version]}, {'session resumed' if resumed else 'new session'}"
+        self._put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
+        self._greeting, self._doubt = detail, ""
+
+    async def _live(self, connection: Connection) -> None:
+        await connection.subscribe(self._topics)
+        self.health.connections += 1
+        self._note(State.CONNECTED, self._greeting)
+        if not self.health.contested:
+            self.health.trouble = ""
+        try:
+            async with asyncio.timeout(CONTESTED_S):
+                await connection.ended()
+        except TimeoutError:
+            self.health.contested, self.health.trouble = False, ""
+        await connection.ended()
+
+    def _note(self, state: State, detail: str) -> None:
+        if (state, detail) != (self.health.state, self.health.detail):
+            tell = _log.warning if state is State.REFUSED else _log.info
+            tell("broker", broker=self.name, state=state.value, detail=detail)
+        self.health.state, self.health.detail = state, detail
+        if state is State.REFUSED:
+            self.health.trouble = detail
+
+    def _is_full(self) -> bool:
+        """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
+        return self._unacknowledged.waiting > MOST_UNASKED * self._address.receive_maximum
+
+    def _receive(self, message: Message) -> None:
+        """Take a message; one that is in hand, or safe, is not handed on again."""
+        if not message.acknowledgement[1] or self._unacknowledged.come(message):
+            self._put(message)
+        else:
+            self.health.repeated = self._unacknowledged.repeated
+            if len(self._unacknowledged.due) == 1:
+                asyncio.get_running_loop().call_soon(self._acknowledge_due)
+
+    def _acknowledge_due(self) -> None:
+        due = self._unacknowledged.due
+        if self._connection is not None:
+            self._connection.acknowledge(due)
+        due.clear()
+
+    def _put(self, item: Item) -> None:
+        if len(self._inbox) >= MOST_WAITING and isinstance(item, Message) and not item.acknowledgement[1]:
+            self.health.dropped += 1
+            if not self._overloaded:
+                self._overloaded = True
+                event = ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "too many waiting")
+                self._inbox.append(event)
+            return
+        self._inbox.append(item)
+        if not self._arrived.is_set():
+            self._arrived.set()

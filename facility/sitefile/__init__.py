@@ -1,0 +1,1 @@
+"""The site file: its tables, how they are read, and every fault of them at once."""

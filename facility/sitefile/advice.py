@@ -1,0 +1,186 @@
+"""What a site file allows and is worth a second look: where, and a sentence that says what follows.
+
+A warning is no fault: overselling, a contract of next year and a meter of tomorrow may be meant. Some follow
+from the file alone, some from the day, and some from what the bus has described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from facility.contracts import Boundary, Method, Version
+from facility.instants import to_datetime
+from facility.kinds import METER
+from facility.names import AssetId, nearest
+from facility.points import Asset
+from facility.site import Site, Tenant
+from facility.sitefile.fields import MW
+
+_FOR_EVER: Final = float("inf")
+
+Placed = tuple[str, Tenant, Version, float]
+"""A version of a contract: its path, whose it is, and until when it is in force [ms]."""
+
+
+def warnings_of(site: Site) -> list[str]:
+    """Return what the file alone tells.
+
+    Args:
+        site: The site.
+    """
+    found: list[str] = []
+    for path, tenant, version, until_ms in _versions(site):
+        found += [f"{path}{what}" for what in _of_limit(version)]
+        found += [f"{path}{what}" for what in _of_racks(site, tenant, version, until_ms)]
+    contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
+    firm, most = site.firm_capacity_milliwatts, 0
+    for instant in sorted({change for contract in contracts for change in contract.changes_ms()}):
+        versions = (contract.version_at(instant) for contract in contracts)
+        most = max(most, sum(v.committed_milliwatts for v in versions if v is not None))
+    if firm is not None and most > firm:
+        found.append(
+            f"site.firm_capacity_mw: {most / MW:g} MW are committed to tenants, more than the firm"
+            f" {firm / MW:g} MW of the plant"
+        )
+    return found
+
+
+def warnings_at(site: Site, now_ms: int) -> list[str]:
+    """Return what is not in force at a moment, so that nothing is judged by it.
+
+    Args:
+        site: The site.
+        now_ms: The moment [ms].
+    """
+    found = []
+    for i, tenant in enumerate(site.tenants):
+        contract = tenant.contract
+        if contract is None:
+            continue
+        first_ms, path = contract.versions[0].from_ms, f"tenant[{i}].contract"
+        if now_ms < first_ms:
+            begins = _day(first_ms, site)
+            found.append(f"{path}[0].from: nothing is in force before {begins}: until then nothing is judged")
+        elif contract.version_at(now_ms) is None:
+            last = len(contract.versions) - 1
+            ended = _day(contract.ends_ms or 0, site)
+            found.append(
+                f"{path}[{last}].ends: nothing is in force since {ended}: nothing is judged any more"
+            )
+        elif not tenant.racks_at(now_ms) and any(holding.racks for holding in tenant.holdings):
+            found.append(f"tenant[{i}].holds: it holds no rack today, and a contract is in force")
+    return found
+
+
+def warnings_of_assets(site: Site, heard: Mapping[AssetId, Asset]) -> list[str]:
+    """Return which ids of the site file nobody described: neither the file nor, so far, the bus.
+
+    Args:
+        site: The site.
+        heard: The assets that the bus described; empty where it was never listened to.
+    """
+    assets = {**heard, **{asset.id: asset for asset in site.assets}}
+    described = set(assets) | {child for asset in assets.values() for child in asset.serves}
+    found = [
+        f"site.supply_meters[{i}]: {_nobody(meter, described)}"
+        for i, meter in enumerate(site.supply_meters)
+        if meter not in described
+    ]
+    if heard:
+        found += _never_heard(site, described)
+    tapped = {child for asset in assets.values() if asset.kind == METER for child in asset.serves}
+    for path, tenant, version, until_ms in _versions(site):
+        for i, meter in enumerate(version.meters):
+            if meter not in described:
+                found.append(f"{path}.meters[{i}]: {_nobody(meter, described)}")
+        if version.boundary is Boundary.TAP_METER:
+            bare = [rack for rack in _held(tenant, version.from_ms, until_ms) if rack not in tapped]
+            if bare:
+                found.append(
+                    f"{path}.boundary: no PowerMeter is known that serves {_some(bare)}; until the bus or an"
+                    " [[asset]] table tells of one, its draw is not known"
+                )
+    return found
+
+
+def _never_heard(site: Site, described: Collection[str]) -> Iterator[str]:
+    for i, tenant in enumerate(site.tenants):
+        racks = dict.fromkeys(rack for holding in tenant.holdings for rack in holding.racks)
+        missing = [rack for rack in racks if rack not in described]
+        if missing:
+            hint = nearest(missing[0], described)
+            yield (
+                f"tenant[{i}].holds: the bus has never told of {_some(missing)}"
+                + (f"; {hint}" if hint and len(missing) == 1 else "")
+            )
+
+
+def _versions(site: Site) -> Iterator[Placed]:
+    for i, tenant in enumerate(site.tenants):
+        if tenant.contract is not None:
+            ends_ms = _FOR_EVER if tenant.contract.ends_ms is None else tenant.contract.ends_ms
+            untils = [version.from_ms for version in tenant.contract.versions[1:]] + [ends_ms]
+            for j, (version, until_ms) in enumerate(zip(tenant.contract.versions, untils, strict=True)):
+                yield f"tenant[{i}].contract[{j}]", tenant, version, until_ms
+
+
+def _of_limit(version: Version) -> Iterator[str]:
+    limit = version.limit
+    if limit.method in (Method.PERCENTILE, Method.REGISTER):
+        yield f".limit.method: '{limit.method}' is recorded and not judged yet"
+    for name in ("warn_percent", "percentile"):
+        share = getattr(limit, name)
+        if 0 < share <= 1:
+            yield f".limit.{name}: {share:g} is {share:g} %; did you mean {share * 100:g}?"
+    if version.burst_milliwatts:
+        yield ".burst_mw: a burst counts into the limit; its minutes a month are not judged yet"
+
+
+def _of_racks(site: Site, tenant: Tenant, version: Version, until_ms: float) -> Iterator[str]:
+    """Hold a commitment against what the racks can draw that are held while it is in force."""
+    if version.boundary is Boundary.NAMED_METERS:
+        return
+    held = _held(tenant, version.from_ms, until_ms)
+    if not held:
+        return
+    cap = version.rack_cap_milliwatts
+    ratings = [site.racks[rack].rating_milliwatts for rack in held]
+    unrated = [rack for rack, rating in zip(held, ratings, strict=True) if rating is None]
+    if unrated and cap is None:
+        yield (
+            f": {tenant.id} holds {_some(unrated)}, without a rating:"
+            " while one is silent, its draw has no upper bound"
+        )
+    if unrated:
+        return
+    able = round(sum(rating for rating in ratings if rating is not None) * version.loss_factor)
+    committed = version.committed_milliwatts
+    if committed > able:
+        yield (
+            f".committed_mw: {committed / MW:g} MW can never be exceeded: by their ratings all racks that"
+            f" {tenant.id} holds then can draw {able / MW:g} MW"
+        )
+
+
+def _held(tenant: Tenant, from_ms: int, until_ms: float) -> list[AssetId]:
+    """Return the racks that a tenant holds at any moment of a span, each once."""
+    holdings = (
+        holding
+        for holding in tenant.holdings
+        if holding.from_ms < until_ms and (holding.to_ms is None or holding.to_ms > from_ms)
+    )
+    return list(dict.fromkeys(rack for holding in holdings for rack in holding.racks))
+
+
+def _nobody(name: str, known: Iterable[str]) -> str:
+    hint = nearest(name, known)
+    return f"no [[asset]] and nothing on the bus so far is called '{name}'" + (f"; {hint}" if hint else "")
+
+
+def _some(racks: list[AssetId]) -> str:
+    return f"rack '{racks[0]}'" if len(racks) == 1 else f"{len(racks)} racks, such as '{racks[0]}'"
+
+
+def _day(instant_ms: int, site: Site) -> str:
+    return f"{to_datetime(instant_ms, site.zone):%Y-%m-%d %H:%M}"

@@ -1,0 +1,388 @@
+"""The tables of a site file, as they are written: units in the names, dates as the writer gives them.
+
+Each field says what may stand there; the reference page of the site file is made from these texts. A list of
+tables holds None where an entry could not be read, so that the others keep their places; TOML has no null.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facility.contracts import Boundary, Method, Redundancy, Shape
+from facility.sitefile.fields import (
+    WHOLE,
+    BlockMinutes,
+    BrokerAddress,
+    ClassError,
+    Currency,
+    Fee,
+    HttpAddress,
+    Id,
+    Kilowatts,
+    Level,
+    Megawatts,
+    Minutes,
+    Name,
+    Number,
+    Percent,
+    Racks,
+    Seconds,
+    Texts,
+    Tick,
+    Topic,
+    Truth,
+    When,
+    Whole,
+    Zone,
+)
+
+
+class Table(BaseModel):
+    """A table of the site file: frozen, and with no keys but its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class Pace(Protocol):
+    """How often the points of a source are published: of a broker, or of an InfluxDB that others fill."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in pages and figures."""
+        ...
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often each publisher's heartbeat comes [s]."""
+        ...
+
+    @property
+    def repeat_s(self) -> float:
+        """How often an unchanged value is repeated [s]."""
+        ...
+
+    @property
+    def period_s(self) -> float:
+        """How often a periodic value comes [s]."""
+        ...
+
+    @property
+    def jitter_s(self) -> float | None:
+        """How much later than that it may come [s]; None for half of it."""
+        ...
+
+
+class SiteTable(Table):
+    """`[site]`: what holds for the whole site."""
+
+    name: Name = Field(description="the site's name")
+    timezone: Zone = Field("UTC", description="IANA zone in which contracts and blocks begin and end")
+    firm_capacity_mw: Megawatts | None = Field(
+        None, description="what the plant delivers with one unit lost [MW]"
+    )
+    supply_meters: list[Id] = Field(
+        default_factory=list,
+        description="meters that together measure all that the site takes: racks, losses, cooling",
+    )
+    rack_rating_kw: Kilowatts | None = Field(
+        None, description="rating of each rack that no [[rack]] table rates [kW]"
+    )
+    rack_feeds: Whole = Field(2, ge=1, le=4, description="power feeds of each rack")
+    rack_error_percent: ClassError | None = Field(
+        None,
+        description="class error of each rack's own meter, by which its readings become intervals; 0 where a"
+        " contract is measured at it and no class is given [%]",
+    )
+    meter_tolerance_percent: Percent = Field(
+        1.0, description="class error that is taken of a meter of which none is given, beside others [%]"
+    )
+    path_loss_percent: Percent = Field(
+        1.5, description="the most that is lost between a parent meter and the racks [%]"
+    )
+
+
+class BrokerTable(Table):
+    """`[[broker]]`: a bus to listen to."""
+
+    url: BrokerAddress = Field(description="where the broker is")
+    name: Name = Field("bus", description="what this bus is called in pages and figures")
+    format: Literal["dsx", "rack-documents"] = Field("dsx", description="what is spoken on it")
+    topics: list[Topic] | None = Field(None, description="topic filters, where not all of the format's")
+    publishers: list[Level] | None = Field(
+        None,
+        description="who publishes on a DSX bus: PUB and the integrations; where not given, whoever describes"
+        " the site in the first minutes of the first start",
+    )
+    qos: Annotated[Literal[0, 1], WHOLE] = Field(1, description="the most that is asked of the broker")
+    username: str | None = Field(None, description="user name")
+    password_file: str | None = Field(None, description="file that holds the password")
+    ca_file: str | None = Field(None, description="certificates to trust, where not the system's")
+    cert_file: str | None = Field(None, description="our own certificate, where the broker wants one")
+    key_file: str | None = Field(None, description="its private key, without a pass phrase")
+    client_id: Name | None = Field(
+        None, description="client id; by default one that is the installation's own, kept in the data folder"
+    )
+    keepalive_s: Annotated[Whole, Field(ge=2, le=600)] = Field(
+        15, description="how soon a dead connection is noticed, half of it [s]"
+    )
+    session_expiry_s: Annotated[Whole, Field(ge=60, le=4_294_967_295)] = Field(
+        86_400, description="how long the broker keeps what we miss [s]"
+    )
+    receive_maximum: Annotated[Whole, Field(ge=1, le=65_535)] = Field(
+        5_000, description="messages that may be on their way to us unacknowledged"
+    )
+    queued_messages: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description="messages that the broker keeps for us while we are away, as megawatch doctor measures;"
+        " where it is not known, something may be missing after every break",
+    )
+    heartbeat_s: Seconds = Field(10, description="how often each publisher's heartbeat comes [s]")
+    repeat_s: Seconds = Field(100, description="how often an unchanged value is repeated [s]")
+    period_s: Seconds = Field(1, description="how often each rack document comes [s]")
+    jitter_s: Annotated[Number, Field(ge=0, le=86_400)] | None = Field(
+        None, description="how much later than that it may come, by default half of it [s]"
+    )
+
+
+class InfluxTable(Table):
+    """`store.influxdb`: an InfluxDB to write to."""
+
+    url: HttpAddress = Field(description="where InfluxDB is")
+    org: str = Field("", description="organisation")
+    bucket: str = Field("megawatch", description="bucket")
+    token_file: str | None = Field(None, description="file that holds a token that may write")
+
+
+class SeriesTable(Table):
+    """`[[influxdb.series]]`: which field of which measurement is which quantity, and of which asset."""
+
+    measurement: str = Field(description="the measurement")
+    field: str = Field(description="the field, which holds numbers")
+    tag: str = Field(description="the tag that says of which asset it is")
+    asset: str = Field(
+        "(.+)", description="the tag's whole value, a regular expression whose first group is the asset's id"
+    )
+    quantity: str = Field(description="the quantity, such as rack.power.active")
+    unit: str = Field(description="the unit in which the field is written")
+    kind: Name = Field("Rack", description="object type of the assets, such as Rack or PowerMeter")
+    power_feed: str = Field("", description="which of an asset's power feeds it is of, where it is of one")
+    where: Texts = Field(
+        default_factory=dict,
+        description="other tags and the value that each must have, where an asset has more than one series",
+    )
+
+
+class FeedTable(Table):
+    """`[influxdb]`: an InfluxDB that somebody else fills, read where `rules.source` is "influxdb"."""
+
+    url: HttpAddress = Field(description="where InfluxDB is")
+    org: str = Field("", description="organisation")
+    bucket: str = Field(description="bucket, or database and policy of an InfluxDB 1")
+    token_file: str | None = Field(None, description="file that holds a token that may read")
+    name: Name = Field("influxdb", description="what this source is called in pages and figures")
+    poll_s: Annotated[Number, Field(ge=0.25, le=60)] = Field(1, description="how often it is asked [s]")
+    delay_s: Annotated[Number, Field(ge=0, le=300)] = Field(
+        11,
+        description="how much later than its time a line may be stored: the flush interval of whoever "
+        "stores it, and a second; every judgement waits for so long [s]",
+    )
+    period_s: Seconds = Field(1, description="how often each reading comes [s]")
+    jitter_s: Annotated[Number, Field(ge=0, le=86_400)] | None = Field(
+        None, description="how much later than that it may come, by default half of it [s]"
+    )
+    repeat_s: Seconds = Field(100, description="after how long without any line a measurement is dead [s]")
+    series: list[SeriesTable | None] = Field(default_factory=list, description="what is read from it")
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a heartbeat would come [s]; nothing in a database is one, so that of the DSX bus."""
+        return 10.0
+
+    @property
+    def lateness_ms(self) -> int:
+        """How long a judgement waits for readings on their way [ms]: the delay, and a poll."""
+        return round((self.delay_s + self.poll_s) * 1_000)
+
+
+class StoreTable(Table):
+    """`[store]`: where readings are kept."""
+
+    data_dir: str = Field("data", description="folder of the journal, the ledger and the history")
+    influxdb: InfluxTable | None = Field(
+        None, description="an InfluxDB to write to, instead of Parquet files in the data folder"
+    )
+    journal_hours: Annotated[Number, Field(gt=0, le=87_600)] = Field(
+        48, description="how long the journal is kept [h]"
+    )
+    journal_gb: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
+        50, description="how large it may grow [GB]"
+    )
+    alarm_days: Annotated[Number, Field(ge=1, le=36_500)] = Field(
+        1_100,
+        description="how long an alarm that is over is kept, with its pages; longer where the journal is [d]",
+    )
+    seal_s: Seconds = Field(60, description="how often readings are sealed into Parquet files [s]")
+
+
+class EngineTable(Table):
+    """`[engine]`: the rhythm of judging."""
+
+    tick_ms: Tick = Field(250, description="event time between two judgements; divides 1,000 [ms]")
+    lateness_ms: Annotated[Whole, Field(ge=0, le=60_000)] = Field(
+        250, description="how long a judgement waits for readings on their way [ms]"
+    )
+    settle_after_s: Seconds = Field(
+        60, description="how long late readings are waited for before blocks close and the past is told [s]"
+    )
+    wait_for_silent_s: Seconds = Field(
+        120, description="how long settling waits for a publisher that says nothing, or a slow clock [s]"
+    )
+    wait_for_broker_s: Seconds = Field(
+        3_600, description="how long settling waits for what a broker may keep while we are away from it [s]"
+    )
+    snapshot_s: Seconds = Field(30, description="how often the engine's state is saved [s]")
+
+
+class MetricsTable(Table):
+    """`[metrics]`: figures for Prometheus, on loopback."""
+
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
+
+
+class RackTable(Table):
+    """`[[rack]]`: racks that are alike."""
+
+    ids: Racks = Field(description="which racks: ids or patterns such as 'A-{01..24}'")
+    rating_kw: Kilowatts | None = Field(None, description="the most that each can draw [kW]")
+    floor_percent: Percent = Field(
+        0.0,
+        description="the least that each draws, as a share of the rating, where that is proved [%]",
+    )
+    feeds: Annotated[Whole, Field(ge=1, le=4)] | None = Field(None, description="power feeds of each")
+    error_percent: ClassError | None = Field(None, description="class error of each one's own meter [%]")
+
+
+class AssetTable(Table):
+    """`[[asset]]`: a node of the graph that the bus does not tell."""
+
+    id: Id = Field(description="the identity that the bus uses for it, where it has one")
+    kind: Id = Field(description="object type, such as PowerMeter or CDU")
+    name: str = Field("", description="what people call it")
+    serves: list[str] = Field(default_factory=list, description="ids or patterns that it serves")
+    error_percent: Percent | None = Field(
+        None, description="class error of a meter; 100 for one that is not to be believed at all [%]"
+    )
+
+
+class HoldingTable(Table):
+    """An entry of `tenant.holds`."""
+
+    racks: Racks = Field(description="which racks: ids or patterns")
+    starts: When = Field(alias="from", description="from when, a date or an instant")
+    ends: When | None = Field(None, alias="to", description="until when, exclusive")
+
+
+class LevelTable(Table):
+    """An entry of `tenant.contract.ramp`."""
+
+    starts: When = Field(alias="from", description="when the level is reached")
+    committed_mw: Megawatts = Field(description="what may be drawn from then on [MW]")
+    shape: Shape = Field(Shape.STEP, description="at once, or evenly from the level before")
+
+
+class LimitTable(Table):
+    """`tenant.contract.limit`: how the draw is judged."""
+
+    method: Method = Field(Method.INSTANTANEOUS, description="which figure of the draw binds")
+    minutes: BlockMinutes = Field(
+        Decimal(15), description="length of a demand block, which divides a day [min]"
+    )
+    subinterval_minutes: Minutes = Field(
+        Decimal(5), description="how far a rolling block slides: whole seconds that divide it [min]"
+    )
+    percentile: Percent = Field(95, description="which percentile binds [%]")
+    sustain_s: Annotated[Number, Field(ge=0, le=86_400)] = Field(
+        0, description="how long a draw stays above before it counts [s]"
+    )
+    warn_percent: Annotated[Number, Field(gt=0, le=100)] = Field(
+        95, description="share of the limit at which the desk is warned [%]"
+    )
+    critical_percent: Annotated[Number, Field(ge=100, le=1_000)] = Field(
+        120, description="share of the limit above which an overdraw is critical [%]"
+    )
+    tolerance_percent: Annotated[Number, Field(ge=0, le=10)] = Field(
+        0, description="meter error that is granted before a breach [%]"
+    )
+
+
+class ContractTable(Table):
+    """`[[tenant.contract]]`: a version, in force from its date."""
+
+    starts: When = Field(alias="from", description="from when this version is in force")
+    committed_mw: Megawatts = Field(description="what may be drawn once every ramp is over [MW]")
+    ramp: list[LevelTable | None] = Field(
+        default_factory=list,
+        description="the way to the commitment; or, where its first level comes later than the version and "
+        "all are higher, the way up from it",
+    )
+    limit: LimitTable = Field(
+        default_factory=lambda: LimitTable.model_validate({}), description="how it is judged"
+    )
+    boundary: Boundary = Field(Boundary.RACK_INPUT, description="which points are summed")
+    meters: list[Id] = Field(default_factory=list, description="meters of the boundary 'named_meters'")
+    burst_mw: Megawatts = Field(Decimal(0), description="what may be drawn on top for a time [MW]")
+    burst_minutes_per_month: Whole = Field(0, ge=0, le=44_640, description="for how long [min]")
+    minimum_mw: Megawatts = Field(Decimal(0), description="what is paid for in any case [MW]")
+    loss_factor: Annotated[Number, Field(ge=0.9, le=1.1)] = Field(
+        1.0, description="power at the delivery point for one unit at the boundary"
+    )
+    rack_cap_kw: Kilowatts | None = Field(None, description="the most that one rack may draw [kW]")
+    redundancy: Redundancy | None = Field(None, description="the scheme that is sold")
+    ramp_rate_mw_per_min: Megawatts | None = Field(
+        None, description="the fastest agreed change, up or down [MW/min]"
+    )
+    cure_hours: Annotated[Number, Field(ge=0, le=87_600)] = Field(
+        24, description="time to put an overdraw right after notice [h]"
+    )
+    ends: When | None = Field(None, description="the last day, or the instant of the end")
+    notice_days: Whole = Field(90, ge=0, le=36_525, description="days of notice to end it")
+    notice_given: When | None = Field(None, description="when notice was given")
+    monthly_fee: Fee | None = Field(None, description="what it costs a month")
+    currency: Currency = Field("USD", description="ISO 4217 code")
+
+
+class TenantTable(Table):
+    """`[[tenant]]`: who is sold power."""
+
+    id: Name = Field(description="the identity")
+    name: str = Field("", description="what people call it")
+    holds: list[HoldingTable | None] = Field(default_factory=list, description="what it holds and when")
+    contract: list[ContractTable | None] = Field(default_factory=list, description="what it may draw")
+
+
+class TargetTable(Table):
+    """`route.to`: where a notification goes."""
+
+    webhook: HttpAddress | None = Field(None, description="a receiver of signed JSON")
+    secret_file: str | None = Field(None, description="file that holds the webhook's signing key")
+    proxy: HttpAddress | None = Field(
+        None, description="proxy between the monitor and the webhook; the environment names none"
+    )
+    console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
+
+
+class RouteTable(Table):
+    """`[[route]]`: which notifications go where."""
+
+    to: TargetTable = Field(description="where they go")
+    severity: list[Literal["critical", "high", "medium", "low", "info"]] | None = Field(
+        None, description="of these severities"
+    )
+    desk: list[Literal["P1", "P2", "T", "C", "D"]] | None = Field(
+        None, description="for these desks: pagers P1 and P2, tickets, contracts, data"
+    )
+    rule: list[str] | None = Field(None, description="of these rules")
+    tenant: list[Name] | None = Field(None, description="about these tenants")

@@ -1,0 +1,1 @@
+"""Vendor formats, as data: topics, payload keys, type names. Shared by collector and simulators."""

@@ -1,0 +1,1 @@
+"""Checks before and beside a run: the site file, brokers, databases, pagers."""

@@ -1,0 +1,300 @@
+"""What people ask of a monitor from beside it, out of its data folder: status, alarms, a series."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from facility.errors import MegawatchError, StoreError
+from facility.instants import to_iso
+from megawatch.cli import query, show
+from megawatch.cli.usage import WrongUsage
+from megawatch.run.clock import SteadyClock
+from megawatch.run.lock import holders
+from megawatch.run.part import Part
+from megawatch.run.status import FRESH_MS, read_status
+from megawatch.site.folder import SiteFolder
+from store.base import History, Series
+from store.history.reader import ParquetHistory
+from store.influx.history import InfluxHistory
+from store.journal.file import FILE as JOURNAL_FILE
+from store.journal.file import JournalReader
+from store.ledger.alarms import Alarm
+from store.ledger.ledger import FILE as LEDGER_FILE
+from store.ledger.ledger import Ledger, LedgerReader
+from store.means.means import holds
+
+NO_ROOM_BYTES = 1_000_000
+"""With less room than this a disk is full: an append and a status take more (our choice)."""
+
+
+class NeverRan(MegawatchError):  # noqa: N818 - says what was found
+    """No monitor has run on a data folder yet."""
+
+    def __init__(self, folder: SiteFolder) -> None:
+        super().__init__(f"no monitor has run here yet: start one with megawatch run {folder.path.parent}")
+
+
+@contextmanager
+def open_ledger(folder: SiteFolder) -> Iterator[LedgerReader]:
+    """Open the ledger for as long as the context lasts.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+    """
+    if not (folder.data / LEDGER_FILE).exists():
+        raise NeverRan(folder)
+    with closing(LedgerReader(folder.data)) as reader:
+        yield reader
+
+
+# Status -----------------------------------------------------------------------------------
+
+
+def status_document(folder: SiteFolder) -> dict[str, Any]:
+    """Return what the monitor is doing; `is_running` and `age_s` say whether that is of now.
+
+    Raises:
+        NeverRan: Where none ever did anything.
+    """
+    found = read_status(folder.data)
+    running = holders(folder.data)
+    if not found and not running:
+        raise NeverRan(folder)
+    now_ms = SteadyClock().now_ms()
+    nothing: dict[str, Any] = {
+        "site": folder.file.site.name,
+        "at_ms": 0,
+        "is_running": False,
+        "undelivered": 0,
+    }
+    found = nothing | found
+    age_ms = now_ms - found["at_ms"]
+    is_of_now = found["is_running"] and age_ms < FRESH_MS
+    found["age_s"] = round(age_ms / 1_000, 1)
+    found["is_running"] = is_of_now or bool(running)
+    found["trouble"] = "" if is_of_now else _trouble(folder, found["at_ms"] and age_ms, running)
+    found["free_bytes"] = _free_bytes(folder.data)
+    try:
+        found["open_alarms"] = len(alarm_list(folder, everything=False))
+    except (NeverRan, StoreError) as error:
+        found["open_alarms"] = None
+        found["trouble"] = " ".join(filter(None, (found["trouble"], f"Alarms are not known: {error}.")))
+    return found
+
+
+def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> str:
+    """Return why a status is old: nothing runs, or what runs can not write it, or hangs."""
+    of = f"this is of {_ago(age_ms / 1_000)} ago" if age_ms else "it has said nothing yet"
+    if not running:
+        return f"The monitor does not run; {of}."
+    who = ", ".join(sorted({f"process {process}" for process in running.values() if process})) or "it"
+    free_bytes = _free_bytes(folder.data)
+    if free_bytes is not None and free_bytes < NO_ROOM_BYTES:
+        return (
+            f"The monitor runs ({who}), and the disk of {folder.data} is full: nothing can be stored; {of}."
+        )
+    return f"The monitor runs ({who}), and hangs or can not write {folder.data}; {of}."
+
+
+def _free_bytes(data: Path) -> int | None:
+    try:
+        disk = os.statvfs(data)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
+
+
+def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
+    """Print the status for people."""
+    console = show.terminal()
+    width = console.width
+    if found["trouble"]:
+        console.print(Text(found["trouble"], style="bold red"))
+    table: RenderableType = Text("not known", style="bold red")
+    if found["open_alarms"] is not None:
+        alarms = alarm_list(folder, everything=False)
+        table = show.alarms_table(alarms, folder.file.site.zone, now_ms=SteadyClock().now_ms(), width=width)
+    pipeline = show.pipeline_lines(found)
+    if "accounting" in found:
+        refused = show.refused_line(found["accounting"])
+        pipeline[:0] = [show.accounting_line(found["accounting"]), *([] if refused is None else [refused])]
+    console.print(
+        show.section("tenants", show.tenants_table(found.get("tenants", []), width), is_roomy=False)
+    )
+    console.print(show.section("open alarms", table, is_roomy=False))
+    console.print(show.section("pipeline", *pipeline, is_roomy=False))
+
+
+def why_down(folder: SiteFolder) -> str:
+    """Return why what is shown may not be of now, "" while the monitor runs and says how it does."""
+    try:
+        return str(status_document(folder)["trouble"])
+    except NeverRan as error:
+        return str(error)
+
+
+def _ago(seconds: float) -> str:
+    for size, word in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word}"
+    return f"{seconds:.0f} s"
+
+
+# Alarms -----------------------------------------------------------------------------------
+
+
+def alarm_list(folder: SiteFolder, *, everything: bool) -> list[Alarm]:
+    """Return the alarms that are open, or all.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+    """
+    with open_ledger(folder) as ledger:
+        return ledger.alarms(only_open=not everything)
+
+
+def print_alarms(folder: SiteFolder, alarms: list[Alarm], *, everything: bool) -> None:
+    """Print alarms for people; those that are held back are counted, unless everything is asked for."""
+    console = show.terminal()
+    zone, now_ms = folder.file.site.zone, SteadyClock().now_ms()
+    console.print(show.alarms_table(alarms, zone, now_ms=now_ms, width=console.width, folds=not everything))
+
+
+def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
+    """Take an alarm in hand.
+
+    Args:
+        folder: The site.
+        beginning: The beginning of its id.
+        by: Who takes it.
+
+    Returns:
+        The alarm afterwards; unchanged where somebody had done so before.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+        MegawatchError: Where that is not one alarm.
+    """
+    with open_ledger(folder) as reader:
+        found = reader.alarm(beginning)
+    if len(found) != 1 or not beginning:
+        count = "no alarm" if not found else f"{len(found)} alarms"
+        raise MegawatchError(f"expected the beginning of one alarm's id, found {count} for '{beginning}'")
+    with closing(Ledger(folder.data)) as ledger:
+        return ledger.acknowledge(found[0], by=by, at_ms=SteadyClock().now_ms())
+
+
+def alarm_document(alarm: Alarm) -> dict[str, Any]:
+    """Return an alarm as a document."""
+    times = {name: getattr(alarm, f"{name}_ms") for name in ("since", "opened", "returned", "acknowledged")}
+    return {
+        **{name: getattr(alarm, name) for name in Alarm.__slots__ if not name.endswith("_ms")},
+        **{name: None if value is None else to_iso(value) for name, value in times.items()},
+        "state": alarm.state,
+    }
+
+
+# A series ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asked for, as written.
+
+    Attributes:
+        subject: A tenant, an asset, or the key of a point.
+        what: Figure of a tenant, or quantity of an asset; "" for the usual one.
+        last: How far back.
+        since: Start, instead of how far back.
+        until: End; None for now.
+        step: Over what to take means; None for every value.
+    """
+
+    subject: str
+    what: str
+    last: str
+    since: str | None
+    until: str | None
+    step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A series and the span that it was asked for [ms]."""
+
+    series: Series
+    from_ms: int
+    to_ms: int
+
+    def document(self) -> dict[str, Any]:
+        """Return it as a document."""
+        return {
+            "series": self.series.name,
+            "unit": self.series.unit,
+            "from": to_iso(self.from_ms),
+            "to": to_iso(self.to_ms),
+            "values": query.as_rows(self.series),
+        }
+
+
+@contextmanager
+def _history(folder: SiteFolder) -> Iterator[History]:
+    """Open what was stored: in the database that the site file names, or in the data folder."""
+    table = folder.file.store.influxdb
+    opened = (
+        ParquetHistory(folder.data, holds(folder.file.sources))
+        if table is None
+        else InfluxHistory(table, folder.influx_token)
+    )
+    with closing(opened) as history:
+        yield history
+
+
+def series(folder: SiteFolder, asked: Asked) -> Answer:
+    """Return what was asked for.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+        NotFound: Where nothing of that name is known.
+        WrongUsage: Where a time or a duration is none.
+    """
+    if not (folder.data / JOURNAL_FILE).exists():
+        raise NeverRan(folder)
+    site = folder.file.site
+    to_ms = SteadyClock().now_ms() + 1 if asked.until is None else query.moment_ms(asked.until, site.zone)
+    if asked.since is None:
+        from_ms = to_ms - query.span_ms(asked.last)
+    else:
+        from_ms = query.moment_ms(asked.since, site.zone)
+    if from_ms >= to_ms:
+        raise WrongUsage(f"expected a start before the end, found {to_iso(from_ms)} to {to_iso(to_ms)}")
+    step_ms = None if asked.step is None else query.span_ms(asked.step)
+    with closing(JournalReader(folder.data)) as journal:
+        points = [known.point for known in journal.known().values()]
+    question = query.Question(asked.subject, asked.what, from_ms, to_ms, step_ms)
+    with _history(folder) as history:
+        return Answer(query.answer(question, site, points, history), from_ms, to_ms)
+
+
+def print_series(folder: SiteFolder, answer: Answer, *, as_csv: bool) -> None:
+    """Print a series for people, or as CSV."""
+    found, zone = answer.series, folder.file.site.zone
+    if as_csv:
+        sys.stdout.write(query.as_csv(found))
+        return
+    if found.time_ms.size:
+        show.terminal().print(query.as_table(found, zone))
+    else:
+        show.terminal().print(
+            f"nothing of {found.name} from {query.local_time(answer.from_ms, zone)}"
+            f" to {query.local_time(answer.to_ms, zone)}"
+        )

@@ -1,0 +1,103 @@
+"""What happened in a demo, as one document, for programs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any, Final
+
+import numpy as np
+
+from facility.instants import to_iso
+from megawatch.demo.runtime import Stage
+from store.history.reader import ParquetHistory
+from store.ledger.alarms import Alarm, Notice
+
+_FIGURES: Final = ("low", "best", "high", "limit", "coverage")
+
+
+def report(stage: Stage) -> dict[str, Any]:
+    """Return what happened: the story, each tenant's draw, accounting, every alarm and every page."""
+    return {
+        "site": stage.monitor.site.file.site.name,
+        "broker": stage.broker,
+        "seconds": stage.second + 1,
+        "story": [
+            {"second": second, "time": to_iso(stage.start_ms + second * 1_000), "caption": caption}
+            for second, caption in sorted(stage.scenario.captions.items())
+            if second <= stage.second
+        ],
+        "tenants": _tenants(stage),
+        "accounting": stage.monitor.status.accounting()
+        | {"undelivered": sum(stage.ledger.waiting().values())},
+        "alarms": [_alarm(alarm) for alarm in stage.ledger.alarms()],
+        "pages": [_page(notice) for notice in reversed(stage.ledger.notices())],
+    }
+
+
+def _tenants(stage: Stage) -> list[dict[str, Any]]:
+    """Return for each tenant how long each verdict held, and its bounds when they were widest."""
+    found = []
+    begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 3) * 1_000
+    with closing(ParquetHistory(stage.monitor.site.data)) as history:
+        for tenant in stage.monitor.site.file.site.tenants:
+            series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
+            # The monitor goes on meanwhile: what was read first may lack its latest ticks.
+            count = min(len(one.value) for one in series)
+            # A site that starts says everything for the first time: nobody knows anything before.
+            begin = int(np.argmax(series[-1].value[:count] >= 1)) if count else 0
+            low, best, high, limit = (one.value[begin:count] * 1_000 for one in series[:-1])
+            row: dict[str, Any] = {
+                "id": tenant.id,
+                "seconds": {
+                    "clear": int(np.count_nonzero(high <= limit)),
+                    "unknown": int(np.count_nonzero((low <= limit) & (high > limit))),
+                    "breach": int(np.count_nonzero(low > limit)),
+                },
+            }
+            if len(low):
+                at = int(np.argmax(high - low))
+                figures = zip(_FIGURES[:-1], (low, best, high, limit), strict=True)
+                row["widest"] = {"time": to_iso(int(series[0].time_ms[begin + at]))} | {
+                    f"{name}_kw": round(float(values[at]), 3) for name, values in figures
+                }
+            found.append(row)
+    return found
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "id": alarm.id,
+        "rule": alarm.rule,
+        "title": alarm.title,
+        "subject": alarm.subject,
+        "severity": alarm.severity,
+        "opened": to_iso(alarm.opened_ms),
+        "closed": None if alarm.returned_ms is None else to_iso(alarm.returned_ms),
+        "value": alarm.value,
+        "limit": alarm.limit,
+        "peak": alarm.peak,
+        "unit": alarm.unit,
+        "told": alarm.is_told,
+    }
+
+
+def _page(notice: Notice) -> dict[str, Any]:
+    return {
+        "key": notice.key,
+        "rule": notice.body["rule"],
+        "subject": notice.body["subject"],
+        "change": notice.body["change"],
+        "severity": notice.body["severity"],
+        "headline": notice.body["headline"],
+        "state": notice.state,
+        "attempts": notice.attempts,
+        "source_time": to_iso(notice.source_ms),
+        "delay_s": delay_s(notice),
+    }
+
+
+def delay_s(notice: Notice) -> float | None:
+    """Return how long after its source time a page was accepted [s]; None while it was not."""
+    if notice.delivered_ms is None:
+        return None
+    return round((notice.delivered_ms - notice.source_ms) / 1_000, 3)

@@ -1,0 +1,1 @@
+"""Discovery: from what a bus tells to a proposed site file."""

@@ -1,0 +1,308 @@
+"""Readings that somebody else stores, taken into the journal as those of a broker are: poll, append, go on.
+
+Everything behind the journal is the same as with a broker, and so are the marks: a database that does not
+answer is a connection that was lost. Nothing is written to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import structlog
+
+from collector.continuity.continuity import PATIENCE_MS
+from collector.mqtt.session import Health, State
+from collector.row_builder import MOST_REFUSALS, OLDEST_MS, Ranges
+from facility.errors import StoreUnavailable
+from facility.feedrule import FeedRule
+from facility.instants import Clock
+from facility.readings import Batch, Quality, Reason, Rejection
+from facility.site import Site
+from facility.sitefile.influxdb import rule_of
+from facility.sitefile.tables import FeedTable, InfluxTable
+from megawatch.site.folder import SiteFolder
+from store.influx.feed import OVERLAP_MS, InfluxFeed
+from store.influx.query import InfluxQuery
+from store.journal.appender import Appender
+from store.journal.entries import Known, MarkKind
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from store.retry import StoreBusy
+from store.threads import in_thread
+
+LOST_MS: Final = 5_000
+"""A database that does not answer for so long is lost [ms] (our choice)."""
+SAVE_MS: Final = 10_000
+"""How often the place up to which was read is saved [ms]; what is read again after a crash is known."""
+SETTLE_MS: Final = 60_000
+"""How long after an outage of the database everything since its beginning is read once more [ms].
+
+Several collectors hold lines back meanwhile, and store them one after the other (our choice).
+"""
+AGAIN_MS: Final = 60_000
+"""How much of it is read at once, between two polls [ms] (our choice)."""
+TIMEOUT_S: Final = 10.0
+"""How long an answer of the database may take to begin [s] (our choice)."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Again:
+    """A span that is to be read once more.
+
+    Attributes:
+        from_ms: Its start, which moves on as it is read [ms].
+        to_ms: Its end [ms].
+        due_ms: When [ms]; None while the database is away.
+    """
+
+    from_ms: int
+    to_ms: int = 0
+    due_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Link:
+    """The connection with the database, in the form of a session with a broker.
+
+    Attributes:
+        name: What the source is called.
+        health: How it does; version 0 is none of MQTT.
+        waiting: Messages that wait: there are none, for nothing is sent unasked.
+    """
+
+    name: str
+    health: Health = field(default_factory=lambda: Health(version=0))
+    waiting: int = 0
+
+    async def forget(self) -> None:
+        """Do nothing: the database knows nothing of us."""
+
+
+class Feeder:
+    """Takes what a database holds into the journal.
+
+    Args:
+        table: What the site file says of it.
+        feed: Reads it.
+        site: The site, for what its racks are rated.
+        journal: Where readings go.
+        ledger: Where the place is kept up to which was read.
+        clock: The clock.
+        since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
+
+    Attributes:
+        link: How the connection does.
+        counters: What it did.
+        announced: Set once the journal says since when nothing was read.
+    """
+
+    def __init__(
+        self,
+        table: FeedTable,
+        feed: InfluxFeed,
+        site: Site,
+        journal: Journal,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        since_ms: int,
+    ) -> None:
+        self._table = table
+        self._feed = feed
+        self._site = site
+        self._appender = Appender(journal, table.name, clock)
+        self._ledger = ledger
+        self._clock = clock
+        self._since_ms = since_ms
+        self._started_ms = self._heard_ms = clock.now_ms()
+        self._is_connected = self._was_lost = False
+        self._is_behind = True
+        self._again: _Again | None = None
+        self._saved_ms = 0
+        self._ranges = Ranges()
+        self._learn(list(journal.known().values()))
+        self.link = Link(table.name)
+        self.counters = self._appender.counters
+        self.announced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        await self._appender.append(self.opening())
+        self.announced.set()
+        while True:
+            begin_s = self._clock.monotonic_s()
+            for intake in await in_thread(self.step, self._clock.now_ms()):
+                await self._appender.append(intake)
+            await self._save()
+            if not (self._is_connected and self._feed.is_behind):
+                await asyncio.sleep(max(0.0, begin_s + self._table.poll_s - self._clock.monotonic_s()))
+
+    def opening(self) -> Intake:
+        """Return what the journal is told at the start."""
+        since_ms = self._since_ms or self._started_ms
+        return self._appender.mark(MarkKind.STARTED, since_ms, "collector started")
+
+    def step(self, now_ms: int) -> list[Intake]:
+        """Ask once.
+
+        Args:
+            now_ms: The time [ms].
+
+        Returns:
+            What is to be appended to the journal, in order.
+        """
+        try:
+            intake = self._feed.poll(now_ms, self._table.lateness_ms)
+            late = self._read_again(now_ms)
+        except StoreUnavailable as error:
+            return self._failed(error, now_ms)
+        return [*self._answered(intake, now_ms), *late]
+
+    def _read_again(self, now_ms: int) -> list[Intake]:
+        again = self._again
+        if again is None or again.due_ms is None or now_ms < again.due_ms or self._feed.is_behind:
+            return []
+        end_ms = min(again.from_ms + AGAIN_MS, again.to_ms)
+        intake = self._feed.again(again.from_ms, end_ms, now_ms)
+        again.from_ms = end_ms
+        if end_ms == again.to_ms:
+            self._again = self._feed.keep_ms = None
+        self._judge(intake)
+        return [intake]
+
+    def _failed(self, error: StoreUnavailable, now_ms: int) -> list[Intake]:
+        health = self.link.health
+        if health.detail != error.cause:
+            _log.warning("not read", source=self._table.name, error=str(error))
+        health.detail = error.cause
+        most_ms = LOST_MS if self._is_connected else PATIENCE_MS
+        if self._was_lost or now_ms - self._heard_ms < most_ms:
+            return []
+        since_ms = self._heard_ms if self._is_connected else self._since_ms or self._started_ms
+        begin_ms = self._heard_ms if self._is_connected else self._feed.newest_ms or self._started_ms
+        begin_ms -= self._table.lateness_ms + OVERLAP_MS
+        self._is_connected, self._was_lost, self._is_behind = False, True, True
+        if self._again is not None:
+            begin_ms = min(begin_ms, self._again.from_ms)
+        self._again, self._feed.keep_ms = _Again(begin_ms), begin_ms
+        self._feed.go_back(begin_ms)
+        health.state = State.CONNECTING if isinstance(error, StoreBusy) else State.REFUSED
+        return [self._appender.mark(MarkKind.LOST, since_ms, error.cause)]
+
+    def _answered(self, intake: Intake, now_ms: int) -> list[Intake]:
+        self._heard_ms = now_ms
+        health = self.link.health
+        if not self._is_connected:
+            self._is_connected = True
+            health.connections += 1
+            health.state, health.detail = State.CONNECTED, f"reads {self._table.url}"
+            intake.marks += self._appender.mark(MarkKind.CONNECTED, now_ms, health.detail).marks
+            if self._again is not None:
+                self._again.to_ms, self._again.due_ms = now_ms, now_ms + SETTLE_MS
+        elif not self._is_behind:
+            health.detail = f"reads {self._table.url}"
+        self._was_lost = False
+        self._judge(intake)
+        found = [intake]
+        if self._is_behind and not self._feed.is_behind:
+            self._is_behind = False
+            found.append(
+                self._appender.mark(MarkKind.CAUGHT_UP, now_ms, "everything that is stored has been read")
+            )
+        return found
+
+    # What may be kept -----------------------------------------------------------------
+
+    def _learn(self, known: list[Known]) -> None:
+        for one in known:
+            rating = self._site.rack(one.point.asset).rating_milliwatts
+            self._ranges.set(one.id, one.point, None if rating is None else rating / 1e6)
+
+    def _judge(self, intake: Intake) -> None:
+        """Refuse what is impossible, and mark what the rating does not allow, as the collector does."""
+        self._learn(intake.known)
+        batch = intake.batch
+        self.counters.messages += len(batch)
+        is_possible = self._ranges.possible(batch.point, batch.value)
+        is_credible = self._ranges.credible(batch.point, batch.value)
+        quality = np.where(is_credible, batch.quality, Quality.IMPLAUSIBLE)
+        quality[~is_possible] = Quality.REFUSED
+        value = np.where(is_possible, batch.value, np.nan)
+        wrong = np.flatnonzero(~is_possible)
+        intake.rejections += [
+            _refusal(self._ranges, batch, row, intake.received_ms) for row in wrong[:MOST_REFUSALS].tolist()
+        ]
+        intake.batch = Batch.of(
+            [batch.point, batch.source_ms, batch.received_ms, value, quality, batch.flags]
+        )
+        self._appender.count(intake)
+
+    # Keeping it -----------------------------------------------------------------------
+
+    async def _save(self) -> None:
+        """Save from time to time up to when it was read; after a crash a little is read again."""
+        newest_ms, now_ms = self._feed.newest_ms, self._clock.now_ms()
+        if newest_ms is None or now_ms - self._saved_ms < SAVE_MS:
+            return
+        try:
+            await in_thread(self._ledger.set_cursor, cursor_of(self._table), newest_ms)
+        except StoreUnavailable:
+            return  # the ledger's own trouble is told by those who need it
+        self._saved_ms = now_ms
+
+
+def cursor_of(table: FeedTable) -> str:
+    """Return under which name the ledger keeps up to when a feed was read."""
+    return f"feed.{table.name}"
+
+
+def make_feeder(
+    folder: SiteFolder, query: InfluxQuery, journal: Journal, ledger: Ledger, *, clock: Clock, since_ms: int
+) -> Feeder:
+    """Return what reads the database of a site, from where it was before, at most a week back.
+
+    Args:
+        folder: The site, which names one.
+        query: The way to it.
+        journal: Where readings go.
+        ledger: Where the place is kept up to which was read.
+        clock: The clock.
+        since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
+    """
+    table = folder.file.feed
+    assert table is not None  # noqa: S101 - who has no feed calls nobody
+    newest_ms, _ = ledger.cursor(cursor_of(table))
+    begin_ms = max(newest_ms, clock.now_ms() - OLDEST_MS) if newest_ms else None
+    feed = InfluxFeed(query, rules_of(table), table.name, journal.known(), begin_ms)
+    return Feeder(table, feed, folder.file.site, journal, ledger, clock=clock, since_ms=since_ms)
+
+
+def rules_of(table: FeedTable) -> list[FeedRule]:
+    """Return which series are which points."""
+    return [rule_of(series) for series in table.series if series is not None]
+
+
+def query_of(folder: SiteFolder) -> InfluxQuery:
+    """Return the way to the database that a site reads, not open yet."""
+    table = folder.file.feed
+    assert table is not None  # noqa: S101 - likewise
+    place = InfluxTable(url=table.url, org=table.org, bucket=table.bucket)
+    return InfluxQuery(place, folder.feed_token, TIMEOUT_S)
+
+
+def _refusal(ranges: Ranges, batch: Batch, row: int, received_ms: int) -> Rejection:
+    number, value = int(batch.point[row]), float(batch.value[row])
+    return Rejection(
+        topic=f"point {number}",
+        payload=repr(value).encode(),
+        length=len(repr(value)),
+        reason=Reason.OUT_OF_RANGE,
+        detail=f"expected {ranges.describe(number)}, found {value:g}",
+        received_ms=received_ms,
+    )

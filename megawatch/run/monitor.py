@@ -1,0 +1,415 @@
+"""The monitor: every part built and put together, and run as one process or as one part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Final
+
+import structlog
+from rich.console import Console
+
+from collector.continuity.keeping import Keeping
+from collector.decode.base import Context, Decoder
+from collector.decode.dsx import DsxDecoder
+from collector.decode.rackdocument import RackDocumentDecoder
+from collector.mqtt.address import Address
+from collector.mqtt.session import Session
+from collector.register import Register
+from collector.row_builder import Ranges
+from collector.service import Collector
+from facility.errors import MegawatchError, StoreError, StoreUnavailable
+from facility.instants import DAY_MS, HOUR_MS
+from facility.sitefile.tables import BrokerTable, StoreTable
+from megawatch.cli.terminal import Terminal
+from megawatch.composition import make_judging
+from megawatch.run.clock import SteadyClock
+from megawatch.run.influx_poller import make_feeder, query_of
+from megawatch.run.lock import locked
+from megawatch.run.part import ALL_PARTS, Part
+from megawatch.run.self_monitoring import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
+from megawatch.run.servicemanager import show_life
+from megawatch.run.source import Source
+from megawatch.run.status import StatusWriter, read_status
+from megawatch.run.supervisor import Supervisor
+from megawatch.site.folder import SiteFolder
+from megawatch.site.installation import client_id_of
+from rules.engine import snapshot
+from rules.engine.service import RulesService
+from rules.notify.base import Notifier
+from rules.notify.console import ConsoleNotifier
+from rules.notify.outbox import Outbox
+from rules.notify.routing import Route
+from rules.notify.webhook import WebhookNotifier
+from store.journal.file import FILE as JOURNAL_FILE
+from store.journal.follower import JournalFollower
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from store.means.means import holds
+from store.shipping import Shipper, make_sink
+from store.threads import in_thread
+
+TRIM_S: Final = 60.0
+"""How often what nobody needs any more is dropped from journal and ledger."""
+START_PAUSE_S: Final = 5.0
+"""How long to wait before a start that the disk did not allow is tried again (our choice)."""
+STANDS_STILL_MS: Final = 30_000
+"""Judging that is behind by more, and does not move, hangs [ms]: our choice."""
+CONSOLE: Final = "console"
+
+_log = structlog.get_logger(__name__)
+
+
+async def _known(*problems: Problem) -> Sequence[Problem]:
+    return problems
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs.
+
+    Attributes:
+        clock: The clock.
+        sources: Each broker, or the database that is read.
+        journal: The journal, where this process writes it.
+        ledger: The ledger.
+        rules: Judging, where it runs here.
+        outbox: Telling, where it runs here.
+        distress: Telling of our own stores, where the outbox runs here.
+        shipper: Writing to the history or a database, where it runs here.
+        supervisor: Keeps the parts running, each by itself.
+    """
+
+    clock: SteadyClock
+    ledger: Ledger
+    supervisor: Supervisor
+    sources: list[Source] = field(default_factory=list)
+    journal: Journal | None = None
+    rules: RulesService | None = None
+    outbox: Outbox | None = None
+    distress: Distress | None = None
+    shipper: Shipper | None = None
+
+
+class Monitor:
+    """The monitor of one site.
+
+    Args:
+        site: The site.
+        parts: Which parts run in this process.
+        console: Where the console notifier prints.
+        random_source: Where the jitter of pauses comes from.
+    """
+
+    def __init__(
+        self,
+        site: SiteFolder,
+        *,
+        parts: frozenset[Part] = ALL_PARTS,
+        console: Console | None = None,
+        random_source: random.Random | None = None,
+    ) -> None:
+        self.site = site
+        self._wanted = parts
+        self._console = console or Terminal(stderr=True)
+        self._random = random_source or random.Random()  # noqa: S311 - jitter, not a secret
+        self._built: Parts | None = None
+        self._status: StatusWriter | None = None
+        self._seen_tick_ms = 0
+        self._client_id = f"megawatch-{site.file.site.name}"  # until it collects
+        self.started = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            MegawatchError: Where it can not go on.
+        """
+        async with AsyncExitStack() as stack:
+            parts = self._built = await self._build_when_possible(stack)
+            status = self._status = StatusWriter(self.site, parts)
+            if parts.rules is not None:
+                parts.rules.start()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for source in parts.sources:
+                        group.create_task(source.collector.run(), name="collector")
+                    for name, begin in self._supervised(parts, status).items():
+                        group.create_task(parts.supervisor.run(name, begin), name=name)
+                    self.started.set()
+            except* MegawatchError as errors:
+                raise errors.exceptions[0] from errors
+            finally:
+                if parts.rules is not None and parts.rules.lag.tick_ms:
+                    with suppress(StoreUnavailable):
+                        parts.rules.save_snapshot()
+
+    def _supervised(self, parts: Parts, status: StatusWriter) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Return what begins each part that may begin again after a fault."""
+        begins: dict[str, Callable[[], Awaitable[None]]] = {}
+        if parts.rules is not None:
+            begins["rules"] = partial(self._judge, parts, parts.rules)
+        if parts.outbox is not None:
+            begins["outbox"] = parts.outbox.run
+        if parts.distress is not None:
+            begins["distress"] = parts.distress.run
+        if parts.shipper is not None:
+            begins["writer"] = parts.shipper.run
+        if parts.journal is not None:
+            begins["trim"] = partial(self._trim, parts.journal, parts.ledger)
+        return begins | {"status": status.run, "life": partial(show_life, self._is_well)}
+
+    @property
+    def built(self) -> Parts:
+        """What runs; there once `started` is set."""
+        assert self._built is not None  # noqa: S101 - set before anybody is told
+        return self._built
+
+    @property
+    def status(self) -> StatusWriter:
+        """What it is doing; there once `started` is set."""
+        assert self._status is not None  # noqa: S101 - set before anybody is told
+        return self._status
+
+    def _is_well(self) -> bool:
+        """Tell whether judging, where it runs here, goes on: it is up to date, or moved since last asked."""
+        rules = self.built.rules
+        if rules is None or not rules.lag.tick_ms or rules.lag.is_recovering:
+            return True
+        before_ms, self._seen_tick_ms = self._seen_tick_ms, rules.lag.tick_ms
+        behind_ms = self.built.clock.now_ms() - rules.lag.tick_ms
+        return behind_ms < STANDS_STILL_MS or rules.lag.tick_ms > before_ms
+
+    async def forget_sessions(self) -> None:
+        """Let every broker forget us; to be called when the monitor runs no more."""
+        for source in self.built.sources:
+            await source.session.forget()
+
+    # Building -------------------------------------------------------------------------
+
+    async def _build_when_possible(self, stack: AsyncExitStack) -> Parts:
+        """Build everything; where the disk or a file does not let us, tell that, and try until it does."""
+        teller: Distress | None = None
+        while True:
+            async with AsyncExitStack() as attempt:
+                try:
+                    parts = self._build(attempt)
+                except (StoreError, OSError) as error:
+                    if Part.NOTIFIER not in self._wanted:
+                        raise
+                    if teller is None:
+                        _log.error("can not start; tried again until it can", error=str(error))
+                        teller = self._begin_telling(stack)
+                    problem = Problem("start", str(error), START_TITLE, LOOK_AT_START)
+                    teller.problems = partial(_known, problem)
+                else:
+                    if teller is not None:
+                        teller.problems = _known
+                    stack.push_async_exit(attempt.pop_all())
+                    return parts
+            await asyncio.sleep(START_PAUSE_S)
+
+    def _begin_telling(self, stack: AsyncExitStack) -> Distress:
+        """Tell from memory what keeps us from starting, and later that it is over."""
+        clock = SteadyClock()
+        teller = self._distress(self._notifiers(stack, clock), clock)
+        running = asyncio.create_task(Supervisor(clock).run("start", teller.run), name="start")
+        stack.callback(running.cancel)
+        return teller
+
+    def _distress(self, notifiers: Mapping[str, Notifier], clock: SteadyClock) -> Distress:
+        return Distress(
+            site=self.site.file.site.name,
+            problems=_known,
+            notifiers=notifiers,
+            routes=self.routes(),
+            clock=clock,
+            random_source=self._random,
+        )
+
+    def _build(self, stack: AsyncExitStack) -> Parts:
+        data = self.site.data
+        stack.enter_context(locked(data, self._wanted))
+        clock = SteadyClock()
+        journal: Journal | None = None
+        if Part.COLLECTOR in self._wanted:
+            journal = Journal(data, clock)
+            stack.callback(journal.close)
+        elif not (data / JOURNAL_FILE).exists():
+            raise StoreUnavailable(str(data / JOURNAL_FILE), "there is none yet: start the collector first")
+        ledger = Ledger(data)
+        stack.callback(ledger.close)
+        if ledger.is_another or (journal is not None and journal.is_another):
+            # What was made of the one before says nothing now: it is made again of what the journal holds.
+            (data / snapshot.FILE).unlink(missing_ok=True)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
+        if journal is not None:
+            self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)
+            since_ms = self._since_ms(parts, journal)
+            self._build_collectors(parts, journal, since_ms)
+            if self.site.file.feed is not None:
+                self._build_feeder(stack, parts, journal, since_ms)
+        source = journal if journal is not None else self._follow(stack)
+        if Part.NOTIFIER in self._wanted:
+            notifiers = self._notifiers(stack, parts.clock)
+            parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
+            parts.distress = self._distress(notifiers, clock)
+            parts.distress.problems = partial(problems_of, parts)
+        if Part.RULES in self._wanted:
+            parts.rules = self._rules(parts, source)
+        if Part.WRITER in self._wanted:
+            hold = holds(self.site.file.sources)
+            sink = make_sink(self.site.file.store, data, self.site.influx_token, hold)
+            stack.push_async_callback(sink.close)
+            parts.shipper = Shipper(
+                sink,
+                source,
+                ledger,
+                journal=journal,
+                clock=clock,
+                random_source=self._random,
+                seal_s=self.site.file.store.seal_s,
+                hold=hold,
+                health=lambda: self.status.health(),  # noqa: PLW0108 - there is none yet
+            )
+        return parts
+
+    def _follow(self, stack: AsyncExitStack) -> JournalFollower:
+        follower = JournalFollower(self.site.data)
+        stack.callback(follower.close)
+        return follower
+
+    def _since_ms(self, parts: Parts, journal: Journal) -> int:
+        """Return up to when the journal knows what happened before this start [ms], 0 for never."""
+        # What was judged and saved before is not judged anew with what the brokers have kept since.
+        judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
+        return max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
+
+    def _build_feeder(self, stack: AsyncExitStack, parts: Parts, journal: Journal, since_ms: int) -> None:
+        query = query_of(self.site)
+        stack.callback(query.close)
+        feeder = make_feeder(self.site, query, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
+        parts.sources.append(Source(collector=feeder, session=feeder.link))
+
+    def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
+        waiting = journal.waiting()
+        register = Register(journal.known(), [broker.name for broker in self.site.file.brokers])
+        context = Context(
+            site=self.site.file.site,
+            register=register,
+            ranges=Ranges(),
+            waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
+        )
+        metadata = journal.metadata()
+        # How much each broker published at most before this start [messages/s].
+        rates = {
+            found["name"]: found.get("rate_per_s") for found in read_status(self.site.data).get("brokers", ())
+        }
+        for broker in self.site.file.brokers:
+            decoder: Decoder
+            if broker.format == "dsx":
+                decoder = DsxDecoder(broker, context, metadata, waiting)
+            else:
+                decoder = RackDocumentDecoder(broker, context)
+            session = Session(
+                broker.name,
+                self.address(broker),
+                [(topic, broker.qos) for topic in decoder.topics],
+                now_ms=parts.clock.now_ms,
+                random_source=self._random,
+                asked_again=partial(self.address, broker),
+            )
+            collector = Collector(
+                session,
+                decoder,
+                context,
+                journal,
+                clock=parts.clock,
+                since_ms=since_ms,
+                keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
+            )
+            parts.sources.append(Source(collector=collector, session=session, decoder=decoder))
+
+    @staticmethod
+    async def _judge(parts: Parts, rules: RulesService) -> None:
+        """Judge, but no tick before the journal says since when each collector was away."""
+        for source in parts.sources:
+            await source.collector.announced.wait()
+        await rules.run()
+
+    def address(self, broker: BrokerTable) -> Address:
+        """Return where and as whom to connect to a broker."""
+        return self.site.address(broker, self._client_id)
+
+    def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
+        file = self.site.file
+        return RulesService(
+            make_judging(file, self.site.rules),
+            source,
+            parts.ledger,
+            site=file.site,
+            routes=self.routes(),
+            folder=self.site.data,
+            clock=parts.clock,
+            rhythm=file.engine,
+            told=parts.outbox.wake if parts.outbox is not None else lambda: None,
+        )
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes of the site file; everything to the console where it has none."""
+        routes = []
+        for table in self.site.file.routes:
+            names = [table.to.webhook] if table.to.webhook else []
+            names += [CONSOLE] if table.to.console else []
+            routes += [
+                Route(
+                    name=name,
+                    severities=frozenset(table.severity or ()),
+                    desks=frozenset(table.desk or ()),
+                    rules=frozenset(table.rule or ()),
+                    tenants=frozenset(table.tenant or ()),
+                )
+                for name in names
+            ]
+        return routes or [Route(name=CONSOLE)]
+
+    def _notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
+        notifiers: dict[str, Notifier] = {CONSOLE: ConsoleNotifier(self._console)}
+        for table in self.site.file.routes:
+            if table.to.webhook:
+                secret = self.site.secrets[table.to.secret_file] if table.to.secret_file else ""
+                notifier = WebhookNotifier(
+                    table.to.webhook, secret.encode(), now_ms=clock.now_ms, proxy=table.to.proxy
+                )
+                notifiers[table.to.webhook] = notifier
+                stack.push_async_callback(notifier.close)
+        return notifiers
+
+    async def _trim(self, journal: Journal, ledger: Ledger) -> None:
+        while True:
+            await asyncio.sleep(TRIM_S)
+            try:
+                await in_thread(trim, self.site.file.store, journal, ledger)
+            except StoreUnavailable as error:
+                _log.warning("not trimmed", error=str(error))
+
+
+def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:
+    """Drop what is older than the site file wants it kept.
+
+    Args:
+        store: What the site file says of keeping.
+        journal: The journal.
+        ledger: The ledger. What the journal may bring again is kept in it: nobody is paged twice.
+
+    Raises:
+        StoreUnavailable: Where the disk did not take it.
+    """
+    now_ms = journal.head_stamp_ms
+    journal.trim(now_ms - round(store.journal_hours * HOUR_MS), round(store.journal_gb * 1e9))
+    ledger.trim(min(now_ms - round(store.alarm_days * DAY_MS), journal.tail_stamp_ms()))

@@ -1,0 +1,423 @@
+"""What the monitor is doing, as one document: for `status`, for `/metrics`, and for the demo's last line.
+
+The monitor writes it beside its data every second, each process its own part of it; whoever asks reads the
+files. Nothing has to be connected to, and an answer that is old says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import resource
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector as MetricSource
+
+from collector.mqtt.versions import NAMES
+from facility.quantities import known_or_none
+from facility.sitefile.tables import BrokerTable, Pace
+from megawatch.run.source import Source
+from megawatch.site.folder import SiteFolder
+from rules.base import Verdict
+from rules.library.contract.c2_overdraw import Overdraw
+from rules.library.contract.c4_block_exceeded import BlockExceeded
+from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
+from store.journal.file import Account
+from store.series import Health
+from store.threads import in_thread
+
+if TYPE_CHECKING:
+    from megawatch.run.monitor import Parts
+    from rules.engine.service import RulesService
+    from rules.notify.outbox import Outbox
+
+FOLDER: Final = "status"
+PERIOD_S: Final = 1.0
+_COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
+_CHECKSUM: Final = "checksum"
+FRESH_MS: Final = 5_000
+"""A status older than this is of a monitor that does not run."""
+
+
+LEAST_PATIENCE_S: Final = 5.0
+"""What comes more often than this is not missed sooner (our choice)."""
+
+
+class StatusWriter:
+    """Writes what one process of the monitor is doing.
+
+    Args:
+        site: The site.
+        parts: What runs.
+    """
+
+    def __init__(self, site: SiteFolder, parts: Parts) -> None:
+        self._site = site
+        self._parts = parts
+        self._sources = parts.sources
+        self._base = parts.journal.account() if parts.journal is not None else Account()
+        names = [
+            name
+            for name, part in (
+                ("collector", parts.journal),
+                ("rules", parts.rules),
+                ("writer", parts.shipper),
+                ("notifier", parts.outbox),
+            )
+            if part is not None
+        ]
+        self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
+        self._latest: dict[str, Any] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
+        self._waiting: Mapping[str, int] = {}
+        self._refused: Mapping[str, int] = {}
+        self._server: tuple[Any, Thread] | None = None
+
+    async def run(self) -> None:
+        """Write every second until cancelled, and once more then."""
+        await in_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        self._serve()
+        try:
+            while True:
+                await self.write()
+                await asyncio.sleep(PERIOD_S)
+        finally:
+            self._save(self.document() | {"is_running": False})
+            if self._server is not None:
+                self._server[0].shutdown()
+                self._server[0].server_close()
+
+    async def write(self) -> None:
+        """Write once."""
+        self._waiting = await in_thread(self._parts.ledger.waiting)
+        self._refused = await in_thread(self._parts.ledger.refused)
+        self._latest = self.document()
+        await in_thread(self._save, self._latest)
+
+    def document(self) -> dict[str, Any]:
+        """Return what this process is doing, all of it at one moment of the event loop."""
+        parts = self._parts
+        found: dict[str, Any] = {
+            "site": self._site.file.site.name,
+            "at_ms": parts.clock.now_ms(),
+            "is_running": True,
+            "undelivered": sum(self._waiting.values()),
+        }
+        if parts.journal is not None:
+            found["accounting"] = self.accounting()
+            found["brokers"] = [_broker(source) | self._silence(source) for source in self._sources]
+        if parts.rules is not None:
+            view = parts.rules.view
+            found["rules"] = {
+                "tick_ms": parts.rules.lag.tick_ms,
+                "seq": parts.rules.lag.seq,
+                "step_ms": round(parts.rules.lag.step_ms, 2),
+                "is_recovering": parts.rules.lag.is_recovering,
+                "store_error": parts.rules.lag.store_error,
+                "error": parts.rules.lag.error,
+                "failing": dict(parts.rules.lag.failing),
+            }
+            found["tenants"] = [] if view is None else _tenants(view, parts.rules, self._site)
+        if parts.outbox is not None:
+            found["routes"] = [
+                self._route(parts.outbox, route, label) for route, label in parts.outbox.labels.items()
+            ]
+        if parts.shipper is not None:
+            found["history"] = {
+                "sink": parts.shipper.name,
+                "seq": parts.shipper.seq,
+                "error": parts.shipper.error,
+                "refused": parts.shipper.refused,
+            }
+        if parts.journal is not None:
+            found["journal_seq"] = parts.journal.head_seq
+            found["journal_stamp_ms"] = parts.journal.head_stamp_ms
+        return found
+
+    def _route(self, outbox: Outbox, route: str, label: str) -> dict[str, Any]:
+        """Return how telling does on a route."""
+        failing = outbox.failing.get(route)
+        return {
+            "name": label,
+            "waiting": self._waiting.get(route, 0),
+            "refused": self._refused.get(route, 0),
+            "failing_since_ms": None if failing is None else failing.since_ms,
+            "error": "" if failing is None else failing.cause,
+        }
+
+    def _silence(self, source: Source) -> dict[str, Any]:
+        """Return since when nothing has arrived from a source, and whether that is longer than it may be."""
+        name, messages, now_ms = (
+            source.session.name,
+            source.collector.counters.messages,
+            self._parts.clock.now_ms(),
+        )
+        before, since_ms = self._heard.get(name, (-1, now_ms))
+        if messages != before:
+            since_ms = now_ms
+        self._heard[name] = (messages, since_ms)
+        silent_s = (now_ms - since_ms) / 1_000
+        patience_s = next((patience(pace) for pace in self._site.file.sources if pace.name == name), math.inf)
+        return {"silent_s": round(silent_s, 1), "is_silent": silent_s > patience_s}
+
+    def accounting(self) -> dict[str, Any]:
+        """Return where every reading went: `received` is counted when decoded, the rest when stored."""
+        counters = [source.collector.counters for source in self._sources]
+        total = sum((c.account for c in counters), start=self._base)
+        queued = sum(source.session.waiting for source in self._sources)
+        in_hand = sum(c.in_hand for c in counters)
+        dead = sum(total.dead_lettered.values())
+        return {
+            "received": self._base.received + sum(c.received for c in counters) + queued,
+            "stored": total.stored,
+            "dead_lettered": dead,
+            "dead_lettered_by_reason": dict(sorted(total.dead_lettered.items())),
+            "letters_dropped": total.letters_dropped,
+            "duplicates": total.duplicates,
+            "waiting": total.waiting + in_hand + queued,
+            "metadata": sum(c.metadata for c in counters),
+            "metadata_unchanged": sum(c.metadata_unchanged for c in counters),
+            "messages": sum(c.messages for c in counters),
+        }
+
+    def health(self) -> Health:
+        """Return how this process does, as it is written beside the readings: figures of one moment."""
+        found = self.document()
+        account, brokers = found.get("accounting", {}), found.get("brokers", [])
+        figures = {name: float(account[name]) for name in _COUNTED if name in account}
+        for name, entries, seconds in lags(found):
+            figures |= {f"{name}_lag_entries": float(entries), f"{name}_lag_s": seconds}
+        figures |= {
+            "undelivered": float(found["undelivered"]),
+            "brokers": float(len(brokers)),
+            "brokers_connected": float(sum(broker["state"] == "connected" for broker in brokers)),
+            "cpu_s": time.process_time(),
+            "memory_bytes": resident_bytes(),
+        }
+        refused = dict(account.get("dead_lettered_by_reason", {}))
+        return Health(at_ms=found["at_ms"], figures=figures, dead_lettered=refused)
+
+    def _save(self, document: Mapping[str, Any]) -> None:
+        draft = self._path.with_suffix(".draft")
+        try:
+            checked = {**document, _CHECKSUM: _checksum(document)}
+            draft.write_text(json.dumps(checked), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError:
+            return  # a full disk is told by those who need it
+
+    # Metrics --------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        port = self._site.file.metrics.port
+        if port:
+            registry = CollectorRegistry()
+            registry.register(_Metrics(self))
+            self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return the latest document as metrics."""
+        accounting = self._latest.get("accounting", {})
+        for name in ("received", "stored", "duplicates"):
+            if name in accounting:
+                yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
+        if "waiting" in accounting:
+            yield _gauge("megawatch_waiting", "readings that wait", accounting["waiting"])
+            dead = CounterMetricFamily(
+                "megawatch_dead_lettered", "readings and messages refused", labels=["reason"]
+            )
+            for reason, count in accounting["dead_lettered_by_reason"].items():
+                dead.add_metric([reason], count)
+            yield dead
+        yield _gauge("megawatch_undelivered", "notifications that wait", self._latest.get("undelivered", 0))
+        for name, readings, seconds in lags(self._latest):
+            yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
+            yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
+        brokers = self._latest.get("brokers", [])
+        refuses = any(broker["store_error"] for broker in brokers)
+        yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))
+        silent = ((broker["name"], broker["silent_s"]) for broker in brokers)
+        yield _gauges("megawatch_source_silent_seconds", "how long nothing has arrived", "source", silent)
+        connected = ((broker["name"], float(broker["state"] == "connected")) for broker in brokers)
+        yield _gauges("megawatch_source_connected", "1 while there is a connection", "source", connected)
+        tenants = self._latest.get("tenants", [])
+        for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
+            values = ((tenant["id"], tenant[figure]) for tenant in tenants if tenant[figure] is not None)
+            yield _gauges(f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", "tenant", values)
+
+
+def patience(pace: Pace) -> float:
+    """Return after how long without anything a source is silent [s]: three of what comes most often."""
+    if isinstance(pace, BrokerTable):
+        return 3 * max(pace.heartbeat_s if pace.format == "dsx" else pace.period_s, LEAST_PATIENCE_S)
+    return pace.repeat_s
+
+
+def _broker(source: Source) -> dict[str, Any]:
+    """Return how the connection with a source does."""
+    session, counters = source.session, source.collector.counters
+    return {
+        "name": session.name,
+        "state": session.health.state.value,
+        "detail": session.health.detail,
+        "mqtt": NAMES.get(session.health.version, ""),
+        "connections": session.health.connections,
+        "stale_acknowledgements": session.health.stale,
+        "dropped": session.health.dropped,
+        "repeated": session.health.repeated,
+        "gaps": counters.gaps,
+        "rate_per_s": source.rate_per_s,
+        "missed_documents": source.missed_documents,
+        "store_error": counters.store_error,
+    }
+
+
+class _Metrics(MetricSource):
+    """What a scrape is answered with."""
+
+    def __init__(self, writer: StatusWriter) -> None:
+        self._writer = writer
+
+    def collect(self) -> Iterable[Metric]:
+        return self._writer.metrics()
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    """Return one family of a gauge: its value by the value of its one label."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for label_value, value in values:
+        family.add_metric([label_value], value)
+    return family
+
+
+def resident_bytes() -> float:
+    """Return how much memory this process holds [bytes]; at its most, where only that is known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024.0
+    return float(pages * resource.getpagesize())
+
+
+def lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
+    """Yield how far each reader of the journal is behind: its name, in entries and in seconds."""
+    head, stamp_ms = document.get("journal_seq"), document.get("journal_stamp_ms", 0)
+    if head is None:
+        return
+    if "rules" in document:
+        rules = document["rules"]
+        behind_ms = max(0, document["at_ms"] - rules["tick_ms"]) if rules["tick_ms"] else 0
+        yield "rules", head - rules["seq"], behind_ms / 1_000
+    if "history" in document:
+        behind = head - document["history"]["seq"]
+        yield document["history"]["sink"], behind, (document["at_ms"] - stamp_ms) / 1_000 if behind else 0.0
+
+
+def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[dict[str, Any]]:
+    names: dict[str, str] = {tenant.id: tenant.name for tenant in site.file.site.tenants}
+    tenants = view.tenants
+    found = rules.verdicts(Overdraw.name), rules.verdicts(BlockExceeded.name)
+    return [
+        _tenant(view, i, _verdict(view, i, *found), names.get(tenant, "the site's own load"))
+        for i, tenant in enumerate(tenants.ids)
+        if tenants.has_racks[i] or tenant in names
+    ]
+
+
+def _tenant(view: View, place: int, verdict: str | None, name: str) -> dict[str, Any]:
+    tenants, demand = view.tenants, view.demand
+    low, high, limit = int(tenants.low[place]), int(tenants.high[place]), int(tenants.limit[place])
+    # What was heard lately counts as covered; where the draw is not certain it may have changed since.
+    share = tenants.coverage[place] if low == high else min(tenants.coverage[place], tenants.certain[place])
+    return {
+        "id": tenants.ids[place],
+        "name": name,
+        "low_kw": low / KILOWATT,
+        "best_kw": int(tenants.best[place]) / KILOWATT,
+        "high_kw": None if high == UNBOUNDED else high / KILOWATT,
+        "limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
+        "verdict": verdict,
+        "is_starting": bool(tenants.is_starting[place]),
+        "coverage": round(float(share), 6),
+        "meters_agree": bool(tenants.is_consistent[place]),
+        "demand_kw": _figure(demand.demand_kw[place]),
+        "forecast_kw": _figure(demand.forecast_kw[place]),
+        "block_limit_kw": _figure(demand.limit_kw[place]),
+    }
+
+
+def _verdict(
+    view: View, place: int, overdrawn: Mapping[str, Verdict], exceeded: Mapping[str, Verdict]
+) -> str | None:
+    """Return what the rules say of a tenant's contract at this moment; None without a limit.
+
+    Args:
+        view: The site at this moment.
+        place: Which tenant.
+        overdrawn: What the rule of every moment found of each tenant.
+        exceeded: What the rule of demand blocks found of each.
+    """
+    tenants, demand = view.tenants, view.demand
+    if tenants.limit[place] == NO_LIMIT:
+        return None
+    tenant, found = tenants.ids[place], []
+    if tenants.binds_instantly[place]:
+        found.append(overdrawn.get(tenant, Verdict.UNKNOWN))
+    if tenants.binds_blocks[place]:
+        # The rule judges a block once it is settled; live tells how it ended before that.
+        closed = Verdict(demand.closed_verdict[place])
+        found += [exceeded.get(tenant, closed), closed]
+        if np.isnan(demand.closed_kw[place]) and demand.forecast_verdict[place] != Verdict.CLEAR:
+            found.append(Verdict.UNKNOWN)  # no block is over, and the first one may still end either way
+    worst = next((v for v in (Verdict.BREACH, Verdict.UNKNOWN) if v in found), Verdict.CLEAR)
+    return worst.name.lower()
+
+
+def _figure(value: float) -> float | None:
+    known = known_or_none(value)
+    return None if known is None else round(known, 3)
+
+
+def read_status(data: Path) -> dict[str, Any]:
+    """Return what the processes of a monitor last said, put together; empty where none ever ran."""
+    found: dict[str, Any] = {}
+    for path in sorted((data / FOLDER).glob("*.json")):
+        document = _read(path)
+        if document.get("at_ms", 0) >= found.get("at_ms", 0):
+            found = {**found, **document}
+        else:
+            found = {**document, **found}
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a process last said; nothing where that is damaged."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        checksum = document.pop(_CHECKSUM, None)  # older versions wrote none
+        if checksum in (None, _checksum(document)) and isinstance(document.get("at_ms"), int):
+            return dict(document)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}
+    return {}
+
+
+def _checksum(document: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(document).encode())

@@ -1,0 +1,1 @@
+"""Scenarios played to a broker, or judged in virtual time."""

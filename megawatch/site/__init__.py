@@ -1,0 +1,1 @@
+"""A site on disk: its file, secrets, data folder and identity."""

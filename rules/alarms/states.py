@@ -1,0 +1,356 @@
+"""From verdicts to alarms: one machine for each subject of a rule, all of a rule's stepped at once.
+
+States and words are those of ISA-18.2 and OPC UA Part 9: normal, pending (the on-delay runs), active. What
+people do to an alarm (acknowledge, shelve) lives in the ledger and never changes when it opens or returns.
+
+    normal   --breach-->               pending since now
+    pending  --clear-->                normal
+    pending  --on-delay over-->        active: the alarm opens
+    active   --returned for off-delay--> normal: the alarm returns
+
+Where a rule asks for it, a breach opens the alarm also when those of the last minutes add up to its time
+above, however often they were interrupted; not where a contract says how long the subject must stay above.
+
+UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
+a breach; a running off-delay begins anew after it, for nobody knows that it was clear meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, FloatArray, IntArray
+from rules.alarms.time_above import TimeAbove
+from rules.base import CodeArray, Findings, Severity, Verdict
+from rules.columns import Columns
+
+NORMAL: Final = 0
+PENDING: Final = 1
+ACTIVE: Final = 2
+NEVER: Final = -1
+
+
+class Change(StrEnum):
+    """What happens to an alarm."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A change of one alarm.
+
+    Attributes:
+        is_told: Whether people are told, now or when the alarm opened: not while another alarm says more.
+        alarm_id: The alarm's identity, the same whenever this is computed.
+        rule: The rule's name.
+        subject: Whom it is about.
+        change: What happened.
+        at_ms: When, in event time [ms].
+        since_ms: Since when the limit is broken [ms].
+        opened_ms: When the alarm opened [ms].
+        severity: How bad it is.
+        value: What was judged, in the rule's unit; NaN where there is none.
+        limit: What it was held against; NaN where there is none.
+        peak: The worst value so far; NaN where there is none.
+        reason: Why it ended, where nothing was judged that ended it.
+        over_ms: Since when the limit is broken no more [ms]; None while it is.
+        is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
+    """
+
+    alarm_id: str
+    rule: str
+    subject: str
+    change: Change
+    at_ms: int
+    since_ms: int
+    opened_ms: int
+    severity: Severity
+    value: float
+    limit: float
+    peak: float
+    is_told: bool = False
+    reason: str = ""
+    over_ms: int | None = None
+    is_past: bool = False
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the transition that `dataclasses.asdict` made these plain values of."""
+        change, severity = Change(values["change"]), Severity(values["severity"])
+        return cls(**{**values, "change": change, "severity": severity})
+
+
+def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
+    """Return the identity of an alarm: a hash of rule, subject and the event time at which it opened."""
+    text = f"{rule}\n{subject}\n{opened_ms}".encode()
+    return hashlib.blake2b(text, digest_size=10).hexdigest()
+
+
+class _Columns(Columns):
+    """One place for each subject."""
+
+    state: CodeArray
+    since_ms: IntArray
+    opened_ms: IntArray
+    returning_ms: IntArray
+    over_ms: IntArray
+    severity: CodeArray
+    peak: FloatArray
+    told: BoolArray
+
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "state": (np.int8, NORMAL),
+        "since_ms": (np.int64, NEVER),
+        "opened_ms": (np.int64, NEVER),
+        "returning_ms": (np.int64, NEVER),
+        "over_ms": (np.int64, NEVER),
+        "severity": (np.int8, 0),
+        "peak": (np.float64, np.nan),
+        "told": (np.bool_, False),
+    }
+
+
+class Bank:
+    """The machines of one rule.
+
+    Args:
+        rule: The rule's name, part of each alarm's identity.
+        severity: The severity where findings carry none.
+        on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
+        off_delay_ms: How long it must be over [ms].
+        above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        severity: Severity,
+        on_delay_ms: int,
+        off_delay_ms: int,
+        above: TimeAbove | None = None,
+    ) -> None:
+        self.rule = rule
+        self._severity = severity
+        self._on_delay_ms = on_delay_ms
+        self._off_delay_ms = off_delay_ms
+        self._above = above
+        self._columns = _Columns()
+        self.subjects: tuple[str, ...] = ()
+
+    @property
+    def is_active(self) -> BoolArray:
+        """Which subjects have an alarm, shape (subjects,)."""
+        active: BoolArray = self._columns.state == ACTIVE
+        return active
+
+    @property
+    def is_pending(self) -> BoolArray:
+        """Which subjects may have one soon, shape (subjects,)."""
+        pending: BoolArray = self._columns.state == PENDING
+        return pending
+
+    def over_ms(self, subject: str) -> int | None:
+        """Return since when the limit of a subject's alarm is broken no more [ms].
+
+        None while it is broken, and while nobody can tell.
+        """
+        place = self.subjects.index(subject)
+        is_kept = self._columns.returning_ms[place] != NEVER
+        return int(self._columns.over_ms[place]) if is_kept else None
+
+    def peak(self, subject: str) -> float:
+        """Return the worst value of a subject's alarm so far."""
+        return float(self._columns.peak[self.subjects.index(subject)])
+
+    def active_ids(self) -> set[str]:
+        """Return the identities of the alarms that there are."""
+        places = np.flatnonzero(self.is_active).tolist()
+        return {alarm_id(self.rule, self.subjects[place], self.opened_ms(place)) for place in places}
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether an alarm is active that nobody was told of."""
+        return bool(((self._columns.state == ACTIVE) & ~self._columns.told).any())
+
+    def opened_ms(self, place: int) -> int:
+        """Return when the alarm of a subject opened [ms]."""
+        return int(self._columns.opened_ms[place])
+
+    def shift(self, by_ms: int) -> None:
+        """Keep every delay that runs as long as it is, after our own clock was set by so much [ms]."""
+        columns = self._columns
+        pending, returning = columns.state == PENDING, columns.returning_ms != NEVER
+        columns.since_ms[pending] += by_ms
+        columns.returning_ms[returning] += by_ms
+
+    def step(self, subjects: tuple[str, ...], found: Findings, at_ms: int) -> list[Transition]:
+        """Judge every machine by what was found at a moment.
+
+        Args:
+            subjects: Whom each place of the findings is about.
+            found: What the rule found.
+            at_ms: The moment, after that of the step before [ms].
+
+        Returns:
+            What changed, in the order of the subjects.
+        """
+        gone = self._align(subjects, at_ms)
+        columns, verdict = self._columns, found.verdict
+        breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
+        above_ms = None if self._above is None else self._above.note(breach, at_ms)
+        if not columns.state.any() and not breach.any():
+            return gone  # all is well, as nearly always
+        severity = (
+            np.full(len(subjects), self._severity, np.int8) if found.severity is None else found.severity
+        )
+        starts = (columns.state == NORMAL) & breach
+        columns.state[starts] = PENDING
+        columns.since_ms[starts] = at_ms
+        columns.state[(columns.state == PENDING) & clear] = NORMAL
+        delay = self._on_delay_ms if found.on_delay_ms is None else found.on_delay_ms
+        opens = (columns.state == PENDING) & (at_ms - columns.since_ms >= delay)
+        if self._above is not None and above_ms is not None:
+            swings = ~opens & (columns.state == PENDING) & breach & (above_ms >= self._above.least_ms)
+            swings &= delay <= self._on_delay_ms
+            for place in np.flatnonzero(swings).tolist():
+                columns.since_ms[place] = self._above.since_ms(place)
+            opens |= swings
+        columns.state[opens] = ACTIVE
+        columns.opened_ms[opens] = at_ms
+        columns.severity[opens] = severity[opens]
+        columns.peak[opens] = found.value[opens]
+        active = columns.state == ACTIVE
+        columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
+        begins = active & clear & found.returned & (columns.returning_ms == NEVER)
+        columns.returning_ms[begins] = at_ms
+        columns.over_ms[breach] = NEVER
+        columns.over_ms[active & ~breach & (columns.over_ms == NEVER)] = at_ms
+        returns = (
+            active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= self._off_delay_ms)
+        )
+        worsens = active & ~opens & breach & (severity > columns.severity)
+        columns.severity[worsens] = severity[worsens]
+        rising = active & breach & ~np.isnan(found.value) & ~(found.value <= columns.peak)
+        columns.peak[rising] = found.value[rising]
+        changes = self._report(opens, worsens, returns, found, at_ms)
+        columns.state[returns] = NORMAL
+        return gone + changes
+
+    def _report(
+        self, opens: BoolArray, worsens: BoolArray, returns: BoolArray, found: Findings, at_ms: int
+    ) -> list[Transition]:
+        transitions = []
+        for place in np.flatnonzero(opens | worsens | returns).tolist():
+            for happens, change in (
+                (opens[place], Change.OPENED),
+                (worsens[place], Change.WORSENED),
+                (returns[place], Change.RETURNED),
+            ):
+                if happens:
+                    value, limit = float(found.value[place]), float(found.limit[place])
+                    transitions.append(self._transition(place, change, at_ms, value, limit))
+        return transitions
+
+    def _transition(self, place: int, change: Change, at_ms: int, value: float, limit: float) -> Transition:
+        columns, subject = self._columns, self.subjects[place]
+        opened_ms, over_ms = int(columns.opened_ms[place]), int(columns.over_ms[place])
+        return Transition(
+            alarm_id=alarm_id(self.rule, subject, opened_ms),
+            rule=self.rule,
+            subject=subject,
+            change=change,
+            at_ms=at_ms,
+            since_ms=int(columns.since_ms[place]),
+            opened_ms=opened_ms,
+            severity=Severity(int(columns.severity[place])),
+            value=value,
+            limit=limit,
+            peak=float(columns.peak[place]),
+            over_ms=(at_ms if over_ms == NEVER else over_ms) if change is Change.RETURNED else None,
+        )
+
+    def _align(self, subjects: tuple[str, ...], at_ms: int) -> list[Transition]:
+        """Give every subject its place; the alarm of one that is no longer there returns."""
+        if subjects is self.subjects or subjects == self.subjects:
+            return []
+        place = {subject: i for i, subject in enumerate(subjects)}
+        kept = [(i, place[subject]) for i, subject in enumerate(self.subjects) if subject in place]
+        gone = [
+            replace(
+                self._transition(i, Change.RETURNED, at_ms, np.nan, np.nan),
+                is_told=bool(self._columns.told[i]),
+                reason=f"{subject} is not known any more",
+            )
+            for i, subject in enumerate(self.subjects)
+            if subject not in place and self._columns.state[i] == ACTIVE
+        ]
+        old, self._columns, self.subjects = self._columns, _Columns(len(subjects)), subjects
+        sources = np.array([source for source, _ in kept], np.intp)
+        targets = np.array([target for _, target in kept], np.intp)
+        if self._above is not None:
+            self._above.align(sources, targets, len(subjects))
+        for name in _Columns.FILL:
+            getattr(self._columns, name)[targets] = getattr(old, name)[sources]
+        return gone
+
+    def tell(
+        self, changes: list[Transition], suppressed: BoolArray | None, found: Findings, at_ms: int
+    ) -> list[Transition]:
+        """Decide what people are told of what changed, and of what is suppressed no longer.
+
+        Args:
+            changes: What `step` returned.
+            suppressed: Whose alarm says nothing new, shape (subjects,); None for nobody.
+            found: What the rule found.
+            at_ms: The moment [ms].
+
+        Returns:
+            The changes, each saying whether it is told, and alarms that opened earlier and are told now.
+        """
+        columns = self._columns
+        before = columns.told.copy()
+        hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed.copy()
+        # What nobody was told of and is about to return ends without a word.
+        hidden |= (found.verdict == Verdict.CLEAR) & found.returned
+        columns.told |= (columns.state == ACTIVE) & ~hidden
+        columns.told &= columns.state == ACTIVE
+        place = {subject: i for i, subject in enumerate(self.subjects)} if changes else {}
+        result = []
+        for change in changes:
+            where = place.get(change.subject)
+            if where is None:
+                result.append(change)
+                continue
+            # Whoever hears of an alarm only now hears that it opened, and of no change before.
+            opens = change.change is Change.OPENED and columns.told[where]
+            result.append(replace(change, is_told=bool(before[where] or opens)))
+        opened = {change.subject for change in changes if change.change is Change.OPENED}
+        for where in np.flatnonzero(columns.told & ~before).tolist():
+            if self.subjects[where] not in opened:
+                value, limit = float(found.value[where]), float(found.limit[where])
+                late = self._transition(where, Change.OPENED, at_ms, value, limit)
+                result.append(replace(late, is_told=True))
+        return result
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], Sequence[str]]:
+        """Return everything: the arrays, and whom their places are about."""
+        above = {} if self._above is None else self._above.save()
+        return self._columns.save() | above, self.subjects
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], subjects: Sequence[str]) -> None:
+        """Take in what `save` returned."""
+        self._columns, self.subjects = _Columns.load(arrays), tuple(subjects)
+        if self._above is not None and "above_breach" in arrays:
+            self._above.load(arrays)

@@ -1,0 +1,1 @@
+"""From points to tenants: metering boundaries, sums with bounds, demand blocks."""

@@ -1,0 +1,86 @@
+"""Every rack at one moment: whether its power is known, and what racks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facility.names import OPERATOR, AssetId, TenantId
+from facility.points import Point
+from rules.draw.draw import Known
+from rules.draw.metering_boundary import LayoutBuilder
+from rules.draw.summation_plan import UNMETERED, in_a_row
+from rules.telemetry.liveness import NEVER
+from rules.telemetry.starting import Awaited
+from rules.telemetry.state import Knowledge
+from rules.view import RackView
+
+
+class Racks:
+    """The racks of one span of time in which no point becomes known.
+
+    Args:
+        builder: What is known of the site.
+        points: Every known point, by its number.
+    """
+
+    def __init__(self, builder: LayoutBuilder, points: Mapping[int, Point]) -> None:
+        self.ids: tuple[str, ...] = builder.racks
+        elements = [builder.power_of(rack) for rack in builder.racks]
+        self._points, self._starts = in_a_row(elements)
+        streams: dict[AssetId, list[str]] = {
+            rack: [points[p].stream for p in found if p != UNMETERED]
+            for rack, found in zip(builder.racks, elements, strict=True)
+        }
+        self._groups = builder.groups(streams)
+        self._members, self._group_starts = in_a_row(list(self._groups.values()))
+        self._metered = self._points != UNMETERED
+        self._is_contracted = np.zeros(len(self.ids), np.bool_)
+        self._is_single = len(self._points) == len(self._starts)
+
+    def hold(self, holders: Sequence[TenantId]) -> None:
+        """Note who holds each rack from now on."""
+        self._is_contracted = np.array([holder != OPERATOR for holder in holders], np.bool_)
+
+    def view(self, knowledge: Knowledge, known: Known, awaited: Awaited) -> RackView:
+        """Return every rack at a moment.
+
+        Args:
+            knowledge: What is known of every point.
+            known: The same, at the moment.
+            awaited: Which points still have time to speak then.
+        """
+        fresh = known.is_fresh[self._points] & self._metered
+        draw = np.where(self._metered, known.power[self._points], 0)
+        heard = np.where(self._metered, knowledge.trusted_ms[self._points], NEVER)
+        waits = awaited.waits(self._points)
+        misdated = self._metered & knowledge.is_misdated(self._points, awaited.at_ms)
+        if len(self._points) and not self._is_single:
+            fresh = np.logical_and.reduceat(fresh, self._starts)
+            draw = np.add.reduceat(draw, self._starts)
+            heard = np.minimum.reduceat(heard, self._starts)
+            waits = np.logical_or.reduceat(waits, self._starts)
+            misdated = np.logical_or.reduceat(misdated, self._starts)
+        is_starting = waits & ~fresh
+        # Whoever speaks with a wrong clock is not silent: Q6 tells.
+        is_silent = ~fresh & ~is_starting & ~misdated
+        unheard = heard == NEVER
+        since = heard
+        if unheard.any():
+            begin = awaited.since_ms(self._points)
+            if not self._is_single:
+                begin = np.maximum.reduceat(begin, self._starts)
+            since = np.where(unheard, begin, heard)
+        return RackView(
+            ids=self.ids,
+            is_silent=is_silent,
+            is_unheard=is_silent & unheard,
+            is_starting=is_starting,
+            is_contracted=self._is_contracted,
+            silent_ms=np.where(is_silent, awaited.at_ms - since, 0),
+            draw=draw,
+            groups=self._groups,
+            members=self._members,
+            starts=self._group_starts,
+        )

@@ -1,0 +1,612 @@
+"""The engine: entries of the journal in, alarms and series out, tick by tick of event time.
+
+It is a pure function of the entries: a tick at event time T uses exactly what was stamped up to T plus the
+lateness, so live, caught up and replayed it comes to the same alarms with the same ids. It has no clock: the
+service tells it how far the journal is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.contracts import PPM
+from facility.graph import Graph
+from facility.names import OPERATOR, TenantId
+from facility.points import Point
+from facility.readings import Batch, BoolArray
+from facility.site import Site
+from rules.alarms.states import Bank, Transition
+from rules.alarms.time_above import TimeAbove
+from rules.base import CANNOT_VERIFY, About, Active, CodeArray, Findings, Rule, Severity, Verdict
+from rules.draw.demand import Demand
+from rules.draw.draw import Draw, find_draw
+from rules.draw.draw import Known as PointValues
+from rules.draw.metering_boundary import LayoutBuilder
+from rules.draw.meters import meter_view
+from rules.draw.racks import Racks
+from rules.draw.summation_plan import Layout
+from rules.draw.tenants import tenant_series, tenant_view
+from rules.engine.event_time_buffer import Queue, Queued, SourceQueue
+from rules.engine.rollups import Rollups
+from rules.telemetry.liveness import NEVER
+from rules.telemetry.sources import Sources
+from rules.telemetry.starting import Awaited
+from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.trust import Memory
+from rules.view import NO_METERS, NO_PUBLISHERS, UNBOUNDED, PublisherView, View
+from store.journal.entries import Entry, Known, Mark, MarkKind, kind_of, pack, unpack
+from store.series import DemandBlock, Rollup, TenantDraw
+
+STEP_TOLD_MS: Final = 60_000
+"""How long after our own clock was set that is an alarm [ms] (our choice)."""
+SERIES_MS: Final = 1_000
+"""How often the engine's own series have a value [ms]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one tick brought.
+
+    Attributes:
+        at_ms: The tick [ms].
+        seq: The last entry that it may have used.
+        changes: What happened to alarms.
+        draws: The draw of every tenant, on whole seconds.
+        blocks: The demand blocks that closed.
+        rollups: Those of racks, feeds and the site over a minute, when it is over.
+        view: The site at the tick, where something changed that people may be told.
+        is_settled: Whether the settled judgement brought it, of a tick that was judged live before.
+    """
+
+    at_ms: int
+    seq: int
+    changes: tuple[Transition, ...]
+    draws: tuple[TenantDraw, ...]
+    blocks: tuple[DemandBlock, ...]
+    rollups: tuple[Rollup, ...]
+    view: View | None
+    is_settled: bool = False
+
+
+@dataclass(slots=True)
+class Judge:
+    """A rule and its machines.
+
+    Attributes:
+        rule: The rule.
+        bank: Its alarms.
+        unverified: Its alarms of not being able to tell, None where that is no alarm.
+        judging_error: What the rule raised when it judged last, "" where it judged.
+        telling_error: What it raised when it said last what is held back, "" where it could say.
+        verdict: What it found of each subject at the last tick, None before the first.
+    """
+
+    rule: Rule
+    bank: Bank
+    unverified: Bank | None
+    judging_error: str = ""
+    telling_error: str = ""
+    verdict: CodeArray | None = None
+
+    @property
+    def error(self) -> str:
+        """What the rule raised last, "" while it is healthy."""
+        return self.judging_error or self.telling_error
+
+    def active_ids(self) -> set[str]:
+        """Return the identities of the alarms that it has now."""
+        found = self.bank.active_ids()
+        return found if self.unverified is None else found | self.unverified.active_ids()
+
+    def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
+        """Let the rule judge: return its subjects, and what it found of each.
+
+        Where it raises, its alarms stay as they are: nothing opens, worsens or returns.
+        """
+        subjects = self.bank.subjects
+        try:
+            subjects = self.rule.subjects(view)
+            found = self.rule.judge(view)
+            found.check(len(subjects))
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.judging_error = f"{type(error).__name__}: {error}"
+            return subjects, Findings.nothing(len(subjects))
+        self.judging_error = ""
+        return subjects, found
+
+    def suppressed(self, view: View, active: Active) -> BoolArray | None:
+        """Return whose alarm says nothing new; nobody where the rule can not tell."""
+        try:
+            held_back = self.rule.suppressed(view, active)
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.telling_error = f"{type(error).__name__}: {error}"
+            return None
+        self.telling_error = ""
+        return held_back
+
+
+class Engine:
+    """The engine.
+
+    Args:
+        site: The site.
+        timings: When points are published, by the broker's name.
+        rules: The rules.
+        tick_ms: Event time between two ticks [ms].
+        lateness_ms: How long a tick waits for readings on their way [ms].
+
+    Attributes:
+        site: The site.
+        seq: The last entry that was taken.
+        tick_ms: The last tick that was evaluated [ms]; None before the first.
+        view: The site at that tick; None before the first.
+        draw: What each tenant drew at that tick; None before the first.
+        rollups: What is added up of the minute that is not over.
+        memory: What judgements of draws remember from tick to tick.
+        recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
+            it has, no tick is evaluated.
+        behind: Brokers of which what arrives may be old.
+        began_ms: The first tick [ms]: what was never heard has been silent since then.
+        stepped_ms: When our own clock was last set, as it says since then [ms]; `NEVER` where it never was.
+        step_ms: By how much that was [ms], above zero where it was set forward.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        timings: Mapping[str, Timing],
+        rules: Sequence[Rule],
+        *,
+        tick_ms: int,
+        lateness_ms: int,
+    ) -> None:
+        self.site = site
+        self._period_ms = tick_ms
+        self._lateness_ms = lateness_ms
+        self.judges = tuple(self._make_judge(rule) for rule in rules)
+        self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
+        self._abouts = frozenset(rule.about for rule in rules)
+        self.knowledge = Knowledge(timings, lateness_ms)
+        self.demand = Demand(site)
+        self.memory = Memory()
+        self.points: dict[int, Point] = {}
+        self._met_ms = np.full(1, NEVER, np.int64)
+        self._graph = Graph()
+        for asset in site.assets:
+            self._graph.add(asset)
+        self._builder: LayoutBuilder | None = None
+        self._racks: Racks | None = None
+        self._sources = Sources((), {})
+        self._layout: Layout | None = None
+        self._layout_until_ms = 0
+        self.rollups = Rollups(site)
+        self.draw: Draw | None = None
+        self.began_ms = 0
+        self.stepped_ms = NEVER
+        self.step_ms = 0
+        self.queue: Queue | SourceQueue = Queue(lateness_ms)
+        self.recovering: set[str] = set()
+        self.behind: set[str] = set()
+        self.seq = 0
+        self.tick_ms: int | None = None
+        self.view: View | None = None
+        self._publishers: PublisherView | None = None
+        self._brought: list[Step] = []
+
+    def _make_judge(self, rule: Rule) -> Judge:
+        return make_judge(rule, tells_unknown=True)
+
+    @property
+    def tenants(self) -> tuple[TenantId, ...]:
+        """Whom each place of a tenant's array is about, the operator's own load last."""
+        return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
+
+    # Taking entries -------------------------------------------------------------------
+
+    def take(self, entry: Entry) -> list[Step]:
+        """Take the next entry of the journal, after the ticks that do not use it any more.
+
+        Args:
+            entry: The entry after the last one that was taken.
+
+        Returns:
+            What those ticks brought.
+        """
+        if not self.recovering:
+            self._run(_until_ms(entry) - self._lateness_ms - 1)
+        self.seq = entry.seq
+        match entry.content:
+            case Batch() as batch:
+                self._begin(entry.stamp_ms)
+                batch = self._of_known_points(batch)
+                self.queue.put_readings(batch, is_backlog=self._broker_of(batch) in self.behind)
+            case Mark(kind=MarkKind.STEPPED) as mark:
+                self._follow(mark.since_ms, entry.stamp_ms)
+            case Mark() as mark:
+                if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
+                    self.recovering.add(mark.broker)
+                self._begin(entry.stamp_ms)
+                self._take_mark(mark, entry.stamp_ms)
+            case points:
+                self.learn(points, entry.stamp_ms)
+        return self.hand_over()
+
+    def advance(self, closed_ms: int) -> list[Step]:
+        """Evaluate every tick that uses nothing stamped after `closed_ms`.
+
+        Args:
+            closed_ms: Nothing will be stamped at or before this any more [ms].
+        """
+        if not self.recovering:
+            self._run(closed_ms - self._lateness_ms)
+        return self.hand_over()
+
+    def hand_over(self) -> list[Step]:
+        """Return what ticks brought that nobody was given yet: also after a tick that could not be judged."""
+        brought, self._brought = self._brought, []
+        return brought
+
+    def learn(self, points: Sequence[Known], at_ms: int) -> None:
+        """Take in points that became known, or known better.
+
+        Args:
+            points: Which.
+            at_ms: When that was written down [ms].
+        """
+        for known in points:
+            self._meet(known.id, at_ms)
+            if self.points.get(known.id) != known.point:
+                self.points[known.id] = known.point
+                self.knowledge.add(known.id, known.point)
+                point = known.point
+                if point.is_boundary or point.is_line_current or point.is_current_limit:
+                    self._builder = None
+            if known.asset is not None and self._graph.add(known.asset):
+                self._builder = None
+
+    def _take_mark(self, mark: Mark, stamp_ms: int) -> None:
+        """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
+        if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
+            self.behind.discard(mark.broker)
+        elif mark.kind not in (MarkKind.GAP, MarkKind.OVERLOADED):
+            self.behind.add(mark.broker)
+        is_recovery = mark.broker in self.recovering
+        effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
+        self.queue.put(Queued(mark, effective_ms, is_recovery))
+        if is_recovery and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
+            self.recovering.discard(mark.broker)
+            if not self.recovering:
+                self._run(stamp_ms - self._lateness_ms - 1)
+
+    def _follow(self, from_ms: int, to_ms: int) -> None:
+        """Go on where our own clock was set to: nothing that was dated by it before means anything now.
+
+        No tick between the two is judged, and nobody is silent for what the clock left out: all begins as it
+        does at a first start, but for alarms, whose delays go on.
+        """
+        if self.tick_ms is None:
+            return
+        for bank in self._banks().values():
+            bank.shift(to_ms - from_ms)
+        self.knowledge = self.knowledge.anew()
+        for number, point in self.points.items():
+            self.knowledge.add(number, point)
+        self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
+        self.demand, self.rollups = Demand(self.site), Rollups(self.site)
+        self._builder = self.draw = None
+        self.queue.clear()
+        self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
+        self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
+
+    def _meet(self, number: int, at_ms: int) -> None:
+        # The last place is that of no point: numbers beyond the end are clipped to it.
+        if number + 1 >= len(self._met_ms):
+            self._met_ms = np.append(self._met_ms, np.full(number + 1, NEVER))
+        if self._met_ms[number] == NEVER:
+            self._met_ms[number] = at_ms
+
+    def _of_known_points(self, batch: Batch) -> Batch:
+        """Return the readings of a batch whose points are known: what described the others may be damaged."""
+        is_known = self._met_ms.take(batch.point, mode="clip") != NEVER
+        return batch if is_known.all() else batch.take(is_known)
+
+    def _broker_of(self, batch: Batch) -> str:
+        """Return the broker that a batch came through: a collector appends what one broker sent."""
+        point = self.points.get(int(batch.point[0])) if len(batch) else None
+        return "" if point is None else point.stream.partition(":")[0]
+
+    def _begin(self, stamp_ms: int) -> None:
+        if self.tick_ms is None:
+            self.tick_ms = self.began_ms = stamp_ms // self._period_ms * self._period_ms
+
+    # Ticks ----------------------------------------------------------------------------
+
+    def _run(self, until_ms: int) -> None:
+        while self.tick_ms is not None and self.tick_ms + self._period_ms <= until_ms:
+            self._brought.append(self._tick(self.tick_ms + self._period_ms))
+
+    def _tick(self, at_ms: int) -> Step:
+        before_ms = at_ms if self.tick_ms is None else self.tick_ms
+        for item in self.queue.due(at_ms):
+            if isinstance(item.content, Mark):
+                self._apply(item.content, is_recovery=item.is_backlog)
+            else:
+                self.knowledge.hear(item.content, is_backlog=item.is_backlog)
+        layout = self._layout_at(at_ms)
+        blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
+        assert self._racks is not None  # noqa: S101 - made with the layout
+        known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
+        self.draw, compared = find_draw(layout, known, self.memory, at_ms)
+        self.tick_ms = at_ms
+        awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
+        view = self.view = View(
+            at_ms=at_ms,
+            tenants=tenant_view(layout, self.draw, known, awaited),
+            demand=self.demand.view(layout.tenants, self.draw, at_ms),
+            racks=self._racks.view(self.knowledge, known, awaited),
+            meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
+            if About.METER in self._abouts
+            else NO_METERS,
+            publishers=self._publishers_at(at_ms) if About.PUBLISHER in self._abouts else NO_PUBLISHERS,
+        )
+        changes = self._judge(view)
+        draws, rollups = self._series(view, layout, known)
+        return Step(
+            at_ms=at_ms,
+            seq=self.seq,
+            changes=changes,
+            draws=draws,
+            blocks=blocks,
+            rollups=rollups,
+            view=view if changes else None,
+        )
+
+    def _publishers_at(self, at_ms: int) -> PublisherView:
+        """Return every publisher's clock, looked at once a second: clocks are off for longer."""
+        if self._publishers is None or at_ms % SERIES_MS == 0:
+            lately = at_ms - self.stepped_ms <= STEP_TOLD_MS
+            self._publishers = self.knowledge.publishers(at_ms, self.step_ms if lately else 0)
+        return self._publishers
+
+    def _close_blocks(
+        self, tenants: Sequence[TenantId], before_ms: int, at_ms: int
+    ) -> tuple[DemandBlock, ...]:
+        """Integrate what was drawn since the tick before, and return the demand blocks that ended."""
+        if self.draw is None:
+            return ()
+        return self.demand.advance(tenants, self.draw, before_ms, at_ms)
+
+    def _arrange_series(self, builder: LayoutBuilder) -> None:
+        """Take the site as it is known now into what is kept of it as series."""
+        self.rollups.arrange(builder)
+
+    def _series(
+        self, view: View, layout: Layout, known: PointValues
+    ) -> tuple[tuple[TenantDraw, ...], tuple[Rollup, ...]]:
+        """Return what is kept of the moment as series."""
+        if view.at_ms % SERIES_MS:
+            return (), ()
+        return tenant_series(view), self.rollups.hear(view, layout, self.knowledge, known)
+
+    def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
+        match mark.kind:
+            case MarkKind.STARTED | MarkKind.OVERLOADED:
+                self.knowledge.break_stream(mark.broker, is_lossless=True)
+            case MarkKind.CONNECTED:
+                self.knowledge.break_stream(mark.broker, is_lossless=True)
+                if is_recovery:
+                    self.knowledge.resume(mark.broker)
+                else:
+                    self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
+            case MarkKind.SESSION_LOST:
+                self.knowledge.break_stream(mark.broker, is_lossless=False)
+                self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
+            case MarkKind.GAP:
+                self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
+            case MarkKind.LOST:
+                self.knowledge.connect(mark.broker, is_connected=False)
+            case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
+                pass
+
+    def _layout_at(self, at_ms: int) -> Layout:
+        if self._builder is None:
+            self._builder = LayoutBuilder(self.site, self._graph, self.points)
+            self._racks = Racks(self._builder, self.points)
+            self._sources = Sources(self._builder.twins(), self.points)
+            self._arrange_series(self._builder)
+            self._layout = None
+        if self._layout is None or at_ms >= self._layout_until_ms:
+            self._layout = self._builder.build(at_ms)
+            assert self._racks is not None  # noqa: S101 - made with the builder
+            self._racks.hold(self._builder.holders(at_ms))
+            later = [change for change in self.site.changes_ms() if change > at_ms]
+            self._layout_until_ms = min(later, default=UNBOUNDED)
+        return self._layout
+
+    def _judge(self, view: View) -> tuple[Transition, ...]:
+        stepped = []
+        for judge in self.judges:
+            subjects, found = judge.find(view)
+            judge.verdict = found.verdict
+            stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
+            if judge.unverified is not None:
+                doubt = _doubt(found, _starting(judge.rule, view))
+                changes = judge.unverified.step(subjects, doubt, view.at_ms)
+                stepped.append((judge, judge.unverified, doubt, changes))
+        told: list[Transition] = []
+        for judge, bank, found, changes in stepped:
+            if not changes and not bank.has_untold:
+                continue
+            told += bank.tell(changes, self._suppressed(judge, bank, view), found, view.at_ms)
+        return tuple(told)
+
+    def _suppressed(self, judge: Judge, bank: Bank, view: View) -> BoolArray | None:
+        if bank is judge.bank:
+            return judge.suppressed(view, self._is_active)
+        teller = judge.rule.unknown_told_by
+        if teller not in self._rule_banks:
+            return None
+        other = self._rule_banks[teller]
+        return other.is_active | other.is_pending
+
+    def _is_active(self, rule: str) -> BoolArray | None:
+        bank = self._rule_banks.get(rule)
+        return None if bank is None else bank.is_active
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything as arrays and as plain values, each tenant, rule and point with its id."""
+        points, knowledge = self.knowledge.save()
+        columns, rollups = self.rollups.save()
+        arrays = {f"point.{name}": column for name, column in points.items()}
+        arrays |= {f"rollup.{name}": column for name, column in columns.items()}
+        banks: dict[str, Any] = {}
+        for name, bank in self._banks().items():
+            columns, subjects = bank.save()
+            banks[name] = list(subjects)
+            arrays |= {f"bank.{name}.{column}": array for column, array in columns.items()}
+        items = list(self.queue.items)
+        for i, item in enumerate(items):
+            arrays[f"queue.{i}"] = np.frombuffer(pack(item.content), np.uint8)
+        if self.draw is not None:
+            arrays |= {f"draw.{name}": column for name, column in self.draw.columns().items()}
+        return arrays, {
+            "tenants": self.tenants,
+            "seq": self.seq,
+            "tick_ms": self.tick_ms,
+            "began_ms": self.began_ms,
+            "stepped_ms": self.stepped_ms,
+            "step_ms": self.step_ms,
+            "recovering": sorted(self.recovering),
+            "behind": sorted(self.behind),
+            "knowledge": knowledge,
+            "demand": self.demand.save(),
+            "memory": self.memory.save(),
+            "rollups": rollups,
+            "banks": banks,
+            "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in items],
+        }
+
+    def load(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        values: Mapping[str, Any],
+        known: Sequence[Entry],
+        where: str,
+    ) -> None:
+        """Take in what `save` returned; of a tenant or a rule that was not there, nothing is known.
+
+        Args:
+            arrays: The arrays.
+            values: The plain values.
+            known: Entries of the journal that make points known, in order.
+            where: What to call the source in an error.
+        """
+        self.knowledge.load(named("point.", arrays), values["knowledge"])
+        for entry in known:
+            if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
+                self.learn(entry.content, entry.stamp_ms)
+        self.demand.load(values["demand"])
+        self.memory.load(values["memory"])
+        self.rollups.load(named("rollup.", arrays), values["rollups"])
+        for name, bank in self._banks().items():
+            if name in values["banks"]:
+                bank.load(named(f"bank.{name}.", arrays), values["banks"][name])
+        for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):
+            content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
+            assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
+            self.queue.put(Queued(content, from_ms, is_backlog))
+        self.recovering = set(values["recovering"])
+        self.behind = set(values["behind"])
+        self.seq, self.tick_ms = values["seq"], values["tick_ms"]
+        self.began_ms = values["began_ms"]
+        self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
+        columns = named("draw.", arrays)
+        self.draw = _draw_of(self.tenants, values["tenants"], columns) if columns else None
+
+    def _banks(self) -> dict[str, Bank]:
+        banks = (bank for judge in self.judges for bank in (judge.bank, judge.unverified))
+        return {bank.rule: bank for bank in banks if bank is not None}
+
+
+def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+_UNKNOWN_DRAW: Final[dict[str, Any]] = {
+    "low": 0,
+    "best": 0,
+    "high": UNBOUNDED,
+    "most": UNBOUNDED,
+    "loss_ppm": PPM,
+    "coverage": 0.0,
+    "is_consistent": True,
+}
+"""What is known of the draw of a tenant that a snapshot does not know."""
+
+
+def _draw_of(tenants: Sequence[str], saved: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> Draw:
+    """Return the draw of each tenant as it was saved; of one that was not there, nothing is known."""
+    place = {tenant: i for i, tenant in enumerate(saved)}
+    rows = np.array([place.get(tenant, len(saved)) for tenant in tenants], np.intp)
+    return Draw(
+        **{
+            name: np.append(column, np.array([_UNKNOWN_DRAW[name]], column.dtype))[rows]
+            for name, column in columns.items()
+        }
+    )
+
+
+def _until_ms(entry: Entry) -> int:
+    """Return up to when ticks use nothing of an entry, nor of what comes because of it [ms].
+
+    Where a collector begins anew, that is from when it was away on: what the broker kept is of that time.
+    """
+    if isinstance(entry.content, Mark) and entry.content.kind in (MarkKind.STARTED, MarkKind.STEPPED):
+        return min(entry.stamp_ms, entry.content.since_ms)
+    return entry.stamp_ms
+
+
+def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
+    """Return a rule with machines that have judged nothing.
+
+    Args:
+        rule: The rule.
+        tells_unknown: Whether being unable to tell is an alarm, where the rule makes it one.
+    """
+    above = None
+    if rule.above_s:
+        above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
+    on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
+    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
+    unverified = None
+    if rule.unknown_pages and tells_unknown:
+        name = f"{rule.name}-{CANNOT_VERIFY}"
+        unverified = Bank(name, Severity.MEDIUM, round(rule.unknown_delay_s * 1_000), 0)
+    return Judge(rule, bank, unverified)
+
+
+def _doubt(found: Findings, starting: BoolArray | None) -> Findings:
+    """Return findings of which not being able to tell is the breach, except of what is starting."""
+    unknown = found.verdict == Verdict.UNKNOWN
+    if starting is not None:
+        unknown &= ~starting
+    return replace(
+        found,
+        verdict=np.where(unknown, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
+        returned=~unknown,
+        severity=None,
+        on_delay_ms=None,
+    )
+
+
+def _starting(rule: Rule, view: View) -> BoolArray | None:
+    """Return which subjects of a rule have not had the time to speak yet, None where that says nothing."""
+    return view.tenants.is_starting if rule.about is About.TENANT else None

@@ -1,0 +1,195 @@
+"""What was taken from the journal and does not count yet, because event time has not come so far.
+
+`Queue` keeps the order of the journal, for judging live; `SourceQueue` that of source time, for judging what
+has settled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import numpy as np
+
+from facility.readings import Batch, Flag, IntArray, Quality
+from store.journal.entries import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Readings or a mark.
+
+    Attributes:
+        content: Which.
+        from_ms: When the first of it counts [ms].
+        is_backlog: Whether the broker kept it while we were away; of a mark, whether the collector began
+            anew and is reading what was kept.
+    """
+
+    content: Batch | Mark
+    from_ms: int
+    is_backlog: bool = False
+
+
+class Queue:
+    """What does not count yet, in the order of the journal.
+
+    Args:
+        lateness_ms: How long a tick waits for readings on their way [ms].
+
+    Attributes:
+        items: What it is.
+    """
+
+    def __init__(self, lateness_ms: int) -> None:
+        self._lateness_ms = lateness_ms
+        self.items: deque[Queued] = deque()
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.items.clear()
+
+    def put(self, item: Queued) -> None:
+        """Add what comes next."""
+        self.items.append(item)
+
+    def put_readings(self, batch: Batch, *, is_backlog: bool) -> None:
+        """Add readings that come next.
+
+        Args:
+            batch: The readings.
+            is_backlog: Whether the broker kept them while we were away.
+        """
+        if len(batch):
+            self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog))
+
+    def due(self, at_ms: int) -> Iterator[Queued]:
+        """Yield what counts at a moment, and keep the rest.
+
+        A mark waits for everything before it, and everything after it waits for the mark: what was heard
+        before a break must not count as heard after it. Only what a broker kept for us passes: it is of the
+        time of the break, and at least once, so that the break takes nothing of it.
+        """
+        kept: deque[Queued] = deque()
+        is_held = False
+        while self.items:
+            item = self.items.popleft()
+            if isinstance(item.content, Mark):
+                is_held = is_held or bool(kept) or item.from_ms > at_ms
+                if is_held:
+                    kept.append(item)
+                else:
+                    yield item
+                continue
+            if item.from_ms > at_ms or (is_held and not item.is_backlog):
+                kept.append(item)
+                continue
+            ready, later = self._split(item.content, item, at_ms, is_held=is_held)
+            if len(ready):
+                yield Queued(ready, item.from_ms, item.is_backlog)
+            if later is not None:
+                kept.append(later)
+        self.items = kept
+
+    def _split(self, batch: Batch, item: Queued, at_ms: int, *, is_held: bool) -> tuple[Batch, Queued | None]:
+        """Part readings into those that count at a moment and those that do not yet."""
+        due_ms = self._due_ms(batch)
+        due = due_ms <= at_ms
+        if is_held:
+            due &= (batch.flags & Flag.AT_MOST_ONCE) == 0
+        if due.all():
+            return batch, None
+        if not due.any():
+            return Batch.empty(), item
+        return batch.take(due), Queued(batch.take(~due), int(due_ms[~due].min()), item.is_backlog)
+
+    def _due_ms(self, batch: Batch) -> IntArray:
+        """Return when readings count: from their source time on, but not before they were received.
+
+        Nobody knows of what time a refused value was; it may be as old as what a tick waits for.
+        """
+        due_ms: IntArray = np.minimum(batch.source_ms, batch.received_ms)
+        refused = batch.quality == Quality.REFUSED
+        return np.where(refused, due_ms - self._lateness_ms, due_ms) if refused.any() else due_ms
+
+
+class SourceQueue:
+    """What does not count yet, in the order of source time.
+
+    Args:
+        tick_ms: Event time between two ticks [ms]; what counts at one tick is taken out together.
+    """
+
+    def __init__(self, tick_ms: int) -> None:
+        self._tick_ms = tick_ms
+        self._ticks: dict[int, list[Queued]] = {}
+        self._order: list[int] = []
+        self._next_ms: int | None = None
+        self.size = 0
+
+    @property
+    def items(self) -> Iterable[Queued]:
+        """Everything, by the tick at which it counts."""
+        return [item for tick_ms in sorted(self._order) for item in self._ticks[tick_ms]]
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._ticks, self._order, self._next_ms, self.size = {}, [], None, 0
+
+    def put(self, item: Queued) -> None:
+        """Add something."""
+        if isinstance(item.content, Batch):
+            self.put_readings(item.content)
+        else:
+            tick_ms = -(-item.from_ms // self._tick_ms) * self._tick_ms
+            self._add(tick_ms if self._next_ms is None else max(tick_ms, self._next_ms), item)
+
+    def put_readings(self, batch: Batch, *, is_backlog: bool = True) -> None:
+        """Add readings; each counts from its source time on, or from its arrival where that was before."""
+        due_ms = np.minimum(batch.source_ms, batch.received_ms)
+        ticks = -(-due_ms // self._tick_ms) * self._tick_ms
+        if self._next_ms is not None:
+            ticks = np.maximum(ticks, self._next_ms)
+        self.size += len(batch)
+        if len(batch) and (ticks == ticks[0]).all():  # as nearly always
+            self._add(int(ticks[0]), Queued(batch, int(due_ms.min()), is_backlog))
+            return
+        for tick_ms in np.unique(ticks).tolist():
+            rows = ticks == tick_ms
+            self._add(tick_ms, Queued(batch.take(rows), int(due_ms[rows].min()), is_backlog))
+
+    def due(self, at_ms: int) -> Iterator[Queued]:
+        """Yield what counts at a tick in the order of source time, each mark at its place.
+
+        Args:
+            at_ms: The tick, after that of the call before [ms].
+        """
+        self._next_ms = at_ms + self._tick_ms
+        found: list[Queued] = []
+        while self._order and self._order[0] <= at_ms:
+            found += self._ticks.pop(heappop(self._order))
+        batch = Batch.concatenate([item.content for item in found if isinstance(item.content, Batch)])
+        self.size -= len(batch)
+        due_ms = np.minimum(batch.source_ms, batch.received_ms)
+        if (due_ms[1:] < due_ms[:-1]).any():
+            order = np.argsort(due_ms, kind="stable")
+            batch, due_ms = batch.take(order), due_ms[order]
+        start = 0
+        marks = [item for item in found if isinstance(item.content, Mark)]
+        for mark in sorted(marks, key=lambda item: item.from_ms):
+            end = int(np.searchsorted(due_ms, mark.from_ms, side="right"))
+            if end > start:
+                yield Queued(batch.take(np.arange(start, end)), mark.from_ms, is_backlog=True)
+                start = end
+            yield mark
+        if start < len(batch):
+            rest = batch.take(np.arange(start, len(batch))) if start else batch
+            yield Queued(rest, at_ms, is_backlog=True)
+
+    def _add(self, tick_ms: int, item: Queued) -> None:
+        if tick_ms not in self._ticks:
+            self._ticks[tick_ms] = []
+            heappush(self._order, tick_ms)
+        self._ticks[tick_ms].append(item)

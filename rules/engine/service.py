@@ -1,0 +1,366 @@
+"""Judging, as it runs: the journal is read, every tick that is due is judged, and what it brings is saved.
+
+The engine runs beside the event loop in a thread of its own making, one step at a time; the loop only keeps
+the rhythm. What a step brings is in the ledger before anybody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from facility.errors import StoreCorrupt, StoreUnavailable
+from facility.instants import Clock
+from facility.quantities import known_or_none
+from facility.site import Site
+from facility.sitefile.tables import EngineTable
+from rules.alarms.states import Transition
+from rules.base import CANNOT_VERIFY, Rule, Verdict
+from rules.engine import snapshot
+from rules.engine.engine import Step
+from rules.engine.judging import Judging
+from rules.notify.message import compose, ended, message_key
+from rules.notify.routing import Route, routes_of
+from rules.view import View
+from store.journal.entries import Entry
+from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.ledger import Ledger
+from store.series import AnyDraw
+from store.threads import in_thread
+
+READER: Final = "rules"
+SAVE_MS: Final = 1_000
+"""How often progress is saved when nothing happens to any alarm [ms]."""
+MOST_ENTRIES: Final = 500
+"""Entries that are taken before what they bring is saved."""
+PAUSE_S: Final = 1.0
+"""How long to wait before a disk that refused is tried again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """The journal, as the engine follows it."""
+
+    def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
+        """Return the entries after `after_seq`, in order."""
+        ...
+
+    def promise(self, floor_ms: int) -> None:
+        """Promise that nothing will be stamped at or before `floor_ms` from now on."""
+        ...
+
+    def set_reader(self, name: str, seq: int) -> None:
+        """Note that a reader needs nothing up to `seq` any more."""
+        ...
+
+    def point_entries(self) -> list[Entry]:
+        """Return every entry that makes points known."""
+        ...
+
+
+@dataclass(slots=True)
+class Lag:
+    """How far judging is behind.
+
+    Attributes:
+        tick_ms: The last tick that was judged [ms], 0 before the first.
+        seq: The last entry that was taken.
+        steps_ms: How long the last step took [ms].
+        is_recovering: Whether it waits for what brokers have kept.
+        store_error: What the disk said, "" while it takes everything.
+        error: What kept ticks from being judged, "" while they are.
+        failing: What rules raised at the last tick, by their names.
+    """
+
+    tick_ms: int = 0
+    seq: int = 0
+    step_ms: float = 0.0
+    is_recovering: bool = False
+    store_error: str = ""
+    error: str = ""
+    failing: Mapping[str, str] = field(default_factory=dict)
+
+
+class RulesService:
+    """Runs an engine on a journal.
+
+    Args:
+        judging: Engines that have taken nothing.
+        source: The journal.
+        ledger: Where what it brings is saved.
+        site: The site.
+        routes: Which notifications go where.
+        folder: The data folder, where the snapshot is.
+        clock: The clock.
+        rhythm: When to judge and to save.
+        told: Is called when something is to be told.
+    """
+
+    def __init__(
+        self,
+        judging: Judging,
+        source: Source,
+        ledger: Ledger,
+        *,
+        site: Site,
+        routes: Sequence[Route],
+        folder: Path,
+        clock: Clock,
+        rhythm: EngineTable,
+        told: Callable[[], None],
+    ) -> None:
+        self._judging = judging
+        self._engine = judging.live
+        self._source = source
+        self._ledger = ledger
+        self._site = site
+        self._routes = routes
+        self._path = folder / snapshot.FILE
+        self._clock = clock
+        self._rhythm = rhythm
+        self._told = told
+        self._rules = _by_name(judging)
+        self._unsaved: list[Step] = []
+        self._saved = ledger.cursor()
+        self._may_have_orphans = True
+        self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
+        self.lag = Lag()
+
+    @property
+    def view(self) -> View | None:
+        """The site at the last tick, None before the first."""
+        return self._engine.view
+
+    def verdicts(self, rule: str) -> Mapping[str, Verdict]:
+        """Return what a rule found of each subject at the last tick; nothing where it is off.
+
+        Args:
+            rule: Its name.
+        """
+        for judge in self._judging.judges:
+            if judge.rule.name == rule and judge.verdict is not None:
+                return dict(zip(judge.bank.subjects, map(Verdict, judge.verdict.tolist()), strict=False))
+        return {}
+
+    def start(self) -> None:
+        """Go on from the snapshot, where there is one that can be read."""
+        try:
+            found = snapshot.load(self._judging, self._path, self._source.point_entries())
+        except StoreCorrupt as error:
+            _log.warning("snapshot not used", error=str(error))
+            found = False
+        _log.info("rules start", snapshot=found, seq=self._engine.seq)
+
+    async def run(self) -> None:
+        """Judge until cancelled."""
+        while True:
+            await in_thread(self.step, self._clock.now_ms())
+            if self.lag.store_error or self.lag.error:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            period_ms = wait_ms = self._rhythm.tick_ms
+            if self._engine.tick_ms is not None:
+                due_ms = self._engine.tick_ms + period_ms + self._rhythm.lateness_ms
+                wait_ms = min(max(due_ms - self._clock.now_ms(), 1), period_ms)
+            await asyncio.sleep(wait_ms / 1_000)
+
+    def step(self, now_ms: int) -> None:
+        """Judge every tick that is due.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        began_s = self._clock.monotonic_s()
+        try:
+            self._judge(now_ms)
+            if not self.lag.error and self._clock.monotonic_s() >= self._next_snapshot_s:
+                self.save_snapshot()
+        except StoreUnavailable as error:
+            if not self.lag.store_error:
+                _log.error("the ledger does not take what was judged", error=str(error))
+            self.lag.store_error = str(error)
+        else:
+            self.lag.store_error = ""
+        self.lag.tick_ms = self._engine.tick_ms or 0
+        self.lag.seq = self._engine.seq
+        self.lag.is_recovering = bool(self._engine.recovering)
+        self._note_failing()
+        self.lag.step_ms = (self._clock.monotonic_s() - began_s) * 1_000
+
+    def _judge(self, now_ms: int) -> None:
+        """Judge and save; what was judged before a fault is saved and told too."""
+        self._source.promise(now_ms)
+        try:
+            self._end_orphans(now_ms)
+            while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
+                for entry in entries:
+                    self._unsaved += self._judging.take(entry)
+                self._save(now_ms)
+            self._unsaved += self._judging.advance(now_ms)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - tried again, shown and told: everything else goes on
+            if not self.lag.error:
+                _log.exception("judging stands still")
+            self.lag.error = f"{type(error).__name__}: {error}"
+            self._unsaved += self._judging.hand_over()
+        else:
+            self.lag.error = ""
+        self._save(now_ms)
+
+    def _end_orphans(self, now_ms: int) -> None:
+        """Once after a start, end the alarms that no rule can end: it is off, or what it knew is lost.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        if not self._may_have_orphans:
+            return
+        begin_ms = self._engine.tick_ms
+        if begin_ms is None:
+            first = self._source.read(self._engine.seq, 1)
+            begin_ms = first[0].stamp_ms if first else now_ms
+        active = self._judging.active_ids()
+        changes, notices = [], []
+        for alarm in self._ledger.alarms(only_open=True):
+            if alarm.returned_ms is not None or alarm.id in active:
+                continue
+            if alarm.rule in self._rules:
+                if alarm.opened_ms > begin_ms:
+                    continue  # it is found again
+                reason = "what was known of it is lost; what still holds opens anew"
+            else:
+                reason = f"rule {alarm.rule.partition('-')[0]} is switched off"
+            _log.warning("alarm ended", alarm=alarm.id, rule=alarm.rule, reason=reason)
+            ended = replace(alarm, returned_ms=now_ms)
+            changes.append(AlarmChange(alarm=ended, change="returned", at_ms=now_ms, reason=reason))
+            notices += self._endings(ended, reason, now_ms)
+        if changes:
+            seq, tick_ms = self._ledger.cursor()
+            self._ledger.save(Progress(seq=seq, tick_ms=tick_ms, changes=changes, notices=notices))
+            self._told()
+        self._may_have_orphans = False
+
+    def _endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
+        """Return what tells that an alarm ended, to everybody who was told that it opened."""
+        routes = {route.name for route in self._routes}
+        return [
+            replace(
+                opening,
+                key=f"{alarm.id}:returned",
+                body=ended(opening.body, reason, now_ms, self._site),
+                source_ms=now_ms,
+                created_ms=now_ms,
+                due_ms=now_ms,
+            )
+            for opening in self._ledger.opening(alarm.id)
+            if opening.route in routes
+        ]
+
+    def _note_failing(self) -> None:
+        before = self.lag.failing
+        failing = {judge.rule.name: judge.error for judge in self._judging.judges if judge.error}
+        for name, error in failing.items():
+            if name not in before:
+                _log.error("a rule fails; its alarms stay as they are", rule=name, error=error)
+        self.lag.failing = failing
+
+    def save_snapshot(self) -> None:
+        """Save the engine's state; what it has taken is then needed no more."""
+        self._next_snapshot_s = self._clock.monotonic_s() + self._rhythm.snapshot_s
+        if self._engine.tick_ms is None or self.lag.error:
+            return  # a tick that could not be judged is half in the engine: the snapshot before it stays
+        self._save(self._clock.now_ms(), at_once=True)
+        try:
+            snapshot.save(self._judging, self._path)
+        except OSError as error:
+            _log.warning("snapshot not saved", error=str(error))
+            return
+        self._source.set_reader(READER, self._engine.seq)
+
+    def _save(self, now_ms: int, *, at_once: bool = False) -> None:
+        """Save what is not saved yet: at once where an alarm changed, else from time to time."""
+        steps = self._unsaved
+        changed = [step for step in steps if step.changes]
+        has_blocks = any(step.blocks for step in steps)
+        seq, tick_ms = next(((s.seq, s.at_ms) for s in reversed(steps) if not s.is_settled), self._saved)
+        # A clock that was set back takes event time back with it.
+        is_due = bool(steps) and abs(tick_ms - self._saved[1]) >= SAVE_MS
+        if not (changed or has_blocks or is_due or (at_once and steps)):
+            return
+        changes: list[AlarmChange] = []
+        notices: list[Notice] = []
+        for step in changed:
+            for change in step.changes:
+                changes.append(self._record(change))
+                notices += self._notices(step, change, now_ms)
+        series: dict[int, Sequence[AnyDraw]] = {
+            step.at_ms: (*step.draws, *step.rollups) for step in steps if step.draws
+        }
+        self._ledger.save(
+            Progress(
+                seq=seq,
+                tick_ms=tick_ms,
+                changes=changes,
+                notices=notices,
+                series=series,
+                blocks=[block for step in steps for block in step.blocks],
+            )
+        )
+        self._saved = (seq, tick_ms)
+        self._unsaved = []
+        if notices:
+            self._told()
+
+    def _record(self, change: Transition) -> AlarmChange:
+        rule = self._rules[change.rule]
+        unverified = change.rule.endswith(CANNOT_VERIFY)
+        alarm = Alarm(
+            id=change.alarm_id,
+            rule=change.rule,
+            title=rule.title_of(change.rule),
+            subject=change.subject,
+            severity=change.severity.word,
+            unit=rule.unit,
+            since_ms=change.since_ms,
+            opened_ms=change.opened_ms,
+            returned_ms=change.at_ms if change.change == "returned" else None,
+            value=known_or_none(change.value),
+            limit=known_or_none(change.limit),
+            peak=known_or_none(change.peak),
+            is_told=change.is_told,
+            needs_acknowledgement=rule.needs_acknowledgement and not unverified,
+        )
+        return AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms, reason=change.reason)
+
+    def _notices(self, step: Step, change: Transition, now_ms: int) -> list[Notice]:
+        if not change.is_told or step.view is None:
+            return []
+        body = compose(change, self._rules[change.rule], step.view, self._site)
+        return [
+            Notice(
+                key=message_key(change),
+                route=route,
+                alarm_id=change.alarm_id,
+                body=body,
+                source_ms=change.at_ms,
+                created_ms=now_ms,
+                due_ms=now_ms,
+            )
+            for route in routes_of(body, self._routes)
+        ]
+
+
+def _by_name(judging: Judging) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    for judge in judging.judges:
+        found[judge.bank.rule] = judge.rule
+        if judge.unverified is not None:
+            found[judge.unverified.rule] = judge.rule
+    return found

@@ -1,0 +1,314 @@
+"""The settled judgement: every tick again, in source time, once what belongs to it has arrived.
+
+The live engine judges a tick by what had arrived; pages come from it. This one judges the same tick a grace
+later, in the order of source time, so it comes to the same whatever delayed a reading: a slow network, a cut
+cable, a full disk, a paused machine, a restart. It closes demand blocks, and finds overdraws that a gap hid.
+
+A tick is due a grace after the stream that is furthest behind has spoken of it; where the clock of a point
+is slow by more than the grace, that much later. A stream that says nothing is waited for, at most for a
+patience, and so is a slow clock; while our own connection to its broker is away, for a longer one, until what
+the broker may keep has been read. Nothing is waited for beyond what memory is granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.names import TenantId
+from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
+from facility.site import Site
+from rules.base import Judgement, Rule
+from rules.columns import Columns
+from rules.draw.draw import Known as PointValues
+from rules.draw.metering_boundary import LayoutBuilder
+from rules.draw.summation_plan import Index, Layout
+from rules.engine.engine import Engine, Judge, Step, make_judge, named
+from rules.engine.event_time_buffer import Queued, SourceQueue
+from rules.engine.past import Past
+from rules.telemetry.clocks import Clocks
+from rules.telemetry.liveness import NEVER
+from rules.telemetry.state import Timing
+from rules.view import View
+from store.journal.entries import Entry, Mark, MarkKind
+from store.series import DemandBlock, Rollup, TenantDraw
+
+MOST_WAITING: Final = 4_000_000
+"""Readings that may wait for a stream; with more, nothing is waited for (our choice: some 150 MB)."""
+_TICK_BITS: Final = 44
+"""Bits that the number of any tick since 1970 fits in."""
+STALL_MS: Final = 5_000
+"""When the journal was closed no further for so long, we stood still ourselves, and no stream is to blame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a tick is left open.
+
+    Attributes:
+        grace_ms: How long after its streams have spoken of it [ms].
+        silent_ms: How long a stream is waited for that says nothing, or a clock that is slow [ms].
+        away_ms: How long one is waited for while our connection to its broker is away [ms].
+    """
+
+    grace_ms: int = 60_000
+    silent_ms: int = 120_000
+    away_ms: int = 3_600_000
+
+
+class SettledEngine(Engine):
+    """Judges in source time. It takes the same entries as the live engine; its ticks come later.
+
+    Args:
+        site: The site.
+        timings: When points are published, by the broker's name.
+        rules: The rules that judge settled ticks.
+        tick_ms: Event time between two ticks [ms].
+        patience: How long a tick is left open.
+
+    Attributes:
+        past: Which of its alarms are told.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        timings: Mapping[str, Timing],
+        rules: Sequence[Rule],
+        *,
+        tick_ms: int,
+        patience: Patience,
+    ) -> None:
+        super().__init__(site, timings, rules, tick_ms=tick_ms, lateness_ms=0)
+        self._patience = patience
+        self.past = Past({})
+        self.queue: SourceQueue = SourceQueue(tick_ms)
+        self._streams = _Reached()
+        self._clocks = Clocks(patience.grace_ms)
+        self._slow_ms = 0
+        self._away: dict[str, int] = {}
+        self._closed_ms = 0
+
+    def _make_judge(self, rule: Rule) -> Judge:
+        # That nobody could tell at the time is told live, where the rule is judged live.
+        return make_judge(rule, tells_unknown=Judgement.LIVE not in rule.judges)
+
+    def take(self, entry: Entry) -> list[Step]:
+        """Take the next entry of the journal, after the ticks that were settled before it.
+
+        Args:
+            entry: The entry after the last one that was taken.
+
+        Returns:
+            What those ticks brought.
+        """
+        self.seq = entry.seq
+        if isinstance(entry.content, Mark) and entry.content.kind is MarkKind.STEPPED:
+            return self._take_step(entry.content.since_ms, entry.stamp_ms)
+        self._close(entry.stamp_ms - 1)
+        match entry.content:
+            case Batch() as batch:
+                self._begin(entry.stamp_ms)
+                self._hear(self._of_known_points(batch))
+            case Mark() as mark:
+                self._begin(entry.stamp_ms)
+                self._note(mark, entry.stamp_ms)
+            case points:
+                self.learn(points, entry.stamp_ms)
+        return self.hand_over()
+
+    def _take_step(self, from_ms: int, to_ms: int) -> list[Step]:
+        """Follow our own clock where it was set back, or forward so far that it was wrong.
+
+        A machine that stood still for a while was as good as away: what sources stamp meanwhile is judged.
+        """
+        if not 0 <= to_ms - from_ms <= self._patience.away_ms:
+            self._close(from_ms)
+            self._follow(from_ms, to_ms)
+            self._streams, self._closed_ms = _Reached(), to_ms
+            self._clocks.forget()
+            self._away.clear()
+        return self.hand_over()
+
+    def advance(self, closed_ms: int) -> list[Step]:
+        """Judge every tick that is settled once nothing will be stamped up to a moment any more.
+
+        Args:
+            closed_ms: That moment [ms].
+        """
+        self._close(closed_ms)
+        return self.hand_over()
+
+    def _close(self, closed_ms: int) -> None:
+        if closed_ms - self._closed_ms > STALL_MS:
+            self._streams.excuse_all(closed_ms)
+        self._closed_ms = max(self._closed_ms, closed_ms)
+        if self._clocks.begin_season(closed_ms):
+            self._slow_ms = self._slowest_ms(closed_ms)
+        self._run(self._horizon(closed_ms))
+
+    def _slowest_ms(self, closed_ms: int) -> int:
+        """Return how far the slowest clock is behind that is heard and waited for [ms]."""
+        silent_ms = self._patience.silent_ms
+        behind_ms = self._clocks.behind_ms(np.flatnonzero(self._clocks.is_heard(closed_ms - silent_ms)))
+        return int(behind_ms[behind_ms <= silent_ms].max(initial=0))
+
+    def _horizon(self, closed_ms: int) -> int:
+        """Return up to when ticks are settled [ms]."""
+        streams, until_ms = self._streams, closed_ms - self._slow_ms
+        streams.grow(self.knowledge.stream_count)
+        for broker, since_ms in self._away.items():
+            if closed_ms - since_ms <= self._patience.away_ms:
+                # However much of what it kept has come: that all of it has is proved by the mark alone.
+                until_ms = min(until_ms, since_ms)
+                streams.excuse(self.knowledge.streams_of_broker(broker), closed_ms)
+        streams.give_up(closed_ms - self._patience.silent_ms)
+        if self.queue.size > MOST_WAITING:
+            streams.give_up(closed_ms)
+            until_ms = closed_ms
+        return min(until_ms, streams.behind_ms(self.knowledge.watched_streams)) - self._patience.grace_ms
+
+    def _hear(self, batch: Batch) -> None:
+        """Queue readings: all of points that a draw is summed of; of the others, that their streams spoke."""
+        knowledge = self.knowledge
+        counts = knowledge.is_watched[batch.point] | knowledge.is_heartbeat[batch.point]
+        spoke = ((batch.flags & Flag.RETAINED) == 0) & (batch.quality != Quality.REFUSED)
+        stream = knowledge.stream_of[batch.point]
+        self._streams.grow(knowledge.stream_count)
+        self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
+        if self._broker_of(batch) not in self._away:
+            # When something came that was kept for us says nothing of a clock.
+            self._hear_clocks(batch.take(spoke & knowledge.is_watched[batch.point]))
+        rest = np.flatnonzero(spoke & ~counts)
+        if len(rest):
+            # One sign of life for each tick: a backlog holds those of many.
+            ticks = batch.source_ms[rest] // self._period_ms
+            _, last = np.unique(
+                (stream[rest].astype(np.int64) << _TICK_BITS | ticks)[::-1], return_index=True
+            )
+            counts[rest[len(rest) - 1 - last]] = True
+        self.queue.put_readings(batch if counts.all() else batch.take(counts))
+
+    def _hear_clocks(self, batch: Batch) -> None:
+        """Learn how far clocks are behind that stamp what a draw is summed of."""
+        self._clocks.grow(self.knowledge.clock_count)
+        lag = batch.received_ms - batch.source_ms
+        self._clocks.hear(self.knowledge.clock_of[batch.point], lag, batch.received_ms)
+
+    def _note(self, mark: Mark, stamp_ms: int) -> None:
+        """Queue what a mark says of readings, at the time from which on it holds."""
+        broker, since_ms = mark.broker, min(mark.since_ms, stamp_ms)
+        self._streams.grow(self.knowledge.stream_count)
+        match mark.kind:
+            case MarkKind.STARTED | MarkKind.LOST:
+                # Of several losses one after the other, the first began the gap.
+                self._away.setdefault(broker, since_ms)
+            case MarkKind.CAUGHT_UP:
+                self._away.pop(broker, None)
+                self._streams.excuse(self.knowledge.streams_of_broker(broker), stamp_ms)
+            case MarkKind.CONNECTED | MarkKind.SESSION_LOST:
+                gap_ms = min(since_ms, self._away.get(broker, since_ms))
+                self.queue.put(Queued(mark, gap_ms))
+            case MarkKind.STEPPED:
+                pass
+            case MarkKind.OVERLOADED | MarkKind.GAP:
+                self.queue.put(Queued(mark, since_ms))
+
+    def _tick(self, at_ms: int) -> Step:
+        step = super()._tick(at_ms)
+        changes = self.past.filter(step.changes, at_ms)
+        return replace(step, changes=changes, view=self.view if changes else None, is_settled=True)
+
+    def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
+        """Doubt what a gap may have swallowed; when we were connected says nothing about source time."""
+        del is_recovery
+        is_lossless = mark.kind not in (MarkKind.SESSION_LOST, MarkKind.GAP)
+        self.knowledge.break_stream(mark.broker, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
+
+    def _arrange_series(self, builder: LayoutBuilder) -> None:
+        """Arrange nothing, for the same reason as `_series`."""
+        del builder
+
+    def _series(
+        self, view: View, layout: Layout, known: PointValues
+    ) -> tuple[tuple[TenantDraw, ...], tuple[Rollup, ...]]:
+        """Return nothing: the series of draws are those of the live engine."""
+        del view, layout, known
+        return (), ()
+
+    def _close_blocks(
+        self, tenants: Sequence[TenantId], before_ms: int, at_ms: int
+    ) -> tuple[DemandBlock, ...]:
+        blocks = super()._close_blocks(tenants, before_ms, at_ms)
+        return tuple(msgspec.structs.replace(block, is_settled=True) for block in blocks)
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything, with what is waited for, as arrays and as plain values."""
+        arrays, values = super().save()
+        arrays |= {f"waited.{name}": column for name, column in self._streams.save().items()}
+        clocks, clock_values = self._clocks.save()
+        arrays |= {f"stamped.{name}": column for name, column in clocks.items()}
+        return arrays, values | {
+            "away": dict(self._away),
+            "closed_ms": self._closed_ms,
+            "clocks": clock_values,
+            "slow_ms": self._slow_ms,
+        }
+
+    def load(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        values: Mapping[str, Any],
+        known: Sequence[Entry],
+        where: str,
+    ) -> None:
+        """Take in what `save` returned, as `Engine.load` does."""
+        super().load(arrays, values, known, where)
+        self._streams = _Reached.load(named("waited.", arrays))
+        self._clocks.load(named("stamped.", arrays), values["clocks"])
+        self._slow_ms = values["slow_ms"]
+        self._away = dict(values["away"])
+        self._closed_ms = values["closed_ms"]
+
+
+class _Reached(Columns):
+    """How far each stream has spoken, in source time; arrays with at least one place for each."""
+
+    reached_ms: IntArray
+    excused_ms: IntArray
+    is_waited: BoolArray
+
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "reached_ms": (np.int64, NEVER),
+        "excused_ms": (np.int64, NEVER),
+        "is_waited": (np.bool_, False),
+    }
+
+    def hear(self, streams: Index, times_ms: IntArray) -> None:
+        """Note that streams spoke of some moments [ms]."""
+        np.maximum.at(self.reached_ms, streams, times_ms)
+        self.is_waited[streams] = True
+
+    def excuse(self, streams: Sequence[int], at_ms: int) -> None:
+        """Note that streams could not be heard up to a moment [ms]."""
+        self.excused_ms[list(streams)] = at_ms
+
+    def excuse_all(self, at_ms: int) -> None:
+        """Note that none could."""
+        self.excused_ms[:] = at_ms
+
+    def give_up(self, before_ms: int) -> None:
+        """Wait no more for streams that have said nothing since a moment [ms], until they are heard again."""
+        self.is_waited &= np.maximum(self.reached_ms, self.excused_ms) >= before_ms
+
+    def behind_ms(self, watched: Index) -> int:
+        """Return how far the last of the watched streams that are waited for has spoken [ms]."""
+        waited = watched[self.is_waited[watched]]
+        return int(self.reached_ms[waited].min()) if len(waited) else -NEVER

@@ -1,0 +1,1 @@
+"""Rules about contracts: draw and demand against contracted megawatts."""

@@ -1,0 +1,1 @@
+"""Rules about data: silence, coverage, clocks, meters that disagree."""

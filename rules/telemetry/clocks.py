@@ -1,0 +1,165 @@
+"""Clocks of sources: how far what they stamp is from when it arrives.
+
+A reading that arrives late was slow on its way, or its source's clock is slow; one alone does not tell which.
+A clock is as slow for every reading, and a network is not: what *every* reading of the last minutes was late
+at least is taken for the clock's, what one was late beyond that for the network's. A clock that is ahead
+shows at once, for nothing is measured after it arrives; it takes two such readings in a row, so that one
+wrong stamp is no habit.
+
+Arrays have one place for each clock: that of a publisher on change, and that of each periodic point, for
+racks that publish by themselves have clocks of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import BoolArray, IntArray
+from rules.columns import Columns
+from rules.telemetry.liveness import NEVER
+
+SEASON_MS: Final = 60_000
+"""The least lag of this season and the one before is the clock's (our choice)."""
+LEARNT: Final = 2
+"""How many readings must have come before that is known (our choice)."""
+UNKNOWN: Final = 2**62
+"""The least lag of none."""
+
+
+class _ClockColumns(Columns):
+    """One place for each clock."""
+
+    last_ms: IntArray
+    before_ms: IntArray
+    least_ms: IntArray
+    least_before_ms: IntArray
+    lead_ms: IntArray
+    lead_before_ms: IntArray
+    count: IntArray
+    ahead_ms: IntArray
+    ahead_at_ms: IntArray
+    heard_at_ms: IntArray
+
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "last_ms": (np.int64, 0),
+        "before_ms": (np.int64, 0),
+        "least_ms": (np.int64, UNKNOWN),
+        "least_before_ms": (np.int64, UNKNOWN),
+        "lead_ms": (np.int64, 0),
+        "lead_before_ms": (np.int64, 0),
+        "count": (np.int64, 0),
+        "ahead_ms": (np.int64, 0),
+        "ahead_at_ms": (np.int64, NEVER),
+        "heard_at_ms": (np.int64, NEVER),
+    }
+
+
+class Clocks:
+    """The clock of every source; a lag is below zero where a stamp lies in the future.
+
+    Args:
+        lateness_ms: How long a tick waits for readings on their way: so late, none is late [ms].
+    """
+
+    def __init__(self, lateness_ms: int) -> None:
+        self._lateness_ms = lateness_ms
+        self._columns = _ClockColumns(1)
+        self._season_ms = NEVER
+        self._behind_ms: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def grow(self, count: int) -> None:
+        """Make room for at least so many clocks."""
+        if count > len(self):
+            self._columns.grow(count)
+            self._behind_ms = None
+
+    def hear(self, clock: NDArray[Any], lag: IntArray, received_ms: IntArray) -> None:
+        """Take in readings that came live.
+
+        Args:
+            clock: Whose clock stamped each, shape (readings,).
+            lag: How long after its stamp it arrived [ms].
+            received_ms: When that was [ms].
+        """
+        if not len(clock):
+            return
+        columns, self._behind_ms = self._columns, None
+        columns.before_ms[clock] = columns.last_ms[clock]
+        columns.last_ms[clock] = lag
+        columns.heard_at_ms[clock] = received_ms
+        # What two readings in a row say; a later one that is less ahead was longer on its way.
+        lead = -np.maximum(columns.last_ms[clock], columns.before_ms[clock])
+        columns.lead_ms[clock] = np.maximum(columns.lead_ms[clock], lead)
+        if (clock[1:] > clock[:-1]).all():
+            columns.least_ms[clock] = np.minimum(columns.least_ms[clock], lag)
+            columns.count[clock] += 1
+        else:
+            np.minimum.at(columns.least_ms, clock, lag)
+            np.add.at(columns.count, clock, 1)
+        ahead = np.flatnonzero(lag < 0)
+        if len(ahead):
+            columns.ahead_ms[clock[ahead]] = -lag[ahead]
+            columns.ahead_at_ms[clock[ahead]] = received_ms[ahead]
+
+    def behind_ms(self, clock: NDArray[Any]) -> IntArray:
+        """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
+        if self._behind_ms is None:
+            columns = self._columns
+            least = np.minimum(columns.least_ms, columns.least_before_ms)
+            known = (columns.count >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
+            self._behind_ms = np.where(known, least, 0)
+        behind: IntArray = self._behind_ms[clock]
+        return behind
+
+    def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
+        """Return how far clocks are ahead [ms]: the most that two of their readings in a row said lately."""
+        columns = self._columns
+        lead: IntArray = np.maximum(columns.lead_ms[clock], columns.lead_before_ms[clock])
+        return lead
+
+    def begin_season(self, at_ms: int) -> bool:
+        """Forget what is too old to tell anything, where that is due; return whether it was."""
+        if at_ms - self._season_ms < SEASON_MS:
+            return False
+        self._season_ms = at_ms
+        columns, self._behind_ms = self._columns, None
+        # A clock that said nothing in this season is what it was in the one before.
+        said = columns.least_ms != UNKNOWN
+        columns.least_before_ms = np.where(said, columns.least_ms, columns.least_before_ms)
+        columns.least_ms = np.full(len(self), UNKNOWN)
+        columns.lead_before_ms = np.where(said, columns.lead_ms, columns.lead_before_ms)
+        columns.lead_ms = np.zeros(len(self), np.int64)
+        return True
+
+    def forget(self) -> None:
+        """Forget everything: our own clock was set, and no lag means what it meant."""
+        self._columns = _ClockColumns(len(self))
+        self._season_ms, self._behind_ms = NEVER, None
+
+    def last_ahead_ms(self, since_ms: int) -> IntArray:
+        """Return how far ahead the last stamp in the future was of each clock [ms], 0 for none since then."""
+        columns = self._columns
+        return np.where(columns.ahead_at_ms >= since_ms, columns.ahead_ms, 0)
+
+    def is_heard(self, since_ms: int) -> BoolArray:
+        """Return which clocks stamped something that arrived since a moment [ms]."""
+        heard: BoolArray = self._columns.heard_at_ms >= since_ms
+        return heard
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything as arrays and as plain values."""
+        return self._columns.save(), {"season_ms": self._season_ms}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take in what `save` returned."""
+        self._columns = _ClockColumns.load(arrays)
+        self._season_ms, self._behind_ms = values["season_ms"], None

@@ -1,0 +1,550 @@
+"""What is known of every point: its last value, when that was measured, and whether it still holds.
+
+Two times count. A value is dated by its source, as far as that can be true: nothing is measured after it
+arrives, so what is stamped in the future is dated by its arrival and outranks nothing that comes later, and a
+clock that is always off is put right (`rules.telemetry.clocks`). Silence is told by arrivals alone: who
+speaks late is late, not silent.
+
+A value is *certain* while it is the value now, and *fresh* while its point counts as heard:
+
+- a source that publishes on change is fresh while its broker is connected, its publisher is alive and
+  something of it arrived within its repeat time and a tenth; its value is certain while, besides, its stream
+  is sure: what it said last came in time, and so lately that a change would have come
+  (`rules.telemetry.liveness`). Once it is not, the value stays certain for as long as the point itself
+  usually lets pass between two values: who speaks every minute is not missed after a second;
+- a periodic source is fresh for three periods and at least 5 s; its value is certain until the next is due,
+  which its own habit tells: a period, and as much more as it usually pauses, at most its jitter. However long
+  a reading is on its way, it says nothing of what was measured since.
+
+After a break in a stream of quality of service 0, and after the silence of a publisher, a value is not
+certain until it is heard again. Where two values were stamped alike, none is for as long as a point counts as
+heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.points import Cadence, Point
+from facility.readings import Batch, BoolArray, Flag, FloatArray, IntArray, Quality
+from facility.units import Dimension
+from rules.draw.draw import Known
+from rules.draw.summation_plan import Index
+from rules.telemetry.clocks import Clocks
+from rules.telemetry.columns import FIRST_PLACES, PointState
+from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
+from rules.view import MONITOR, PublisherView
+
+REPEAT_MARGIN: Final = 1.1
+"""How much later than promised a repeated value may come: 110 s for the 100 s of the DSX bus (our choice)."""
+MISSED_PERIODS: Final = 3
+LEAST_FRESH_MS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the points of a broker are published.
+
+    Attributes:
+        repeat_ms: How often an unchanged value is repeated [ms].
+        heartbeat_ms: How often a heartbeat comes [ms].
+        period_ms: How often a periodic source publishes [ms].
+        certain_ms: How long a periodic value stands for the power now, at most [ms].
+    """
+
+    repeat_ms: int
+    heartbeat_ms: int
+    period_ms: int
+    certain_ms: int
+
+
+CLOCK_MS: Final = 120_000
+"""How long what a clock stamped tells whether it is off; half as long that it was ahead (our choice)."""
+REFUSED_MS: Final = 30_000
+"""Values of a clock that is off by more are refused where it is ahead."""
+
+GONE: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
+"""Of a broker that the site file names no longer: its points are only ever silent."""
+
+
+def _patience_ms(timing: Timing) -> int:
+    """Return after how long every point of a broker must have spoken [ms]."""
+    return max(round(timing.repeat_ms * REPEAT_MARGIN), MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """When readings were; arrays of shape (readings,).
+
+    Attributes:
+        stamped: When their source says that they were measured [ms], or their arrival where that was before.
+        measured: When they were measured, as far as the source's clock is known [ms].
+        heard: When they were heard [ms].
+    """
+
+    stamped: IntArray
+    measured: IntArray
+    heard: IntArray
+
+    def take(self, rows: Index) -> _Dated:
+        """Return the same of some readings."""
+        return _Dated(self.stamped[rows], self.measured[rows], self.heard[rows])
+
+
+class Knowledge:
+    """What is known of every point.
+
+    Args:
+        timings: When points are published, by the broker's name.
+        lateness_ms: How long a tick waits for readings on their way [ms].
+    """
+
+    def __init__(self, timings: Mapping[str, Timing], lateness_ms: int = 0) -> None:
+        self._timings = timings
+        self._lateness_ms = lateness_ms
+        self._points = PointState(FIRST_PLACES)
+        self._streams = Streams()
+        self._clocks = Clocks(lateness_ms)
+        self._clock_count = 0
+        self._season_ms = NEVER
+        self._watched: Index | None = None
+        self._clocked: Index | None = None
+        self._publishers: Index = np.zeros(0, np.intp)
+        self._watched_streams: Index | None = None
+
+    def anew(self) -> Knowledge:
+        """Return what knows of the same connections, and of nothing that comes by them."""
+        knowledge = Knowledge(self._timings, self._lateness_ms)
+        for broker, is_connected in self._streams.connected.items():
+            knowledge.connect(broker, is_connected=is_connected)
+        return knowledge
+
+    # What becomes known ---------------------------------------------------------------
+
+    def add(self, number: int, point: Point) -> None:
+        """Take in a point, or what became known better of it."""
+        points, stream = self._points, self._stream(point.stream)
+        points.grow(number + 1)
+        timing = self._timings.get(stream.broker, GONE)
+        points.stream[number] = stream.place
+        points.is_power[number] = point.measures.dimension is Dimension.POWER
+        points.is_watched[number] = point.is_boundary
+        points.is_heartbeat[number] = point.is_heartbeat
+        points.is_periodic[number] = point.cadence is Cadence.PERIODIC
+        points.clock[number] = self._clock(int(points.clock[number]), point, stream)
+        if point.cadence is Cadence.PERIODIC:
+            points.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
+            points.certain_ms[number] = timing.certain_ms
+            points.period_ms[number] = min(timing.period_ms, timing.certain_ms)
+            self._streams.set_patience(stream, int(points.fresh_ms[number]))
+        else:
+            repeat_ms = round(timing.repeat_ms * REPEAT_MARGIN)
+            points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
+        if point.is_heartbeat:
+            self._streams.set_heartbeat(stream)
+        self._watched = self._watched_streams = self._clocked = None
+
+    def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
+        """Take in readings, in the order in which they came.
+
+        Args:
+            batch: Readings of points that were added.
+            is_backlog: Whether the broker kept them while we were away: then the source's time counts.
+        """
+        refused = batch.quality == Quality.REFUSED
+        readings = batch.take(~refused) if refused.any() else batch
+        if len(readings):
+            dated = self._date(readings, is_backlog=is_backlog)
+            self._hear_streams(readings, dated)
+            self._hear(readings, dated)
+        if len(readings) < len(batch):
+            self._doubt(batch, refused, is_backlog=is_backlog)
+
+    def _clock(self, clock: int, point: Point, stream: Stream) -> int:
+        """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
+        known = clock if point.cadence is Cadence.PERIODIC else stream.clock
+        if known >= 0:
+            return known
+        made = self._clock_count
+        self._clock_count += 1
+        self._clocks.grow(self._clock_count)
+        if point.cadence is not Cadence.PERIODIC:
+            stream.clock = made
+        return made
+
+    def _date(self, batch: Batch, *, is_backlog: bool) -> _Dated:
+        """Return when readings were stamped, measured and heard; learn whose clocks are off by how much."""
+        clock, received = self._points.clock[batch.point], batch.received_ms
+        is_live = (batch.flags & Flag.RETAINED) == 0
+        if is_backlog:
+            is_live = np.zeros_like(is_live)
+        ahead = self._clocks.ahead_ms(clock)
+        if is_live.all():
+            self._clocks.hear(clock, received - batch.source_ms, received)
+        else:
+            # When something came that was kept for us, or for anybody, says nothing of a clock.
+            lag = (received - batch.source_ms)[is_live]
+            self._clocks.hear(clock[is_live], lag, received[is_live])
+        measured = np.minimum(batch.source_ms - ahead + self._clocks.behind_ms(clock), received)
+        return _Dated(
+            stamped=np.minimum(batch.source_ms, received),
+            measured=measured,
+            heard=np.where(is_live, received, measured),
+        )
+
+    def _hear(self, batch: Batch, dated: _Dated) -> None:
+        points = self._points
+        # As numpy indexes with them: anything else it converts each time.
+        point: Index = batch.point.astype(np.intp)
+        self._learn_habits(point, dated.stamped)
+        points.heard_ms[point] = np.maximum(points.heard_ms[point], dated.heard)
+        # Within a batch the newest of a point is last after a stable sort by time, and numpy keeps the last
+        # of several values assigned to one place.
+        if (dated.stamped[1:] < dated.stamped[:-1]).any():
+            rows = np.argsort(dated.stamped, kind="stable")
+            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
+        is_newest = dated.stamped >= points.stamped_ms[point]
+        if not is_newest.all():
+            rows = np.flatnonzero(is_newest)
+            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
+        # A value that was received before one that was refused does not take the doubt away.
+        in_doubt = batch.received_ms < points.doubted_ms[point]
+        quality = np.where(in_doubt, np.uint8(Quality.REFUSED), batch.quality)
+        points.stamped_ms[point] = dated.stamped
+        points.measured_ms[point] = dated.measured
+        points.quality[point] = quality
+        points.at_most_once[point] = (batch.flags & Flag.AT_MOST_ONCE) != 0
+        # What a gap lacks says nothing of a periodic source: each value that is there holds for its period.
+        whole = points.is_periodic[point] | (dated.measured > points.gap_until_ms[point])
+        points.heard_since_break[point] |= whole
+        valued = ~np.isnan(batch.value)
+        points.value[point[valued]] = batch.value[valued]
+        # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
+        points.beyond_rating[point[quality == Quality.IMPLAUSIBLE]] = True
+        good = batch.quality == Quality.GOOD
+        trusted = point[good]
+        points.beyond_rating[trusted] = False
+        points.trusted_ms[trusted] = np.maximum(points.trusted_ms[trusted], dated.heard[good])
+        power = good & points.is_power[point]
+        points.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
+
+    def _hear_streams(self, batch: Batch, dated: _Dated) -> None:
+        """Note which publishers spoke; what the broker retained for anybody is no sign of life."""
+        points = self._points
+        measured, heard = dated.measured, dated.heard
+        is_retained = (batch.flags & Flag.RETAINED) != 0
+        if is_retained.any():
+            batch, measured, heard = batch.take(~is_retained), measured[~is_retained], heard[~is_retained]
+            if not len(batch):
+                return
+        is_late = heard - measured > max(self._lateness_ms, LEAST_GAP_MS)
+        stream_of = points.stream[batch.point]
+        back, risen = self._streams.hear(
+            stream_of, measured, heard, is_late, points.is_heartbeat[batch.point]
+        )
+        if len(back):
+            # What it sent at most once meanwhile is gone: each of its points must be heard again.
+            gone = np.isin(points.stream, back) & points.at_most_once
+            gone |= np.isin(points.stream, risen)
+            points.heard_since_break[gone & ~points.is_periodic] = False
+
+    def _learn_habits(self, point: Index, stamped: IntArray) -> None:
+        """Note how long points pause between two readings.
+
+        What was longer than a periodic source may be late was a loss; and what was missed while the stream
+        was not sure, or before the first reading, is not known. None of these is a habit.
+        """
+        points = self._points
+        watched = points.is_watched[point]
+        if not watched.all():
+            point, stamped = point[watched], stamped[watched]
+        if (point[1:] <= point[:-1]).any():
+            order = np.lexsort((stamped, point))
+            point, stamped = point[order], stamped[order]
+        # What was refused was said all the same.
+        before = np.maximum(points.stamped_ms[point], points.doubted_ms[point])
+        again = np.flatnonzero(point[1:] == point[:-1]) + 1
+        before[again] = stamped[again - 1]
+        gap = stamped - before
+        is_loss = (before == NEVER) | (before < self._streams.unsure_ms[points.stream[point]])
+        gap[np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)] = 0
+        if len(again):
+            np.maximum.at(points.gap_ms, point, gap)
+        else:
+            points.gap_ms[point] = np.maximum(points.gap_ms[point], gap)
+
+    def _doubt(self, batch: Batch, refused: BoolArray, *, is_backlog: bool) -> None:
+        """Note values that were refused, unless a good one of the point came after them."""
+        points = self._points
+        # Whoever sends what is refused lives all the same.
+        lives = refused & ((batch.flags & Flag.RETAINED) == 0)
+        self._streams.notice(
+            points.stream[batch.point[lives]],
+            batch.received_ms[lives],
+            points.is_heartbeat[batch.point[lives]],
+        )
+        np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
+        # What was refused for its stamp keeps that: it tells of the clock, unless it was kept for us.
+        lag = batch.received_ms - batch.source_ms
+        off = lives & (lag != 0)
+        if off.any() and not is_backlog:
+            self._clocks.hear(points.clock[batch.point[off]], lag[off], batch.received_ms[off])
+        alike = refused & ((batch.flags & Flag.CONFLICT) != 0)
+        np.maximum.at(points.conflict_ms, batch.point[alike], batch.received_ms[alike])
+        for row in np.flatnonzero(refused):
+            point = batch.point[row]
+            later = (batch.point[row + 1 :] == point) & ~refused[row + 1 :]
+            if not later.any():
+                points.quality[point] = Quality.REFUSED
+                points.doubted_ms[point] = batch.received_ms[row]
+
+    def break_stream(self, broker: str, *, is_lossless: bool, until_ms: int = NEVER) -> None:
+        """Note that part of a broker's stream was not received.
+
+        Args:
+            broker: The broker's name.
+            is_lossless: Whether what is published at least once is whole nevertheless.
+            until_ms: Up to when it may lack something [ms]: what was measured by then and comes late does
+                not count as heard again.
+        """
+        points = self._points
+        touched = np.isin(points.stream, self._streams.of_broker(broker))
+        if is_lossless:
+            touched &= points.at_most_once
+        points.heard_since_break[touched] = False
+        points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
+
+    def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
+        """Note that the connection to a broker was made or lost, and when [ms]."""
+        self._streams.connect(broker, is_connected=is_connected, at_ms=at_ms)
+
+    def resume(self, broker: str) -> None:
+        """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
+        self._streams.resume(broker)
+
+    # What is known --------------------------------------------------------------------
+
+    def at(self, at_ms: int) -> Known:
+        """Return what is known of every point at a moment [ms].
+
+        Only points that a draw may be summed of are looked at; the others count as neither certain nor fresh.
+        """
+        points = self._points
+        self._begin_season(at_ms)
+        sure, talking, alive = self._streams.at(at_ms)
+        certain, fresh = np.zeros((2, len(points.power)), np.bool_)
+        watched = self._watched_points()
+        if len(watched):
+            stream = points.stream[watched]
+            good = points.quality[watched] == Quality.GOOD
+            # What was heard of a point before a break is no measure of its silence.
+            since = self._streams.listening_ms[stream]
+            since = np.where(since <= at_ms, since, NEVER)
+            heard = points.heard_ms[watched]
+            silent_for = at_ms - np.maximum(heard, np.where(heard == NEVER, NEVER, since))
+            fresh[watched] = good & alive[stream] & (silent_for <= points.fresh_ms[watched])
+            trusted = good & points.heard_since_break[watched]
+            trusted &= at_ms - points.conflict_ms[watched] > points.fresh_ms[watched]
+            periodic = points.is_periodic[watched]
+            lasts = points.certain_ms[watched]
+            if periodic.any():
+                lasts = np.where(periodic, self._period_now(watched), lasts)
+            # A periodic value needs nothing but its own time; of the others, silence must be news.
+            spoken = talking[stream]
+            if not sure.all():
+                spoken &= sure[stream] | self._is_usual(watched, stream, at_ms)
+            trusted &= np.where(periodic, alive[stream], spoken)
+            certain[watched] = trusted & (at_ms - points.measured_ms[watched] < lasts)
+        return Known(
+            power=points.power,
+            is_certain=certain,
+            is_fresh=fresh,
+            beyond_rating=points.beyond_rating,
+            times=partial(self._times, at_ms),
+            measured_ms=points.measured_ms,
+            least=points.power,
+            most=points.power,
+        )
+
+    def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
+        """Return when every point was as it is known at a moment, and for how long that lasts [ms].
+
+        What is published on change would have been heard by now.
+        """
+        points, watched = self._points, self._watched_points()
+        periodic = points.is_periodic[watched]
+        as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
+        as_of_ms[watched] = np.where(periodic, points.measured_ms[watched], at_ms)
+        lasts_ms[watched] = np.where(periodic, self._period_now(watched), points.certain_ms[watched])
+        return as_of_ms, lasts_ms
+
+    def _period_now(self, watched: Index) -> IntArray:
+        """Return how long after a periodic reading the next may come, by the habit of its source [ms]."""
+        points = self._points
+        gap = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
+        pause: IntArray = np.maximum(gap, points.period_ms[watched])
+        return pause
+
+    def _is_usual(self, watched: Index, stream: Index, at_ms: int) -> BoolArray:
+        """Tell which points usually say nothing for as long as their stream is silent now."""
+        points, said = self._points, self._streams.said_ms[stream]
+        habit = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
+        usual: BoolArray = at_ms - said < np.maximum(habit, said - points.measured_ms[watched])
+        return usual & ~self._streams.is_late[stream]
+
+    def _begin_season(self, at_ms: int) -> None:
+        points = self._points
+        self._clocks.begin_season(at_ms)
+        if at_ms - self._season_ms < SEASON_MS:
+            return
+        self._season_ms = at_ms
+        points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
+
+    def _watched_points(self) -> Index:
+        if self._watched is None:
+            self._watched = np.flatnonzero(self._points.is_watched)
+        return self._watched
+
+    def values_at(self, numbers: IntArray, at_ms: int) -> FloatArray:
+        """Return the last values of some points [canonical units], NaN where they do not count as heard.
+
+        Args:
+            numbers: Which points.
+            at_ms: The moment [ms].
+        """
+        points = self._points
+        is_fresh = points.quality[numbers] == Quality.GOOD
+        is_fresh &= at_ms - points.trusted_ms[numbers] <= points.fresh_ms[numbers]
+        return np.where(is_fresh, points.value[numbers], np.nan)
+
+    def publishers(self, at_ms: int, own_step_ms: int) -> PublisherView:
+        """Return the clock of every publisher of which a draw may be summed, or that beats.
+
+        Args:
+            at_ms: The moment [ms].
+            own_step_ms: By how much our own clock was set lately [ms].
+        """
+        if self._clocked is None:
+            self._clocked = np.flatnonzero(self._points.is_watched | self._points.is_heartbeat)
+            self._publishers = np.unique(self._points.stream[self._clocked])
+        points, rows = self._points, self._clocked
+        stream, clock = points.stream[rows], points.clock[rows]
+        count = self.stream_count
+        ahead, behind, alike = np.zeros((3, count), np.int64)
+        lead, lag = self._offsets(clock, at_ms)
+        np.maximum.at(ahead, stream, lead)
+        np.maximum.at(behind, stream, lag)
+        alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = 1
+        offset = np.where(ahead >= behind, ahead, -behind)[self._publishers]
+        names = self._streams.names
+        return PublisherView(
+            ids=(MONITOR, *(names[place] for place in self._publishers.tolist())),
+            offset_ms=np.append(own_step_ms, offset),
+            says_two=np.append(False, alike[self._publishers] > 0),
+        )
+
+    def _offsets(self, clock: Index, at_ms: int) -> tuple[IntArray, IntArray]:
+        """Return how far clocks are ahead and how far behind [ms], 0 for those not heard lately."""
+        heard = self._clocks.is_heard(at_ms - CLOCK_MS)[clock]
+        ahead = self._clocks.last_ahead_ms(at_ms - CLOCK_MS // 2)[clock]
+        return np.where(heard, ahead, 0), np.where(heard, self._clocks.behind_ms(clock), 0)
+
+    def is_misdated(self, numbers: IntArray, at_ms: int) -> BoolArray:
+        """Tell of which points values come lately, and are refused or doubted for their stamps."""
+        misdated: BoolArray = self._points.quality[numbers] == Quality.REFUSED
+        rows = np.flatnonzero(misdated)
+        if len(rows):
+            ahead, behind = self._offsets(self._points.clock[numbers[rows]], at_ms)
+            misdated[rows] = np.maximum(ahead, behind) > REFUSED_MS
+        return misdated
+
+    @property
+    def trusted_ms(self) -> IntArray:
+        """When each point was last heard with a value to be trusted [ms], `NEVER` where it never was."""
+        return self._points.trusted_ms
+
+    @property
+    def is_watched(self) -> BoolArray:
+        """Of which points a draw may be summed, shape (points,)."""
+        return self._points.is_watched
+
+    @property
+    def is_heartbeat(self) -> BoolArray:
+        """Which points are heartbeats, shape (points,)."""
+        return self._points.is_heartbeat
+
+    @property
+    def stream_of(self) -> Index:
+        """The stream that each point comes by, shape (points,)."""
+        return self._points.stream
+
+    @property
+    def clock_of(self) -> Index:
+        """Whose clock stamps each point, shape (points,)."""
+        return self._points.clock
+
+    @property
+    def clock_count(self) -> int:
+        """How many clocks there are."""
+        return self._clock_count
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams there are."""
+        return len(self._streams.said_ms)
+
+    @property
+    def watched_streams(self) -> Index:
+        """The streams by which a point comes that a draw may be summed of."""
+        if self._watched_streams is None:
+            self._watched_streams = np.unique(self._points.stream[self._watched_points()])
+        return self._watched_streams
+
+    def streams_of_broker(self, broker: str) -> list[int]:
+        """Return the streams that come through a broker."""
+        return self._streams.of_broker(broker)
+
+    @property
+    def patience_ms(self) -> IntArray:
+        """How long each point may say nothing before it is silent [ms]."""
+        return self._points.fresh_ms
+
+    @property
+    def longest_patience_ms(self) -> int:
+        """How long a point of which nothing is known yet may say nothing before it is silent [ms]."""
+        return max((_patience_ms(timing) for timing in self._timings.values()), default=LEAST_FRESH_MS)
+
+    def _stream(self, name: str) -> Stream:
+        timing = self._timings.get(name.partition(":")[0], GONE)
+        return self._streams.get(
+            name,
+            heartbeat_period_ms=timing.heartbeat_ms,
+            repeat_ms=round(timing.repeat_ms * REPEAT_MARGIN),
+        )
+
+    # A snapshot -----------------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything as arrays and as plain values."""
+        clocks, clock_values = self._clocks.save()
+        arrays = self._points.save() | {f"clock.{name}": column for name, column in clocks.items()}
+        values = {"season_ms": self._season_ms, "clocks": clock_values, "clock_count": self._clock_count}
+        return arrays, self._streams.save() | values
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take in what `save` returned."""
+        self._points = PointState.load(arrays)
+        self._streams.load(values)
+        self._clocks.load(
+            {n.removeprefix("clock."): a for n, a in arrays.items() if n.startswith("clock.")},
+            values["clocks"],
+        )
+        self._clock_count = values["clock_count"]
+        self._season_ms = values["season_ms"]
+        self._watched = self._watched_streams = self._clocked = None

@@ -1,0 +1,1 @@
+"""The ledger: alarms, notifications, acknowledgements and cursors, in one SQLite file."""

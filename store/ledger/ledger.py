@@ -1,0 +1,535 @@
+"""The ledger: alarms, what people did to them, what is to be told, and how far the engine is.
+
+What a tick brings is saved in one synced transaction: the alarms that changed, the notifications that this
+makes, the engine's series and its cursor. Saving the same tick again changes nothing, so an engine that went
+back to its snapshot walks the same way without a second page.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, TypeVar
+
+import msgspec
+import structlog
+
+from facility.errors import StoreCorrupt
+from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.salvage import renew
+from store.series import AnyDraw, DemandBlock
+from store.sqlite import Guard, Migration, alone, check, open_reader, open_writer, saving
+
+FILE: Final = "ledger.sqlite"
+R = TypeVar("R")
+
+_log = structlog.get_logger(__name__)
+
+
+def _name_kinds(connection: sqlite3.Connection) -> None:
+    """Let each row of a series say of what it is; there were only tenants."""
+    rows = connection.execute("SELECT seq, body FROM series").fetchall()
+    named = [[["tenant", *row] for row in msgspec.msgpack.decode(body)] for _, body in rows]
+    connection.executemany(
+        "UPDATE series SET body = ? WHERE seq = ?",
+        [(msgspec.msgpack.encode(body), seq) for (seq, _), body in zip(rows, named, strict=True)],
+    )
+
+
+MIGRATIONS: Final[Sequence[Migration]] = (
+    (
+        """
+        CREATE TABLE alarm (
+            id TEXT PRIMARY KEY,
+            rule TEXT NOT NULL,
+            title TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            severity TEXT NOT NULL,
+            unit TEXT NOT NULL,
+            since_ms INTEGER NOT NULL,
+            opened_ms INTEGER NOT NULL,
+            returned_ms INTEGER,
+            value REAL,
+            "limit" REAL,
+            peak REAL,
+            is_told INTEGER NOT NULL,
+            needs_acknowledgement INTEGER NOT NULL,
+            acknowledged_ms INTEGER,
+            acknowledged_by TEXT
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX alarm_opened ON alarm (opened_ms)",
+        """
+        CREATE TABLE change (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            alarm_id TEXT NOT NULL,
+            change TEXT NOT NULL,
+            at_ms INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            UNIQUE (alarm_id, change, at_ms)
+        )
+        """,
+        """
+        CREATE TABLE outbox (
+            key TEXT NOT NULL,
+            route TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            body TEXT NOT NULL,
+            source_ms INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL,
+            due_ms INTEGER NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL DEFAULT 'waiting',
+            error TEXT NOT NULL DEFAULT '',
+            delivered_ms INTEGER,
+            PRIMARY KEY (key, route)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX outbox_due ON outbox (due_ms) WHERE state = 'waiting'",
+        """
+        CREATE TABLE series (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL UNIQUE, body BLOB NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE cursor (
+            name TEXT PRIMARY KEY, seq INTEGER NOT NULL, tick_ms INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
+    (_name_kinds,),
+    # What is told of an alarm on a route, in its order.
+    ("CREATE INDEX outbox_order ON outbox (alarm_id, route, source_ms, key) WHERE state = 'waiting'",),
+    (
+        """
+        CREATE TABLE demand_block (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            tenant TEXT NOT NULL,
+            from_ms INTEGER NOT NULL,
+            to_ms INTEGER NOT NULL,
+            is_settled INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            UNIQUE (tenant, to_ms, from_ms, is_settled)
+        )
+        """,
+    ),
+    # What the status counts each second, and what trimming looks for.
+    (
+        "CREATE INDEX outbox_refused ON outbox (route) WHERE state = 'refused'",
+        "CREATE INDEX outbox_alarm ON outbox (alarm_id)",
+        "CREATE INDEX alarm_returned ON alarm (returned_ms) WHERE returned_ms IS NOT NULL",
+    ),
+)
+"""What makes the ledger's tables; append to it, and change nothing in it."""
+ENGINE: Final = "engine"
+MOST_TRIMMED: Final = 1_000
+"""How many alarms one round drops at most, so that it never holds up what is saved meanwhile (our choice)."""
+
+_ALARM_COLUMNS: Final = (
+    'id, rule, title, subject, severity, unit, since_ms, opened_ms, returned_ms, value, "limit", peak,'
+    " is_told, needs_acknowledgement, acknowledged_ms, acknowledged_by"
+)
+_ALARMS: Final = f"SELECT {_ALARM_COLUMNS} FROM alarm"  # noqa: S608 - our own column names
+_NOTICE_COLUMNS: Final = (
+    "key, route, alarm_id, body, source_ms, created_ms, due_ms, attempts, state, error, delivered_ms"
+)
+_NOTICES: Final = f"SELECT {_NOTICE_COLUMNS} FROM outbox"  # noqa: S608 - our own column names
+_DUE: Final = (
+    _NOTICES + " AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"  # noqa: S608 - our own words
+    " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
+    " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
+    " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
+    # What is damaged may have been the gravest.
+    " ORDER BY CASE iif(json_valid(body), json_extract(body, '$.severity'), 'critical')"
+    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
+    " WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END, source_ms, key LIMIT ?"
+)
+_DONE: Final = (
+    "SELECT id FROM alarm WHERE returned_ms < :before_ms AND coalesce(acknowledged_ms, 0) < :before_ms"
+    " AND NOT (needs_acknowledgement AND acknowledged_ms IS NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM outbox WHERE alarm_id = alarm.id AND state = 'waiting')"
+    # The histories that a site had before stand still: the one that is ahead is the one in use.
+    " AND NOT EXISTS (SELECT 1 FROM change WHERE alarm_id = alarm.id AND seq >"
+    " (SELECT coalesce(max(seq), 0) FROM cursor WHERE name LIKE '%.changes'))"
+    " ORDER BY returned_ms LIMIT :most"
+)
+_PUT_ALARM: Final = (
+    f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
+    " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
+    " returned_ms = coalesce(excluded.returned_ms, returned_ms),"
+    # What was judged when it opened or worsened stays: it is the evidence.
+    " value = CASE WHEN excluded.returned_ms IS NULL THEN excluded.value ELSE value END,"
+    ' "limit" = CASE WHEN excluded.returned_ms IS NULL THEN excluded."limit" ELSE "limit" END,'
+    " peak = coalesce(excluded.peak, peak),"
+    " is_told = max(is_told, excluded.is_told)"
+)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_SERIES: Final = msgspec.msgpack.Decoder(list[AnyDraw])
+_BLOCK: Final = msgspec.json.Decoder(DemandBlock)
+
+
+class LedgerReader(Guard):
+    """The ledger, as everybody but the monitor sees it.
+
+    Raises:
+        StoreUnavailable: Where there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / FILE
+        self._connection = open_reader(self.path, MIGRATIONS)
+
+    @alone
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @alone
+    def cursor(self, name: str = ENGINE) -> tuple[int, int]:
+        """Return up to which entry and which tick [ms] a reader is; zeros before it began."""
+        row = self._connection.execute("SELECT seq, tick_ms FROM cursor WHERE name = ?", (name,)).fetchone()
+        if row is None or not all(isinstance(place, int) for place in row):
+            return 0, 0
+        return row[0], row[1]
+
+    @alone
+    def alarms(self, *, since_ms: int = 0, only_open: bool = False) -> list[Alarm]:
+        """Return alarms that opened at or after `since_ms`, or are still open, oldest first."""
+        rows = self._connection.execute(
+            _ALARMS + " WHERE opened_ms >= ? OR returned_ms IS NULL"
+            " OR (needs_acknowledgement AND acknowledged_ms IS NULL) ORDER BY opened_ms, id",
+            (since_ms,),
+        )
+        found = _readable(rows, _alarm)
+        return [alarm for alarm in found if alarm.is_open] if only_open else found
+
+    @alone
+    def alarm(self, beginning: str) -> list[Alarm]:
+        """Return the alarms whose id begins so."""
+        rows = self._connection.execute(
+            _ALARMS + " WHERE substr(id, 1, ?) = ? ORDER BY opened_ms",
+            (len(beginning), beginning),
+        )
+        return _readable(rows, _alarm)
+
+    @alone
+    def changes(self, after_seq: int, most: int = 1_000) -> list[tuple[int, AlarmChange]]:
+        """Return what happened to alarms after a change's number, in order, with the numbers."""
+        rows = self._connection.execute(
+            "SELECT seq, change, at_ms, body FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after_seq, most),
+        )
+        return _readable(rows, lambda row: (row[0], _change(row[1], row[2], json.loads(row[3]))))
+
+    @alone
+    def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[AnyDraw]]]:
+        """Return the engine's series after a row's number: number, tick [ms] and what was drawn."""
+        rows = self._connection.execute(
+            "SELECT seq, at_ms, body FROM series WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
+        )
+        return _readable(rows, lambda row: (row[0], row[1], _SERIES.decode(row[2])))
+
+    @alone
+    def blocks_after(self, after_seq: int, most: int = 1_000) -> list[tuple[int, DemandBlock]]:
+        """Return demand blocks after a row's number, in the order of judging, with the numbers."""
+        rows = self._connection.execute(
+            "SELECT seq, body FROM demand_block WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
+        )
+        return _readable(rows, lambda row: (row[0], _BLOCK.decode(row[1])))
+
+    @alone
+    def blocks(self, tenant: str, from_ms: int, to_ms: int) -> list[DemandBlock]:
+        """Return a tenant's demand blocks that end in a span, in order of time.
+
+        Args:
+            tenant: The tenant.
+            from_ms: After this [ms].
+            to_ms: At this at the latest [ms].
+        """
+        rows = self._connection.execute(
+            "SELECT body FROM demand_block WHERE tenant = ? AND to_ms > ? AND to_ms <= ?"
+            " ORDER BY to_ms, from_ms, is_settled",
+            (tenant, from_ms, to_ms),
+        )
+        return _readable(rows, lambda row: _BLOCK.decode(row[0]))
+
+    @alone
+    def opening(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell that an alarm opened, one notification for each route."""
+        rows = self._connection.execute(_NOTICES + " WHERE key = ?", (f"{alarm_id}:opened",))
+        return _readable(rows, _notice)
+
+    @alone
+    def refused(self) -> dict[str, int]:
+        """Return how many notifications each route's receiver refused for good."""
+        rows = self._connection.execute(
+            "SELECT route, count(*) FROM outbox WHERE state = 'refused' GROUP BY route"
+        )
+        return dict(rows.fetchall())
+
+    @alone
+    def waiting(self) -> dict[str, int]:
+        """Return how many notifications wait for each route."""
+        rows = self._connection.execute(
+            "SELECT route, count(*) FROM outbox WHERE state = 'waiting' GROUP BY route"
+        )
+        return dict(rows.fetchall())
+
+    @alone
+    def notices(self, *, state: str | None = None, most: int = 1_000) -> list[Notice]:
+        """Return notifications, newest first; those of one state, or all."""
+        rows = self._connection.execute(
+            _NOTICES + " WHERE ? IS NULL OR state = ? ORDER BY created_ms DESC, key DESC LIMIT ?",
+            (state, state, most),
+        )
+        return _readable(rows, _notice)
+
+
+class Ledger(LedgerReader):
+    """The ledger, as the monitor writes it. Methods may be called from any thread.
+
+    Reading has a connection of its own: it sees what is saved, never half of what is being saved.
+    Whatever writes raises `StoreUnavailable` where the disk did not take it; nothing of it is saved then.
+    A file that is damaged when it is opened is put aside, and begun anew with what can be read of it.
+
+    Attributes:
+        is_another: Whether it is not the file that was written before: an alarm that stands may be missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = RLock()
+        self.is_another = False
+        try:
+            self._writer = open_writer(folder / FILE, MIGRATIONS)
+            check(self._writer, folder / FILE)
+        except StoreCorrupt as error:
+            self.is_another = True
+            renew(folder / FILE, MIGRATIONS, error.cause)
+            self._writer = open_writer(folder / FILE, MIGRATIONS)
+        super().__init__(folder)
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        with self._lock:
+            self._writer.close()
+
+    def save(self, progress: Progress) -> None:
+        """Save what ticks brought: all of it, or nothing.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; the same progress may be saved again.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            for change in progress.changes:
+                _put_change(connection, change)
+            connection.executemany(
+                "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+                    for n in progress.notices
+                ],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
+                [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
+            )
+            # Energies have more digits than a column of integers holds: JSON keeps them all.
+            connection.executemany(
+                "INSERT OR IGNORE INTO demand_block (tenant, from_ms, to_ms, is_settled, body)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [
+                    (block.tenant, block.from_ms, block.to_ms, block.is_settled, msgspec.json.encode(block))
+                    for block in progress.blocks
+                ],
+            )
+            connection.execute(
+                "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET seq = excluded.seq, tick_ms = excluded.tick_ms",
+                (ENGINE, progress.seq, progress.tick_ms),
+            )
+
+    def acknowledge(self, alarm: Alarm, *, by: str, at_ms: int) -> Alarm:
+        """Note that somebody has taken an alarm in hand.
+
+        Args:
+            alarm: The alarm.
+            by: Who.
+            at_ms: When [ms].
+
+        Returns:
+            The alarm afterwards; unchanged where somebody had done so before.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                "UPDATE alarm SET acknowledged_ms = ?, acknowledged_by = ?"
+                " WHERE id = ? AND acknowledged_ms IS NULL",
+                (at_ms, by, alarm.id),
+            )
+            row = connection.execute(_ALARMS + " WHERE id = ?", (alarm.id,)).fetchone()
+            after = _alarm(row)
+            if after.acknowledged_ms == at_ms:
+                _put_event(connection, AlarmChange(alarm=after, change="acknowledged", at_ms=at_ms))
+        return after
+
+    @alone
+    def due(self, now_ms: int, route: str, most: int = 100) -> list[Notice]:
+        """Return the notifications of a route that are to be tried now, the gravest first, then the oldest.
+
+        What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
+        """
+        rows = self._connection.execute(_DUE, (route, now_ms, most))
+        return _readable(rows, _notice)
+
+    def settle(self, notice: Notice) -> None:
+        """Save what became of a notification."""
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                "UPDATE outbox SET attempts = ?, state = ?, error = ?, due_ms = ?, delivered_ms = ?"
+                " WHERE key = ? AND route = ?",
+                (
+                    notice.attempts,
+                    notice.state,
+                    notice.error,
+                    notice.due_ms,
+                    notice.delivered_ms,
+                    notice.key,
+                    notice.route,
+                ),
+            )
+
+    def hasten(self, route: str, now_ms: int) -> None:
+        """Let everything that waits for a route be tried now: its receiver accepts again."""
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                "UPDATE outbox SET due_ms = ? WHERE state = 'waiting' AND route = ? AND due_ms > ?",
+                (now_ms, route, now_ms),
+            )
+
+    def trim(self, before_ms: int) -> int:
+        """Drop old alarms with all their changes and notifications, at most `MOST_TRIMMED` of them.
+
+        An alarm stays while it is open, while a notification of it waits, and while the history lacks one of
+        its changes. Demand blocks are never dropped.
+
+        Args:
+            before_ms: Alarms that returned before this, and were acknowledged before it, may go [ms].
+
+        Returns:
+            How many alarms were dropped.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            done = connection.execute(_DONE, {"before_ms": before_ms, "most": MOST_TRIMMED}).fetchall()
+            connection.executemany("DELETE FROM outbox WHERE alarm_id = ?", done)
+            connection.executemany("DELETE FROM change WHERE alarm_id = ?", done)
+            connection.executemany("DELETE FROM alarm WHERE id = ?", done)
+        return len(done)
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """Note up to which row a reader has read for good."""
+        self.set_cursors({name: seq})
+
+    def set_cursors(self, cursors: Mapping[str, int], *, trimmed_seq: int = 0) -> None:
+        """Note up to which row readers have read for good, and drop what all of them have.
+
+        Args:
+            cursors: The rows, by the readers' names.
+            trimmed_seq: Up to which row the engine's series are dropped.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.executemany(
+                "INSERT INTO cursor VALUES (?, ?, 0) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+                list(cursors.items()),
+            )
+            connection.execute("DELETE FROM series WHERE seq <= ?", (trimmed_seq,))
+
+
+def _alarm(row: Sequence[Any]) -> Alarm:
+    names = [name.strip(' "') for name in _ALARM_COLUMNS.split(",")]
+    values = dict(zip(names, row, strict=True))
+    values["is_told"] = bool(values["is_told"])
+    values["needs_acknowledgement"] = bool(values["needs_acknowledgement"])
+    return msgspec.convert(values, Alarm)
+
+
+def _change(change: str, at_ms: int, body: dict[str, Any]) -> AlarmChange:
+    reason = body.pop("reason", "")
+    alarm = msgspec.convert(body, Alarm)
+    return AlarmChange(alarm=alarm, change=change, at_ms=at_ms, reason=reason)
+
+
+def _notice(row: Sequence[Any]) -> Notice:
+    values = dict(zip(_NOTICE_COLUMNS.split(", "), row, strict=True))
+    try:
+        values["body"] = json.loads(values["body"])
+        return msgspec.convert(values, Notice)
+    except (ValueError, TypeError, RecursionError) as error:
+        _log.error("a notification is damaged", key=values["key"], error=str(error))
+        values["body"] = _stand_in(str(values["key"]), values["alarm_id"])
+        return msgspec.convert(values, Notice)
+
+
+def _stand_in(key: str, alarm: str) -> dict[str, Any]:
+    """Return what is told in place of a notification that is damaged: that there was one is known."""
+    headline = f"[CRITICAL] alarm {alarm}: what was to be told is damaged; megawatch alarms shows it"
+    return {
+        "key": key,
+        "alarm": alarm,
+        "change": key.rpartition(":")[2],
+        "severity": "critical",
+        "headline": headline,
+        "text": headline,
+    }
+
+
+def _readable(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], R]) -> list[R]:
+    """Return what rows hold; those that are damaged are left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            _log.error("a row of the ledger is damaged", row=repr(row)[:200], error=str(error))
+    return found
+
+
+def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:
+    alarm = change.alarm
+    connection.execute(
+        _PUT_ALARM,
+        (
+            alarm.id,
+            alarm.rule,
+            alarm.title,
+            alarm.subject,
+            alarm.severity,
+            alarm.unit,
+            alarm.since_ms,
+            alarm.opened_ms,
+            alarm.returned_ms,
+            alarm.value,
+            alarm.limit,
+            alarm.peak,
+            alarm.is_told,
+            alarm.needs_acknowledgement,
+        ),
+    )
+    _put_event(connection, change)
+
+
+def _put_event(connection: sqlite3.Connection, change: AlarmChange) -> None:
+    alarm = {name: getattr(change.alarm, name) for name in Alarm.__slots__}
+    body = json.dumps(alarm | {"reason": change.reason})
+    connection.execute(
+        "INSERT OR IGNORE INTO change (alarm_id, change, at_ms, body) VALUES (?, ?, ?, ?)",
+        (change.alarm.id, change.change, change.at_ms, body),
+    )

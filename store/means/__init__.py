@@ -1,0 +1,1 @@
+"""Means over minutes and quarter-hours, weighed by time, with the share of each that was covered."""

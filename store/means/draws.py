@@ -1,0 +1,109 @@
+"""Means of tenants' draws over minutes and quarter-hours, across restarts: what is looked at over months.
+
+A figure stands from its tick to the next one, and no longer than two ticks of a series that has one each
+second; one that nobody could tell stands for nothing. What a mean is, `store.means.means` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from facility.readings import Batch, Quality
+from store.base import FIGURES
+from store.means.accumulator import Meaner
+from store.means.columnfile import load_columns, save_columns
+from store.means.means import Means
+from store.series import DrawMean, TenantDraw
+
+AVERAGED: Final = ("low", "best", "high", "limit", "headroom", "coverage")
+"""The figures of which means are kept; demand and forecast are means already."""
+HOLD_MS: Final = 2_500
+"""How long a figure stands [ms]: two ticks of a second, and a half."""
+
+
+class DrawMeans:
+    """Makes means of draws as ticks come, in order.
+
+    Args:
+        path: Where what is known is kept; damaged or gone, it is done without.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tenants: list[str] = []
+        self._meaner = Meaner()
+        columns = load_columns(path)
+        with suppress(KeyError):  # none, or of another version
+            tenants = [str(tenant) for tenant in columns["tenants"]]
+            self._meaner.restore(columns)
+            self._tenants = tenants
+
+    def take(self, draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> list[DrawMean]:
+        """Take in draws by tick [ms]; return the means of steps that are over."""
+        points: list[int] = []
+        times: list[int] = []
+        values: list[float] = []
+        for at_ms, rows in draws:
+            for draw in rows:
+                first = self._number(draw.tenant) * len(AVERAGED)
+                points += range(first, first + len(AVERAGED))
+                times += [at_ms] * len(AVERAGED)
+                values += [_value(draw, name) for name in AVERAGED]
+        quality = np.where(np.isnan(np.array(values, np.float64)), Quality.NO_VALUE, Quality.GOOD)
+        batch = Batch.of([points, times, times, values, quality, np.zeros(len(values))])
+        return [mean for means in self._meaner.take(batch) for mean in self._by_tenant(means)]
+
+    def save(self) -> None:
+        """Keep what is known; where the disk refuses, what was kept before stays."""
+        save_columns(self._path, {"tenants": np.array(self._tenants), **self._meaner.state()})
+
+    def _number(self, tenant: str) -> int:
+        if tenant not in self._tenants:
+            self._tenants.append(tenant)
+            first = (len(self._tenants) - 1) * len(AVERAGED)
+            for number in range(first, first + len(AVERAGED)):
+                self._meaner.learn(number, HOLD_MS)
+        return self._tenants.index(tenant)
+
+    def _by_tenant(self, means: Means) -> list[DrawMean]:
+        """Return means by tenant and step; one of the best estimate is always among them."""
+        found: dict[tuple[int, int], dict[str, float]] = {}
+        shares: dict[tuple[int, int], tuple[float, float]] = {}
+        for number, start, mean, high, covered in zip(
+            means.point.tolist(),
+            means.start_ms.tolist(),
+            means.mean.tolist(),
+            means.high.tolist(),
+            means.coverage.tolist(),
+            strict=True,
+        ):
+            tenant, figure = divmod(number, len(AVERAGED))
+            if covered > 0:
+                found.setdefault((tenant, start), {})[AVERAGED[figure]] = mean
+            if AVERAGED[figure] == "best":
+                shares[tenant, start] = covered, high
+        return [
+            DrawMean(
+                tenant=self._tenants[tenant],
+                step_ms=means.step_ms,
+                start_ms=start,
+                known=shares[tenant, start][0],
+                most_mw=shares[tenant, start][1],
+                figures=figures,
+            )
+            for (tenant, start), figures in found.items()
+            if shares.get((tenant, start), (0.0, 0.0))[0] > 0
+        ]
+
+
+def _value(draw: TenantDraw, name: str) -> float:
+    figure = FIGURES[name]
+    parts = [getattr(draw, column) for column in figure.columns]
+    if None in parts:
+        return float("nan")
+    return float((parts[0] - sum(parts[1:])) / figure.per_unit)
