@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from collector.continuity.keeping import Keeping
 from collector.mqtt.message import Message
 from facility.instants import to_iso
-from facility.sitefile.reader import read_site
+from facility.sitefile.reader import SiteFile, read_site
 from megawatch.scenario.offline import Alarm, Heard, Rehearsal, as_message
 from megawatch.scenario.perform import Audience
 from rules.engine.engine import Step
@@ -66,7 +66,12 @@ def wire_of(seed: int) -> str:
 
 
 def live_through(
-    seed: int, *, seconds: int, rules: str = "", kinds: Sequence[TroubleKind] | None = None
+    seed: int,
+    *,
+    seconds: int,
+    rules: str = "",
+    kinds: Sequence[TroubleKind] | None = None,
+    told: Callable[[SiteFile, Step], None] | None = None,
 ) -> Day:
     """Let a random day happen, and hold the monitor against the judge.
 
@@ -75,6 +80,7 @@ def live_through(
         seconds: How long it lasts [s].
         rules: Further parameters of rules, which make the monitor another than it should be.
         kinds: What goes wrong on it beyond silence and wrong values; None for chance.
+        told: Is given the site and every step of the engine.
     """
     wire = wire_of(seed)
     made = random_day(seed, seconds=seconds, wire=wire)
@@ -101,6 +107,8 @@ def live_through(
     said = defaultdict[str, list[Bounds]](list)
 
     def note(step: Step) -> None:
+        if told is not None:
+            told(file, step)
         for draw in () if step.is_settled else step.draws:
             bounds = Bounds(at_ms=step.at_ms, low=draw.low_milliwatts, high=draw.high_milliwatts)
             said[draw.tenant].append(bounds)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from megawatch.scenario.perform import Performed, perform
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
 from simulators.scenario.file import open_scenario, shipped
+from simulators.scenario.scenario import Scenario
+from simulators.wire.bus import payloads
+from tests.alarmlist import AlarmList
 
 KNOWN = [name for rule in RULES for name in (rule.name, f"{rule.name}-{CANNOT_VERIFY}")]
 """The rules that there are."""
@@ -15,10 +18,28 @@ TICK_MS = 1_000
 """Judged once a second: four times as fast as four times a second, and as right."""
 
 
-@cache
 def performed(letter: str) -> Performed:
     """Perform the scenario of a letter."""
-    return perform(open_scenario(name_of(letter), rules=KNOWN), tick_ms=TICK_MS, gather_ms=TICK_MS)
+    return listed(name_of(letter))[0]
+
+
+@cache
+def listed(name: str) -> tuple[Performed, tuple[str, ...]]:
+    """Perform a scenario that comes with the product: what came of it, and the list of that."""
+    found = AlarmList(name)
+    performed = perform_into(found, open_scenario(name, rules=KNOWN))
+    return performed, tuple(found.lines(performed.heard))
+
+
+def perform_into(found: AlarmList, scenario: Scenario) -> Performed:
+    """Perform a scenario, and note everything that comes of it in a list."""
+    return perform(
+        scenario,
+        tick_ms=TICK_MS,
+        gather_ms=TICK_MS,
+        watch=lambda second: found.publish(payloads(second.rows)),
+        told=partial(found.note, scenario.site),
+    )
 
 
 def name_of(letter: str) -> str:

@@ -11,12 +11,15 @@ from rules.library.data.q1_rack_silent import NOBODYS
 from rules.library.data.q3_common_silence import NEVER_HEARD
 from simulators.scenario.expected import TOGETHER
 from simulators.scenario.file import open_scenario, shipped
-from tests.rehearsals.performances import KNOWN, TICK_MS, performed
+from tests.rehearsals.performances import KNOWN, TICK_MS, name_of, performed
 
-LETTERS = "abcdefghijklmno"
+LETTERS = [
+    pytest.param(letter, marks=pytest.mark.xdist_group(name_of(letter))) for letter in "abcdefghijklmno"
+]
+"""Each in a group of its own: where several workers share the tests, one of them performs it, once."""
 
 
-@pytest.mark.parametrize("letter", list(LETTERS))
+@pytest.mark.parametrize("letter", LETTERS)
 def test_a_scenario_raises_what_its_file_says(letter: str) -> None:
     """Through decoder and engine in virtual time, every alarm of the file comes in time, and no other."""
     found = performed(letter)

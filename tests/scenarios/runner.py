@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.readings import Batch, Quality
 from rules.alarms.states import ACTIVE, PENDING, Bank, Change, Transition
+from rules.engine.engine import Step
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
@@ -43,8 +44,13 @@ class Found:
     subjects: dict[str, tuple[str, ...]]
 
 
-def run(scenario: Scenario) -> Found:
-    """Let a site say what a scenario says, and follow its alarms."""
+def run(scenario: Scenario, told: Callable[[Step], None] | None = None) -> Found:
+    """Let a site say what a scenario says, and follow its alarms.
+
+    Args:
+        scenario: The scenario.
+        told: Is given every step of the engine.
+    """
     source = ScenarioSource(scenario)
     engine = Judging(
         scenario.file.site,
@@ -62,14 +68,12 @@ def run(scenario: Scenario) -> Found:
     for each in engine.engines.values():
         each.began_ms -= AWAITED_MS
     for number in range(scenario.steps):
-        changes = [
-            change
-            for entry in source.entries(number)
-            for step in engine.take(entry)
-            for change in step.changes
-        ]
-        changes += [change for step in engine.advance(source.at_ms(number)) for change in step.changes]
-        follow(found, banks, changes, number)
+        steps = [step for entry in source.entries(number) for step in engine.take(entry)]
+        steps += engine.advance(source.at_ms(number))
+        if told is not None:
+            for step in steps:
+                told(step)
+        follow(found, banks, [change for step in steps for change in step.changes], number)
     found.subjects = {rule: bank.subjects for rule, bank in banks.items()}
     return found
 
