@@ -1,15 +1,8 @@
-"""Trying again: what a database that is busy asks for, and how long a writer waits."""
+"""A database that is busy, and what it asks for."""
 
 from __future__ import annotations
 
-from random import Random
-from typing import Final
-
 from facility.errors import StoreUnavailable
-
-_FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 30.0
-_MOST_DOUBLINGS: Final = 6
 
 
 class StoreBusy(StoreUnavailable):
@@ -26,15 +19,3 @@ class StoreBusy(StoreUnavailable):
         self.retry_after_s = retry_after_s
         self.is_broken = is_broken
         super().__init__(store, cause)
-
-
-def pause_s(attempt: int, retry_after_s: float | None, random: Random) -> float:
-    """Return how long to wait before the next attempt [s].
-
-    Args:
-        attempt: How many attempts have failed in a row, less one.
-        retry_after_s: What the database asked for [s]: never shortened.
-        random: What spreads the attempts of several writers.
-    """
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempt, _MOST_DOUBLINGS))
-    return max(retry_after_s or 0.0, random.uniform(0.0, longest))

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from facility.backoff import Backoff
 from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.points import Point
@@ -29,13 +30,15 @@ from store.ledger.ledger import Ledger
 from store.means.checkpoint import MeanFile
 from store.means.draws import DrawMeans
 from store.means.means import hold_ms
-from store.retry import StoreBusy, pause_s
+from store.retry import StoreBusy
 from store.series import Health, rollups_of, tenants_of
 from store.threads import in_thread
 
 MOST_READINGS = 200_000
 """Readings in one chunk: what Parquet seals in half a second, or InfluxDB takes in 40 bodies."""
 MOST_ENTRIES = 2_000
+BACKOFF: Final = Backoff(first_s=0.5, longest_s=30.0)
+"""Pauses before a sink that refused is tried again."""
 DISK_PAUSE_S: Final = 1.0
 """How long to wait before our own disk is tried again [s]: our choice."""
 HEALTH_S = 10.0
@@ -219,7 +222,7 @@ class Shipper:
         return following.is_more
 
     async def _store(self, chunk: Chunk) -> Sequence[Rejection]:
-        attempt = 0
+        failures = 0
         while True:
             try:
                 refused = await self._sink.store(chunk)
@@ -227,8 +230,8 @@ class Shipper:
                 busy = error if isinstance(error, StoreBusy) else None
                 self._note(str(error), needs_somebody=busy is None)
                 asked = None if busy is None else busy.retry_after_s
-                await asyncio.sleep(pause_s(attempt, asked, self._random))
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(BACKOFF.pause_s(failures, self._random, asked_s=asked))
             else:
                 if self.trouble is not None:
                     _log.info("history goes on", sink=self.name)

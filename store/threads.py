@@ -7,14 +7,23 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 NICENESS: Final = 10
 """The priority of a thread that gives way: a tenth of a core where others want all of it (our choice)."""
 
+MOST_THREADS: Final = 256
+"""More than there is ever work at once: work that hangs holds up none of another part. A thread is only made
+where no other is idle."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_threads: Final = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="beside")
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -22,7 +31,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
     A thread can not be stopped: what it works with must not be closed under it.
     """
-    working = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    run = partial(copy_context().run, work, *args, **kwargs)
+    working = asyncio.get_running_loop().run_in_executor(_threads, run)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:

@@ -24,15 +24,14 @@ from collector.mqtt.connection import Connection, Lost, Refused, forget
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt.unacknowledged import Unacknowledged
 from collector.mqtt.versions import NAMES, NEWEST, Versions
+from facility.backoff import Backoff
 
 MOST_WAITING: Final = 200_000
 """Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
-FIRST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 30.0
-"""Pauses between attempts to connect double from the first to the longest, each drawn evenly from zero."""
+BACKOFF: Final = Backoff(first_s=0.5, longest_s=30.0)
+"""Pauses between attempts to connect."""
 MOST_UNASKED: Final = 2
 """How many times the receive maximum may wait before no more is read (our choice)."""
-MOST_DOUBLINGS: Final = 10
 CONTESTED: Final = 3
 """So often in a row a broker hangs up soon after it let us in, where another has our client id (our choice).
 """
@@ -40,17 +39,6 @@ CONTESTED_S: Final = 45.0
 """How soon that is: whoever lost its place comes back after a pause, as we do (our choice)."""
 
 _log = structlog.get_logger(__name__)
-
-
-def pause_s(attempt: int, random_source: random.Random) -> float:
-    """Return how long to wait before the next attempt to connect [s].
-
-    Args:
-        attempt: How many attempts in a row have failed.
-        random_source: Where the jitter comes from.
-    """
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, MOST_DOUBLINGS))
-    return random_source.uniform(0, longest)
 
 
 class State(StrEnum):
@@ -194,7 +182,7 @@ class Session:
 
     async def run(self) -> None:
         """Connect and stay connected, until cancelled."""
-        attempt, loop = 0, asyncio.get_running_loop()
+        failures, loop = 0, asyncio.get_running_loop()
         while True:
             self.health.version = self._versions.next()
             began_s, before = loop.time(), self.health.connections
@@ -208,11 +196,11 @@ class Session:
                 self._versions.lost(is_unanswered=error.is_unanswered)
                 self._lost(error, loop.time() - began_s)
             was_in = self.health.connections > before
-            attempt = 0 if was_in and not self.health.contested else attempt + 1
+            failures = 0 if was_in and not self.health.contested else failures + 1
             if not was_in and self._asked_again is not None:
                 with suppress(OSError):  # a file is being replaced: as it was, for now
                     self._address = self._asked_again()
-            await asyncio.sleep(pause_s(attempt, self._random))
+            await asyncio.sleep(BACKOFF.pause_s(failures, self._random))
 
     def _lost(self, error: Lost, lasted_s: float) -> None:
         """Note how a connection ended, and whether others that ended so say that somebody has our place."""

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from facility.backoff import Backoff
 from facility.errors import DeliveryError, Outlook
 from store.ledger.alarms import Notice
 
-FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 60.0
-"""Pauses between attempts double from the first to the longest, each drawn from its upper half."""
-FIRST_SLOW_PAUSE_S: Final = 10.0
-LONGEST_SLOW_PAUSE_S: Final = 300.0
+BACKOFF: Final = Backoff(first_s=1.0, longest_s=60.0, least=0.5)
+"""Pauses between attempts where the fault passes by itself."""
+SLOW_BACKOFF: Final = Backoff(first_s=10.0, longest_s=300.0, least=0.5)
 """The same where somebody has to change something first (our choice)."""
 
 
@@ -45,11 +44,8 @@ def pause_s(attempts: int, error: DeliveryError, random_source: random.Random) -
         error: Why the last one failed; the pause that a receiver asks for is never cut short.
         random_source: Where the jitter comes from.
     """
-    passes = error.outlook is Outlook.PASSES
-    first_s = FIRST_PAUSE_S if passes else FIRST_SLOW_PAUSE_S
-    longest_s = LONGEST_PAUSE_S if passes else LONGEST_SLOW_PAUSE_S
-    longest_s = min(longest_s, first_s * 2 ** min(attempts - 1, 10))
-    return max(random_source.uniform(longest_s / 2, longest_s), error.retry_after_s or 0.0)
+    backoff = BACKOFF if error.outlook is Outlook.PASSES else SLOW_BACKOFF
+    return backoff.pause_s(attempts, random_source, asked_s=error.retry_after_s)
 
 
 def labels_of(routes: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import collector.mqtt.session
 from collector.mqtt.address import Address
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt.session import Session
+from facility.backoff import Backoff
 from facility.readings import Flag
 from megawatch.run.process import end
 from store.journal.entries import MarkKind
@@ -221,8 +222,7 @@ def test_two_monitors_with_one_client_id_know_of_each_other(
     broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither fights for ever: both say what is wrong, and each holds back longer and longer."""
-    monkeypatch.setattr(collector.mqtt.session, "FIRST_PAUSE_S", 0.1)
-    monkeypatch.setattr(collector.mqtt.session, "LONGEST_PAUSE_S", 0.5)
+    monkeypatch.setattr(collector.mqtt.session, "BACKOFF", Backoff(first_s=0.1, longest_s=0.5))
 
     async def story() -> None:
         with BROKERS[broker](tmp_path / "broker") as server:

@@ -14,6 +14,7 @@ from collector.mqtt import connection, session
 from collector.mqtt.address import Address
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt.session import Session, State
+from facility.backoff import Backoff
 from megawatch.run.process import end
 from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
 
@@ -25,8 +26,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for hundredths of a second where a monitor waits for seconds."""
     monkeypatch.setattr(connection, "CONNECT_S", 0.2)
     monkeypatch.setattr(connection, "CHECK_S", 0.02)
-    monkeypatch.setattr(session, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(session, "LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(session, "BACKOFF", Backoff(first_s=0.001, longest_s=0.001))
 
 
 def a_session_with(port: int, *, receive_maximum: int = 5_000, keepalive_s: int = 15) -> Session:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import random
 from pathlib import Path
 
 import pytest
 
 from collector.mqtt import probe
 from collector.mqtt.address import Address
-from collector.mqtt.session import LONGEST_PAUSE_S, pause_s
 from megawatch.cli.brokeraddress import BadAddress, split_login
 from megawatch.demo.broker import find_broker
 from megawatch.run.lock import AlreadyRuns, locked
@@ -65,17 +63,6 @@ def test_a_refused_login_names_the_user_and_never_the_password() -> None:
         "[::1]:1883 wants a user name and a password (not authorized)"
     )
     assert "geheim" not in repr(PLACE)
-
-
-@pytest.mark.parametrize("attempt", [1, 2, 7, 1_100, 10**9])
-def test_pauses_are_jittered_and_capped(attempt: int) -> None:
-    """However long a broker is away, the pause is between nothing and half a minute."""
-    source = random.Random(3)  # noqa: S311 - jitter
-    pauses = [pause_s(attempt, source) for _ in range(200)]
-    longest = min(LONGEST_PAUSE_S, 0.5 * 2 ** min(attempt, 10))
-
-    assert 0 <= min(pauses) < longest / 10
-    assert longest * 0.9 < max(pauses) <= longest
 
 
 def test_a_broker_on_the_command_line() -> None:

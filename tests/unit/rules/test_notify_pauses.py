@@ -6,35 +6,27 @@ import random
 
 import pytest
 
+from facility.backoff import Backoff
 from facility.errors import DeliveryError, Outlook
-from rules.notify.base import (
-    FIRST_PAUSE_S,
-    FIRST_SLOW_PAUSE_S,
-    LONGEST_PAUSE_S,
-    LONGEST_SLOW_PAUSE_S,
-    labels_of,
-    pause_s,
-)
+from rules.notify.base import BACKOFF, SLOW_BACKOFF, labels_of, pause_s
 
 BUSY = DeliveryError("503", Outlook.PASSES)
 GONE = DeliveryError("404", Outlook.NEEDS_SOMEBODY)
 
 
 @pytest.mark.parametrize(
-    ("error", "first_s", "longest_s"),
+    ("error", "backoff"),
     [
-        pytest.param(BUSY, FIRST_PAUSE_S, LONGEST_PAUSE_S, id="passes"),
-        pytest.param(GONE, FIRST_SLOW_PAUSE_S, LONGEST_SLOW_PAUSE_S, id="needs somebody"),
+        pytest.param(BUSY, BACKOFF, id="passes"),
+        pytest.param(GONE, SLOW_BACKOFF, id="needs somebody"),
     ],
 )
-def test_pauses_double_and_are_drawn_from_their_upper_half(
-    error: DeliveryError, first_s: float, longest_s: float
-) -> None:
+def test_pauses_double_and_are_drawn_from_their_upper_half(error: DeliveryError, backoff: Backoff) -> None:
     """Many monitors that lost one receiver do not come back to it all at once."""
     chance = random.Random(7)  # noqa: S311 - jitter
 
     for attempts in range(1, 40):
-        longest = min(longest_s, first_s * 2 ** (attempts - 1))
+        longest = min(backoff.longest_s, backoff.first_s * 2 ** (attempts - 1))
         pauses = {pause_s(attempts, error, chance) for _ in range(50)}
         assert len(pauses) > 40
         assert all(longest / 2 <= pause <= longest for pause in pauses)

@@ -47,6 +47,24 @@ def test_whoever_is_cancelled_waits_for_the_work(times: int) -> None:
     asyncio.run(story())
 
 
+def test_work_that_hangs_holds_up_no_other() -> None:
+    """However much of it: each has a thread, also where a part waits for a ledger that answers nothing."""
+    may_end = threading.Event()
+
+    def hang() -> None:
+        assert may_end.wait(60)
+
+    async def story() -> tuple[int, int]:
+        stuck = [asyncio.create_task(in_thread(hang)) for _ in range(40)]
+        try:
+            return await in_thread(divmod, 7, 2)
+        finally:
+            may_end.set()
+            await asyncio.wait(stuck)
+
+    assert asyncio.run(story()) == (3, 1)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
 def test_a_thread_that_gives_way_does_so_alone() -> None:
     """Its priority is lower, and that of the others stays."""
