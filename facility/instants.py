@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as wall_time
 from enum import StrEnum
 from typing import Final, Protocol
@@ -143,7 +143,7 @@ def to_ms(moment: datetime) -> int:
     return (moment.astimezone(UTC) - _EPOCH) // _MILLISECOND
 
 
-def to_datetime(instant_ms: int, zone: ZoneInfo | None = None) -> datetime:
+def to_datetime(instant_ms: int, zone: tzinfo | None = None) -> datetime:
     """Return an instant as an aware datetime, in UTC or in `zone`."""
     moment = _EPOCH + instant_ms * _MILLISECOND
     return moment if zone is None else moment.astimezone(zone)

@@ -11,17 +11,20 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from facility.instants import Clock, to_iso
-from facility.shown import in_line
-from rules.alarms.states import alarm_id
-from rules.base import Desk, Severity
+from facility.instants import Clock
+from rules.alarms.states import Change, alarm_id
+from rules.base import About, Desk, Severity
 from rules.notify.base import Notifier, fault_of, labels_of, pause_s
+from rules.notify.message import notices_of
+from rules.notify.notification import Notification, message_key
 from rules.notify.outbox import Outbox
 from rules.notify.routing import Route, routes_of
+from rules.notify.wording import worded_plainly
+from rules.subject import Subject
 from store.history.integrity import damaged_files
 from store.ledger.alarms import Notice
 from store.threads import in_thread
@@ -179,71 +182,43 @@ class Distress:
             episode.seen_ms, episode.problem = now_ms, problem
             if not episode.alarm and now_ms - episode.since_ms >= ON_DELAY_MS:
                 episode.alarm = alarm_id(RULE, problem.subject, now_ms)
-                self._tell(episode, "opened", now_ms)
+                self._tell(episode, Change.OPENED, now_ms)
         for subject, episode in list(self._episodes.items()):
             if now_ms - episode.seen_ms < (OFF_DELAY_MS if episode.alarm else 1):
                 continue
             del self._episodes[subject]
             if episode.alarm:
-                self._tell(episode, "returned", now_ms)
+                self._tell(episode, Change.RETURNED, now_ms)
 
-    def _tell(self, episode: _Episode, change: str, now_ms: int) -> None:
-        body = self._compose(episode, change, now_ms)
-        self.waiting += [
-            Notice(
-                key=body["key"],
-                route=route,
-                alarm_id=episode.alarm,
-                body=body,
-                source_ms=now_ms,
-                created_ms=now_ms,
-                due_ms=now_ms,
-            )
-            for route in self._routes(body, episode.problem.avoids)
-        ]
+    def _tell(self, episode: _Episode, change: Change, now_ms: int) -> None:
+        told = self._compose(episode, change, now_ms)
+        self.waiting += notices_of(told, self._routes(told, episode.problem.avoids), now_ms)
         del self.waiting[:-MOST_WAITING]
 
-    def _routes(self, body: Mapping[str, Any], avoids: str) -> list[str]:
+    def _routes(self, told: Notification, avoids: str) -> list[str]:
         """Return where something is told: where it is taken, else anywhere but on the route to avoid."""
-        taking = [route for route in routes_of(body, self.routes) if route != avoids]
+        taking = [route for route in routes_of(told, self.routes) if route != avoids]
         return taking if taking or not avoids else [route for route in self.notifiers if route != avoids]
 
-    def _compose(self, episode: _Episode, change: str, now_ms: int) -> dict[str, Any]:
+    def _compose(self, episode: _Episode, change: Change, now_ms: int) -> Notification:
         problem = episode.problem
-        subject, title, look_at = problem.subject, problem.title, problem.look_at
-        is_over = change == "returned"
-        severity = problem.severity.word
-        headline = f"[{'over' if is_over else severity.upper()}] {subject}: {title}"
-        lines = [
-            headline,
-            f"where: {subject} at {self.site}, rule {RULE}, alarm {episode.alarm}",
-            f"since: {to_iso(episode.since_ms)}, told at {to_iso(now_ms)}",
-            f"cause: {in_line(problem.cause)}",
-            *([] if is_over else [f"look at: {look_at}"]),
-        ]
-        return {
-            "key": f"{episode.alarm}:{change}",
-            "alarm": episode.alarm,
-            "site": self.site,
-            "rule": RULE,
-            "title": title,
-            "change": change,
-            "severity": severity,
-            "desks": [Desk.PAGE.value, Desk.DATA.value],
-            "subject": subject,
-            "subject_name": subject,
-            "tenant": None,
-            "at_ms": now_ms,
-            "since_ms": episode.since_ms,
-            "opened_ms": episode.since_ms,
-            "value": None,
-            "limit": None,
-            "peak": None,
-            "unit": "",
-            "look_at": look_at,
-            "headline": headline,
-            "text": "\n".join(lines),
-        }
+        told = Notification(
+            key=message_key(episode.alarm, change, problem.severity),
+            alarm=episode.alarm,
+            site=self.site,
+            rule=RULE,
+            title=problem.title,
+            change=change,
+            severity=problem.severity,
+            desks=(Desk.PAGE, Desk.DATA),
+            subject=Subject(About.OTHER, problem.subject),
+            subject_name=problem.subject,
+            at_ms=now_ms,
+            since_ms=episode.since_ms,
+            opened_ms=episode.since_ms,
+            look_at=problem.look_at,
+        )
+        return worded_plainly(told, problem.cause)
 
     async def _try(self, notice: Notice, now_ms: int) -> Notice | None:
         """Try to deliver a notification that is due; return it where it is to be tried again."""

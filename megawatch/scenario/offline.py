@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -27,7 +27,8 @@ from megawatch.composition import make_judging
 from rules.alarms.states import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule, Severity
 from rules.engine.engine import Step
-from rules.notify.message import compose, message_key
+from rules.notify.message import compose
+from rules.notify.notification import Notification
 from rules.registry import make_rules
 from store.journal.deduplication import Seen
 from store.journal.entries import Content, Entry, Mark, MarkKind
@@ -277,7 +278,7 @@ class Rehearsal:
         for change in step.changes:
             self._follow(change)
             if change.is_told and step.view is not None:
-                self._page(change, compose(change, self._by_name[change.rule], step.view, self._file.site))
+                self._page(compose(change, self._by_name[change.rule], step.view, self._file.site))
 
     def _follow(self, change: Transition) -> None:
         alarm = self._open.get(change.alarm_id)
@@ -300,17 +301,17 @@ class Rehearsal:
             alarm.returned_ms = change.at_ms
             del self._open[change.alarm_id]
 
-    def _page(self, change: Transition, body: dict[str, Any]) -> None:
+    def _page(self, told: Notification) -> None:
         self.heard.pages.append(
             Page(
-                key=message_key(change),
-                rule=change.rule,
-                subject=change.subject,
-                change=change.change.value,
-                severity=change.severity.word,
-                at_ms=change.at_ms,
+                key=told.key,
+                rule=told.rule,
+                subject=told.subject.id,
+                change=told.change.value,
+                severity=told.severity.word,
+                at_ms=told.at_ms,
                 told_ms=self.now_ms,
-                headline=body["headline"],
+                headline=told.headline,
             )
         )
 

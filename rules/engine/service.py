@@ -24,7 +24,7 @@ from rules.base import CANNOT_VERIFY, Rule, Verdict
 from rules.engine import snapshot
 from rules.engine.engine import Step
 from rules.engine.judging import Judging
-from rules.notify.message import compose, ended, message_key
+from rules.notify.message import compose, ended, notices_of
 from rules.notify.routing import Route, routes_of
 from rules.view import View
 from store.journal.entries import Entry
@@ -251,16 +251,12 @@ class RulesService:
         """Return what tells that an alarm ended, to everybody who was told that it opened."""
         routes = {route.name for route in self._routes}
         return [
-            replace(
-                opening,
-                key=f"{alarm.id}:returned",
-                body=ended(opening.body, reason, now_ms, self._site),
-                source_ms=now_ms,
-                created_ms=now_ms,
-                due_ms=now_ms,
-            )
+            notice
             for opening in self._ledger.opening(alarm.id)
             if opening.route in routes
+            for notice in notices_of(
+                ended(alarm, opening.body, reason, now_ms, self._site), [opening.route], now_ms
+            )
         ]
 
     def _note_failing(self) -> None:
@@ -342,19 +338,8 @@ class RulesService:
     def _notices(self, step: Step, change: Transition, now_ms: int) -> list[Notice]:
         if not change.is_told or step.view is None:
             return []
-        body = compose(change, self._rules[change.rule], step.view, self._site)
-        return [
-            Notice(
-                key=message_key(change),
-                route=route,
-                alarm_id=change.alarm_id,
-                body=body,
-                source_ms=change.at_ms,
-                created_ms=now_ms,
-                due_ms=now_ms,
-            )
-            for route in routes_of(body, self._routes)
-        ]
+        told = compose(change, self._rules[change.rule], step.view, self._site)
+        return notices_of(told, routes_of(told, self._routes), now_ms)
 
 
 def _by_name(judging: Judging) -> dict[str, Rule]:

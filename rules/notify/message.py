@@ -1,4 +1,4 @@
-"""What a notification says: what, where, value and limit with units, since when, how sure, what to look at.
+"""Composes notifications: what, where, value and limit with units, since when, how sure, what to look at.
 
 Made of typed fields only. No template is ever filled with text from the wire, and what people named things is
 kept to one line.
@@ -6,18 +6,37 @@ kept to one line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
 from rules.alarms.states import Change, Transition
-from rules.base import About, Block, Rule
+from rules.base import About, Block, Desk, Rule, Severity
 from rules.draw.summation_plan import Index
-from rules.notify.wording import NAMED, headline, text
+from rules.notify.notification import (
+    Clock,
+    ClosedBlock,
+    ContractLimit,
+    Details,
+    Draw,
+    NoLimit,
+    Notification,
+    OpenBlock,
+    OtherReadings,
+    Past,
+    Racks,
+    Reading,
+    Readings,
+    message_key,
+)
+from rules.notify.wording import NAMED, worded
+from rules.subject import Subject
 from rules.view import (
     KILOWATT,
     MONITOR,
@@ -29,39 +48,18 @@ from rules.view import (
     TenantView,
     View,
 )
+from store.ledger.alarms import Alarm, Notice
 
 QUARTER_S: Final = 900
 """Time zones differ by whole quarters of an hour."""
 ZONE_S: Final = 5
 """How far from one a clock may be that is off by a zone (our choice)."""
-_LASTING: Final = (
-    "alarm",
-    "site",
-    "rule",
-    "title",
-    "severity",
-    "desks",
-    "subject",
-    "subject_name",
-    "tenant",
-    "since_ms",
-    "opened_ms",
-    "limit",
-    "peak",
-    "unit",
-    "look_at",
-)
-"""Of what was told when an alarm opened, what holds whenever it ends."""
 
 
-def message_key(change: Transition) -> str:
-    """Return what makes a notification the same message whenever it is sent."""
-    if change.change is Change.WORSENED:
-        return f"{change.alarm_id}:{change.change}:{change.severity.word}"
-    return f"{change.alarm_id}:{change.change}"
+# What is told -----------------------------------------------------------------------------
 
 
-def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str, Any]:
+def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notification:
     """Return what is told of a change.
 
     Args:
@@ -69,142 +67,205 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> dict[str,
         rule: The rule that found it.
         view: The site at that moment.
         site: The site.
-
-    Returns:
-        A document of plain values; `headline` and `text` are for people, the rest for programs.
     """
-    facts: dict[str, Any] = {
-        "key": message_key(change),
-        "alarm": change.alarm_id,
-        "site": site.name,
-        "rule": change.rule,
-        "title": rule.title_of(change.rule),
-        "change": change.change.value,
-        "severity": change.severity.word,
-        "desks": [desk.value for desk in rule.desks],
-        "subject": change.subject,
-        "subject_name": _subject_name(change.subject, rule.about, site),
-        "tenant": change.subject if rule.about is About.TENANT else None,
-        "at_ms": change.at_ms,
-        "since_ms": change.since_ms,
-        "opened_ms": change.opened_ms,
-        "value": known_or_none(change.value),
-        "limit": known_or_none(change.limit),
-        "peak": known_or_none(change.peak),
-        "unit": rule.unit,
-        "look_at": rule.look_at_of(change.rule),
-    }
-    if change.reason:
-        facts["reason"] = change.reason
-    if change.is_past:
-        facts |= {"known_ms": change.at_ms, "over_ms": change.over_ms}
-    if rule.value_is_bound:
-        facts["value_is_bound"] = True
+    subject = Subject(rule.about, change.subject)
+    details, incomplete = Details(), ""
     try:
-        facts |= _details(change.subject, rule, view, site)
+        details = _details(subject, rule, view, site)
     except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told
-        facts["incomplete"] = f"{type(error).__name__}: {error}"
-    facts["headline"] = headline(facts, site)
-    facts["text"] = text(facts, site)
-    return facts
+        incomplete = f"{type(error).__name__}: {error}"
+    told = Notification(
+        key=message_key(change.alarm_id, change.change, change.severity),
+        alarm=change.alarm_id,
+        site=site.name,
+        rule=change.rule,
+        title=rule.title_of(change.rule),
+        change=change.change,
+        severity=change.severity,
+        desks=rule.desks,
+        subject=subject,
+        subject_name=_subject_name(subject, site),
+        at_ms=change.at_ms,
+        since_ms=change.since_ms,
+        opened_ms=change.opened_ms,
+        value=known_or_none(change.value),
+        limit=known_or_none(change.limit),
+        peak=known_or_none(change.peak),
+        unit=rule.unit,
+        look_at=rule.look_at_of(change.rule),
+        reason=change.reason,
+        past=Past(known_ms=change.at_ms, over_ms=change.over_ms) if change.is_past else None,
+        value_is_bound=rule.value_is_bound,
+        details=details,
+        incomplete=incomplete,
+    )
+    return worded(told, site.zone)
 
 
-def ended(opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> dict[str, Any]:
-    """Return what is told of an alarm that nothing ended which was judged.
+class _Opening(msgspec.Struct):
+    """What holds whenever an alarm ends, of the document that told its opening; of the ledger what lacks."""
+
+    alarm: str
+    site: str
+    rule: str
+    title: str
+    severity: str
+    desks: tuple[Desk, ...]
+    subject: str
+    subject_name: str
+    tenant: str | None
+    since_ms: int
+    opened_ms: int
+    limit: float | None
+    peak: float | None
+    unit: str
+    look_at: str
+
+
+def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> Notification:
+    """Return what is told of an alarm that nothing ended which was judged, without what held before.
 
     Args:
-        opening: What was told when it opened.
+        alarm: The alarm, as the ledger has it.
+        opening: The document that told its opening; one that was damaged may lack any key.
         reason: Why it ended.
         at_ms: When [ms].
         site: The site.
-
-    Returns:
-        A document as of `compose`, without what held at any other moment.
     """
-    facts = {name: value for name, value in opening.items() if name in _LASTING}
-    facts |= {
-        "key": f"{opening['alarm']}:{Change.RETURNED}",
-        "change": Change.RETURNED.value,
-        "at_ms": at_ms,
-        "value": None,
-        "reason": reason,
-    }
-    facts["headline"] = headline(facts, site)
-    facts["text"] = text(facts, site)
-    return facts
+    known = {name: getattr(alarm, name) for name in Alarm.__slots__ if name in _Opening.__struct_fields__}
+    known |= {"alarm": alarm.id, "site": site.name, "subject_name": alarm.subject, "tenant": None}
+    said = msgspec.convert({**known, "desks": (), "look_at": "", **opening}, _Opening)
+    told = Notification(
+        key=message_key(said.alarm, Change.RETURNED, Severity.INFO),
+        alarm=said.alarm,
+        site=said.site,
+        rule=said.rule,
+        title=said.title,
+        change=Change.RETURNED,
+        severity=Severity[said.severity.upper()],
+        desks=said.desks,
+        subject=Subject(About.OTHER if said.tenant is None else About.TENANT, said.subject),
+        subject_name=said.subject_name,
+        at_ms=at_ms,
+        since_ms=said.since_ms,
+        opened_ms=said.opened_ms,
+        limit=said.limit,
+        peak=said.peak,
+        unit=said.unit,
+        look_at=said.look_at,
+        reason=reason,
+    )
+    return worded(told, site.zone)
 
 
-def _details(subject: str, rule: Rule, view: View, site: Site) -> dict[str, Any]:
-    """Return what is known of a subject at the moment, by what the rule is about."""
-    facts: dict[str, Any] = {}
-    if rule.about is About.METER:
-        facts |= _meter_facts(view.meters, subject)
-    if rule.about is About.PUBLISHER and subject in view.publishers.ids:
-        facts["clock"] = _clock(view.publishers, subject)
-    if rule.about is About.TENANT and subject in view.tenants.ids:
-        place = view.tenants.ids.index(subject)
-        facts |= _contract_facts(view, place, site)
-        if rule.block is Block.CLOSED:
-            return facts | _closed_facts(view.demand, place)
-        facts |= _tenant_facts(view, place, site)
-        if rule.block is Block.OPEN:
-            facts |= _open_facts(view, place)
-    racks = rule.racks_of(view, subject)
-    return facts if racks is None else facts | _rack_facts(view, racks, site)
+def notices_of(told: Notification, routes: Iterable[str], now_ms: int) -> list[Notice]:
+    """Return a notification as it waits for its delivery, once for each route.
+
+    Args:
+        told: What is told.
+        routes: The names of the routes that take it.
+        now_ms: The time [ms].
+    """
+    body = told.document()
+    return [
+        Notice(
+            key=told.key,
+            route=route,
+            alarm_id=told.alarm,
+            body=body,
+            source_ms=told.at_ms,
+            created_ms=now_ms,
+            due_ms=now_ms,
+        )
+        for route in routes
+    ]
 
 
-def _contract_facts(view: View, place: int, site: Site) -> dict[str, Any]:
-    """Return what the contract allows now, and what of."""
+# What is known at the moment --------------------------------------------------------------
+
+
+def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
+    """Return what is known of a subject at the moment, by what it is."""
+    places = rule.racks_of(view, subject.id)
+    details = Details(racks=None if places is None else _rack_facts(view, places, site))
+    match subject.kind:
+        case About.METER:
+            readings, others = _meter_facts(view.meters, subject.id)
+            return replace(details, readings=readings, others=others)
+        case About.PUBLISHER if subject.id in view.publishers.ids:
+            return replace(details, clock=Clock(clock=_clock(view.publishers, subject.id)))
+        case About.TENANT if subject.id in view.tenants.ids:
+            return _tenant_details(details, rule, view, view.tenants.ids.index(subject.id), site)
+    return details
+
+
+def _tenant_details(details: Details, rule: Rule, view: View, place: int, site: Site) -> Details:
+    """Return what is known of a tenant: of its draw, or of the block that a rule judges."""
+    contract = _contract_facts(view, place, site)
+    no_limit = NoLimit() if contract is None else None
+    details = replace(details, contract=contract, no_limit=no_limit)
+    if rule.block is Block.CLOSED:
+        return replace(details, closed=_closed_facts(view.demand, place))
+    is_open = rule.block is Block.OPEN
+    return replace(
+        details,
+        draw=_draw_facts(view, place, site),
+        open=_open_facts(view, place) if is_open else None,
+    )
+
+
+def _contract_facts(view: View, place: int, site: Site) -> ContractLimit | None:
+    """Return what the contract allows now, and what of; None where it has no limit."""
     limit = int(view.tenants.limit[place])
     contract = site.tenants[place].contract if place < len(site.tenants) else None
     version = contract.version_at(view.at_ms) if contract else None
     if limit == NO_LIMIT or version is None:
-        return {"contract_limit_kw": None}
-    return {
-        "contract_limit_kw": limit / KILOWATT,
-        "contract_committed_kw": version.committed_at(view.at_ms) / KILOWATT,
-        "contract_burst_kw": version.burst_milliwatts / KILOWATT,
-        "contract_tolerance_percent": version.limit.tolerance_percent,
-        "warn_kw": int(view.tenants.warn[place]) / KILOWATT,
-    }
+        return None
+    return ContractLimit(
+        contract_limit_kw=limit / KILOWATT,
+        contract_committed_kw=version.committed_at(view.at_ms) / KILOWATT,
+        contract_burst_kw=version.burst_milliwatts / KILOWATT,
+        contract_tolerance_percent=version.limit.tolerance_percent,
+        warn_kw=int(view.tenants.warn[place]) / KILOWATT,
+    )
 
 
-def _closed_facts(demand: DemandView, place: int) -> dict[str, Any]:
+def _closed_facts(demand: DemandView, place: int) -> ClosedBlock | None:
     """Return how the last closed block ended."""
     block = demand.closed[place]
     if block is None:
-        return {}
+        return None
     high = block.high_milliwatt_ms
-    return {
-        "block_from_ms": block.from_ms,
-        "block_to_ms": block.to_ms,
-        "block_low_kw": block.mean_kw(block.low_milliwatt_ms),
-        "block_best_kw": block.demand_kw,
-        "block_high_kw": None if high is None else block.mean_kw(high),
-        "block_limit_kw": block.limit_kw,
-        "block_coverage_percent": round(block.coverage * 100, 2),
-    }
+    return ClosedBlock(
+        block_from_ms=block.from_ms,
+        block_to_ms=block.to_ms,
+        block_low_kw=block.mean_kw(block.low_milliwatt_ms),
+        block_best_kw=block.demand_kw,
+        block_high_kw=None if high is None else block.mean_kw(high),
+        block_limit_kw=block.limit_kw,
+        block_coverage_percent=round(block.coverage * 100, 2),
+    )
 
 
-def _open_facts(view: View, place: int) -> dict[str, Any]:
+def _open_facts(view: View, place: int) -> OpenBlock | None:
     """Return when the open block ends, and the mean that keeps it until then."""
     demand = view.demand
     left_ms, share = int(demand.left_ms[place]), float(demand.elapsed_share[place])
     if left_ms <= 0 or not 0 <= share < 1:
-        return {}
+        return None
     so_far_kw, limit_kw = float(demand.demand_kw[place]), float(demand.limit_kw[place])
     used_kw = 0.0 if np.isnan(so_far_kw) else so_far_kw * share
-    return {
-        "block_from_ms": view.at_ms + left_ms - round(left_ms / (1 - share)),
-        "block_to_ms": view.at_ms + left_ms,
-        "block_so_far_kw": known_or_none(so_far_kw),
-        "block_limit_kw": limit_kw,
-        "left_s": left_ms / 1_000,
-        "hold_below_kw": max(0.0, (limit_kw - used_kw) / (1 - share)),
-    }
+    return OpenBlock(
+        block_from_ms=view.at_ms + left_ms - round(left_ms / (1 - share)),
+        block_to_ms=view.at_ms + left_ms,
+        block_so_far_kw=known_or_none(so_far_kw),
+        block_limit_kw=limit_kw,
+        left_s=left_ms / 1_000,
+        hold_below_kw=max(0.0, (limit_kw - used_kw) / (1 - share)),
+    )
 
 
-def _tenant_facts(view: View, place: int, site: Site) -> dict[str, Any]:
+def _draw_facts(view: View, place: int, site: Site) -> Draw:
     tenants: TenantView = view.tenants
     racks = set(site.tenants[place].racks_at(view.at_ms)) if place < len(site.tenants) else set()
     held = [i for i, rack in enumerate(view.racks.ids) if rack in racks]
@@ -214,53 +275,55 @@ def _tenant_facts(view: View, place: int, site: Site) -> dict[str, Any]:
     low, high = int(tenants.low[place]), int(tenants.high[place])
     # What was heard lately counts as covered; where the draw is not certain it may have changed since.
     share = tenants.coverage[place] if low == high else min(tenants.coverage[place], tenants.certain[place])
-    return {
-        "draw_low_kw": low / KILOWATT,
-        "draw_best_kw": int(tenants.best[place]) / KILOWATT,
-        "draw_high_kw": None if high == UNBOUNDED else high / KILOWATT,
-        "coverage_percent": round(float(share) * 100, 2),
-        "silent_racks": len(silent),
-        "silent_examples": silent[:NAMED],
-        "largest_racks": [view.racks.ids[i] for i in largest],
-        "largest_racks_kw": [int(view.racks.draw[i]) / KILOWATT for i in largest],
-        "meters_agree": bool(tenants.is_consistent[place]),
-    }
+    return Draw(
+        draw_low_kw=low / KILOWATT,
+        draw_best_kw=int(tenants.best[place]) / KILOWATT,
+        draw_high_kw=None if high == UNBOUNDED else high / KILOWATT,
+        coverage_percent=round(float(share) * 100, 2),
+        silent_racks=len(silent),
+        silent_examples=silent[:NAMED],
+        largest_racks=[view.racks.ids[i] for i in largest],
+        largest_racks_kw=[int(view.racks.draw[i]) / KILOWATT for i in largest],
+        meters_agree=bool(tenants.is_consistent[place]),
+    )
 
 
-def _meter_facts(meters: MeterView, subject: str) -> dict[str, Any]:
-    """Return what each of some meters says, and what is said beneath them."""
+def _meter_facts(meters: MeterView, subject: str) -> tuple[Readings | None, OtherReadings | None]:
+    """Return what each of some meters says, and what the others say of the same power."""
     if subject not in meters.ids:
-        return {}
+        return None, None
     place = meters.ids.index(subject)
     names, begin = meters.names[place], int(meters.starts[place])
     readings = meters.readings[begin : begin + len(names)].tolist()
-    facts: dict[str, Any] = {
-        "meters": len(names),
-        "readings": [
-            {"meter": name, "kw": reading / KILOWATT}
+    said = Readings(
+        meters=len(names),
+        readings=[
+            Reading(meter=name, kw=reading / KILOWATT)
             for name, reading in list(zip(names, readings, strict=True))[:NAMED]
         ],
-        "readings_sum_kw": sum(readings) / KILOWATT,
-    }
-    if place < len(meters.ids) - meters.twins:
-        high = int(meters.high[place])
-        facts["other_low_kw"] = int(meters.low[place]) / KILOWATT
-        facts["other_high_kw"] = None if high == UNBOUNDED else high / KILOWATT
-    return facts
+        readings_sum_kw=sum(readings) / KILOWATT,
+    )
+    if place >= len(meters.ids) - meters.twins:
+        return said, None
+    high = int(meters.high[place])
+    return said, OtherReadings(
+        other_low_kw=int(meters.low[place]) / KILOWATT,
+        other_high_kw=None if high == UNBOUNDED else high / KILOWATT,
+    )
 
 
-def _rack_facts(view: View, places: Index, site: Site) -> dict[str, Any]:
+def _rack_facts(view: View, places: Index, site: Site) -> Racks:
     racks = view.racks
     silent = [racks.ids[i] for i in places.tolist() if racks.is_silent[i]]
     among = {racks.ids[i] for i in places.tolist()}
     holders = [tenant for tenant in site.tenants if not among.isdisjoint(tenant.racks_at(view.at_ms))]
-    return {
-        "racks": len(places),
-        "silent_racks": len(silent),
-        "silent_examples": silent[:NAMED],
-        "tenants": [tenant.id for tenant in holders],
-        "tenant_names": [in_line(tenant.name) for tenant in holders],
-    }
+    return Racks(
+        racks=len(places),
+        silent_racks=len(silent),
+        silent_examples=silent[:NAMED],
+        tenants=[tenant.id for tenant in holders],
+        tenant_names=[in_line(tenant.name) for tenant in holders],
+    )
 
 
 def _clock(publishers: PublisherView, subject: str) -> str:
@@ -280,15 +343,15 @@ def _clock(publishers: PublisherView, subject: str) -> str:
     return f"{said}, as a time zone written as another" if is_zone else said
 
 
-def _subject_name(subject: str, about: About, site: Site) -> str:
+def _subject_name(subject: Subject, site: Site) -> str:
     """Return what people call a tenant, a gateway, a rack or another asset."""
-    name = subject
-    if about is About.TENANT:
-        name = next((tenant.name for tenant in site.tenants if tenant.id == subject), subject)
-    elif subject == MONITOR and about is About.PUBLISHER:
+    name = subject.id
+    if subject.kind is About.TENANT:
+        name = next((tenant.name for tenant in site.tenants if tenant.id == subject.id), subject.id)
+    elif subject == Subject(About.PUBLISHER, MONITOR):
         name = "the monitor's own machine"
-    elif about in (About.GROUP, About.PUBLISHER):
-        broker, _, publisher = subject.partition(":")
+    elif subject.kind in (About.GROUP, About.PUBLISHER):
+        broker, _, publisher = subject.id.partition(":")
         if publisher:
             name = f"gateway {publisher.rpartition(':')[2]} on {broker}"
     return in_line(name)

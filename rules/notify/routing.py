@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from rules.notify.notification import Notification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +26,17 @@ class Route:
     rules: frozenset[str] = frozenset()
     tenants: frozenset[str] = frozenset()
 
-    def takes(self, body: Mapping[str, Any]) -> bool:
-        """Tell whether a notification goes here.
-
-        Args:
-            body: What `rules.notify.message.compose` made.
-        """
-        rule = str(body["rule"])
+    def takes(self, told: Notification) -> bool:
+        """Tell whether a notification goes here."""
+        rule = told.rule
         return (
-            (not self.severities or body["severity"] in self.severities)
-            and (not self.desks or not self.desks.isdisjoint(body["desks"]))
+            (not self.severities or told.severity.word in self.severities)
+            and (not self.desks or not self.desks.isdisjoint(told.desks))
             and (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
-            and (not self.tenants or body["tenant"] in self.tenants)
+            and (not self.tenants or told.subject.tenant in self.tenants)
         )
 
 
-def routes_of(body: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:
+def routes_of(told: Notification, routes: Sequence[Route]) -> list[str]:
     """Return the names of the routes that take a notification, each once."""
-    return list(dict.fromkeys(route.name for route in routes if route.takes(body)))
+    return list(dict.fromkeys(route.name for route in routes if route.takes(told)))

@@ -1,17 +1,17 @@
-"""What a page says of its facts: a headline, and a labelled line for each thing to know."""
+"""What a page says of its notification: a headline, and a labelled line for each thing to know."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from typing import Final
 
-from facility.instants import to_datetime
+from facility.instants import to_datetime, to_iso
 from facility.shown import in_line
-from facility.site import Site
 from rules.alarms.states import Change
 from rules.base import CANNOT_VERIFY
-
-Facts = Mapping[str, Any]
+from rules.notify.notification import ClosedBlock, ContractLimit, Draw, Notification, OpenBlock, Past
 
 WARNING: Final = "C1"
 """The rule whose page says from what draw on it warns."""
@@ -19,97 +19,141 @@ NAMED: Final = 5
 """How many tenants or racks a page names; the number of all racks stands beside them."""
 
 
-def headline(facts: Facts, site: Site) -> str:
+def worded(told: Notification, zone: tzinfo) -> Notification:
+    """Return a notification with its headline and its text.
+
+    Args:
+        told: What is told.
+        zone: The time zone of its text.
+    """
+    told = replace(told, headline=headline(told, zone))
+    return replace(told, text=text(told, zone))
+
+
+def worded_plainly(told: Notification, cause: str) -> Notification:
+    """Return a notification of the monitor's own fault with its headline and its text.
+
+    Args:
+        told: What is told.
+        cause: What was said; kept to one line.
+    """
+    told = replace(told, headline=headline(told, UTC))
+    lines = [
+        told.headline,
+        _where_line(told),
+        f"since: {to_iso(told.since_ms)}, told at {to_iso(told.at_ms)}",
+        f"cause: {in_line(cause)}",
+        *_look_at_lines(told),
+    ]
+    return replace(told, text="\n".join(lines))
+
+
+def headline(told: Notification, zone: tzinfo) -> str:
     """Return what a page is about, in one line."""
-    name, title = facts["subject_name"], facts["title"]
-    if facts["change"] == Change.RETURNED:
+    name, title = told.subject_name, told.title
+    if told.change is Change.RETURNED:
         return f"[over] {name}: {title}"
-    word = facts["severity"].upper()
-    if "known_ms" in facts:
-        return f"[{word}] {name}: {title} in the past, up to {_over_limit(facts)}, {_span(facts, site)}"
-    if facts["rule"].endswith(CANNOT_VERIFY):
-        return f"[{word}] {name}: {title}{_bounds(facts)}"
-    if "clock" in facts:
-        return f"[{word}] {name}: {title}, {facts['clock']}"
-    if facts["value"] is None:
+    word = told.severity.word.upper()
+    if told.past is not None:
+        return (
+            f"[{word}] {name}: {title} in the past, up to {_over_limit(told)}, {_span(told, told.past, zone)}"
+        )
+    if told.rule.endswith(CANNOT_VERIFY):
+        return f"[{word}] {name}: {title}{_bounds(told)}"
+    if told.details.clock is not None:
+        return f"[{word}] {name}: {title}, {told.details.clock.clock}"
+    if told.value is None:
         return f"[{word}] {name}: {title}"
-    value = _power(facts["value"], facts["unit"])
-    if facts.get("value_is_bound"):
+    value = _power(told.value, told.unit)
+    if told.value_is_bound:
         value = f"up to {value}"
-    if not facts["limit"]:
+    if not told.limit:
         return f"[{word}] {name}: {title}, {value}"
-    between = " of " if facts["unit"] == "kW" else ", limit "
-    return f"[{word}] {name}: {title}, {value}{between}{_power(facts['limit'], facts['unit'])}"
+    between = " of " if told.unit == "kW" else ", limit "
+    return f"[{word}] {name}: {title}, {value}{between}{_power(told.limit, told.unit)}"
 
 
-def _bounds(facts: Facts) -> str:
-    """Return between what it lies that can not be told from the limit."""
-    limit = f", limit {_power(facts['limit'] or 0, 'kW')}"
-    if "block_low_kw" in facts:
-        return f", mean {_interval(facts['block_low_kw'], facts['block_high_kw'])}{limit}"
-    return f", draw {_between(facts)}{limit}" if "draw_low_kw" in facts else ""
+def _bounds(told: Notification) -> str:
+    """Return between what it lies that cannot be told from the limit."""
+    limit = f", limit {_power(told.limit or 0, 'kW')}"
+    closed, draw = told.details.closed, told.details.draw
+    if closed is not None:
+        return f", mean {_interval(closed.block_low_kw, closed.block_high_kw)}{limit}"
+    return "" if draw is None else f", draw {_interval(draw.draw_low_kw, draw.draw_high_kw)}{limit}"
 
 
-def _over_limit(facts: Facts) -> str:
+def _over_limit(told: Notification) -> str:
     """Return the worst value and its limit."""
-    return f"{_power(facts['peak'], facts['unit'])} of {_power(facts['limit'] or 0, facts['unit'])}"
+    return f"{_power(told.peak or 0, told.unit)} of {_power(told.limit or 0, told.unit)}"
 
 
-def _span(facts: Facts, site: Site) -> str:
+def _span(told: Notification, past: Past, zone: tzinfo) -> str:
     """Return from when to when the limit was broken, as far as that is known."""
-    since = _time(facts["since_ms"], site)
-    return f"since {since}" if facts["over_ms"] is None else f"{since} to {_time(facts['over_ms'], site)}"
+    since = _time(told.since_ms, zone)
+    return f"since {since}" if past.over_ms is None else f"{since} to {_time(past.over_ms, zone)}"
 
 
-def text(facts: Facts, site: Site) -> str:
+def _where_line(told: Notification) -> str:
+    """Return where something happened, and by what name it can be looked up."""
+    return f"where: {in_line(told.subject.id)} at {told.site}, rule {told.rule}, alarm {told.alarm}"
+
+
+def text(told: Notification, zone: tzinfo) -> str:
     """Return a page: its headline, and one labelled line for each thing to know."""
-    where = f"{in_line(facts['subject'])} at {site.name}"
+    details = told.details
     return "\n".join(
         [
-            facts["headline"],
-            f"where: {where}, rule {facts['rule']}, alarm {facts['alarm']}",
-            *_when_lines(facts, site),
-            *_over_lines(facts),
-            *_block_lines(facts, site),
-            *_draw_lines(facts),
-            *_reading_lines(facts),
-            *_silent_lines(facts),
-            *([f"incomplete: {in_line(facts['incomplete'])}"] if "incomplete" in facts else []),
-            *([f"look at: {facts['look_at']}"] if facts["change"] != Change.RETURNED else []),
+            told.headline,
+            _where_line(told),
+            *_when_lines(told, zone),
+            *_over_lines(told),
+            *_open_block_lines(details.open, zone),
+            *_closed_block_lines(told, details.closed, zone),
+            *_draw_lines(told, details.draw),
+            *_reading_lines(told),
+            *_silent_lines(told),
+            *([f"incomplete: {in_line(told.incomplete)}"] if told.incomplete else []),
+            *_look_at_lines(told),
         ]
     )
 
 
-def _when_lines(facts: Facts, site: Site) -> list[str]:
+def _look_at_lines(told: Notification) -> list[str]:
+    return [] if told.change is Change.RETURNED else [f"look at: {told.look_at}"]
+
+
+def _when_lines(told: Notification, zone: tzinfo) -> list[str]:
     """Return since when it is so, and why it ended where nothing was judged that ended it."""
-    if "known_ms" in facts:
-        lines = [f"when: {_span(facts, site)}; known since readings of then arrived late"]
+    if told.past is not None:
+        lines = [f"when: {_span(told, told.past, zone)}; known since readings of then arrived late"]
     else:
-        lines = [f"since: {_time(facts['since_ms'], site)}, told at {_time(facts['at_ms'], site)}"]
-    return [*lines, f"ended: {in_line(facts['reason'])}"] if "reason" in facts else lines
+        lines = [f"since: {_time(told.since_ms, zone)}, told at {_time(told.at_ms, zone)}"]
+    return [*lines, f"ended: {in_line(told.reason)}"] if told.reason else lines
 
 
-def _over_lines(facts: Facts) -> list[str]:
+def _over_lines(told: Notification) -> list[str]:
     """Return how bad it was, or by how much the limit is exceeded."""
-    value, limit = facts["value"], facts["limit"]
-    if facts["peak"] is not None and limit and facts["change"] == Change.RETURNED:
-        return [f"peak: {_power(facts['peak'], facts['unit'])}"]
-    if facts["unit"] != "kW" or not value or not limit or value <= limit:
+    value, limit = told.value, told.limit
+    if told.peak is not None and limit and told.change is Change.RETURNED:
+        return [f"peak: {_power(told.peak, told.unit)}"]
+    if told.unit != "kW" or not value or not limit or value <= limit:
         return []
-    up_to = "up to " if facts.get("value_is_bound") else ""
+    up_to = "up to " if told.value_is_bound else ""
     return [f"over: {up_to}{_over(value, limit)}"]
 
 
-def _silent_lines(facts: Facts) -> list[str]:
+def _silent_lines(told: Notification) -> list[str]:
     """Return which racks are silent, and whose they are."""
     lines = []
-    if facts.get("silent_racks"):
-        named = ", ".join(map(in_line, facts["silent_examples"]))
-        more = " and more" if facts["silent_racks"] > len(facts["silent_examples"]) else ""
-        racks = "1 rack" if facts["silent_racks"] == 1 else f"{facts['silent_racks']} racks"
-        lines.append(f"silent: {racks}: {named}{more}")
-    if facts.get("tenant_names"):
-        lines.append(f"tenants: {_listed(facts['tenant_names'])}")
+    racks = told.details.racks
+    silent = racks or told.details.draw
+    if silent is not None and silent.silent_racks:
+        named = ", ".join(map(in_line, silent.silent_examples))
+        more = " and more" if silent.silent_racks > len(silent.silent_examples) else ""
+        count = "1 rack" if silent.silent_racks == 1 else f"{silent.silent_racks} racks"
+        lines.append(f"silent: {count}: {named}{more}")
+    if racks is not None and racks.tenant_names:
+        lines.append(f"tenants: {_listed(racks.tenant_names)}")
     return lines
 
 
@@ -117,24 +161,34 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (" and more" if len(names) > NAMED else "")
 
 
-def _block_lines(facts: Facts, site: Site) -> list[str]:
-    """Return what is told of a demand block: the closed one, or the open one and how it can be kept."""
-    if "block_from_ms" not in facts:
+def _open_block_lines(block: OpenBlock | None, zone: tzinfo) -> list[str]:
+    """Return how the open demand block can be kept."""
+    if block is None:
         return []
-    span = f"{_time(facts['block_from_ms'], site)} to {_time(facts['block_to_ms'], site)}"
-    limit = _power(facts["block_limit_kw"], "kW")
-    if "left_s" in facts:
-        so_far = facts["block_so_far_kw"]
-        mean = "" if so_far is None else f", mean so far {_power(so_far, 'kW')} of {limit}"
-        hold = _power(facts["hold_below_kw"], "kW")
-        return [f"block: {span}{mean}", f"left: {_lasts(facts['left_s'])}; hold below {hold} until then"]
-    mean = _interval(facts["block_low_kw"], facts["block_high_kw"])
-    lines = [f"block: {span}, mean {mean}, limit {limit}"]
-    missing = 100 - facts["block_coverage_percent"]
-    lines.append(f"coverage: {facts['block_coverage_percent']:g} % of the block is covered by readings")
-    if facts["rule"].endswith(CANNOT_VERIFY) and missing > 0:
+    so_far = block.block_so_far_kw
+    limit = _power(block.block_limit_kw, "kW")
+    mean = "" if so_far is None else f", mean so far {_power(so_far, 'kW')} of {limit}"
+    hold = _power(block.hold_below_kw, "kW")
+    return [f"{_block(block, zone)}{mean}", f"left: {_lasts(block.left_s)}; hold below {hold} until then"]
+
+
+def _closed_block_lines(told: Notification, block: ClosedBlock | None, zone: tzinfo) -> list[str]:
+    """Return how the closed demand block ended."""
+    if block is None:
+        return []
+    mean = _interval(block.block_low_kw, block.block_high_kw)
+    lines = [
+        f"{_block(block, zone)}, mean {mean}, limit {_power(block.block_limit_kw, 'kW')}",
+        f"coverage: {block.block_coverage_percent:g} % of the block is covered by readings",
+    ]
+    missing = 100 - block.block_coverage_percent
+    if told.rule.endswith(CANNOT_VERIFY) and missing > 0:
         lines.append(f"why: readings are missing for {missing:.2f} % of the block")
     return lines
+
+
+def _block(block: OpenBlock | ClosedBlock, zone: tzinfo) -> str:
+    return f"block: {_time(block.block_from_ms, zone)} to {_time(block.block_to_ms, zone)}"
 
 
 def _lasts(seconds: float) -> str:
@@ -142,47 +196,55 @@ def _lasts(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _contract_line(facts: Facts) -> str:
+def _contract_lines(contract: ContractLimit | None) -> list[str]:
     """Return what the contract allows, and what that is made of where it is more than the commitment."""
-    parts = [f"{_power(facts['contract_committed_kw'], 'kW')} committed"]
-    if facts["contract_burst_kw"]:
-        parts.append(f"{_power(facts['contract_burst_kw'], 'kW')} burst")
-    if facts["contract_tolerance_percent"]:
-        parts.append(f"{facts['contract_tolerance_percent']:g} % tolerance")
+    if contract is None:
+        return []
+    parts = [f"{_power(contract.contract_committed_kw, 'kW')} committed"]
+    if contract.contract_burst_kw:
+        parts.append(f"{_power(contract.contract_burst_kw, 'kW')} burst")
+    if contract.contract_tolerance_percent:
+        parts.append(f"{contract.contract_tolerance_percent:g} % tolerance")
     of = f": {', '.join(parts)}" if len(parts) > 1 else ""
-    return f"contract: {_power(facts['contract_limit_kw'], 'kW')}{of}"
+    return [f"contract: {_power(contract.contract_limit_kw, 'kW')}{of}"]
 
 
-def _draw_lines(facts: Facts) -> list[str]:
+def _draw_lines(told: Notification, draw: Draw | None) -> list[str]:
     """Return what a tenant draws, what it may, and how much of that is known."""
-    contract = [] if facts.get("contract_limit_kw") is None else [_contract_line(facts)]
-    if "draw_low_kw" not in facts:
-        return contract
-    lines = [f"draw: {_power(facts['draw_best_kw'], 'kW')}, for certain {_between(facts)}", *contract]
-    if facts["rule"] == WARNING and contract:
-        lines.append(f"warned above: {_power(facts['warn_kw'], 'kW')}")
-    lines.append(f"coverage: {facts['coverage_percent']:g} % of the rating has readings that hold now")
-    if not facts["meters_agree"]:
+    contract = told.details.contract
+    if draw is None:
+        return _contract_lines(contract)
+    sure = _interval(draw.draw_low_kw, draw.draw_high_kw)
+    lines = [
+        f"draw: {_power(draw.draw_best_kw, 'kW')}, for certain {sure}",
+        *_contract_lines(contract),
+    ]
+    if told.rule == WARNING and contract is not None:
+        lines.append(f"warned above: {_power(contract.warn_kw, 'kW')}")
+    lines.append(f"coverage: {draw.coverage_percent:g} % of the rating has readings that hold now")
+    if not draw.meters_agree:
         lines.append("meters: a parent meter and the readings beneath it do not agree")
-    if facts["largest_racks"]:
-        pairs = zip(facts["largest_racks"], facts["largest_racks_kw"], strict=True)
+    if draw.largest_racks:
+        pairs = zip(draw.largest_racks, draw.largest_racks_kw, strict=True)
         named = ", ".join(f"{in_line(rack)} {_power(power, 'kW')}" for rack, power in pairs)
         lines.append(f"largest: {named}")
     return lines
 
 
-def _reading_lines(facts: Facts) -> list[str]:
-    if "readings" not in facts:
+def _reading_lines(told: Notification) -> list[str]:
+    """Return what each meter says, and what the others say of the same power."""
+    found, others = told.details.readings, told.details.others
+    if found is None:
         return []
-    said = ", ".join(f"{in_line(one['meter'])} {_power(one['kw'], 'kW')}" for one in facts["readings"])
-    if facts["meters"] > len(facts["readings"]):
+    said = ", ".join(f"{in_line(one.meter)} {_power(one.kw, 'kW')}" for one in found.readings)
+    if found.meters > len(found.readings):
         said += " and more"
-    if "other_low_kw" not in facts:
+    if others is None:
         return [f"sources: {said}"]
-    low, high = facts["other_low_kw"], facts["other_high_kw"]
+    against = _interval(others.other_low_kw, others.other_high_kw)
     return [
-        f"meters: {said}; together {_power(facts['readings_sum_kw'], 'kW')}",
-        f"against: {_interval(low, high)} by the other meters of the same power",
+        f"meters: {said}; together {_power(found.readings_sum_kw, 'kW')}",
+        f"against: {against} by the other meters of the same power",
     ]
 
 
@@ -190,10 +252,6 @@ def _over(value_kw: float, limit_kw: float) -> str:
     """Return by how much a limit is exceeded, to the watt."""
     over_kw = value_kw - limit_kw
     return f"{over_kw:,.3f} kW, {over_kw / limit_kw:.2%} of the limit".replace("%", " %")
-
-
-def _between(facts: Facts) -> str:
-    return _interval(facts["draw_low_kw"], facts["draw_high_kw"])
 
 
 def _interval(low_kw: float, high_kw: float | None) -> str:
@@ -210,5 +268,5 @@ def _power(value: float, unit: str) -> str:
     return f"{value:,.1f} {unit}"
 
 
-def _time(instant_ms: int, site: Site) -> str:
-    return to_datetime(instant_ms, site.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+def _time(instant_ms: int, zone: tzinfo) -> str:
+    return to_datetime(instant_ms, zone).strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -24,8 +24,7 @@ def an_opened_page(steps: list[Step]) -> str:
             if change.rule == "Q6" and change.is_told:
                 assert step.view is not None
                 rule = ClockOff.model_validate({})
-                headline: str = compose(change, rule, step.view, SITE)["headline"]
-                return headline
+                return compose(change, rule, step.view, SITE).headline
     raise AssertionError("nothing was told of a clock")
 
 

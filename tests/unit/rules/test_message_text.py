@@ -59,7 +59,7 @@ def pages_of(
         for change in step.changes:
             if change.is_told:
                 assert step.view is not None
-                found.append(compose(change, by_name[change.rule], step.view, site))
+                found.append(compose(change, by_name[change.rule], step.view, site).document())
     return found
 
 
@@ -324,7 +324,7 @@ def test_sources_that_disagree_say_what_each_reads() -> None:
     step = next(s for s in play(engine, tape.entries) if any(c.rule == "Q8" for c in s.changes))
     assert step.view is not None
 
-    body = compose(step.changes[0], MetersDisagree.model_validate({}), step.view, site)
+    body = compose(step.changes[0], MetersDisagree.model_validate({}), step.view, site).document()
 
     assert line(body, "sources") == "power of bus:one 60.0 kW, power of bus:two 95.0 kW"
 
@@ -459,7 +459,7 @@ def test_a_fault_in_a_detail_keeps_no_page_from_being_told(monkeypatch: pytest.M
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("rules.notify.message._tenant_facts", breaks)
+    monkeypatch.setattr("rules.notify.message._draw_facts", breaks)
 
     body = page(pages_of(one_tenant(200), OVERDRAWN), "C2")
 

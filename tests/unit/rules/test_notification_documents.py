@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from megawatch.run.self_monitoring import Distress, Problem
-from rules.alarms.states import Change
+from rules.alarms.states import Change, Transition
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q6_clock_off import ClockOff
 from rules.notify.message import compose, ended
 from rules.notify.routing import Route
-from store.ledger.alarms import Notice
+from store.ledger.alarms import Alarm, Notice
 from tests.builders import T0_MS
 from tests.unit.rules.halls import Tape, an_engine, at_once, known_racks_of, one_tenant, play
 from tests.unit.rules.test_message_text import Body
@@ -48,7 +48,7 @@ def of_a_clock() -> Iterator[Body]:
     for step in play(an_engine(site, lateness_ms=200), tape.entries, until_ms=T0_MS + 60_000):
         for change in step.changes:
             if change.rule == "Q6" and step.view is not None:
-                yield compose(change, ClockOff.model_validate({}), step.view, site)
+                yield compose(change, ClockOff.model_validate({}), step.view, site).document()
 
 
 def of_the_past() -> Iterator[Body]:
@@ -64,13 +64,28 @@ def of_the_past() -> Iterator[Body]:
                 rule = Overdraw.model_validate({})
                 for over_ms in (None, change.at_ms - 1_000):
                     late = replace(change, is_past=True, over_ms=over_ms)
-                    yield compose(late, rule, step.view, site)
-                opening = compose(change, rule, step.view, site)
-                over = ended(opening, "rule C2 is switched off", change.at_ms + 5_000, site)
-                yield dict(sorted(over.items()))  # as a webhook gets it
+                    yield compose(late, rule, step.view, site).document()
+                opening = compose(change, rule, step.view, site).document()
+                over = ended(an_alarm(change), opening, "rule C2 is switched off", change.at_ms + 5_000, site)
+                yield dict(sorted(over.document().items()))  # as a webhook gets it
                 for kind in (Change.WORSENED, Change.RETURNED):
-                    yield compose(replace(change, change=kind), rule, step.view, site)
-                yield compose(replace(change, subject="nobody's"), rule, step.view, site)
+                    yield compose(replace(change, change=kind), rule, step.view, site).document()
+                strange = replace(change, subject="nobody's")
+                yield compose(strange, rule, step.view, site).document()
+
+
+def an_alarm(change: Transition) -> Alarm:
+    """Return an alarm as the ledger has it once it opened."""
+    return Alarm(
+        id=change.alarm_id,
+        rule=change.rule,
+        title="a title",
+        subject=change.subject,
+        severity=change.severity.word,
+        unit="kW",
+        since_ms=change.since_ms,
+        opened_ms=change.opened_ms,
+    )
 
 
 def of_ourselves() -> list[Notice]:
@@ -105,7 +120,7 @@ def of_ourselves() -> list[Notice]:
         random_source=random.Random(1),  # noqa: S311 - jitter
     )
     for second in range(40):
-        if second == 20:  # noqa: PLR2004 - half of it
+        if second == 20:
             wrong.clear()
         asyncio.run(distress.step(T0_MS + 1_000 * second))
     return took
@@ -119,3 +134,15 @@ def outbox_lines() -> list[str]:
 def test_the_document_of_a_notification_stays_as_it_is() -> None:
     """Keys, their order, and every figure."""
     assert outbox_lines() == STORED.read_text(encoding="utf-8").splitlines()
+
+
+def test_an_end_is_told_although_its_opening_is_damaged() -> None:
+    """What a damaged document lacks is what the ledger knows of the alarm."""
+    damaged = {"key": "a:opened", "alarm": "a", "severity": "critical", "headline": "damaged", "text": ""}
+    alarm = Alarm(
+        id="a", rule="C2", title="draw", subject="acme", severity="high", unit="kW", since_ms=1, opened_ms=2
+    )
+
+    told = ended(alarm, damaged, "rule C2 is switched off", T0_MS, one_tenant(200))
+
+    assert (told.key, told.headline, told.opened_ms) == ("a:returned", "[over] acme: draw", 2)

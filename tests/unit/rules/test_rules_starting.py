@@ -171,7 +171,7 @@ def test_racks_that_nobody_contracted_are_one_line() -> None:
     (step,) = [step for step in steps if step.changes]
     assert step.view is not None
     rule = next(judge.rule for judge in engine.judges if judge.rule.name == "Q1")
-    body = compose(step.changes[0], rule, step.view, site)
+    body = compose(step.changes[0], rule, step.view, site).document()
     assert (body["silent_racks"], body["tenants"]) == (396, [])
     assert "silent: 396 racks: r4, r5, r6, r7, r8 and more" in body["text"]
 

@@ -1,0 +1,244 @@
+"""A notification: what is told of one change of one alarm, and the JSON document that it is sent as.
+
+The document is flat, and receivers parse it: a key that is there keeps its name, its unit and its place.
+docs/webhook.md lists the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from rules.alarms.states import Change
+from rules.base import Desk, Severity
+from rules.subject import Subject
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures that belong together: each field is a key of the document."""
+
+
+class Reading(Facts, frozen=True, kw_only=True):
+    """What one meter says [kW]."""
+
+    meter: str
+    kw: float
+
+
+class Readings(Facts, frozen=True, kw_only=True):
+    """What each meter of the same power says: how many there are, the first of them, and their sum."""
+
+    meters: int
+    readings: list[Reading]
+    readings_sum_kw: float
+
+
+class OtherReadings(Facts, frozen=True, kw_only=True):
+    """Between what the same power lies by the other meters; null where they do not bound it."""
+
+    other_low_kw: float
+    other_high_kw: float | None
+
+
+class Clock(Facts, frozen=True, kw_only=True):
+    """How a clock is off, in words."""
+
+    clock: str
+
+
+class NoLimit(Facts, frozen=True, kw_only=True):
+    """A tenant whose contract has no limit now."""
+
+    contract_limit_kw: None = None
+
+
+class ContractLimit(Facts, frozen=True, kw_only=True):
+    """What the contract allows now, and what that is made of."""
+
+    contract_limit_kw: float
+    contract_committed_kw: float
+    contract_burst_kw: float
+    contract_tolerance_percent: float
+    warn_kw: float
+
+
+class ClosedBlock(Facts, frozen=True, kw_only=True):
+    """How the last demand block ended; the mean lies between low and high, null for no bound."""
+
+    block_from_ms: int
+    block_to_ms: int
+    block_low_kw: float
+    block_best_kw: float
+    block_high_kw: float | None
+    block_limit_kw: float
+    block_coverage_percent: float
+
+
+class OpenBlock(Facts, frozen=True, kw_only=True):
+    """When the open demand block ends, and the mean that keeps it until then."""
+
+    block_from_ms: int
+    block_to_ms: int
+    block_so_far_kw: float | None
+    block_limit_kw: float
+    left_s: float
+    hold_below_kw: float
+
+
+class Draw(Facts, frozen=True, kw_only=True):
+    """What a tenant draws, how sure that is, and which racks draw most."""
+
+    draw_low_kw: float
+    draw_best_kw: float
+    draw_high_kw: float | None
+    coverage_percent: float
+    silent_racks: int
+    silent_examples: list[str]
+    largest_racks: list[str]
+    largest_racks_kw: list[float]
+    meters_agree: bool
+
+
+class Racks(Facts, frozen=True, kw_only=True):
+    """The racks that a subject stands for, which of them are silent, and who holds them."""
+
+    racks: int
+    silent_racks: int
+    silent_examples: list[str]
+    tenants: list[str]
+    tenant_names: list[str]
+
+
+class Past(Facts, frozen=True, kw_only=True):
+    """An episode that late readings show: when that was known, and when it was over; null while it lasts."""
+
+    known_ms: int
+    over_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is known at the moment of what a notification is about; None for what does not belong to it."""
+
+    readings: Readings | None = None
+    others: OtherReadings | None = None
+    clock: Clock | None = None
+    no_limit: NoLimit | None = None
+    contract: ContractLimit | None = None
+    closed: ClosedBlock | None = None
+    draw: Draw | None = None
+    open: OpenBlock | None = None
+    racks: Racks | None = None
+
+    @property
+    def groups(self) -> Iterable[Facts]:
+        """Those that there are, in the order of the document."""
+        return filter(None, (getattr(self, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """What is told of one change of one alarm.
+
+    Attributes:
+        key: What makes it the same message whenever it is sent.
+        alarm: The alarm's identity.
+        site: The site's name.
+        rule: The rule, as the alarm names it.
+        title: What the rule detects.
+        change: What happened.
+        severity: How bad it is.
+        desks: Who has to act.
+        subject: What it is about.
+        subject_name: What people call that.
+        at_ms: When it happened, in event time [ms].
+        since_ms: Since when the limit is broken [ms].
+        opened_ms: When the alarm opened [ms].
+        value: What was judged, in `unit`; None where there is none.
+        limit: What it was held against; None where there is none.
+        peak: The worst value; None where there is none.
+        unit: The unit of these.
+        look_at: What to look at first.
+        reason: Why it ended, where nothing was judged that ended it.
+        past: Where late readings show an episode of the past.
+        value_is_bound: Whether the value is what may be, not what is.
+        details: What else is known at the moment.
+        incomplete: Why details are missing, "" where none are.
+        headline: All of it in one line.
+        text: All of it, a labelled line for each thing to know.
+    """
+
+    key: str
+    alarm: str
+    site: str
+    rule: str
+    title: str
+    change: Change
+    severity: Severity
+    desks: tuple[Desk, ...]
+    subject: Subject
+    subject_name: str
+    at_ms: int
+    since_ms: int
+    opened_ms: int
+    value: float | None = None
+    limit: float | None = None
+    peak: float | None = None
+    unit: str = ""
+    look_at: str
+    reason: str = ""
+    past: Past | None = None
+    value_is_bound: bool = False
+    details: Details = field(default_factory=Details)
+    incomplete: str = ""
+    headline: str = ""
+    text: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as it is kept and sent: plain values; a key that does not apply is missing."""
+        facts: dict[str, Any] = {
+            "key": self.key,
+            "alarm": self.alarm,
+            "site": self.site,
+            "rule": self.rule,
+            "title": self.title,
+            "change": self.change.value,
+            "severity": self.severity.word,
+            "desks": [desk.value for desk in self.desks],
+            "subject": self.subject.id,
+            "subject_name": self.subject_name,
+            "tenant": self.subject.tenant,
+            "at_ms": self.at_ms,
+            "since_ms": self.since_ms,
+            "opened_ms": self.opened_ms,
+            "value": self.value,
+            "limit": self.limit,
+            "peak": self.peak,
+            "unit": self.unit,
+            "look_at": self.look_at,
+        }
+        if self.reason:
+            facts["reason"] = self.reason
+        if self.past is not None:
+            facts |= msgspec.to_builtins(self.past)
+        if self.value_is_bound:
+            facts["value_is_bound"] = True
+        for group in self.details.groups:
+            facts |= msgspec.to_builtins(group)
+        if self.incomplete:
+            facts["incomplete"] = self.incomplete
+        return facts | {"headline": self.headline, "text": self.text}
+
+
+def message_key(alarm: str, change: Change, severity: Severity) -> str:
+    """Return what makes a notification the same message whenever it is sent.
+
+    Args:
+        alarm: The alarm's identity.
+        change: What happened to it.
+        severity: How bad it is; an alarm may worsen more than once.
+    """
+    return f"{alarm}:{change}:{severity.word}" if change is Change.WORSENED else f"{alarm}:{change}"
