@@ -118,7 +118,7 @@ class AlarmList:
         order = (change.at_ms, judged, change.rule, change.subject, change.opened_ms, change.is_told)
         lines = [_alarm(change, judged)]
         if change.is_told and step.view is not None:
-            body = compose(change, self._rule(file, change.rule), step.view, file.site)
+            body = compose(change, self._rule(file, change.rule), step.view, file.site).document()
             figures = {name: value for name, value in body.items() if name not in _WORDS | _ELSEWHERE}
             words = {name: value for name, value in body.items() if name in _WORDS}
             lines += [{"page": change.alarm_id, **figures}, {"says": change.alarm_id, **words}]
