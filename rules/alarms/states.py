@@ -18,7 +18,7 @@ a breach; a running off-delay begins anew after it, for nobody knows that it was
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Self
@@ -145,6 +145,7 @@ class Bank:
         self._off_delay_ms = off_delay_ms
         self._above = above
         self._columns = _Columns()
+        self._edited: dict[str, str] = {}
         self.subjects: tuple[str, ...] = ()
 
     @property
@@ -230,6 +231,10 @@ class Bank:
         columns.severity[opens] = severity[opens]
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE
+        if self._edited:
+            # Whose limit is broken still does not end by the edit.
+            still = {self.subjects[place] for place in np.flatnonzero(active & breach).tolist()}
+            self._edited = {subject: why for subject, why in self._edited.items() if subject not in still}
         columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
         begins = active & clear & found.returned & (columns.returning_ms == NEVER)
         columns.returning_ms[begins] = at_ms
@@ -276,6 +281,7 @@ class Bank:
             value=value,
             limit=limit,
             peak=float(columns.peak[place]),
+            reason=self._edited.pop(subject, "") if change is Change.RETURNED else "",
             over_ms=(at_ms if over_ms == NEVER else over_ms) if change is Change.RETURNED else None,
         )
 
@@ -342,15 +348,28 @@ class Bank:
                 result.append(replace(late, is_told=True))
         return result
 
+    def note_edits(self, reason: Callable[[str], str]) -> None:
+        """Note that the site file was edited: an alarm whose limit is kept at the next step ends by that.
+
+        Args:
+            reason: Gives what was edited that the alarm of a subject may end by, "" where nothing was.
+        """
+        in_breach = (self._columns.state == ACTIVE) & (self._columns.over_ms == NEVER)
+        for place in np.flatnonzero(in_breach).tolist():
+            subject = self.subjects[place]
+            if why := reason(subject):
+                self._edited[subject] = why
+
     # A snapshot -----------------------------------------------------------------------
 
-    def save(self) -> tuple[dict[str, NDArray[Any]], Sequence[str]]:
-        """Return everything: the arrays, and whom their places are about."""
+    def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return everything: the arrays, and as plain values whom their places are about."""
         above = {} if self._above is None else self._above.save()
-        return self._columns.save() | above, self.subjects
+        return self._columns.save() | above, {"subjects": list(self.subjects), "edited": dict(self._edited)}
 
-    def load(self, arrays: Mapping[str, NDArray[Any]], subjects: Sequence[str]) -> None:
+    def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
-        self._columns, self.subjects = _Columns.load(arrays), tuple(subjects)
+        self._columns, self.subjects = _Columns.load(arrays), tuple(values["subjects"])
+        self._edited = dict(values["edited"])
         if self._above is not None and "above_breach" in arrays:
             self._above.load(arrays)

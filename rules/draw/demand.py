@@ -339,6 +339,15 @@ class Demand:
             for tenant, meter in self._meters.items()
         }
 
+    def since_ms(self) -> dict[TenantId, int]:
+        """Return how far back the open block of each tenant that has one reaches [ms]."""
+        return {tenant: meter.parts[0].from_ms for tenant, meter in self._meters.items() if meter.parts}
+
+    def begin_anew(self, tenant: TenantId) -> None:
+        """Forget what was added up of a tenant's open block; how its last block ended stays known."""
+        if tenant in self._meters:
+            self._meters[tenant] = Meter(closed=self._meters[tenant].closed)
+
     def load(self, values: Mapping[str, Any]) -> None:
         """Take in what `save` returned, as far as its tenants still have contracts."""
         for tenant, meter in self._meters.items():

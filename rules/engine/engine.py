@@ -8,7 +8,8 @@ service tells it how far the journal is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from rules.draw.racks import Racks
 from rules.draw.summation_plan import Layout
 from rules.draw.tenants import tenant_series, tenant_view
 from rules.engine.event_time_buffer import Queue, Queued, SourceQueue
+from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
 from rules.engine.rollups import Rollups
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.sources import Sources
@@ -98,10 +100,13 @@ class Judge:
         """What the rule raised last, "" while it is healthy."""
         return self.judging_error or self.telling_error
 
+    def banks(self) -> tuple[Bank, ...]:
+        """Return its machines: its own, and those of not being able to tell where that is an alarm."""
+        return (self.bank,) if self.unverified is None else (self.bank, self.unverified)
+
     def active_ids(self) -> set[str]:
         """Return the identities of the alarms that it has now."""
-        found = self.bank.active_ids()
-        return found if self.unverified is None else found | self.unverified.active_ids()
+        return set().union(*(bank.active_ids() for bank in self.banks()))
 
     def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
         """Let the rule judge: return its subjects, and what it found of each.
@@ -171,6 +176,8 @@ class Engine:
         self.judges = tuple(self._make_judge(rule) for rule in rules)
         self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
         self._abouts = frozenset(rule.about for rule in rules)
+        self._fingerprints = Fingerprints(site, rules, timings)
+        self._brokers = frozenset(timings)
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
         self.memory = Memory()
@@ -228,7 +235,9 @@ class Engine:
             case Mark(kind=MarkKind.STEPPED) as mark:
                 self._follow(mark.since_ms, entry.stamp_ms)
             case Mark() as mark:
-                if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
+                # A broker that the site file names no longer never catches up.
+                is_ours = mark.broker in self._brokers
+                if mark.kind is MarkKind.STARTED and is_ours and self.tick_ms is not None:
                     self.recovering.add(mark.broker)
                 self._begin(entry.stamp_ms)
                 self._take_mark(mark, entry.stamp_ms)
@@ -327,8 +336,12 @@ class Engine:
     # Ticks ----------------------------------------------------------------------------
 
     def _run(self, until_ms: int) -> None:
-        while self.tick_ms is not None and self.tick_ms + self._period_ms <= until_ms:
-            self._brought.append(self._tick(self.tick_ms + self._period_ms))
+        # The last tick may have been one of another period, before the site file was edited.
+        while (
+            self.tick_ms is not None
+            and (next_ms := (self.tick_ms // self._period_ms + 1) * self._period_ms) <= until_ms
+        ):
+            self._brought.append(self._tick(next_ms))
 
     def _tick(self, at_ms: int) -> Step:
         before_ms = at_ms if self.tick_ms is None else self.tick_ms
@@ -468,8 +481,7 @@ class Engine:
         arrays |= {f"rollup.{name}": column for name, column in columns.items()}
         banks: dict[str, Any] = {}
         for name, bank in self._banks().items():
-            columns, subjects = bank.save()
-            banks[name] = list(subjects)
+            columns, banks[name] = bank.save()
             arrays |= {f"bank.{name}.{column}": array for column, array in columns.items()}
         items = list(self.queue.items)
         for i, item in enumerate(items):
@@ -477,6 +489,7 @@ class Engine:
         if self.draw is not None:
             arrays |= {f"draw.{name}": column for name, column in self.draw.columns().items()}
         return arrays, {
+            "fingerprint": asdict(self._fingerprint()),
             "tenants": self.tenants,
             "seq": self.seq,
             "tick_ms": self.tick_ms,
@@ -499,7 +512,7 @@ class Engine:
         values: Mapping[str, Any],
         known: Sequence[Entry],
         where: str,
-    ) -> None:
+    ) -> Edits:
         """Take in what `save` returned; of a tenant or a rule that was not there, nothing is known.
 
         Args:
@@ -507,32 +520,48 @@ class Engine:
             values: The plain values.
             known: Entries of the journal that make points known, in order.
             where: What to call the source in an error.
+
+        Returns:
+            How the site file was edited since.
         """
         self.knowledge.load(named("point.", arrays), values["knowledge"])
         for entry in known:
             if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
                 self.learn(entry.content, entry.stamp_ms)
-        self.demand.load(values["demand"])
-        self.memory.load(values["memory"])
-        self.rollups.load(named("rollup.", arrays), values["rollups"])
-        for name, bank in self._banks().items():
-            if name in values["banks"]:
-                bank.load(named(f"bank.{name}.", arrays), values["banks"][name])
+        self.seq, self.tick_ms = values["seq"], values["tick_ms"]
+        self.began_ms = values["began_ms"]
+        self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
+        self.recovering = set(values["recovering"]) & self._brokers
+        self.behind = set(values["behind"]) & self._brokers
         for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):
             content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
             assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
             self.queue.put(Queued(content, from_ms, is_backlog))
-        self.recovering = set(values["recovering"])
-        self.behind = set(values["behind"])
-        self.seq, self.tick_ms = values["seq"], values["tick_ms"]
-        self.began_ms = values["began_ms"]
-        self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
-        columns = named("draw.", arrays)
-        self.draw = _draw_of(self.tenants, values["tenants"], columns) if columns else None
+        self.memory.load(values["memory"])
+        self.demand.load(values["demand"])
+        now = self._fingerprint()
+        before = now if values["fingerprint"] is None else Fingerprint(**values["fingerprint"])
+        edits = Edits(before, now)
+        for tenant in self.tenants:
+            if not edits.is_integrated_alike(tenant):
+                self.demand.begin_anew(tenant)
+        self.rollups.load(named("rollup.", arrays), values["rollups"], is_same_site=edits.is_same_site)
+        if columns := named("draw.", arrays):
+            saved = [tenant if edits.is_summed_alike(tenant) else "" for tenant in values["tenants"]]
+            self.draw = _draw_of(self.tenants, saved, columns)
+        for judge in self.judges:
+            for bank in judge.banks():
+                if bank.rule in values["banks"]:
+                    bank.load(named(f"bank.{bank.rule}.", arrays), values["banks"][bank.rule])
+                    bank.note_edits(partial(edits.reason, judge.rule))
+        return edits
+
+    def _fingerprint(self) -> Fingerprint:
+        """Return what the site file says of the last tick, and of what is added up by then."""
+        return self._fingerprints.at(self.tick_ms or 0, self.demand.since_ms())
 
     def _banks(self) -> dict[str, Bank]:
-        banks = (bank for judge in self.judges for bank in (judge.bank, judge.unverified))
-        return {bank.rule: bank for bank in banks if bank is not None}
+        return {bank.rule: bank for judge in self.judges for bank in judge.banks()}
 
 
 def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -7,6 +7,7 @@ back: of a rule that both judge, an episode is told as past where no alarm told 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from facility.site import Site
 from rules.base import Judgement, Rule
@@ -43,6 +44,9 @@ class Judging:
         lateness_ms: int,
         patience: Patience,
     ) -> None:
+        self._anew = partial(
+            Judging, site, timings, rules, tick_ms=tick_ms, lateness_ms=lateness_ms, patience=patience
+        )
         live = [rule for rule in rules if Judgement.LIVE in rule.judges]
         settled = [rule for rule in rules if Judgement.SETTLED in rule.judges]
         self.live = Engine(site, timings, live, tick_ms=tick_ms, lateness_ms=lateness_ms)
@@ -54,6 +58,14 @@ class Judging:
                 if Judgement.LIVE in judge.rule.judges
             }
         )
+
+    def anew(self) -> Judging:
+        """Return judgements of the same site that have taken nothing."""
+        return self._anew()
+
+    def become(self, other: Judging) -> None:
+        """Take over the state of other judgements of the same site."""
+        self.live, self.settled, self.past = other.live, other.settled, other.past
 
     @property
     def engines(self) -> dict[str, Engine]:

@@ -140,11 +140,12 @@ class Past:
         }
 
     def load(self, values: Mapping[str, Any]) -> None:
-        """Take in what `save` returned."""
-        self._told = [_Told(**told) for told in values["told"]]
+        """Take in what `save` returned, as far as its rules are still judged twice."""
+        self._told = [_Told(**told) for told in values["told"] if told["rule"] in self._both]
         self._open = {}
         for saved in values["open"]:
             opened = Transition.restored(saved["opened"])
-            self._open[opened.rule, opened.subject] = _Episode(
-                opened, saved["is_told"], saved["told_over_ms"]
-            )
+            if opened.rule in self._both:
+                self._open[opened.rule, opened.subject] = _Episode(
+                    opened, saved["is_told"], saved["told_over_ms"]
+                )

@@ -269,10 +269,20 @@ class Rollups:
             "ids": {kind: list(tally.ids) for kind, tally in self._tallies.items()},
         }
 
-    def load(self, columns: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take over a state that was saved."""
+    def load(
+        self, columns: Mapping[str, NDArray[Any]], values: Mapping[str, Any], *, is_same_site: bool
+    ) -> None:
+        """Take over a state that was saved.
+
+        Args:
+            columns: The columns.
+            values: What says which nodes they are of.
+            is_same_site: Whether the site file says the same as then; where not, what was added up of several
+                racks or meters may be of others now, and that minute begins anew.
+        """
         self._minute_ms = values["minute_ms"]
-        self._tallies = {
+        self._tallies |= {
             kind: _Tally(tuple(ids), *(columns[f"{kind}.{column}"] for column in _COLUMNS))
             for kind, ids in values["ids"].items()
+            if is_same_site or kind == "rack"
         }

@@ -22,7 +22,7 @@ from facility.sitefile.tables import EngineTable
 from rules.alarms.states import Transition
 from rules.base import CANNOT_VERIFY, Rule, Verdict
 from rules.engine import snapshot
-from rules.engine.engine import Step
+from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.notify.message import compose, ended, notices_of
 from rules.notify.routing import Route, routes_of
@@ -116,7 +116,6 @@ class RulesService:
         told: Callable[[], None],
     ) -> None:
         self._judging = judging
-        self._engine = judging.live
         self._source = source
         self._ledger = ledger
         self._site = site
@@ -131,6 +130,10 @@ class RulesService:
         self._may_have_orphans = True
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
         self.lag = Lag()
+
+    @property
+    def _engine(self) -> Engine:
+        return self._judging.live
 
     @property
     def view(self) -> View | None:

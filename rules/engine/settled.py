@@ -30,6 +30,7 @@ from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import Index, Layout
 from rules.engine.engine import Engine, Judge, Step, make_judge, named
 from rules.engine.event_time_buffer import Queued, SourceQueue
+from rules.engine.fingerprint import Edits
 from rules.engine.past import Past
 from rules.telemetry.clocks import Clocks
 from rules.telemetry.liveness import NEVER
@@ -205,6 +206,8 @@ class SettledEngine(Engine):
         broker, since_ms = mark.broker, min(mark.since_ms, stamp_ms)
         self._streams.grow(self.knowledge.stream_count)
         match mark.kind:
+            case MarkKind.STARTED | MarkKind.LOST if broker not in self._brokers:
+                pass  # the site file names it no longer: it never catches up
             case MarkKind.STARTED | MarkKind.LOST:
                 # Of several losses one after the other, the first began the gap.
                 self._away.setdefault(broker, since_ms)
@@ -268,14 +271,15 @@ class SettledEngine(Engine):
         values: Mapping[str, Any],
         known: Sequence[Entry],
         where: str,
-    ) -> None:
+    ) -> Edits:
         """Take in what `save` returned, as `Engine.load` does."""
-        super().load(arrays, values, known, where)
+        edits = super().load(arrays, values, known, where)
         self._streams = _Reached.load(named("waited.", arrays))
         self._clocks.load(named("stamped.", arrays), values["clocks"])
         self._slow_ms = values["slow_ms"]
-        self._away = dict(values["away"])
+        self._away = {name: since for name, since in values["away"].items() if name in self._brokers}
         self._closed_ms = values["closed_ms"]
+        return edits
 
 
 class _Reached(Columns):

@@ -4,8 +4,9 @@ A snapshot says after which entry and which ticks it was taken; judging goes on 
 beside the old one and takes its place in one step. Without one, or with one that cannot be read, judging
 starts from the oldest entry of the journal and comes to the same alarms, only later.
 
-Everything of a tenant, a rule or a point is found again by its id, so a site file that was edited meanwhile
-takes over what it still knows, and nothing of anybody else.
+Everything of a tenant, a rule or a point is found again by its id, and what was saved under another site file
+is taken over as far as that says the same of it (`rules.engine.fingerprint`). A snapshot that cannot be used,
+because it is damaged or of another version, is left with words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import io
 import json
 import os
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +24,15 @@ import numpy as np
 import structlog
 
 from facility.errors import StoreCorrupt
-from facility.site import Site
 from rules.engine.engine import named
+from rules.engine.fingerprint import UNKNOWN, Edits
 from rules.engine.judging import Judging
 from store.journal.entries import Entry
 
 FILE: Final = "engine.snapshot"
-VERSION: Final = 8
+VERSION: Final = 9
+OLDEST: Final = 8
+"""The oldest version that is brought up to date."""
 _CHECKSUM_BYTES: Final = 4
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +44,7 @@ def save(judging: Judging, path: Path) -> None:
         OSError: Where the disk does not take it; the snapshot before then stays.
     """
     arrays: dict[str, Any] = {}
-    values = {"version": VERSION, "site": _fingerprint(judging.live.site), "past": judging.past.save()}
+    values = {"version": VERSION, "past": judging.past.save()}
     for name, engine in judging.engines.items():
         columns, values[name] = engine.save()
         arrays |= {f"{name}.{column}": array for column, array in columns.items()}
@@ -62,10 +66,10 @@ def save(judging: Judging, path: Path) -> None:
 
 
 def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
-    """Put fresh engines into the state of a snapshot.
+    """Put judgements into the state of a snapshot.
 
     Args:
-        judging: Engines that have taken nothing.
+        judging: Judgements that have taken nothing.
         path: The snapshot.
         known: Every entry of the journal that makes points known, in order.
 
@@ -73,7 +77,7 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
         Whether there was a snapshot.
 
     Raises:
-        StoreCorrupt: Where there is one that cannot be read; the engines are unchanged then.
+        StoreCorrupt: Where there is one that cannot be used; the judgements have taken nothing then.
     """
     try:
         data = path.read_bytes()
@@ -83,19 +87,47 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
         data[:_CHECKSUM_BYTES], "little"
     ):
         raise StoreCorrupt(str(path), "the checksum does not match")
-    with np.load(io.BytesIO(data[_CHECKSUM_BYTES:]), allow_pickle=False) as arrays:
-        values = json.loads(arrays["values"].tobytes())
-        if values["version"] != VERSION:
-            raise StoreCorrupt(str(path), f"expected version {VERSION}, found {values['version']}")
-        if values.get("site") != _fingerprint(judging.live.site):
-            _log.info("the site file changed since the snapshot: what it still knows is taken over by id")
-        columns = dict(arrays)
-    for name, engine in judging.engines.items():
-        engine.load(named(f"{name}.", columns), values[name], known, str(path))
-    judging.past.load(values["past"])
+    loaded = judging.anew()
+    try:
+        edits = _load(loaded, data[_CHECKSUM_BYTES:], known, str(path))
+    except StoreCorrupt:
+        raise
+    except Exception as error:
+        # It is what was written, and not the state of these rules: whatever it is, the journal is the truth.
+        raise StoreCorrupt(str(path), f"it does not fit: {type(error).__name__}: {error}") from error
+    judging.become(loaded)
+    for line in edits.lines():
+        _log.info("the site file was edited", edit=line)
     return True
 
 
-def _fingerprint(site: Site) -> str:
-    """Return what tells a site from an edited one."""
-    return hashlib.blake2b(repr(site).encode(), digest_size=10).hexdigest()
+def _load(judging: Judging, body: bytes, known: list[Entry], where: str) -> Edits:
+    """Take in a snapshot; return how the site file was edited since."""
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        values = json.loads(arrays["values"].tobytes())
+        version = values["version"]
+        if version > VERSION:
+            hint = "it was written by a newer Megawatch"
+            raise StoreCorrupt(where, f"expected version {VERSION}, found {version}: {hint}")
+        if version < OLDEST:
+            hint = "it was written by an older Megawatch"
+            raise StoreCorrupt(where, f"expected version {OLDEST} or newer, found {version}: {hint}")
+        columns = dict(arrays)
+    if version == 8:  # noqa: PLR2004 - a version
+        _bring_up_from_8(values, judging)
+    live, _ = (
+        engine.load(named(f"{name}.", columns), values[name], known, where)
+        for name, engine in judging.engines.items()
+    )
+    judging.past.load(values["past"])
+    return live
+
+
+def _bring_up_from_8(values: dict[str, Any], judging: Judging) -> None:
+    """Bring the values of version 8 up to date: it knew of an edit of the site file, and not of what."""
+    site = judging.live.site
+    is_same = values["site"] == hashlib.blake2b(repr(site).encode(), digest_size=10).hexdigest()
+    for name in judging.engines:
+        values[name]["fingerprint"] = None if is_same else asdict(UNKNOWN)
+        for rule, subjects in values[name]["banks"].items():
+            values[name]["banks"][rule] = {"subjects": subjects, "edited": {}}

@@ -197,7 +197,12 @@ class Streams:
             for times in _TIMES:
                 setattr(self, times, _grown(getattr(self, times), NEVER))
             self._reckon(stream)
-        return self._by_name[name]
+        stream = self._by_name[name]
+        if (stream.heartbeat_period_ms, stream.repeat_ms) != (heartbeat_period_ms, repeat_ms):
+            # It was saved under a site file that gave its broker another timing.
+            stream.heartbeat_period_ms, stream.repeat_ms = heartbeat_period_ms, repeat_ms
+            self._reckon(stream)
+        return stream
 
     def of_broker(self, broker: str) -> list[int]:
         """Return the places of the streams that come through a broker, or through any."""
@@ -366,10 +371,10 @@ class Streams:
         }
 
     def load(self, values: Mapping[str, Any]) -> None:
-        """Take in what `save` returned."""
+        """Take in what `save` returned, but for patience, which follows from timings."""
         self._connected = dict(values["connected"])
         self._by_name = {
-            name: Stream(**stream | {"gap": Habit(**stream["gap"])})
+            name: Stream(**stream | {"gap": Habit(**stream["gap"]), "patience_ms": 0})
             for name, stream in values["streams"].items()
         }
         self._list = sorted(self._by_name.values(), key=lambda stream: stream.place)

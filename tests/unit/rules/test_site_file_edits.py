@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from facility.errors import StoreCorrupt
 from facility.site import Site, Tenant
 from rules.engine import snapshot
 from rules.engine.judging import Judging
+from rules.registry import make_rules
+from store.journal.entries import MarkKind
 from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
+    AT_ONCE,
+    BUS,
+    EVERY_SECOND,
     KW,
     Tape,
     a_judging,
@@ -31,6 +42,7 @@ from tests.unit.rules.services import a_service
 DRAWS_KW: Mapping[str, int] = {"r0": 10, "r1": 20, "r2": 40, "r3": 80}
 RACKS = tuple(DRAWS_KW)
 STOP_MS = T0_MS + 20_000
+DATA = Path(__file__).parents[2] / "data"
 
 
 def tenant(name: str, rack: str) -> Tenant:
@@ -123,6 +135,7 @@ def run(
     service.start()
     service.step(tape.entries[-1].stamp_ms)
     service.save_snapshot()
+    assert service.lag.error == ""
     notices = sorted(ledger.notices(), key=lambda notice: (notice.source_ms, notice.key))
     return [(n.body["rule"], n.body["change"], n.body.get("reason", "")) for n in notices]
 
@@ -200,3 +213,135 @@ def test_a_restart_without_an_edit_ends_nothing(tmp_path: Path) -> None:
         told = run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
 
     assert told == [("C2", "opened", "")]
+
+
+# What an edit may leave behind -------------------------------------------------------------
+
+
+def test_a_limit_that_was_raised_ends_the_overdraw_and_says_so(tmp_path: Path) -> None:
+    """The draw is what it was: a page that only says "returned" lets people look for what changed."""
+    tape = a_tape(20)
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
+        a_tape(80, begin=20, tape=tape)
+        raised = a_site(racks_of(*RACKS), a_tenant("acme", RACKS, a_version(200)))
+        told = run(ledger, tmp_path, raised, tape, **ONLY_C2)
+        (_, opened), (_, ended) = ledger.changes(0)
+        text = next(n.body["text"] for n in ledger.notices() if n.body["change"] == "returned")
+
+    reason = "the site file was edited: the contract of acme"
+    assert told == [("C2", "opened", ""), ("C2", "returned", reason)]
+    assert (opened.reason, ended.reason) == ("", reason)
+    assert f"ended: {reason}" in text
+
+
+def test_an_alarm_that_ends_by_itself_after_an_edit_does_not_blame_it(tmp_path: Path) -> None:
+    """The limit was broken under the edited file too, so what ended the alarm is the draw."""
+    tape = a_tape(20)
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
+        a_tape(10, begin=20, tape=tape)
+        for second in range(30, 110):
+            tape.second(second, 10, 10, 10, 10)
+        raised = a_site(racks_of(*RACKS), a_tenant("acme", RACKS, a_version(130)))
+        told = run(ledger, tmp_path, raised, tape, **ONLY_C2)
+
+    assert told == [("C2", "opened", ""), ("C2", "returned", "")]
+
+
+def test_a_broker_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
+    """It was never heard to have caught up, and under its old name it never will be."""
+    tape = a_tape(20)
+    tape.mark(STOP_MS, MarkKind.STARTED, broker="annex")
+    names = {BUS: EVERY_SECOND, "annex": EVERY_SECOND}
+    site, rules = site_of(ACME), make_rules(ONLY_C2, [])
+    before = Judging(site, names, rules, tick_ms=1_000, lateness_ms=0, patience=AT_ONCE)
+    play(before, tape.entries)
+    assert before.live.recovering
+    snapshot.save(before, tmp_path / snapshot.FILE)
+    after = a_judging(site, rules=ONLY_C2)
+    assert snapshot.load(after, tmp_path / snapshot.FILE, tape.entries)
+
+    replayed = a_judging(site, rules=ONLY_C2)
+    for engine in (after, replayed):
+        play(engine, [e for e in tape.entries if e.seq > engine.seq], until_ms=STOP_MS + 5_000)
+        assert (engine.live.tick_ms, engine.settled.tick_ms) == (STOP_MS + 5_000, STOP_MS + 5_000)
+
+
+def test_ticks_of_another_length_fall_on_whole_seconds(tmp_path: Path) -> None:
+    """The last tick before the edit was one of a quarter of a second; series are of whole seconds."""
+    tape = a_tape(20)
+    before = a_judging(site_of(ACME), tick_ms=250)
+    play(before, tape.entries, until_ms=STOP_MS + 250)
+    assert before.live.tick_ms == STOP_MS + 250
+    snapshot.save(before, tmp_path / snapshot.FILE)
+    after = a_judging(site_of(ACME), tick_ms=1_000)
+    assert snapshot.load(after, tmp_path / snapshot.FILE, tape.entries)
+
+    steps = [step for step in after.advance(STOP_MS + 3_000) if not step.is_settled]
+
+    assert [step.at_ms - STOP_MS for step in steps] == [1_000, 2_000, 3_000]
+    assert all(step.draws for step in steps)
+
+
+# Snapshots that cannot be used --------------------------------------------------------------
+
+
+def rewritten(path: Path, **changed: Any) -> None:  # noqa: ANN401 - any value of a snapshot
+    """Give a snapshot other values, and the checksum of those."""
+    with np.load(io.BytesIO(path.read_bytes()[4:])) as found:
+        arrays = dict(found)
+    values = json.loads(arrays["values"].tobytes()) | changed
+    arrays["values"] = np.frombuffer(json.dumps(values).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    path.write_bytes(zlib.crc32(buffer.getvalue()).to_bytes(4, "little") + buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param({"version": 7}, "found 7: it was written by an older", id="older"),
+        pytest.param({"version": 99}, "found 99: it was written by a newer", id="newer"),
+        pytest.param({"version": None}, "does not fit", id="without a version"),
+        pytest.param({"settled": {}}, "does not fit", id="of another form"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_used_is_left_with_words(
+    tmp_path: Path, changed: Mapping[str, Any], words: str
+) -> None:
+    """Nothing of it is taken, and the journal makes the same alarms again."""
+    tape, path = a_tape(20), tmp_path / snapshot.FILE
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
+        rewritten(path, **changed)
+        with pytest.raises(StoreCorrupt, match=words):
+            snapshot.load(a_judging(breaking(), rules=ONLY_C2), path, tape.entries)
+        told = run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
+
+    assert told == [("C2", "opened", "")]
+
+
+def test_a_snapshot_of_version_8_is_taken_over(tmp_path: Path) -> None:
+    """A sample that commit af9dc65 wrote: two tenants, one in overdraw, both with what they drew so far."""
+    racks = ("r0", "r1", "r2", "r3")
+    acme = a_tenant("acme", racks[:2], a_version(120))
+    blue = a_tenant("blue", racks[2:], a_version(150, limit=block(300_000)))
+    tape = Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(a_site(racks_of(*racks))))
+    tape.connect(T0_MS - 1_000)
+    for second in range(600):
+        tape.second(second, 80, 90, 70, 60)
+    path = tmp_path / snapshot.FILE
+    path.write_bytes(gzip.decompress((DATA / "engine-8.snapshot.gz").read_bytes()))
+    engines = [a_judging(a_site(racks_of(*racks), acme, blue)) for _ in range(2)]
+
+    assert snapshot.load(engines[0], path, tape.entries)
+
+    assert engines[0].live.tick_ms == T0_MS + 398_000
+    for engine in engines:
+        play(engine, [e for e in tape.entries if e.seq > engine.seq])
+    loaded, replayed = engines
+    assert loaded.active_ids() == replayed.active_ids() != set()
+    assert best_kw(loaded) == best_kw(replayed)
+    assert loaded.live.demand.save() == replayed.live.demand.save()

@@ -1,0 +1,271 @@
+"""What a site file says, in short, and what of a saved state still holds under an edited one.
+
+A fingerprint is made of content alone: comments, the order of tables and what people call things leave it as
+it is. Of each tenant it covers the span that its open block reaches back over, so an amendment that comes
+into force later changes nothing now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Final
+
+from facility.contracts import Contract, Method, Version
+from facility.names import AssetId, TenantId
+from facility.points import Asset
+from facility.site import Site, Tenant
+from rules.base import About, Rule
+from rules.telemetry.state import Timing
+
+WORDS: Final = {
+    "racks": "the racks",
+    "ratings": "the ratings of the racks",
+    "metering": "the metering",
+    "blocks": "the demand blocks",
+    "contract": "the contract",
+}
+"""Each part of what a site file says of a tenant, as people call it."""
+SUMMED: Final = frozenset({"racks", "ratings", "metering"})
+"""The parts that a draw is summed by."""
+INTEGRATED: Final = SUMMED | {"blocks"}
+"""The parts that the energy of an open block is added up by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a site file says, as hashes that are equal where it says the same.
+
+    Attributes:
+        site: Of everything that is said of the site itself.
+        rules: Of each rule's parameters, by its name; a rule that is switched off has none.
+        brokers: Of when points are published, by the broker's name.
+        tenants: Of each part of what is said of a tenant (`WORDS`), by the tenant's id.
+    """
+
+    site: str
+    rules: Mapping[str, str]
+    brokers: Mapping[str, str]
+    tenants: Mapping[str, Mapping[str, str]]
+
+
+UNKNOWN: Final = Fingerprint("", {}, {}, {})
+"""That of a site file of which nobody knows what it said."""
+
+
+class Fingerprints:
+    """Makes the fingerprints of one site file.
+
+    Args:
+        site: The site.
+        rules: The rules.
+        timings: When points are published, by the broker's name.
+    """
+
+    def __init__(self, site: Site, rules: Sequence[Rule], timings: Mapping[str, Timing]) -> None:
+        self._site = site
+        self._rules = {rule.name: _hash(sorted(rule.model_dump(mode="json").items())) for rule in rules}
+        self._brokers = {name: _hash(asdict(timing)) for name, timing in timings.items()}
+        self._tenants: dict[tuple[object, ...], dict[str, str]] = {}
+
+    @cached_property
+    def _content(self) -> str:
+        """The hash of all that is said of the site, without what people call things."""
+        site = self._site
+        tenants = [
+            (
+                tenant.id,
+                sorted((sorted(h.racks), h.from_ms, h.to_ms or 0) for h in tenant.holdings),
+                _terms(tenant.contract),
+            )
+            for tenant in sorted(site.tenants, key=lambda tenant: tenant.id)
+        ]
+        return _hash(
+            site.zone.key,
+            sorted(map(repr, site.racks.values())),
+            site.any_rack,
+            tenants,
+            sorted((asset.id, asset.kind, sorted(asset.serves)) for asset in site.assets),
+            site.firm_capacity_milliwatts,
+            sorted(site.supply_meters),
+            sorted(site.meter_errors_ppm.items()),
+            (site.meter_tolerance_percent, site.path_loss_percent),
+        )
+
+    def at(self, at_ms: int, since_ms: Mapping[TenantId, int]) -> Fingerprint:
+        """Return the fingerprint of what counts at a moment.
+
+        Args:
+            at_ms: The moment [ms].
+            since_ms: How far back each tenant's open block reaches [ms]; no further than the moment for a
+                tenant that is not in it.
+        """
+        tenants: dict[str, Mapping[str, str]] = {
+            t.id: self._tenant(t, since_ms.get(t.id, at_ms), at_ms) for t in self._site.tenants
+        }
+        return Fingerprint(self._content, self._rules, self._brokers, tenants)
+
+    def _tenant(self, tenant: Tenant, from_ms: int, to_ms: int) -> dict[str, str]:
+        """Return the hash of each part of what is said of a tenant over a span."""
+        contract = tenant.contract
+        changes = {change for h in tenant.holdings for change in (h.from_ms, h.to_ms) if change is not None}
+        changes |= set(() if contract is None else contract.changes_ms())
+        later = sorted(change for change in changes if from_ms < change <= to_ms)
+        times = (from_ms, *later)
+        versions = [None if contract is None else contract.version_at(time) for time in times]
+        held = [[i for i, holding in enumerate(tenant.holdings) if holding.holds_at(time)] for time in times]
+        # As long as nothing comes into force, it is the same from snapshot to snapshot.
+        key = (tenant.id, *later, *map(tuple, held), *(v.from_ms if v else None for v in versions))
+        if key not in self._tenants:
+            racks = [sorted(tenant.racks_at(time)) for time in times]
+            self._tenants = {k: found for k, found in self._tenants.items() if k[0] != tenant.id}
+            self._tenants[key] = self._parts(contract, later, racks, versions)
+        return self._tenants[key]
+
+    def _parts(
+        self,
+        contract: Contract | None,
+        later: Sequence[int],
+        racks: Sequence[Sequence[AssetId]],
+        versions: Sequence[Version | None],
+    ) -> dict[str, str]:
+        site, each = self._site, sorted({rack for some in racks for rack in some})
+        meters = sorted({AssetId(meter) for version in versions if version for meter in version.meters})
+        above = _above(site, (*each, *meters))
+        return {
+            "racks": _hash(later, racks),
+            "ratings": _hash([(rack, site.rack(rack), site.error_ppm(rack)) for rack in each]),
+            "metering": _hash(
+                later,
+                [_boundary(version) for version in versions],
+                [(meter, site.error_ppm(meter)) for meter in meters],
+                [(asset.id, asset.kind, sorted(asset.serves), site.error_ppm(asset.id)) for asset in above],
+                (site.meter_tolerance_percent, site.path_loss_percent),
+            ),
+            "blocks": _hash(later, [_measure(version) for version in versions], site.zone.key),
+            "contract": _hash([_version(version) for version in versions], contract and contract.ends_ms),
+        }
+
+
+class Edits:
+    """What a site file says otherwise than when a state was saved.
+
+    Args:
+        before: The fingerprint that was saved.
+        now: That of the site file as it is.
+    """
+
+    def __init__(self, before: Fingerprint, now: Fingerprint) -> None:
+        self.is_same_site = before.site == now.site
+        self._is_unknown = before == UNKNOWN
+        self._rules = {name for name, found in now.rules.items() if before.rules.get(name, found) != found}
+        self._off = before.rules.keys() - now.rules.keys()
+        self._on = now.rules.keys() - before.rules.keys()
+        self._is_retimed = before.brokers != now.brokers
+        self._gone = before.tenants.keys() - now.tenants.keys()
+        self._new = now.tenants.keys() - before.tenants.keys()
+        self._changed = {
+            tenant: [part for part in WORDS if before.tenants[tenant].get(part) != found[part]]
+            for tenant, found in now.tenants.items()
+            if tenant in before.tenants
+        }
+
+    def is_summed_alike(self, tenant: str) -> bool:
+        """Tell whether a tenant's draw is summed of the same as before."""
+        if tenant not in self._changed:  # it is new, or it is the operator: nobody's racks may be others now
+            return self.is_same_site
+        return SUMMED.isdisjoint(self._changed[tenant])
+
+    def is_integrated_alike(self, tenant: str) -> bool:
+        """Tell whether the energy of a tenant's open block is added up as before."""
+        return tenant in self._changed and INTEGRATED.isdisjoint(self._changed[tenant])
+
+    def reason(self, rule: Rule, subject: str) -> str:
+        """Return what was edited that an alarm may end by, "" where nothing was.
+
+        Args:
+            rule: Its rule.
+            subject: Whom it is about.
+        """
+        what = ""
+        if rule.name in self._rules:
+            what = f"the parameters of rule {rule.name}"
+        elif rule.about is About.TENANT and self._changed.get(subject):
+            what = f"{' and '.join(WORDS[part] for part in self._changed[subject])} of {subject}"
+        elif self._is_retimed:
+            what = "the timing of a broker"
+        elif rule.about is not About.TENANT and not self.is_same_site:
+            what = "what it says of racks, tenants or meters"
+        return f"the site file was edited: {what}" if what else ""
+
+    def lines(self) -> Iterator[str]:
+        """Yield what was edited and what becomes of the state, a line for each."""
+        if self._is_unknown:
+            yield "nobody knows of what: every open block begins anew"
+            return
+        for tenant in sorted(self._gone):
+            yield f"tenant {tenant} is gone: its alarms end"
+        for tenant in sorted(self._new):
+            yield f"tenant {tenant} is new: nothing is known of its past"
+        yield from self._changes()
+        for name in sorted(self._off):
+            yield f"rule {name} is switched off: its alarms end"
+        for name in sorted(self._on):
+            yield f"rule {name} is switched on"
+        for name in sorted(self._rules):
+            yield f"rule {name} has other parameters: its alarms go on and are judged by them"
+        if self._is_retimed:
+            yield "brokers or their timing changed"
+        elif not self.is_same_site:
+            yield "what the site file says of the site changed"
+
+    def _changes(self) -> Iterator[str]:
+        for tenant, parts in self._changed.items():
+            if parts:
+                kept = "goes on" if self.is_integrated_alike(tenant) else "begins anew"
+                words = ", ".join(WORDS[part] for part in parts)
+                yield f"of tenant {tenant} changed: {words}; its open block {kept}"
+
+
+def _terms(contract: Contract | None) -> tuple[object, ...]:
+    return () if contract is None else (contract.ends_ms, *map(_version, contract.versions))
+
+
+def _version(version: Version | None) -> Version | None:
+    return version and replace(version, meters=tuple(sorted(version.meters)))
+
+
+def _boundary(version: Version | None) -> tuple[object, ...]:
+    return () if version is None else (version.boundary, sorted(version.meters), version.loss_ppm)
+
+
+def _measure(version: Version | None) -> tuple[object, ...]:
+    if version is None or not version.limit.binds_blocks:
+        return ()
+    limit = version.limit
+    return (limit.method, limit.block_ms, limit.subinterval_ms if limit.method is Method.ROLLING else 0)
+
+
+def _above(site: Site, assets: Sequence[str]) -> list[Asset]:
+    """Return the declared assets that serve some, directly or not, sorted by id.
+
+    What serves an asset that the file does not declare may serve any of them, as the bus may tell.
+    """
+    declared = {asset.id for asset in site.assets} | site.racks.keys()
+    found = {AssetId(asset) for asset in assets}
+    while True:
+        more = {
+            asset.id
+            for asset in site.assets
+            if asset.id not in found
+            and any(child in found or child not in declared for child in asset.serves)
+        }
+        if not more:
+            return sorted((asset for asset in site.assets if asset.id in found), key=lambda asset: asset.id)
+        found |= more
+
+
+def _hash(*content: object) -> str:
+    return hashlib.blake2b(repr(content).encode(), digest_size=10).hexdigest()
