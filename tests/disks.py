@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from store.history.dataset import Disk, Fill
+
+
+@contextmanager
+def small_disk(folder: Path, size: str, *, inodes: int | None = None) -> Iterator[Path]:
+    """Yield a file system of its own; skip, with the reason, where none may be mounted.
+
+    Args:
+        folder: Where; it is made.
+        size: How much it holds, as mount takes it: `8m`.
+        inodes: How many files and folders it holds; None for the system's choice.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can only be mounted by the superuser")
+    folder.mkdir()
+    options = f"size={size}" if inodes is None else f"size={size},nr_inodes={inodes}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small file system may be mounted here: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - where it is differs
 
 
 class KilledError(BaseException):

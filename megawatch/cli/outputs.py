@@ -87,6 +87,7 @@ class Rules(TypedDict):
     step_ms: float
     is_recovering: bool
     store_error: str
+    snapshot_error: Annotated[str, Field(description="why the state is not saved now; empty while it is")]
     error: Annotated[str, Field(description="why nothing is judged now; empty while all is well")]
     failing: Annotated[dict[str, str], Field(description="what rules raised last, by their names")]
 

@@ -102,7 +102,18 @@ def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> st
         return (
             f"The monitor runs ({who}), and the disk of {folder.data} is full: nothing can be stored; {of}."
         )
+    if has_no_inodes(folder.data):
+        return f"The monitor runs ({who}), and the disk of {folder.data} has no free inode for a file; {of}."
     return f"The monitor runs ({who}), and hangs or can not write {folder.data}; {of}."
+
+
+def has_no_inodes(data: Path) -> bool:
+    """Tell whether no file can be made on the disk of a folder, however much room there is."""
+    try:
+        disk = os.statvfs(data)
+    except OSError:
+        return False
+    return bool(disk.f_files) and not disk.f_favail  # some file systems make inodes as they go, and say 0
 
 
 def _free_bytes(data: Path) -> int | None:

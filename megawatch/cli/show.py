@@ -245,6 +245,8 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
         )
     if "rules" in status and status["rules"]["is_recovering"]:
         lines.append(Text("rules: catching up with what came before", style="yellow"))
+    if snapshot_error := status.get("rules", {}).get("snapshot_error"):
+        lines.append(Text(f"rules: their state is not saved: {snapshot_error}", style="red"))
     lines += _judging_lines(status.get("rules", {}))
     return lines + _telling_lines(status)
 

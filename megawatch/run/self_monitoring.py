@@ -46,6 +46,11 @@ LOOK_AT_HISTORY: Final = (
     "Check the database's token, its bucket and its disk. Nothing is lost: the journal holds the readings"
     " until the database takes them, and alarms do not wait for it."
 )
+SNAPSHOT_TITLE: Final = "the state of judging is not saved"
+LOOK_AT_SNAPSHOT: Final = (
+    "Free space or inodes on the monitor's disk. Judging goes on, and nothing is lost; but the journal keeps"
+    " all that was judged since, and the next start judges it once more."
+)
 RULE_TITLE: Final = "a rule fails, and judges nothing"
 LOOK_AT_RULE: Final = (
     "Report the error to whoever maintains the rule; `enabled = false` in the site file switches it off. Its"
@@ -253,6 +258,16 @@ async def problems_of(parts: Parts) -> list[Problem]:
         lag = parts.rules.lag
         if lag.store_error:
             found.append(Problem("ledger", lag.store_error))
+        if lag.snapshot_error:
+            found.append(
+                Problem(
+                    "snapshot",
+                    lag.snapshot_error,
+                    SNAPSHOT_TITLE,
+                    LOOK_AT_SNAPSHOT,
+                    severity=Severity.HIGH,
+                )
+            )
         if lag.error:
             found.append(Problem("rules", lag.error, JUDGING_TITLE, LOOK_AT_JUDGING))
         found += [

@@ -13,6 +13,7 @@ import resource
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +47,8 @@ _COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting
 _CHECKSUM: Final = "checksum"
 FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
-
+TRIES: Final = 3
+"""How often a status is read that is being written over."""
 
 LEAST_PATIENCE_S: Final = 5.0
 """What comes more often than this is not missed sooner (our choice)."""
@@ -123,6 +125,7 @@ class StatusWriter:
                 "step_ms": round(parts.rules.lag.step_ms, 2),
                 "is_recovering": parts.rules.lag.is_recovering,
                 "store_error": parts.rules.lag.store_error,
+                "snapshot_error": parts.rules.lag.snapshot_error,
                 "error": parts.rules.lag.error,
                 "failing": dict(parts.rules.lag.failing),
             }
@@ -208,12 +211,16 @@ class StatusWriter:
 
     def _save(self, document: Mapping[str, Any]) -> None:
         draft = self._path.with_suffix(".draft")
-        try:
-            checked = {**document, _CHECKSUM: _checksum(document)}
-            draft.write_text(json.dumps(checked), encoding="utf-8")
+        text = json.dumps({**document, _CHECKSUM: _checksum(document)}).encode()
+        with suppress(OSError):  # a full disk is told by those who need it
+            try:
+                file = draft.open("wb")
+            except OSError:  # no file can be made: the checksum tells readers what is only half written
+                _write_over(self._path, text)
+                return
+            with file:
+                file.write(text)
             draft.replace(self._path)
-        except OSError:
-            return  # a full disk is told by those who need it
 
     # Metrics --------------------------------------------------------------------------
 
@@ -407,8 +414,23 @@ def read_status(data: Path) -> dict[str, Any]:
     return found
 
 
+def _write_over(path: Path, content: bytes) -> None:
+    """Write another content into a file that exists.
+
+    Raises:
+        OSError: Where there is none, or the disk refuses.
+    """
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """Return what a process last said; nothing where that is damaged."""
+    """Return what a process last said; nothing where that is damaged, also when read again."""
+    return next(filter(None, (_read_once(path) for _ in range(TRIES))), {})
+
+
+def _read_once(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         checksum = document.pop(_CHECKSUM, None)  # older versions wrote none

@@ -74,6 +74,7 @@ class Lag:
         steps_ms: How long the last step took [ms].
         is_recovering: Whether it waits for what brokers have kept.
         store_error: What the disk said, "" while it takes everything.
+        snapshot_error: Why the state was not saved last, "" where it was: the journal keeps what it lacks.
         error: What kept ticks from being judged, "" while they are.
         failing: What rules raised at the last tick, by their names.
     """
@@ -83,6 +84,7 @@ class Lag:
     step_ms: float = 0.0
     is_recovering: bool = False
     store_error: str = ""
+    snapshot_error: str = ""
     error: str = ""
     failing: Mapping[str, str] = field(default_factory=dict)
 
@@ -279,8 +281,11 @@ class RulesService:
         try:
             snapshot.save(self._judging, self._path)
         except OSError as error:
-            _log.warning("snapshot not saved", error=str(error))
+            if not self.lag.snapshot_error:
+                _log.warning("snapshot not saved", error=str(error))
+            self.lag.snapshot_error = str(error)
             return
+        self.lag.snapshot_error = ""
         self._source.set_reader(READER, self._engine.seq)
 
     def _save(self, now_ms: int, *, at_once: bool = False) -> None:

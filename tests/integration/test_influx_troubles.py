@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from megawatch.run.process import end
+from tests.disks import small_disk
 from tests.plants import DAY_S, KINDS, METRICS, Plant, a_plant, letters, now_ms
 
 pytestmark = pytest.mark.servers
@@ -83,20 +82,6 @@ def test_five_minutes_without_victoria_metrics(tmp_path: Path) -> None:
     asyncio.run(a_long_outage(tmp_path))
 
 
-@contextmanager
-def a_disk(folder: Path) -> Iterator[Path]:
-    """Mount a small disk; skip, with the reason, who may not."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no small disk may be mounted here: {made.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S607 - as it is on the PATH
-
-
 async def keep_full(disk: Path) -> None:
     """Fill a disk to its last byte until cancelled, whatever the database frees; then make room again."""
     ballast = disk / "ballast"
@@ -138,5 +123,5 @@ async def a_full_disk(kind: str, folder: Path, disk: Path) -> None:
 @pytest.mark.parametrize("kind", [*KINDS, METRICS])
 def test_a_full_disk_is_waited_for(kind: str, tmp_path: Path) -> None:
     """A database whose disk is full takes nothing; once there is room it has everything."""
-    with a_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", DISK) as disk:
         asyncio.run(a_full_disk(kind, tmp_path, disk))

@@ -6,7 +6,9 @@ import asyncio
 import io
 import json
 import subprocess
+from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,9 @@ from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
+from tests.disks import small_disk
 from tests.unit.store.journals import readings
 from tests.unit.store.ledgers import progress
-from tests.unit.store.test_journal_disk import small_disk
 
 GARBAGE = b"\x00\xffnot what was written " * 300
 
@@ -48,13 +50,13 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def told_by(site: Path, until: str, *, mend: Path | None = None) -> tuple[str, bool]:
+async def told_by(site: Path, until: str, *, mend: Callable[[], object] | None = None) -> tuple[str, bool]:
     """Run a monitor until it has told something, and with the ground mended until it runs.
 
     Args:
         site: The site.
         until: What it must tell.
-        mend: A file to remove then.
+        mend: What mends the ground then.
 
     Returns:
         What it told on the console, and whether it had started.
@@ -67,7 +69,7 @@ async def told_by(site: Path, until: str, *, mend: Path | None = None) -> tuple[
             while until not in console.getvalue():  # noqa: ASYNC110 - told by the monitor's own tasks
                 await asyncio.sleep(0.02)
             if mend is not None:
-                mend.unlink()  # noqa: ASYNC240 - a file in memory
+                mend()
                 await monitor.started.wait()
     finally:
         with suppress(asyncio.CancelledError):
@@ -88,10 +90,23 @@ def test_a_monitor_that_can_not_store_tells_that_and_starts_once_it_can(tmp_path
     (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
     (tmp_path / "data").write_text("a file where the folder should be")
 
-    told, is_started = asyncio.run(told_by(tmp_path, START_TITLE, mend=tmp_path / "data"))
+    told, is_started = asyncio.run(told_by(tmp_path, START_TITLE, mend=(tmp_path / "data").unlink))
 
     assert "CRITICAL" in told
     assert "Not a directory" in told
+    assert is_started
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_monitor_that_can_make_no_file_tells_that_and_starts_once_it_can(tmp_path: Path) -> None:
+    """On a real disk that has room and no inodes."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
+    with small_disk(tmp_path / "data", "8m", inodes=1) as data:
+        more = ["mount", "-o", "remount,nr_inodes=100", str(data)]
+        mend = partial(subprocess.run, more, check=True)
+        told, is_started = asyncio.run(told_by(tmp_path, START_TITLE, mend=mend))
+
+    assert "No space left on device" in told
     assert is_started
 
 

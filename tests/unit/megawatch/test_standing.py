@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from megawatch.run.status import patience
 from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
+from tests.disks import small_disk
 
 
 @pytest.fixture
@@ -73,6 +74,25 @@ def test_a_monitor_that_can_not_say_how_it_does_runs_all_the_same(
     assert shown.document["is_running"] is True
     assert words in shown.document["trouble"]
     assert "does not run" not in told.out
+
+
+def test_a_status_that_is_old_because_no_inode_is_free_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a real disk that has room: who sees that looks no further."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
+    with small_disk(tmp_path / "data", "8m", inodes=10) as data, running(tmp_path):
+        with suppress(OSError):
+            for number in range(10):
+                (data / str(number)).touch()
+        with asking(capsys) as ask:
+            status = ask("status", tmp_path, "--json")
+
+    assert status.status == 1
+    assert (
+        f"and the disk of {data} has no free inode for a file; it has said nothing yet"
+        in (status.document["trouble"])
+    )
 
 
 def test_who_looks_who_runs_disturbs_nobody(tmp_path: Path) -> None:

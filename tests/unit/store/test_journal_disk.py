@@ -6,8 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.sqlite import transaction
 from tests.builders import T0_MS
+from tests.disks import small_disk
 from tests.unit.store.journals import (
     ENTRY_READINGS,
     a_mark,
@@ -139,26 +140,6 @@ print(taken, refusals, stored, len(rows), len(set(rows)))
     assert 10 < taken < 1_000
     assert refusals == 3
     assert counts == [400 * (taken + 1)] * 3
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Yield a file system of a size; skip where none may be made."""
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can only be made by the superuser")
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],  # noqa: S607 - where it is differs
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"no small file system here: {made.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - where it is differs
 
 
 @pytest.mark.parametrize("ballast_goes", [True, False], ids=["by a stranger", "by ourselves"])
