@@ -31,7 +31,7 @@ from rules.notify.message import compose
 from rules.notify.notification import Notification
 from rules.registry import make_rules
 from store.journal.deduplication import Seen
-from store.journal.entries import Content, Entry, Mark, MarkKind
+from store.journal.entries import EVERY_BROKER, Content, Entry, Mark, MarkKind
 from store.journal.intake import Intake, changes_of, contents_of, readings_of, sift
 
 GATHER_MS: Final = 50
@@ -81,6 +81,9 @@ class Alarm:
         told_ms: When people were told, by the clock of the rehearsal [ms]; None while they are not.
         value: What was judged when it opened, in the rule's unit.
         limit: What that was held against.
+        opened_clock: How often the clock of the machine had been set when it opened.
+        told_clock: The same when people were told.
+        returned_clock: The same when it returned.
     """
 
     id: str
@@ -92,6 +95,9 @@ class Alarm:
     told_ms: int | None = None
     value: float = float("nan")
     limit: float = float("nan")
+    opened_clock: int = 0
+    told_clock: int = 0
+    returned_clock: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +134,7 @@ class Rehearsal:
         judging: Its judgements.
         engine: The live one.
         now_ms: Its clock [ms].
+        clock: How often that was set.
     """
 
     def __init__(
@@ -163,6 +170,7 @@ class Rehearsal:
         self._open: dict[str, Alarm] = {}
         self.heard = Heard()
         self.now_ms = begin_ms
+        self.clock = 0
         self.mark(MarkKind.STARTED, begin_ms)
         self.mark(MarkKind.CONNECTED, begin_ms)
         self.mark(MarkKind.CAUGHT_UP, begin_ms)
@@ -212,6 +220,16 @@ class Rehearsal:
         """
         self._append(Mark(kind, self._broker, since_ms, until_ms=until_ms))
 
+    def set_clock(self, to_ms: int) -> None:
+        """Set the clock of the monitor's machine; what comes next is received by it.
+
+        Args:
+            to_ms: What it says from now on [ms].
+        """
+        self._take_entry(Mark(MarkKind.STEPPED, EVERY_BROKER, self.now_ms), to_ms)
+        self.now_ms, self._closed_ms = to_ms, to_ms - 1
+        self.clock += 1
+
     def _take(self, messages: Sequence[Message]) -> None:
         gathered = Gathered()
         self._decoder.decode(list(messages), gathered)
@@ -251,8 +269,11 @@ class Rehearsal:
 
     def _append(self, content: Content) -> None:
         """Append an entry; as in the journal, no stamp is one up to which it was closed before."""
+        self._take_entry(content, max(self.now_ms, self._closed_ms + 1))
+
+    def _take_entry(self, content: Content, stamp_ms: int) -> None:
         self._seq += 1
-        for step in self.judging.take(Entry(self._seq, max(self.now_ms, self._closed_ms + 1), content)):
+        for step in self.judging.take(Entry(self._seq, stamp_ms, content)):
             self._note(step)
 
     def _pass(self, until_ms: int, *, judges: bool) -> None:
@@ -291,14 +312,15 @@ class Rehearsal:
                 opened_ms=change.opened_ms,
                 value=change.value,
                 limit=change.limit,
+                opened_clock=self.clock,
             )
             self._open[change.alarm_id] = alarm
             self.heard.alarms.append(alarm)
         alarm.severity = max(alarm.severity, change.severity)
         if change.is_told and alarm.told_ms is None:
-            alarm.told_ms = self.now_ms
+            alarm.told_ms, alarm.told_clock = self.now_ms, self.clock
         if change.change is Change.RETURNED:
-            alarm.returned_ms = change.at_ms
+            alarm.returned_ms, alarm.returned_clock = change.at_ms, self.clock
             del self._open[change.alarm_id]
 
     def _page(self, told: Notification) -> None:

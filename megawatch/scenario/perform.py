@@ -90,9 +90,11 @@ def perform(
 class Audience:
     """The monitor's end of the connection: what the broker holds while nobody listens, and what it forgets.
 
+    The plant's time is the true one; what arrives is received by the clock of the monitor's machine.
+
     Args:
         rehearsal: The monitor.
-        breaks: When nobody listens, in order.
+        breaks: When nobody listens, or by a wrong clock, in order.
         begin_ms: When the first second begins [ms].
         qos: Quality of service of the values.
         keeping: What the broker can keep, by the site file.
@@ -100,6 +102,7 @@ class Audience:
     Attributes:
         messages: How many messages the monitor received.
         kept: The last retained message of each topic, as the broker has it.
+        ahead_ms: How far the clock of the monitor's machine is ahead of the plant's time [ms].
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Audience:
         self._away: Break | None = None
         self.messages = 0
         self.kept: dict[str, bytes] = {}
+        self.ahead_ms = 0
 
     def hear(self, messages: Sequence[Message], second: int) -> None:
         """Let a second pass.
@@ -124,34 +128,42 @@ class Audience:
         """
         time_ms = self._begin_ms + second * SECOND_MS
         self._change(second, time_ms)
-        end_ms = time_ms + SECOND_MS - 1
+        end_ms = time_ms + SECOND_MS - 1 + self.ahead_ms
         for message in messages:
+            message.received_ms += self.ahead_ms
             if message.flags & Flag.RETAINED:
                 self.kept[message.topic] = message.payload
-        if self._away is None:
+        kind = BreakKind.CLOCK_OFF if self._away is None else self._away.kind
+        if kind is BreakKind.CLOCK_OFF:
             self.messages += len(messages)
             self._keeping.hear(end_ms, len(messages))
             self._rehearsal.hear(messages, end_ms)
             return
-        kind = self._away.kind
-        if kind is BreakKind.MONITOR_PAUSED:
-            self._held += messages  # the connection stands, so that all is read
-        elif kind is not BreakKind.SESSION_LOST and self._qos > 0:
-            self._held += messages
-        if kind is BreakKind.QUEUE_OVERFLOWED:
+        if kind.is_pause or (kind is not BreakKind.SESSION_LOST and self._qos > 0):
+            self._held += messages  # in a pause the connection stands, so that all is read
+        if kind is BreakKind.QUEUE_OVERFLOWED and self._away is not None:
             del self._held[self._away.queue :]
-        self._rehearsal.hear([], end_ms, judges=kind.is_judging)
+        if kind is not BreakKind.MACHINE_PAUSED:
+            self._rehearsal.hear([], end_ms, judges=kind.is_judging)
 
     def _change(self, second: int, time_ms: int) -> None:
-        """Begin and end the times in which nobody listens."""
+        """Begin and end the times in which nobody listens, or by a wrong clock."""
         if self._away is not None and second >= self._away.to_s:
             self._come_back(self._away, time_ms)
             self._away = None
         if self._away is None:
             self._away = next((b for b in self._breaks if b.from_s <= second < b.to_s), None)
-            if self._away is not None and self._away.kind is not BreakKind.MONITOR_PAUSED:
-                self._keeping.pause()
-            if self._away is not None and self._away.kind.is_judging:
+            if self._away is not None:
+                self._leave(self._away, time_ms)
+
+    def _leave(self, away: Break, time_ms: int) -> None:
+        """Begin a time in which nobody listens, or by a wrong clock."""
+        if away.kind is BreakKind.CLOCK_OFF:
+            self.ahead_ms = away.by_s * SECOND_MS
+            self._rehearsal.set_clock(time_ms + self.ahead_ms)
+        elif not away.kind.is_pause:
+            self._keeping.pause()
+            if away.kind.is_judging:
                 self._rehearsal.mark(MarkKind.LOST, time_ms)
 
     def _come_back(self, away: Break, time_ms: int) -> None:
@@ -161,7 +173,10 @@ class Audience:
         held, self._held = self._held, []
         for message in held:
             message.received_ms = time_ms
-        if away.kind is BreakKind.MONITOR_PAUSED:
+        if away.kind in (BreakKind.MACHINE_PAUSED, BreakKind.CLOCK_OFF):
+            self.ahead_ms = 0
+            rehearsal.set_clock(time_ms)
+        if away.kind.is_pause or away.kind is BreakKind.CLOCK_OFF:
             self.messages += len(held)
             rehearsal.hear(held, time_ms)
             return

@@ -169,6 +169,11 @@ class Bank:
         is_kept = self._columns.returning_ms[place] != NEVER
         return int(self._columns.over_ms[place]) if is_kept else None
 
+    def broken_until_ms(self, subject: str) -> int | None:
+        """Return since when a subject's limit is not known to be broken any more [ms]; None while it is."""
+        over_ms = int(self._columns.over_ms[self.subjects.index(subject)])
+        return None if over_ms == NEVER else over_ms
+
     def peak(self, subject: str) -> float:
         """Return the worst value of a subject's alarm so far."""
         return float(self._columns.peak[self.subjects.index(subject)])
@@ -187,12 +192,16 @@ class Bank:
         """Return when the alarm of a subject opened [ms]."""
         return int(self._columns.opened_ms[place])
 
-    def shift(self, by_ms: int) -> None:
-        """Keep every delay that runs as long as it is, after our own clock was set by so much [ms]."""
+    def begin_anew(self) -> None:
+        """Forget every delay that runs, and what was above lately: it was judged by a clock that was set.
+
+        Alarms that are active stay so until it is known that what they are about is over.
+        """
         columns = self._columns
-        pending, returning = columns.state == PENDING, columns.returning_ms != NEVER
-        columns.since_ms[pending] += by_ms
-        columns.returning_ms[returning] += by_ms
+        columns.state[columns.state == PENDING] = NORMAL
+        columns.returning_ms[:] = columns.over_ms[:] = NEVER
+        if self._above is not None:
+            self._above.clear()
 
     def step(self, subjects: tuple[str, ...], found: Findings, at_ms: int) -> list[Transition]:
         """Judge every machine by what was found at a moment.

@@ -75,6 +75,11 @@ class TimeAbove:
         begin_ms = (self._before_ms or 0) - self._window_ms
         return next(max(s.from_ms, begin_ms) for s in self._stretches if s.breach[place])
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._stretches.clear()
+        self._before_ms = None
+
     def align(self, sources: Index, targets: Index, count: int) -> None:
         """Give every subject another place.
 

@@ -296,12 +296,12 @@ class Engine:
         """Go on where our own clock was set to: nothing that was dated by it before means anything now.
 
         No tick between the two is judged, and nobody is silent for what the clock left out: all begins as it
-        does at a first start, but for alarms, whose delays go on.
+        does at a first start, but for alarms that are active.
         """
         if self.tick_ms is None:
             return
         for bank in self._banks().values():
-            bank.shift(to_ms - from_ms)
+            bank.begin_anew()
         self.knowledge = self.knowledge.anew()
         for number, point in self.points.items():
             self.knowledge.add(number, point)

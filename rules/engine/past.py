@@ -34,11 +34,13 @@ class _Episode:
         opened: How it opened.
         is_told: Whether it was told.
         told_over_ms: Since when it was told to be over [ms]; None where it was told to last.
+        broke_off_ms: When its limit was first not known to be broken any more [ms]; None while it is.
     """
 
     opened: Transition
     is_told: bool = False
     told_over_ms: int | None = None
+    broke_off_ms: int | None = None
 
 
 class Past:
@@ -81,6 +83,17 @@ class Past:
         self._told = [told for told in self._told if told.until_ms is None or told.until_ms >= before_ms]
         return tuple(changes)
 
+    def end(self, at_ms: int) -> tuple[Transition, ...]:
+        """Return what is not told yet, and forget what was told of what is over: the clock is set.
+
+        Args:
+            at_ms: The last tick by the clock that was [ms].
+        """
+        changes = tuple(self._tell_known(at_ms, is_all=True))
+        self._open = {key: episode for key, episode in self._open.items() if episode.is_told}
+        self._told = [told for told in self._told if told.until_ms is None]
+        return changes
+
     def _follow(self, change: Transition, at_ms: int) -> list[Transition]:
         """Return what is told when something happens to an alarm."""
         key = (change.rule, change.subject)
@@ -97,21 +110,23 @@ class Past:
         if episode.is_told:
             # Where its end was told with it, that it is over is recorded, and is no news.
             return [replace(change, is_told=change.over_ms != episode.told_over_ms, is_past=True)]
-        if self._is_told_live(episode.opened, change.over_ms):
+        if self._is_told_live(episode, change.over_ms):
             return []
         opened = self._told_as_past(episode, change.over_ms, at_ms)
         return [replace(opened, peak=change.peak), replace(change, is_told=False, is_past=True)]
 
-    def _tell_known(self, at_ms: int) -> list[Transition]:
+    def _tell_known(self, at_ms: int, *, is_all: bool = False) -> list[Transition]:
         """Return openings that are told before their alarms return: their end is known, or they last."""
         known = []
         for episode in self._open.values():
             opened = episode.opened
             bank = self._both[opened.rule]
             over_ms = bank.over_ms(opened.subject)
+            if episode.broke_off_ms is None:
+                episode.broke_off_ms = bank.broken_until_ms(opened.subject)
             lasts = over_ms is None and at_ms - opened.opened_ms >= LASTING_MS
             is_over = over_ms is not None and at_ms - over_ms >= OVER_MS
-            if episode.is_told or not (lasts or is_over) or self._is_told_live(opened, over_ms):
+            if episode.is_told or not (lasts or is_over or is_all) or self._is_told_live(episode, over_ms):
                 continue
             known.append(replace(self._told_as_past(episode, over_ms, at_ms), peak=bank.peak(opened.subject)))
         return known
@@ -121,12 +136,16 @@ class Past:
         episode.is_told, episode.told_over_ms = True, over_ms
         return replace(episode.opened, is_told=True, is_past=True, over_ms=over_ms, at_ms=at_ms)
 
-    def _is_told_live(self, opened: Transition, over_ms: int | None) -> bool:
-        """Tell whether an episode overlaps one that was told live."""
+    def _is_told_live(self, episode: _Episode, over_ms: int | None) -> bool:
+        """Tell whether an episode overlaps one that was told live, in the time that opened it.
+
+        What was told live of a later time in the same alarm says nothing of that.
+        """
+        opened, until_ms = episode.opened, over_ms if episode.broke_off_ms is None else episode.broke_off_ms
         return any(
             (told.rule, told.subject) == (opened.rule, opened.subject)
             and (told.until_ms is None or told.until_ms >= opened.since_ms)
-            and (over_ms is None or told.since_ms <= over_ms)
+            and (until_ms is None or told.since_ms <= until_ms)
             for told in self._told
         )
 
@@ -147,5 +166,5 @@ class Past:
             opened = Transition.restored(saved["opened"])
             if opened.rule in self._both:
                 self._open[opened.rule, opened.subject] = _Episode(
-                    opened, saved["is_told"], saved["told_over_ms"]
+                    opened, saved["is_told"], saved["told_over_ms"], saved.get("broke_off_ms")
                 )

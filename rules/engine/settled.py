@@ -127,14 +127,34 @@ class SettledEngine(Engine):
         """Follow our own clock where it was set back, or forward so far that it was wrong.
 
         A machine that stood still for a while was as good as away: what sources stamp meanwhile is judged.
+        Otherwise what comes is dated by another clock, so all before is judged by what has come, and told.
         """
         if not 0 <= to_ms - from_ms <= self._patience.away_ms:
-            self._close(from_ms)
+            self._run(from_ms)
+            self._tell_rest()
             self._follow(from_ms, to_ms)
             self._streams, self._closed_ms = _Reached(), to_ms
             self._clocks.forget()
             self._away.clear()
         return self.hand_over()
+
+    def _tell_rest(self) -> None:
+        """Tell of the past what would be told once its end is known: it will not be."""
+        if self.tick_ms is None:
+            return
+        changes = self.past.end(self.tick_ms)
+        if changes:
+            rest = Step(
+                at_ms=self.tick_ms,
+                seq=self.seq,
+                changes=changes,
+                draws=(),
+                blocks=(),
+                rollups=(),
+                view=self.view,
+                is_settled=True,
+            )
+            self._brought.append(rest)
 
     def advance(self, closed_ms: int) -> list[Step]:
         """Judge every tick that is settled once nothing will be stamped up to a moment any more.

@@ -153,7 +153,7 @@ def _offset(at_ms: int, zone: ZoneInfo) -> timedelta:
 
 
 def breaks_of(tables: Sequence[tuple[str, BreakTable]], seconds: int, notes: Notes) -> tuple[Break, ...]:
-    """Return the times in which nobody listens, in order.
+    """Return the times in which nobody listens, or by a wrong clock, in order.
 
     Args:
         tables: The `[[break]]` tables.
@@ -166,8 +166,28 @@ def breaks_of(tables: Sequence[tuple[str, BreakTable]], seconds: int, notes: Not
         overflows = table.kind is BreakKind.QUEUE_OVERFLOWED
         if table.queue is not None and not overflows:
             notes.fault(f"{path}.queue", f"none with '{table.kind}'", str(table.queue))
+        is_off = table.kind is BreakKind.CLOCK_OFF
+        if is_off and not table.by_s:
+            notes.fault(
+                f"{path}.by_s",
+                "how far the clock is off, in seconds",
+                "nothing" if table.by_s is None else "0",
+            )
+        if table.by_s is not None and not is_off:
+            notes.fault(f"{path}.by_s", f"none with '{table.kind}'", str(table.by_s))
         queue = MOSQUITTO_QUEUE if table.queue is None else table.queue
-        found.append((path, Break(kind=table.kind, from_s=table.from_s, to_s=table.to_s, queue=queue)))
+        found.append(
+            (
+                path,
+                Break(
+                    kind=table.kind,
+                    from_s=table.from_s,
+                    to_s=table.to_s,
+                    queue=queue,
+                    by_s=table.by_s or 0,
+                ),
+            )
+        )
     found.sort(key=lambda item: item[1].from_s)
     for (_, before), (path, after) in pairwise(found):
         if after.from_s < before.to_s:

@@ -8,20 +8,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.scenario.randomday import RATING_KW, RandomDay
-from simulators.scenario.randomfault import PERIOD_S, Faults, Said
-from simulators.scenario.randomtrouble import BREAKS, OF_METADATA, OF_METERS, Trouble, TroubleKind
+from simulators.scenario.randomday import PERIOD_S, RATING_KW, RandomDay
+from simulators.scenario.randomfault import Faults, Said
+from simulators.scenario.randomtrouble import (
+    BREAKS,
+    OF_METADATA,
+    OF_METERS,
+    Trouble,
+    TroubleKind,
+    period_of,
+    stretches_of,
+)
 from simulators.truth.sight import Course
 
 BEAT_S: Final = 10
 """How often a gateway says that it lives [s]."""
 MISSED_S: Final = 3 * BEAT_S + BEAT_S
 """By when the silence of a gateway is known: three heartbeats after the last, which is up to one old [s]."""
-LATE_S: Final = 2 * PERIOD_S
-"""By when that of a row of documents is known: each stands for a period and its jitter [s]."""
+MISSED_PERIODS: Final = 2
+"""By when that of a row of documents is known: each stands for a period and its jitter."""
 
-_GONE: Final = (TroubleKind.FORGOTTEN, TroubleKind.OVERFLOW)
-"""Breaks of which part of what was said is gone for good."""
+_GONE: Final = (TroubleKind.FORGOTTEN, TroubleKind.OVERFLOW, TroubleKind.CLOCK_OFF)
+"""Breaks of which part of what was said is gone for good, or dated by a clock that was wrong."""
+_OWN_CLOCK: Final = (TroubleKind.MACHINE_PAUSED, TroubleKind.CLOCK_OFF)
+"""Breaks after which whoever listens knows nothing but what is said from then on."""
 _TWOFOLD: Final = (TroubleKind.TWO_SOURCES, TroubleKind.SAME_TIME)
 """Troubles in which two values are said of one rack."""
 
@@ -43,7 +53,8 @@ def course_of(
         troubles: What goes wrong beyond silence and wrong values.
         is_dsx: Whether it is a bus that speaks, and not rack documents.
     """
-    knowing = _Knowing(day, faults, published, MISSED_S if is_dsx else LATE_S)
+    known_by_s = MISSED_S if is_dsx else MISSED_PERIODS * period_of(troubles)
+    knowing = _Knowing(day, faults, published, known_by_s)
     for trouble in troubles:
         knowing.befall(trouble)
     return Course(
@@ -53,11 +64,19 @@ def course_of(
         is_dark=knowing.dark,
         is_hidden=knowing.hidden & knowing.dark,
         is_lost=knowing.lost,
-        late_s=faults.late_s[day.row],
+        late_s=(faults.late_s + faults.polled_s)[day.row],
         stamped_s=faults.stamped_s(day.row),
-        holder=day.holder,
+        holder=_held_by_clock(day, troubles),
         cap=np.full(len(day.racks), 10 * round(RATING_KW * 1e6), np.int64),
     )
+
+
+def _held_by_clock(day: RandomDay, troubles: Sequence[Trouble]) -> NDArray[np.intp]:
+    """Return who holds each rack at the time that the monitor's clock says, shape (T, R)."""
+    says = np.arange(day.seconds)
+    for stretch in stretches_of(day.seconds, troubles):
+        says[stretch.from_s : stretch.to_s] += stretch.ahead_s
+    return day.holder[np.clip(says, 0, day.seconds - 1)]
 
 
 class _Knowing:
@@ -99,6 +118,9 @@ class _Knowing:
             self._misplace(trouble, of_row)
         elif kind is TroubleKind.LATE:
             self.dark[:, of_row] = self.hidden[:, of_row] = True
+        elif kind is TroubleKind.BURSTS:
+            # Whether what a round said is believed until the next one is left to whoever listens.
+            self.dark[:, of_row] = True
         elif kind is TroubleKind.AHEAD:
             # Who has seen a clock jump may doubt what it stamps until it has seen it run evenly again.
             self.dark[start:, of_row] = True
@@ -144,7 +166,7 @@ class _Knowing:
                 again = np.flatnonzero(self._published[end:, rack])
                 until = end + int(again[0]) if len(again) else self._day.seconds
             self.dark[start:until, rack] = True
-            self.hidden[start:until, rack] = trouble.kind is TroubleKind.PAUSED
+            self.hidden[start:until, rack] = trouble.kind in (TroubleKind.PAUSED, *_OWN_CLOCK)
             if trouble.kind in _GONE:
                 early = int(self._faults.late_s[self._day.row[rack]])
                 self.lost[max(0, start - early) : until, rack] = True

@@ -25,6 +25,8 @@ RATING_KW: Final = 132.0
 """Rating of each rack."""
 QUEUE: Final = 1_000_000
 """How many messages the broker keeps: more than any break lasts."""
+PERIOD_S: Final = 5
+"""How often a row's documents come, where nothing is said of rounds; the site file says so."""
 SETTLES_S: Final = 32
 """How long a moment is left open for what comes late [s]: longer than anything is late, or a clock slow."""
 WAITS_S: Final = 65
@@ -206,7 +208,7 @@ class _Maker:
             "[[broker]]",
             'url = "mqtt://127.0.0.1"',
             f'format = "{self._wire}"',
-            "period_s = 5",
+            f"period_s = {PERIOD_S}",
             "jitter_s = 2",
             f"queued_messages = {QUEUE}",
             *(['publishers = ["PUB"]'] if self._wire == "dsx" else []),

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from simulators.scenario.randomday import ROWS, RandomDay
 from simulators.scenario.randomtrouble import OF_METERS, SEEN_S, TEMPTING, Trouble, TroubleKind
 
-PERIOD_S: Final = 5
-"""How often a row's documents come; the site file of a random day says so."""
 METERED: Final = 0.2
 """Share of the rows that have a meter above them."""
 
@@ -59,6 +57,7 @@ class Faults:
         phase_ms: When in a second each gateway speaks, shape (rows,) [ms].
         zone_ms: How far stamps are of another zone, shape (T, rows) [ms].
         late_s: How late each gateway's messages are at most, shape (rows,) [s].
+        polled_s: How often each gateway polls its racks, 0 for at once, shape (rows,) [s].
         repeated: Share of the messages that come twice.
     """
 
@@ -69,6 +68,7 @@ class Faults:
     phase_ms: NDArray[np.int64]
     zone_ms: NDArray[np.int64]
     late_s: NDArray[np.int64]
+    polled_s: NDArray[np.int64]
     repeated: float
 
     def stamped_s(self, row: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -78,7 +78,7 @@ class Faults:
             row: The row of each rack.
         """
         off = -(-np.abs(self.offset_ms) // 1_000)
-        found: NDArray[np.int64] = np.maximum(off, self.late_s)[row]
+        found: NDArray[np.int64] = (np.maximum(off, self.late_s) + self.polled_s)[row]
         return found
 
 
@@ -129,6 +129,7 @@ def faults_of(day: RandomDay, troubles: Sequence[Trouble], metered: Sequence[int
         phase_ms=phases,
         zone_ms=np.zeros((seconds, ROWS), np.int64),
         late_s=np.zeros(ROWS, np.int64),
+        polled_s=np.zeros(ROWS, np.int64),
         repeated=float(random.choice([0.0, 0.02])),
     )
     chance = np.random.default_rng((day.seed, 7))
@@ -147,6 +148,8 @@ def _strike(faults: Faults, trouble: Trouble, of_row: NDArray[np.bool_], chance:
         faults.offset_ms[row] = 0
     elif trouble.kind is TroubleKind.AHEAD:
         faults.offset_ms[row] = 0
+    elif trouble.kind is TroubleKind.BURSTS:
+        faults.polled_s[row] = round(trouble.amount)
     elif trouble.kind in OF_METERS:
         faults.is_silent[: trouble.from_s + SEEN_S, row] = False
         said[: trouble.from_s + SEEN_S, of_row] = Said.TRUTH

@@ -14,8 +14,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.scenario.randomday import QUEUE, RATING_KW, ROWS, STEP_MILLIWATTS, TENANTS, RandomDay
+from simulators.scenario.randomday import (
+    PERIOD_S,
+    QUEUE,
+    RATING_KW,
+    ROWS,
+    STEP_MILLIWATTS,
+    TENANTS,
+    RandomDay,
+)
 from simulators.scenario.scenario import Break, BreakKind
+from simulators.truth.terms import delivered, read_agreements
 
 SEEN_S: Final = 20
 """A contradiction is there to be seen for so long before anything else befalls its row [s]."""
@@ -32,6 +41,10 @@ class TroubleKind(StrEnum):
     STOPPED = "stopped"
     FORGOTTEN = "forgotten"  # the broker forgets the session
     OVERFLOW = "overflow"  # the broker's queue overflows, and the session is resumed all the same
+    MACHINE_PAUSED = "machine-paused"  # its machine stands still, and its clock is then set to the time
+    CLOCK_OFF = "clock-off"  # its clock is set wrong, and right again afterwards
+    # Of a tenant.
+    SWINGS = "swings"  # its load is some seconds above its limit and some below, by turns
     # Of some racks.
     RACKS_LIE = "racks-lie"  # they say nought, and the meter above them does not
     SAME_TIME = "same-time"  # two values of one moment
@@ -48,6 +61,7 @@ class TroubleKind(StrEnum):
     FOREIGN_RACKS = "foreign-racks"  # somebody else describes its racks
     ZONE = "zone"  # the stamps of its gateway are of another zone from then on
     LATE = "late"  # its messages take long
+    BURSTS = "bursts"  # it polls its racks in rounds, and says nothing of them in between
 
 
 BREAKS: Final = {
@@ -56,6 +70,8 @@ BREAKS: Final = {
     TroubleKind.STOPPED: BreakKind.MONITOR_STOPPED,
     TroubleKind.FORGOTTEN: BreakKind.SESSION_LOST,
     TroubleKind.OVERFLOW: BreakKind.QUEUE_OVERFLOWED,
+    TroubleKind.MACHINE_PAUSED: BreakKind.MACHINE_PAUSED,
+    TroubleKind.CLOCK_OFF: BreakKind.CLOCK_OFF,
 }
 """The troubles of whoever listens."""
 
@@ -74,12 +90,28 @@ BUS: Final = tuple(TroubleKind)
 """What can go wrong on a DSX bus."""
 DOCUMENTS: Final = (
     *BREAKS, TroubleKind.SAME_TIME, TroubleKind.AHEAD, TroubleKind.FAR_AHEAD, TroubleKind.ZONE,
-    TroubleKind.LATE,
+    TroubleKind.LATE, TroubleKind.SWINGS, TroubleKind.BURSTS,
 )  # fmt: skip
 """What can go wrong with rack documents."""
+CLOCK_SET: Final = (TroubleKind.MACHINE_PAUSED, TroubleKind.CLOCK_OFF)
+"""Breaks in which the clock of the monitor's machine is set."""
+ABOVE_S: Final = 4
+"""How long a load that swings is above its limit each time: shorter than an overdraw must last [s]."""
+SWINGS_BY: Final = 0.1
+"""By which share of the limit."""
 QUIET: Final = 0.25
 """Share of the days on which nothing goes wrong beyond silence and wrong values."""
-_ZONES_S: Final = (-6 * 3_600, -5 * 3_600, 3_600, 20_700)
+_AMOUNTS: Final = {
+    TroubleKind.METER_LIES: (-0.6, -0.3, -0.15, 0.15, 0.3, 0.6),
+    TroubleKind.ZONE: (-6 * 3_600, -5 * 3_600, 3_600, 20_700),
+    TroubleKind.FOREIGN_METER: (-500.0, 0.5, 900.0, 5_000.0),
+    TroubleKind.FOREIGN_RACKS: (0.0, 2.0, 500.0),
+    TroubleKind.SWINGS: (1, 2, 3, 4),
+    TroubleKind.BURSTS: (15, 30),
+}
+"""What the amount of a trouble is drawn from, where it is one of a few."""
+_SET_BY_S: Final = (-3_600, -600, -90, 90, 600, 3_600)
+"""By how much the clock of the monitor's machine is set wrong: more than a machine is paused for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,8 +167,8 @@ def _honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
     """Return the troubles without those that would hide another from everybody.
 
     A contradiction must be there to be seen before anything else befalls its row; two changes of metadata of
-    one row may leave a lie that nothing contradicts; and what is stamped ahead can not be told from what is
-    late once both come out of a broker's queue.
+    one row may leave a lie that nothing contradicts; what is stamped ahead can not be told from what is late
+    once both come out of a broker's queue; and how long a load was above is forgotten as the clock is set.
     """
     found: list[Trouble] = []
     lie = next((trouble for trouble in troubles if trouble.kind in OF_METERS), None)
@@ -152,6 +184,8 @@ def _honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
             continue
         if kind is TroubleKind.AHEAD and breaks:
             continue
+        if kind is TroubleKind.SWINGS and any(each.kind in CLOCK_SET for each in troubles):
+            continue
         described |= {trouble.row} if kind in OF_METADATA else set()
         found.append(trouble)
     return tuple(found)
@@ -161,25 +195,28 @@ def _trouble(kind: TroubleKind, day: RandomDay, random: np.random.Generator) -> 
     row = int(random.integers(0, ROWS))
     racks = np.flatnonzero(day.row == row)
     start = int(random.integers(20, max(21, day.seconds - TAIL_S)))
+    if kind in BREAKS:
+        end = start + int(random.integers(3, 20 if kind is TroubleKind.PAUSED else 61))
+        amount = float(random.integers(0, 300))
+        if kind is TroubleKind.CLOCK_OFF:
+            amount = float(random.choice(_SET_BY_S))
+        return Trouble(
+            kind=kind, from_s=start, to_s=min(end, day.seconds), racks=racks[:0], row=row, amount=amount
+        )
     end = day.seconds
-    amount = 0.0
+    amount = float(random.choice(_AMOUNTS[kind])) if kind in _AMOUNTS else 0.0
     match kind:
-        case _ if kind in BREAKS:
-            racks = racks[:0]
-            end = start + int(random.integers(3, 20 if kind is TroubleKind.PAUSED else 61))
-            amount = float(random.integers(0, 300))
-        case TroubleKind.METER_LIES:
-            start, amount = 0, float(random.choice([-0.6, -0.3, -0.15, 0.15, 0.3, 0.6]))
-        case TroubleKind.RACKS_LIE:
-            racks = _some(racks, random, least=len(racks) // 2)
-        case TroubleKind.ZONE:
-            amount = float(random.choice(_ZONES_S))
+        case TroubleKind.METER_LIES | TroubleKind.BURSTS:
+            start = 0
         case TroubleKind.LATE:
             start, amount = 0, float(random.integers(2, 31))
-        case TroubleKind.FOREIGN_METER:
-            amount = float(random.choice([-500.0, 0.5, 900.0, 5_000.0]))
-        case TroubleKind.FOREIGN_RACKS:
-            amount = float(random.choice([0.0, 2.0, 500.0]))
+        case TroubleKind.SWINGS:
+            racks, start = racks[:0], int(random.integers(1, max(2, day.seconds - 90)))
+            end = start + 80
+        case TroubleKind.RACKS_LIE:
+            racks = _some(racks, random, least=len(racks) // 2)
+        case TroubleKind.ZONE | TroubleKind.FOREIGN_METER | TroubleKind.FOREIGN_RACKS:
+            pass
         case _:
             racks = _some(racks, random)
             amount = float(random.uniform(0.2, 1.4))
@@ -195,7 +232,8 @@ def _some(racks: NDArray[np.intp], random: np.random.Generator, least: int = 1) 
 def shaken(day: RandomDay, troubles: Sequence[Trouble]) -> RandomDay:
     """Return a day with an overdraw inside each break: a tenant draws half as much again for a while.
 
-    The site file says how many messages the broker keeps.
+    Where a load swings, it does so around its limit. The site file says how many messages the broker keeps,
+    and how often racks are polled.
 
     Args:
         day: The day.
@@ -210,9 +248,41 @@ def shaken(day: RandomDay, troubles: Sequence[Trouble]) -> RandomDay:
             inside = slice(trouble.from_s + 1, trouble.to_s - int(random.integers(1, 3)))
             raised = np.minimum(drawn[inside, mine] * 3 // 2, most)
             drawn[inside, mine] = raised // STEP_MILLIWATTS * STEP_MILLIWATTS
+        elif trouble.kind is TroubleKind.SWINGS:
+            _swing(day, drawn, trouble)
     queue = next((max(1, round(t.amount)) for t in troubles if t.kind is TroubleKind.OVERFLOW), QUEUE)
     site_text = day.site_text.replace(f"queued_messages = {QUEUE}", f"queued_messages = {queue}")
+    site_text = site_text.replace(f"period_s = {PERIOD_S}", f"period_s = {period_of(troubles)}")
     return replace(day, drawn=drawn, site_text=site_text)
+
+
+def _swing(day: RandomDay, drawn: NDArray[np.int64], trouble: Trouble) -> None:
+    """Let a load swing around its limit: that of the first tenant for which a moment above counts."""
+    _, agreements = read_agreements(day.site_text)
+    most = round(RATING_KW * 1e6)
+    for place, tenant in enumerate(TENANTS):
+        for second in range(trouble.from_s, trouble.to_s):
+            at_ms = day.begin_ms + second * 1_000
+            terms = agreements[tenant].at(at_ms)
+            racks = np.flatnonzero(day.holder[second] == place)
+            if terms is None or not terms.binds_every_moment or terms.sustain_ms > 0 or not len(racks):
+                break
+            is_above = (second - trouble.from_s) % (ABOVE_S + round(trouble.amount)) < ABOVE_S
+            goal = float(terms.allowed(at_ms)) * (1 + SWINGS_BY if is_above else 1 - SWINGS_BY)
+            share = goal / float(delivered(int(drawn[second, racks].sum()), terms))
+            wanted = np.minimum(drawn[second, racks] * share, most)
+            drawn[second, racks] = np.rint(wanted / STEP_MILLIWATTS).astype(np.int64) * STEP_MILLIWATTS
+        else:
+            return
+
+
+def period_of(troubles: Sequence[Trouble]) -> int:
+    """Return how often a rack is polled at least, as the site file says it [s].
+
+    Args:
+        troubles: What goes wrong on a day.
+    """
+    return next((round(each.amount) for each in troubles if each.kind is TroubleKind.BURSTS), PERIOD_S)
 
 
 def breaks_of(troubles: Sequence[Trouble]) -> Iterator[Break]:
@@ -228,4 +298,47 @@ def breaks_of(troubles: Sequence[Trouble]) -> Iterator[Break]:
                 from_s=trouble.from_s,
                 to_s=trouble.to_s,
                 queue=max(1, round(trouble.amount)),
+                by_s=round(trouble.amount) if trouble.kind is TroubleKind.CLOCK_OFF else 0,
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of a day in which the clock of the monitor's machine is as far off.
+
+    Attributes:
+        from_s: When it begins [s].
+        to_s: When it is over [s].
+        ahead_s: How far that clock is ahead of the truth, below zero where it is behind [s].
+    """
+
+    from_s: int
+    to_s: int
+    ahead_s: int = 0
+
+    def clock_ms(self, begin_ms: int) -> int:
+        """Return what the clock says as the stretch begins [ms].
+
+        Args:
+            begin_ms: When the day begins [ms].
+        """
+        return begin_ms + (self.from_s + self.ahead_s) * 1_000
+
+
+def stretches_of(seconds: int, troubles: Sequence[Trouble]) -> tuple[Stretch, ...]:
+    """Return the parts of a day by the clock of the monitor's machine, in order.
+
+    A machine that stood still has the right time before and after it, and is not wrong between.
+
+    Args:
+        seconds: How long the day lasts [s].
+        troubles: What goes wrong on it.
+    """
+    for trouble in troubles:
+        if trouble.kind is TroubleKind.CLOCK_OFF:
+            return (
+                Stretch(from_s=0, to_s=trouble.from_s),
+                Stretch(from_s=trouble.from_s, to_s=trouble.to_s, ahead_s=round(trouble.amount)),
+                Stretch(from_s=trouble.to_s, to_s=seconds),
+            )
+    return (Stretch(from_s=0, to_s=seconds),)

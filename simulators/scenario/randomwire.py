@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from formats.dsx import metadata_topic
 from formats.rackdoc import PREFIX
 from simulators.scenario.randomcourse import BEAT_S, course_of
-from simulators.scenario.randomday import RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
-from simulators.scenario.randomfault import PERIOD_S, Said, faults_of, metered_rows
-from simulators.scenario.randomtrouble import OF_METADATA, Trouble, TroubleKind
+from simulators.scenario.randomday import PERIOD_S, RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
+from simulators.scenario.randomfault import Said, faults_of, metered_rows
+from simulators.scenario.randomtrouble import OF_METADATA, Trouble, TroubleKind, period_of
 from simulators.wire.bus import (
     Publication,
     Tag,
@@ -74,6 +74,7 @@ class RandomWire:
     Attributes:
         course: What every rack drew and said.
         lag_s: How long news takes at most [s].
+        apart_s: How far apart the news of one moment comes at most [s].
     """
 
     def __init__(self, day: RandomDay, wire: str = "dsx", troubles: Sequence[Trouble] = ()) -> None:
@@ -111,7 +112,8 @@ class RandomWire:
         self._tag_of = list(self._tags)
         self._others: dict[int, tuple[Tag, float]] = {}
         # A second until it has arrived, one until a tick comes, one for the border of a second; and a period.
-        self.lag_s = 3 if self._is_dsx else 3 + PERIOD_S
+        self.lag_s = 3 if self._is_dsx else 3 + period_of(troubles)
+        self.apart_s = 1 if self._is_dsx else self.lag_s
         self.course = course_of(day, self._faults, self._published, self._troubles, is_dsx=self._is_dsx)
 
     def opening(self) -> list[Sent]:
@@ -145,8 +147,11 @@ class RandomWire:
         """Return when each rack's value is published, shape (T, R)."""
         seconds, racks = self._day.drawn.shape
         silent = self._faults.is_silent[:, self._day.row]
+        times, polled = np.arange(seconds)[:, None], self._faults.polled_s[self._day.row]
+        is_round = (polled == 0) | (times % np.maximum(polled, 1) == 0)
         if not self._is_dsx:
-            due: NDArray[np.bool_] = (np.arange(seconds)[:, None] + self._day.row[None, :]) % PERIOD_S == 0
+            each = np.where(polled > 0, polled, PERIOD_S)
+            due: NDArray[np.bool_] = (times + np.where(polled > 0, 0, self._day.row)) % each == 0
             return due & ~silent
         published = np.zeros((seconds, racks), np.bool_)
         value, kind = np.full(racks, -1, np.int64), np.full(racks, -1, np.int8)
@@ -154,7 +159,7 @@ class RandomWire:
         for second in range(seconds):
             drawn, said = self._day.drawn[second], self._faults.said[second]
             speaks = (drawn != value) | (said != kind) | (second - since >= REPEAT_S)
-            speaks &= ~silent[second]
+            speaks &= ~silent[second] & is_round[second]
             published[second] = speaks
             value, kind = np.where(speaks, drawn, value), np.where(speaks, said, kind)
             since = np.where(speaks, second, since)
@@ -197,7 +202,9 @@ class RandomWire:
                 yield _value(self._tag_of[rack], figure * other[1] if other and lies else figure, kind, at_ms)
             if other is not None:
                 yield value_message(other[0], kilowatts if lies else kilowatts * other[1], stamp_ms)
-        yield value_message(self._flows[row], 170 + second % 7 / 10, stamp_ms)
+        polled_s = int(self._faults.polled_s[row])
+        if not polled_s or second % polled_s == 0:
+            yield value_message(self._flows[row], 170 + second % 7 / 10, stamp_ms)
         # A gateway that comes back says first of all that it lives.
         begins = second == 0 or bool(self._faults.is_silent[second - 1, row])
         if begins or (second + row) % BEAT_S == 0:

@@ -26,13 +26,22 @@ class BreakKind(StrEnum):
         "queue-overflowed"  # the session is resumed, but only the first `queue` messages are there
     )
     MONITOR_PAUSED = (
-        "monitor-paused"  # its machine stands still: what came meanwhile is read at once afterwards
+        "monitor-paused"  # its process stands still: what came meanwhile is read at once afterwards
     )
+    MACHINE_PAUSED = (
+        "machine-paused"  # its machine stands still, and the machine's clock, which is then set to the time
+    )
+    CLOCK_OFF = "clock-off"  # its machine's clock is set wrong by `by_s`, and right again afterwards
 
     @property
     def is_judging(self) -> bool:
         """Whether the monitor goes on judging meanwhile."""
-        return self not in (BreakKind.MONITOR_STOPPED, BreakKind.MONITOR_PAUSED)
+        return self is not BreakKind.MONITOR_STOPPED and not self.is_pause
+
+    @property
+    def is_pause(self) -> bool:
+        """Whether the monitor stands still meanwhile, and its connection with it."""
+        return self in (BreakKind.MONITOR_PAUSED, BreakKind.MACHINE_PAUSED)
 
 
 class FaultKind(StrEnum):
@@ -75,19 +84,21 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
-    """A time in which nobody listens.
+    """A time in which nobody listens, or by a wrong clock.
 
     Attributes:
         kind: Why.
         from_s: When it begins [s].
         to_s: When it is over [s].
         queue: How many messages the broker keeps, of a queue that overflows.
+        by_s: How far a clock that is off is ahead, below zero where it is behind [s].
     """
 
     kind: BreakKind
     from_s: int
     to_s: int
     queue: int = 0
+    by_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

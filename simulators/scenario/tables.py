@@ -18,6 +18,8 @@ Second = Annotated[Whole, Field(ge=0, le=366 * 86_400)]
 """A second of the scenario."""
 MOST_MS: Final = 86_400_000 * 3_650
 """How far a clock may be off: ten years [ms]."""
+MOST_S: Final = MOST_MS // 1_000
+"""The same of the clock of the monitor's machine [s]."""
 Share = Annotated[Number, Field(ge=0, le=1)]
 Amount = Annotated[Number, Field(ge=0)]
 Total = Annotated[Number, Field(ge=0, le=MOST_MILLIWATTS / KW)]
@@ -238,13 +240,16 @@ class FaultTable(Table):
 
 
 class BreakTable(Table):
-    """`[[break]]`: a time in which nobody listens."""
+    """`[[break]]`: a time in which nobody listens, or by a wrong clock."""
 
     kind: BreakKind = Field(description="why")
     from_s: Second = Field(description="when it begins [s]")
     to_s: Second = Field(description="when it is over [s]")
     queue: Annotated[Whole, Field(ge=0)] | None = Field(
         None, description="of a queue that overflows: how many messages the broker keeps"
+    )
+    by_s: Annotated[Whole, Field(ge=-MOST_S, le=MOST_S)] | None = Field(
+        None, description="of a clock that is off: how far it is ahead, below zero for behind [s]"
     )
 
 

@@ -29,6 +29,7 @@ class Raised:
         opened_ms: When it opened, in event time [ms].
         told_ms: When people were told [ms], None where they were not.
         returned_ms: When it returned [ms], None while it stands.
+        is_earlier: Whether it opened before the truth begins that it is held against.
     """
 
     rule: str
@@ -36,6 +37,7 @@ class Raised:
     opened_ms: int
     told_ms: int | None
     returned_ms: int | None
+    is_earlier: bool = False
 
     def stands_at(self, at_ms: int) -> bool:
         """Tell whether it stands at a moment."""
@@ -95,7 +97,7 @@ def _missed(episode: Episode, alarms: Sequence[Raised]) -> str:
 def _invented(alarm: Raised, episodes: Sequence[Episode]) -> str:
     """Return what is wrong with an alarm; "" where it is right, or about something else."""
     clauses = [clause for clause, rule in PAGES.items() if rule == alarm.rule]
-    if not clauses:
+    if alarm.is_earlier or not clauses:
         return ""
     right = [
         episode

@@ -39,6 +39,8 @@ class Sight:
         true: What was drawn.
         open: The part of it that was known, or known not to be known; never above the truth.
         proven: The least that follows from everything that was published; never above the truth.
+        brief: The same of a draw that is as briefly above its limit as below: how long it is above counts,
+            and not when, so only what may come together of different moments is taken off it.
         recent: The most that was drawn within the time that news takes; never below the truth.
         possible: The most that nothing that was published contradicts; never below `recent`.
     """
@@ -47,6 +49,7 @@ class Sight:
     true: Series
     open: Series
     proven: Series
+    brief: Series
     recent: Series
     possible: Series
 
@@ -55,10 +58,30 @@ class Sight:
         """When it ends [ms]."""
         return self.begin_ms + len(self.true) * SECOND_MS
 
+    def part(self, start: int, end: int, begin_ms: int) -> Sight:
+        """Return the sight of some seconds in a row, by a clock that says another time.
+
+        Args:
+            start: The first second, by its place.
+            end: The second after the last.
+            begin_ms: What the clock says at the first [ms].
+        """
+        return Sight(
+            begin_ms=begin_ms,
+            true=self.true[start:end],
+            open=self.open[start:end],
+            proven=self.proven[start:end],
+            brief=self.brief[start:end],
+            recent=self.recent[start:end],
+            possible=self.possible[start:end],
+        )
+
     @classmethod
     def perfect(cls, begin_ms: int, true: Series) -> Sight:
         """Return the sight of somebody who sees every draw at once."""
-        return cls(begin_ms=begin_ms, true=true, open=true, proven=true, recent=true, possible=true)
+        return cls(
+            begin_ms=begin_ms, true=true, open=true, proven=true, brief=true, recent=true, possible=true
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

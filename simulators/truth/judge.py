@@ -138,23 +138,25 @@ class _Case:
     def overdraws(self) -> Iterator[Episode]:
         """Yield the times above what may be drawn at every moment."""
 
-        def above(series: Series) -> Test:
-            def test(i: int) -> bool:
-                terms = self._terms[i]
-                if terms is None or not terms.binds_every_moment:
-                    return False
-                return delivered(series[i], terms) > self._allowed[i]
-
-            return test
-
         def hold_ms(i: int) -> int:
             terms = self._terms[i]
             return max(self._promise.overdraw_ms, terms.sustain_ms if terms else 0)
 
-        sight = self._sight
+        sight, above = self._sight, self._above
         tests = (above(sight.proven), above(sight.open), above(sight.recent), above(sight.possible))
         yield from self._episodes(Clause.OVERDRAW, tests, hold_ms)
-        yield from self._swings(above(sight.proven), above(sight.recent))
+        yield from self._swings(above(sight.brief), above(sight.recent))
+
+    def _above(self, series: Series) -> Test:
+        """Return whether a draw is above what may be drawn at every moment, at a place."""
+
+        def test(i: int) -> bool:
+            terms = self._terms[i]
+            if terms is None or not terms.binds_every_moment:
+                return False
+            return delivered(series[i], terms) > self._allowed[i]
+
+        return test
 
     def _swings(self, known: Test, seen: Test) -> Iterator[Episode]:
         """Yield the times in which a draw that swings around its limit has been above it for long enough.
@@ -194,11 +196,18 @@ class _Case:
         )
 
     def untold(self) -> Iterator[Episode]:
-        """Yield the times above what may be drawn that must be told in the end, and those that may be."""
+        """Yield the times above what may be drawn that must be told in the end, and those that may be.
+
+        One may be told of as long as the draw is above, however much of that could be known.
+        """
         overdraws = list(self.overdraws())
+        lag = self._promise.lag_ms // SECOND_MS
+        above = list(joined(runs_of(self._above(self._sight.true), self._count), lag))
         for episode in overdraws:
             if episode.duty is Duty.PAGE:
-                latest_ms = episode.to_ms + self._promise.lag_ms
+                place = self._place(episode.from_ms)
+                end = next((run.end for run in above if run.start <= place < run.end), place)
+                latest_ms = max(episode.to_ms, self._at(end)) + self._promise.lag_ms
                 yield replace(episode, duty=Duty.TELL, latest_ms=latest_ms, told_by_ms=NEVER_MS)
         for episode in (*overdraws, *self.ahead()):
             if episode.duty is Duty.NONE:

@@ -58,29 +58,49 @@ class Course:
     cap: NDArray[np.int64]
 
 
-def sights(course: Course, tenants: Sequence[str], lag_s: int) -> dict[str, Sight]:
+def sights(
+    course: Course, tenants: Sequence[str], lag_s: int, apart_s: int | None = None
+) -> dict[str, Sight]:
     """Return the live sight of every tenant.
 
     Args:
         course: What every rack drew and said.
         tenants: The tenants, in the order of `Course.holder`.
         lag_s: How long news takes at most [s].
+        apart_s: How far apart the news of one moment comes at most [s]; `lag_s` where that is None.
     """
-    back = lag_s + course.late_s
-    return _sights(course, tenants, back, course.is_dark, course.is_hidden, first_s=lag_s)
+    return _sights(
+        course,
+        tenants,
+        lag_s + course.late_s,
+        course.is_dark,
+        course.is_hidden,
+        first_s=lag_s,
+        less_s=0 if apart_s is None else lag_s - apart_s,
+    )
 
 
-def settled_sights(course: Course, tenants: Sequence[str], lag_s: int) -> dict[str, Sight]:
+def settled_sights(
+    course: Course, tenants: Sequence[str], lag_s: int, apart_s: int | None = None
+) -> dict[str, Sight]:
     """Return the settled sight of every tenant.
 
     Args:
         course: What every rack drew and said.
         tenants: The tenants, in the order of `Course.holder`.
         lag_s: How long a value stands for what is drawn at most, before it is said again [s].
+        apart_s: As for `sights`.
     """
-    nothing = np.zeros_like(course.is_lost)
-    back = lag_s + course.stamped_s
-    return _sights(course, tenants, back, course.is_lost, nothing, first_s=lag_s, ahead=course.stamped_s)
+    return _sights(
+        course,
+        tenants,
+        lag_s + course.stamped_s,
+        course.is_lost,
+        np.zeros_like(course.is_lost),
+        first_s=lag_s,
+        ahead=course.stamped_s,
+        less_s=0 if apart_s is None else lag_s - apart_s,
+    )
 
 
 def _sights(
@@ -92,8 +112,10 @@ def _sights(
     *,
     first_s: int,
     ahead: Spans | None = None,
+    less_s: int = 0,
 ) -> dict[str, Sight]:
-    window = _Window(back, np.zeros_like(back) if ahead is None else ahead)
+    ahead = np.zeros_like(back) if ahead is None else ahead
+    window, brief = _Window(back, ahead), _Window(back - less_s, ahead)
     dark = window.any(is_dark)
     # Before the first news came nobody knew anything.
     dark[:first_s] = True
@@ -101,6 +123,7 @@ def _sights(
     lowest = -window.highest(-course.drawn)
     least = np.where(dark, 0, lowest)
     told = np.where(window.any(is_hidden), 0, lowest)
+    briefly = np.where(dark, 0, -brief.highest(-course.drawn))
     recent = window.highest(spoken)
     most = np.where(dark, np.maximum(recent, course.cap), recent)
     found = {}
@@ -111,6 +134,7 @@ def _sights(
             true=_summed(course.drawn, held),
             open=_summed(told, held),
             proven=_summed(least, held),
+            brief=_summed(briefly, held),
             recent=_summed(recent, held),
             possible=_summed(most, held),
         )

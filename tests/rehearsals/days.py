@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from collector.continuity.keeping import Keeping
@@ -18,16 +18,18 @@ from rules.engine.engine import Step
 from rules.engine.past import LASTING_MS
 from simulators.scenario.randomday import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
 from simulators.scenario.randomtrouble import (
+    Stretch,
     Trouble,
     TroubleKind,
     breaks_of,
     shaken,
+    stretches_of,
     troubles_of,
 )
 from simulators.scenario.randomwire import RandomWire, Sent
 from simulators.truth.bounds import Bounds, false_certainties
 from simulators.truth.compare import PAGES, Raised, differences
-from simulators.truth.episodes import Episode, Promise
+from simulators.truth.episodes import Duty, Episode, Promise, Sight
 from simulators.truth.judge import judge, put_off
 from simulators.truth.sight import settled_sights, sights
 from simulators.truth.terms import read_agreements
@@ -88,8 +90,8 @@ def live_through(
     made = shaken(made, troubles)
     sound = RandomWire(made, wire, troubles)
     zone, agreements = read_agreements(made.site_text)
-    seen = sights(sound.course, TENANTS, sound.lag_s)
-    settled = settled_sights(sound.course, TENANTS, sound.lag_s)
+    seen = sights(sound.course, TENANTS, sound.lag_s, sound.apart_s)
+    settled = settled_sights(sound.course, TENANTS, sound.lag_s, sound.apart_s)
     promise = Promise(lag_ms=sound.lag_s * 1_000, settled_ms=SETTLED_MS)
     breaks = list(breaks_of(troubles))
     away = [
@@ -97,21 +99,36 @@ def live_through(
         for item in breaks
         if not item.kind.is_judging
     ]
-    found = [
-        episode
-        for tenant, agreement in agreements.items()
-        for episode in judge(tenant, agreement, seen[tenant], zone, promise, settled[tenant])
+    stretches = stretches_of(seconds, troubles)
+    last = len(stretches) - 1  # a clock that is set as its machine wakes is right before and after
+    parts = [
+        [
+            episode
+            for tenant, agreement in agreements.items()
+            for episode in judge(
+                tenant,
+                agreement,
+                _part(seen[tenant], stretch),
+                zone,
+                promise,
+                _part(settled[tenant], stretch),
+            )
+        ]
+        for stretch in stretches
     ]
-    episodes = put_off(found, away, promise.lag_ms)
+    parts = [
+        _of_clock(put_off(part, away, promise.lag_ms), made.begin_ms, stretches, clock)
+        for clock, part in enumerate(parts)
+    ]
     file = read_site(f"{made.site_text}{UNUSED}{rules}")
-    said = defaultdict[str, list[Bounds]](list)
+    said = defaultdict[tuple[int, str], list[Bounds]](list)
 
     def note(step: Step) -> None:
         if told is not None:
             told(file, step)
         for draw in () if step.is_settled else step.draws:
             bounds = Bounds(at_ms=step.at_ms, low=draw.low_milliwatts, high=draw.high_milliwatts)
-            said[draw.tenant].append(bounds)
+            said[min(rehearsal.clock, last), draw.tenant].append(bounds)
 
     rehearsal = Rehearsal(file, begin_ms=made.begin_ms - 3_000, gather_ms=50, told=note)
     rehearsal.hear(_messages(sound.opening()), made.begin_ms - 1_000)
@@ -121,14 +138,54 @@ def live_through(
         audience.hear(_messages(sent), second)
     end_ms = made.begin_ms + seconds * 1_000
     _settle(rehearsal, end_ms, end_ms + SETTLED_MS)
-    wrong = differences(episodes, _raised(rehearsal, end_ms, episodes))
+    wrong = _differences(parts, rehearsal, made.begin_ms, stretches)
     if any(text.startswith("untold") for text in wrong):
         # What is not over yet is told once it has lasted for a minute.
         _settle(rehearsal, end_ms + LASTING_MS, end_ms + SETTLED_MS + LASTING_MS)
-        wrong = differences(episodes, _raised(rehearsal, end_ms, episodes))
-    for tenant in TENANTS:
-        wrong += false_certainties(tenant, agreements.get(tenant), seen[tenant], said[tenant])
+        wrong = _differences(parts, rehearsal, made.begin_ms, stretches)
+    for clock, stretch in enumerate(stretches):
+        for tenant in TENANTS:
+            sight = _part(seen[tenant], stretch)
+            wrong += false_certainties(tenant, agreements.get(tenant), sight, said[clock, tenant])
+    episodes = [episode for part in parts for episode in part]
     return Day(troubles, episodes, rehearsal.heard, wrong)
+
+
+def _part(sight: Sight, stretch: Stretch) -> Sight:
+    """Return what could be known within a stretch, by the monitor's clock."""
+    return sight.part(stretch.from_s, stretch.to_s, stretch.clock_ms(sight.begin_ms))
+
+
+def _of_clock(
+    episodes: list[Episode], begin_ms: int, stretches: Sequence[Stretch], clock: int
+) -> list[Episode]:
+    """Return the episodes of a stretch as they are where others are before and after it.
+
+    What lasts as the clock is set goes on to last; a doubt that is not told by then is another one; and a
+    block that ends just then is of no clock.
+    """
+    stretch, is_last = stretches[clock], clock == len(stretches) - 1
+    from_ms = stretch.clock_ms(begin_ms)
+    end_ms = from_ms + (stretch.to_s - stretch.from_s) * 1_000
+    found = []
+    for episode in episodes:
+        if episode.duty is Duty.NONE and clock and episode.from_ms == from_ms:
+            found.append(replace(episode, earliest_ms=from_ms))
+        elif is_last or not (
+            episode.earliest_ms >= end_ms or (episode.duty is Duty.DOUBT and episode.told_by_ms > end_ms)
+        ):
+            found.append(episode)
+    return found
+
+
+def _differences(
+    parts: Sequence[list[Episode]], rehearsal: Rehearsal, begin_ms: int, stretches: Sequence[Stretch]
+) -> list[str]:
+    """Return where monitor and judge disagree, stretch by stretch."""
+    wrong: list[str] = []
+    for clock, episodes in enumerate(parts):
+        wrong += differences(episodes, _raised(rehearsal, episodes, begin_ms, stretches, clock))
+    return wrong
 
 
 def _settle(rehearsal: Rehearsal, at_ms: int, latest_ms: int) -> None:
@@ -138,19 +195,40 @@ def _settle(rehearsal: Rehearsal, at_ms: int, latest_ms: int) -> None:
         rehearsal.hear([], rehearsal.now_ms + 5_000)
 
 
-def _raised(rehearsal: Rehearsal, end_ms: int, episodes: list[Episode]) -> list[Raised]:
-    """Return the alarms of a day that ends at a moment."""
-    return [
-        Raised(
-            rule=alarm.rule,
-            subject=alarm.subject,
-            opened_ms=alarm.opened_ms,
-            told_ms=alarm.told_ms,
-            returned_ms=alarm.returned_ms,
+def _raised(
+    rehearsal: Rehearsal,
+    episodes: list[Episode],
+    begin_ms: int,
+    stretches: Sequence[Stretch],
+    clock: int,
+) -> list[Raised]:
+    """Return the alarms that stand in a stretch, by its clock."""
+    stretch, last = stretches[clock], len(stretches) - 1
+    from_ms = stretch.clock_ms(begin_ms)
+    end_ms = from_ms + (stretch.to_s - stretch.from_s) * 1_000
+    found = []
+    for alarm in rehearsal.heard.alarms:
+        opened, told, returned = (
+            min(each, last) for each in (alarm.opened_clock, alarm.told_clock, alarm.returned_clock)
         )
-        for alarm in rehearsal.heard.alarms
-        if alarm.opened_ms < end_ms or _is_owed(alarm, episodes)
-    ]
+        stands = opened <= clock and (alarm.returned_ms is None or returned >= clock)
+        is_after = opened == clock == last and alarm.opened_ms >= end_ms
+        if not stands or (is_after and not _is_owed(alarm, episodes)):
+            continue
+        told_ms = alarm.told_ms
+        if told_ms is not None:
+            told_ms += (stretch.ahead_s - stretches[told].ahead_s) * 1_000
+        found.append(
+            Raised(
+                rule=alarm.rule,
+                subject=alarm.subject,
+                opened_ms=from_ms if opened < clock else alarm.opened_ms,
+                told_ms=told_ms,
+                returned_ms=alarm.returned_ms if returned == clock else None,
+                is_earlier=opened < clock,
+            )
+        )
+    return found
 
 
 def _is_owed(alarm: Alarm, episodes: list[Episode]) -> bool:

@@ -136,6 +136,9 @@ to_s = 40
     [
         ("connection-lost", "", 120),
         ("monitor-paused", "", 120),
+        ("machine-paused", "", 120),
+        ("clock-off", "by_s = 3_600", 120),
+        ("clock-off", "by_s = -600", 120),
         ("monitor-stopped", "", 120),
         ("session-lost", "", 80),
         ("queue-overflowed", "queue = 7", 87),
@@ -149,6 +152,17 @@ def test_a_break_leaves_what_the_broker_kept(kind: str, queue: str, messages: in
     found = perform(scenario, tick_ms=TICK_MS, gather_ms=TICK_MS)
 
     assert found.messages == messages
+
+
+def test_only_a_clock_that_is_off_says_by_how_much() -> None:
+    """It must, and nothing else may."""
+    paths = []
+    for kind, by in (("clock-off", ""), ("clock-off", "by_s = 0"), ("session-lost", "by_s = 7")):
+        with pytest.raises(SiteFileError) as caught:
+            read_scenario(BREAK.format(kind=kind) + by)
+        paths += [fault.path for fault in caught.value.faults]
+
+    assert paths == ["break[0].by_s"] * 3
 
 
 def test_only_a_queue_that_overflows_has_a_length() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from facility.instants import HOUR_MS
 from facility.points import Cadence
+from rules.alarms.states import Bank
+from rules.alarms.time_above import TimeAbove
+from rules.base import Findings, Severity, Verdict
 from rules.engine.engine import Step
 from store.journal.entries import MarkKind
 from tests.builders import T0_MS
@@ -72,3 +76,42 @@ def test_an_overdraw_after_the_step_is_told(by_ms: int) -> None:
     opened = [change for step in steps for change in step.changes if change.rule == "C2"]
     assert [change.at_ms - set_ms < 7_000 for change in opened] == [True]
     assert steps[-1].draws == () or steps[-1].draws[0].low_milliwatts == 240 * KW
+
+
+@pytest.mark.parametrize("by_ms", STEPS.values(), ids=STEPS)
+def test_what_was_pending_by_a_clock_that_was_wrong_begins_anew(by_ms: int) -> None:
+    """Above for 3 s before the step, then unknown, then above for 3 s: no alarm."""
+    bank = Bank("C2", Severity.HIGH, 5_000, 60_000, TimeAbove(60_000, 20_000))
+
+    assert opened_in(bank, T0_MS, "..xxx") == []
+    bank.begin_anew()
+    assert opened_in(bank, T0_MS + 5_000 + by_ms, "?????xxx") == []
+    assert opened_in(bank, T0_MS + 13_000 + by_ms, "xxx") == [2_000]
+
+
+@pytest.mark.parametrize("by_ms", STEPS.values(), ids=STEPS)
+def test_what_was_above_by_a_clock_that_was_wrong_is_no_time_above(by_ms: int) -> None:
+    """Swings of 16 s before the step are forgotten, and what the clock left out is no time above."""
+    bank = Bank("C2", Severity.HIGH, 5_000, 60_000, TimeAbove(60_000, 20_000))
+
+    assert opened_in(bank, T0_MS, ".xxxx.xxxx.xxxx.xxxx") == []
+    bank.begin_anew()
+    assert opened_in(bank, T0_MS + 20_000 + by_ms, ".xxxx.xxxx.xxxx.xxxx.xxxx") == [24_000]
+
+
+def opened_in(bank: Bank, begin_ms: int, verdicts: str) -> list[int]:
+    """Return when an alarm opens, second by second: x for a breach, ? for unknown, . for clear [ms]."""
+    found = []
+    for second, verdict in enumerate(verdicts):
+        breach, clear = np.array([verdict == "x"]), np.array([verdict == "."])
+        findings = Findings(
+            verdict=np.where(breach, Verdict.BREACH, np.where(clear, Verdict.CLEAR, Verdict.UNKNOWN)).astype(
+                np.int8
+            ),
+            value=np.full(1, 240.0),
+            limit=np.full(1, 200.0),
+            returned=clear,
+        )
+        at_ms = begin_ms + second * 1_000
+        found += [change.at_ms - begin_ms for change in bank.step(("acme",), findings, at_ms)]
+    return found

@@ -8,6 +8,7 @@ import pytest
 
 from facility.points import Cadence
 from facility.readings import Batch, Flag
+from rules.alarms.states import Change
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from store.journal.entries import Entry, Mark, MarkKind
@@ -318,6 +319,37 @@ def test_what_was_learnt_of_clocks_ends_when_our_own_is_set() -> None:
     play(judging, tape.entries)
 
     assert judging.settled.tick_ms == T0_MS + 198_000 - patience.grace_ms
+
+
+@pytest.mark.parametrize("by_ms", [-600_000, 7_200_000])
+def test_what_came_before_our_clock_was_set_is_judged_by_what_came(by_ms: int) -> None:
+    """An overdraw inside a gap whose readings arrived just before the step: told, though not settled yet."""
+    judging, tape = a_judging(one_tenant(), patience=Patience(grace_ms=30_000)), cut_network(20)
+    tape.entries[:] = [entry for entry in tape.entries if entry.stamp_ms < T0_MS + 40_000]
+    set_ms = T0_MS + 40_000 + by_ms
+    tape.mark(set_ms, MarkKind.STEPPED, since_ms=T0_MS + 40_000, broker="*")
+
+    steps = play(judging, tape.entries)
+
+    told = [change for change in changes_of(steps) if change.rule == "C2" and change.is_told]
+    assert [(change.since_ms - T0_MS, change.is_past) for change in told] == [(RISES_S * 1_000, True)]
+
+
+def test_what_a_gap_held_is_told_though_a_later_time_of_its_alarm_was_told() -> None:
+    """240 of 200 kW in a gap, then 199.5, which ends no alarm, then 240 again: the page is about the last."""
+    judging, tape = a_judging(one_tenant(), patience=PATIENCE), cut_network(20)
+    tape.entries[:] = [entry for entry in tape.entries if entry.stamp_ms < T0_MS + 31_000]
+    for second in range(31, 140):
+        at_ms = T0_MS + second * 1_000
+        power = BUSY if 50 <= second < 60 else (66.5,) * 3 if second < 70 else CALM
+        tape.put(at_ms + 20, at_once(power, at_ms, received_ms=at_ms + 10))
+
+    steps = play(judging, tape.entries)
+
+    told = [change for change in changes_of(steps) if change.rule == "C2" and change.is_told]
+    opened = [change for change in told if change.change is Change.OPENED]
+    found = {((change.since_ms - T0_MS) // 1_000, change.is_past) for change in opened}
+    assert found == {(51, False), (RISES_S, True)}
 
 
 def test_a_block_is_kept_as_it_was_known_and_as_it_was() -> None:

@@ -155,6 +155,7 @@ def test_what_could_not_be_proved_must_be_doubted() -> None:
         true=[LIMIT + 1] * count,
         open=[LIMIT + 1] * count,
         proven=[LIMIT - 1] * count,
+        brief=[LIMIT - 1] * count,
         recent=[LIMIT + 1] * count,
         possible=[2 * LIMIT] * count,
     )
@@ -173,6 +174,7 @@ def test_what_nobody_could_doubt_is_owed_nothing() -> None:
         true=[LIMIT + 1] * count,
         open=[0] * count,
         proven=[0] * count,
+        brief=[0] * count,
         recent=[LIMIT + 1] * count,
         possible=[2 * LIMIT] * count,
     )
@@ -191,7 +193,7 @@ def test_what_was_seen_may_be_held_until_somebody_can_tell_that_it_is_over(blind
     promise = Promise(overdraw_ms=5_000, lag_ms=0)
     true = [0] * 5 + [LIMIT + 1] + [0] * 40
     possible = [0] * 5 + [LIMIT + 1] * (1 + blind) + [0] * (40 - blind)
-    sight = Sight(begin_ms=NOON, true=true, open=true, proven=true, recent=true, possible=possible)
+    sight = replace(Sight.perfect(NOON, true), possible=possible)
 
     found = judge("acme", Agreement((terms(),)), sight, UTC, promise)
 
