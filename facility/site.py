@@ -94,6 +94,7 @@ class Site:
         meter_tolerance_percent: The class error that is taken of a meter of which none is given, where it is
             held against others [%].
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
+        settings: What assets are rated, by the name of the site file's field.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Site:
     meter_errors_ppm: Mapping[AssetId, int] = field(default_factory=lambda: MappingProxyType({}))
     meter_tolerance_percent: float = 1.0
     path_loss_percent: float = 1.5
+    settings: Mapping[AssetId, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     def rack(self, rack: AssetId) -> Rack:
         """Return a rack, whether it is declared or only heard."""

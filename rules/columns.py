@@ -39,8 +39,9 @@ class Columns:
 
     @classmethod
     def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return what `save` returned."""
-        loaded = cls()
+        """Return what `save` returned; a column that an older version did not have knows nothing."""
+        loaded = cls(max(len(arrays[name]) for name in cls.FILL if name in arrays))
         for name in cls.FILL:
-            setattr(loaded, name, arrays[name].copy())
+            if name in arrays:
+                setattr(loaded, name, arrays[name].copy())
         return loaded

@@ -27,6 +27,7 @@ from facility.sitefile.tables import (
     AssetTable,
     BrokerTable,
     RackTable,
+    Rated,
     RouteTable,
     SiteTable,
     TenantTable,
@@ -51,6 +52,7 @@ class Builder:
     def __init__(self, faults: list[Fault]) -> None:
         self.notes = Notes(faults)
         self._selections: dict[str, _Selection] = {}
+        self._settings: dict[AssetId, Mapping[str, float]] = {}
         self._any_rack = Rack(id=AssetId(""))
 
     def build(
@@ -101,6 +103,7 @@ class Builder:
             ),
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
+            settings=MappingProxyType(self._settings),
         )
         self.notes.warnings += warnings_of(site)
         return site
@@ -172,6 +175,7 @@ class Builder:
             for name in chosen.finite:
                 if name in declared:
                     self.notes.fault(path, "racks of no other [[rack]] table", f"'{name}'")
+                self._rate(name, row)
                 declared[name] = Rack(
                     id=name,
                     rating_milliwatts=own,
@@ -195,6 +199,12 @@ class Builder:
                         )
                     declared.setdefault(name, replace(usual, id=name))
         return declared
+
+    def _rate(self, asset: AssetId, row: Rated) -> None:
+        """Note what an asset is rated."""
+        rated = {name: getattr(row, name) for name in Rated.model_fields}
+        if any(value is not None for value in rated.values()):
+            self._settings[asset] = {name: value for name, value in rated.items() if value is not None}
 
     def _select(self, path: str, patterns: list[str]) -> _Selection:
         """Sort patterns into the racks they name outright and those that only choose; once a place."""
@@ -228,6 +238,8 @@ class Builder:
     def _assets(self, assets: list[Located[AssetTable]], racks: Mapping[AssetId, Rack]) -> tuple[Asset, ...]:
         self.notes.unique(((a.path + ".id", a.table.id) for a in assets), "an id of its own")
         known = [AssetId(located.table.id) for located in assets] + list(racks)
+        for located in assets:
+            self._rate(AssetId(located.table.id), located.table)
         built = tuple(
             Asset(
                 id=AssetId(located.table.id),

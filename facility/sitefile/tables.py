@@ -252,7 +252,18 @@ class MetricsTable(Table):
     port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
 
 
-class RackTable(Table):
+class Rated(Table):
+    """What an asset is rated, where a rule judges it."""
+
+    rated_a: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="current that its circuit may carry, of a rack each feed [A]"
+    )
+    rated_lpm: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="coolant flow that it is designed for [L/min]"
+    )
+
+
+class RackTable(Rated):
     """`[[rack]]`: racks that are alike."""
 
     ids: Racks = Field(description="which racks: ids or patterns such as 'A-{01..24}'")
@@ -265,7 +276,7 @@ class RackTable(Table):
     error_percent: ClassError | None = Field(None, description="class error of each one's own meter [%]")
 
 
-class AssetTable(Table):
+class AssetTable(Rated):
     """`[[asset]]`: a node of the graph that the bus does not tell."""
 
     id: Id = Field(description="the identity that the bus uses for it, where it has one")

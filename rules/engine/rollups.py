@@ -90,7 +90,7 @@ def _speaks(points: IntArray, known: Known) -> BoolArray:
 
 def _shown(points: IntArray, knowledge: Knowledge, at_ms: int) -> FloatArray:
     """Return what points show [canonical units], NaN where that is not known or they are not there."""
-    return np.where(points == UNMETERED, np.nan, knowledge.values_at(points, at_ms))
+    return np.where(points == UNMETERED, np.nan, knowledge.last_values(points, at_ms))
 
 
 def _figures(values: FloatArray) -> list[float | None]:

@@ -30,12 +30,14 @@ class PointState(Columns):
         conflict_ms: When it last said two values of one time [ms].
         beyond_rating: Whether more than is credible was measured since the last value to be trusted.
         at_most_once: Whether what was last heard came at most once.
+        is_retained: Whether it was what the broker retains for anybody.
         heard_since_break: Whether the point was heard since its stream was last broken.
         gap_until_ms: Up to when its stream may lack something [ms]; what was measured by then says no more.
         stream: The stream that it comes by.
         clock: Whose clock stamps it.
         is_power: Whether it is a power.
         is_watched: Whether a draw may be summed of it.
+        is_judged: Whether a draw may be summed of it, or a rule judges it.
         is_periodic: Whether its source publishes every period, changed or not.
         is_heartbeat: Whether it is a heartbeat.
         fresh_ms: How long it counts as heard [ms].
@@ -56,12 +58,14 @@ class PointState(Columns):
     conflict_ms: IntArray
     beyond_rating: BoolArray
     at_most_once: BoolArray
+    is_retained: BoolArray
     heard_since_break: BoolArray
     gap_until_ms: IntArray
     stream: Index
     clock: Index
     is_power: BoolArray
     is_watched: BoolArray
+    is_judged: BoolArray
     is_periodic: BoolArray
     is_heartbeat: BoolArray
     fresh_ms: IntArray
@@ -82,12 +86,14 @@ class PointState(Columns):
         "conflict_ms": (np.int64, NEVER),
         "beyond_rating": (np.bool_, False),
         "at_most_once": (np.bool_, False),
+        "is_retained": (np.bool_, False),
         "heard_since_break": (np.bool_, False),
         "gap_until_ms": (np.int64, NEVER),
         "stream": (np.intp, 0),
         "clock": (np.intp, -1),
         "is_power": (np.bool_, False),
         "is_watched": (np.bool_, False),
+        "is_judged": (np.bool_, False),
         "is_periodic": (np.bool_, False),
         "is_heartbeat": (np.bool_, False),
         "fresh_ms": (np.int64, 0),
@@ -95,4 +101,24 @@ class PointState(Columns):
         "period_ms": (np.int64, 0),
         "gap_ms": (np.int64, 0),
         "gap_before_ms": (np.int64, 0),
+    }
+
+
+class Terms(Columns):
+    """Until when what is known of each judged point holds, if nothing more of it is heard.
+
+    Attributes:
+        fresh_until_ms: Up to when the point counts as heard, while its publisher lives [ms].
+        certain_until_ms: Before when its value is the value now, while its stream is sure [ms].
+        channel: Twice its stream, and one more where it is periodic: two kinds of silence.
+    """
+
+    fresh_until_ms: IntArray
+    certain_until_ms: IntArray
+    channel: Index
+
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "fresh_until_ms": (np.int64, NEVER),
+        "certain_until_ms": (np.int64, NEVER),
+        "channel": (np.intp, 0),
     }

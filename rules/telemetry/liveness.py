@@ -320,6 +320,11 @@ class Streams:
         return self._connected
 
     @property
+    def is_connected(self) -> BoolArray:
+        """Whether we are connected to the broker of each stream."""
+        return self._is_connected
+
+    @property
     def said_ms(self) -> IntArray:
         """When the newest was measured that each stream said [ms]."""
         return self._said

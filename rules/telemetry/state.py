@@ -36,8 +36,9 @@ from facility.readings import Batch, BoolArray, Flag, FloatArray, IntArray, Qual
 from facility.units import Dimension
 from rules.draw.draw import Known
 from rules.draw.summation_plan import Index
+from rules.telemetry.cause import Cause
 from rules.telemetry.clocks import Clocks
-from rules.telemetry.columns import FIRST_PLACES, PointState
+from rules.telemetry.columns import FIRST_PLACES, PointState, Terms
 from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
 from rules.view import MONITOR, PublisherView
 
@@ -66,6 +67,7 @@ class Timing:
 
 CLOCK_MS: Final = 120_000
 """How long what a clock stamped tells whether it is off; half as long that it was ahead (our choice)."""
+NOTHING: Final = np.zeros(0, np.bool_)
 REFUSED_MS: Final = 30_000
 """Values of a clock that is off by more are refused where it is ahead."""
 
@@ -97,6 +99,42 @@ class _Dated:
         return _Dated(self.stamped[rows], self.measured[rows], self.heard[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """What streams are worth at one moment; arrays of shape (channels,).
+
+    Attributes:
+        alive: Whether nothing is missed that the publisher promised.
+        speaks: Whether silence is news: of a periodic point where its stream is alive, else where it is sure.
+        may_speak: Whether the stream is talking and not sure, so that a point's own habit decides.
+        has_doubt: Whether there is any such.
+    """
+
+    alive: BoolArray
+    speaks: BoolArray
+    may_speak: BoolArray
+    has_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What is known of some points at a moment; arrays of their shape.
+
+    Attributes:
+        value: The last value [canonical unit], NaN where there was none.
+        is_certain: Whether that is the value now.
+        is_fresh: Whether the point counts as heard.
+        measured_ms: When the value was measured [ms], `NEVER` where it never was.
+        cause: `Cause` codes: why the value is not known, int8.
+    """
+
+    value: FloatArray
+    is_certain: BoolArray
+    is_fresh: BoolArray
+    measured_ms: IntArray
+    cause: NDArray[np.int8]
+
+
 class Knowledge:
     """What is known of every point.
 
@@ -109,7 +147,10 @@ class Knowledge:
         self._timings = timings
         self._lateness_ms = lateness_ms
         self._points = PointState(FIRST_PLACES)
+        self._terms = Terms(FIRST_PLACES)
         self._streams = Streams()
+        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False)
+        self._conflict_until_ms = NEVER
         self._clocks = Clocks(lateness_ms)
         self._clock_count = 0
         self._season_ms = NEVER
@@ -127,14 +168,22 @@ class Knowledge:
 
     # What becomes known ---------------------------------------------------------------
 
-    def add(self, number: int, point: Point) -> None:
-        """Take in a point, or what became known better of it."""
+    def add(self, number: int, point: Point, *, is_judged: bool = False) -> None:
+        """Take in a point, or what became known better of it.
+
+        Args:
+            number: Its number.
+            point: The point.
+            is_judged: Whether a rule judges its value.
+        """
         points, stream = self._points, self._stream(point.stream)
         points.grow(number + 1)
+        self._terms.grow(number + 1)
         timing = self._timings.get(stream.broker, GONE)
         points.stream[number] = stream.place
         points.is_power[number] = point.measures.dimension is Dimension.POWER
         points.is_watched[number] = point.is_boundary
+        points.is_judged[number] = point.is_boundary or is_judged
         points.is_heartbeat[number] = point.is_heartbeat
         points.is_periodic[number] = point.cadence is Cadence.PERIODIC
         points.clock[number] = self._clock(int(points.clock[number]), point, stream)
@@ -149,6 +198,8 @@ class Knowledge:
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
         self._watched = self._watched_streams = self._clocked = None
+        self._terms.channel[number] = 2 * stream.place + points.is_periodic[number]
+        self._set_terms(np.array([number]))
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -165,6 +216,25 @@ class Knowledge:
             self._hear(readings, dated)
         if len(readings) < len(batch):
             self._doubt(batch, refused, is_backlog=is_backlog)
+        point: Index = batch.point.astype(np.intp)
+        judged = self._points.is_judged[point]
+        self._set_terms(point if judged.all() else point[judged])
+
+    def _set_terms(self, point: Index) -> None:
+        """Reckon until when what is known of points holds, after anything that it depends on changed."""
+        points, terms = self._points, self._terms
+        good = points.quality[point] == Quality.GOOD
+        heard = points.heard_ms[point]
+        # What was heard of a point before a break is no measure of its silence.
+        since = np.maximum(heard, self._streams.listening_ms[points.stream[point]])
+        is_heard = good & (heard != NEVER)
+        terms.fresh_until_ms[point] = np.where(is_heard, since + points.fresh_ms[point], NEVER)
+        lasts = np.where(points.is_periodic[point], self._period_now(point), points.certain_ms[point])
+        is_whole = good & points.heard_since_break[point]
+        terms.certain_until_ms[point] = np.where(is_whole, points.measured_ms[point] + lasts, NEVER)
+
+    def _set_terms_of_all(self) -> None:
+        self._set_terms(np.flatnonzero(self._points.is_judged))
 
     def _clock(self, clock: int, point: Point, stream: Stream) -> int:
         """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
@@ -220,6 +290,7 @@ class Knowledge:
         points.measured_ms[point] = dated.measured
         points.quality[point] = quality
         points.at_most_once[point] = (batch.flags & Flag.AT_MOST_ONCE) != 0
+        points.is_retained[point] = (batch.flags & Flag.RETAINED) != 0
         # What a gap lacks says nothing of a periodic source: each value that is there holds for its period.
         whole = points.is_periodic[point] | (dated.measured > points.gap_until_ms[point])
         points.heard_since_break[point] |= whole
@@ -252,7 +323,9 @@ class Knowledge:
             # What it sent at most once meanwhile is gone: each of its points must be heard again.
             gone = np.isin(points.stream, back) & points.at_most_once
             gone |= np.isin(points.stream, risen)
-            points.heard_since_break[gone & ~points.is_periodic] = False
+            gone &= ~points.is_periodic
+            points.heard_since_break[gone] = False
+            self._set_terms(np.flatnonzero(gone & points.is_judged))
 
     def _learn_habits(self, point: Index, stamped: IntArray) -> None:
         """Note how long points pause between two readings.
@@ -261,9 +334,9 @@ class Knowledge:
         was not sure, or before the first reading, is not known. None of these is a habit.
         """
         points = self._points
-        watched = points.is_watched[point]
-        if not watched.all():
-            point, stamped = point[watched], stamped[watched]
+        judged = points.is_judged[point]
+        if not judged.all():
+            point, stamped = point[judged], stamped[judged]
         if (point[1:] <= point[:-1]).any():
             order = np.lexsort((stamped, point))
             point, stamped = point[order], stamped[order]
@@ -296,7 +369,11 @@ class Knowledge:
         if off.any() and not is_backlog:
             self._clocks.hear(points.clock[batch.point[off]], lag[off], batch.received_ms[off])
         alike = refused & ((batch.flags & Flag.CONFLICT) != 0)
-        np.maximum.at(points.conflict_ms, batch.point[alike], batch.received_ms[alike])
+        if alike.any():
+            conflicting = batch.point[alike]
+            np.maximum.at(points.conflict_ms, conflicting, batch.received_ms[alike])
+            lasts_ms = int((points.conflict_ms[conflicting] + points.fresh_ms[conflicting]).max())
+            self._conflict_until_ms = max(self._conflict_until_ms, lasts_ms)
         for row in np.flatnonzero(refused):
             point = batch.point[row]
             later = (batch.point[row + 1 :] == point) & ~refused[row + 1 :]
@@ -319,10 +396,14 @@ class Knowledge:
             touched &= points.at_most_once
         points.heard_since_break[touched] = False
         points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
+        self._set_terms(np.flatnonzero(touched & points.is_judged))
 
     def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
         """Note that the connection to a broker was made or lost, and when [ms]."""
         self._streams.connect(broker, is_connected=is_connected, at_ms=at_ms)
+        if is_connected:
+            of_broker = np.isin(self._points.stream, self._streams.of_broker(broker))
+            self._set_terms(np.flatnonzero(of_broker & self._points.is_judged))
 
     def resume(self, broker: str) -> None:
         """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
@@ -337,30 +418,11 @@ class Knowledge:
         """
         points = self._points
         self._begin_season(at_ms)
-        sure, talking, alive = self._streams.at(at_ms)
+        self._life = self._life_at(at_ms)
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
         watched = self._watched_points()
         if len(watched):
-            stream = points.stream[watched]
-            good = points.quality[watched] == Quality.GOOD
-            # What was heard of a point before a break is no measure of its silence.
-            since = self._streams.listening_ms[stream]
-            since = np.where(since <= at_ms, since, NEVER)
-            heard = points.heard_ms[watched]
-            silent_for = at_ms - np.maximum(heard, np.where(heard == NEVER, NEVER, since))
-            fresh[watched] = good & alive[stream] & (silent_for <= points.fresh_ms[watched])
-            trusted = good & points.heard_since_break[watched]
-            trusted &= at_ms - points.conflict_ms[watched] > points.fresh_ms[watched]
-            periodic = points.is_periodic[watched]
-            lasts = points.certain_ms[watched]
-            if periodic.any():
-                lasts = np.where(periodic, self._period_now(watched), lasts)
-            # A periodic value needs nothing but its own time; of the others, silence must be news.
-            spoken = talking[stream]
-            if not sure.all():
-                spoken &= sure[stream] | self._is_usual(watched, stream, at_ms)
-            trusted &= np.where(periodic, alive[stream], spoken)
-            certain[watched] = trusted & (at_ms - points.measured_ms[watched] < lasts)
+            certain[watched], fresh[watched] = self._hold(watched, self._terms.channel[watched], at_ms)
         return Known(
             power=points.power,
             is_certain=certain,
@@ -371,6 +433,71 @@ class Knowledge:
             least=points.power,
             most=points.power,
         )
+
+    def values_at(self, numbers: Index, channel: Index, at_ms: int) -> Values:
+        """Return what is known of some judged points, at the moment of the last `at`.
+
+        Args:
+            numbers: The points, shape (n,).
+            channel: Their channels, as `channels_of` gives them, shape (n,).
+            at_ms: The moment [ms].
+        """
+        points = self._points
+        certain, fresh = self._hold(numbers, channel, at_ms)
+        cause = np.zeros(len(numbers), np.int8)
+        if not certain.all():
+            rows = np.flatnonzero(~certain)
+            cause[rows] = self._causes(numbers[rows], at_ms)
+        return Values(points.value[numbers], certain, fresh, points.measured_ms[numbers], cause)
+
+    def channels_of(self, numbers: Index) -> Index:
+        """Return the channels of some points, which last until a point becomes known better."""
+        return self._terms.channel[numbers]
+
+    def _life_at(self, at_ms: int) -> _Life:
+        """Return what each channel is worth at a moment [ms]."""
+        sure, talking, alive = self._streams.at(at_ms)
+        speaks, may_speak = np.zeros((2, 2 * len(alive)), np.bool_)
+        # A periodic value needs nothing but its own time; of the others, silence must be news.
+        speaks[0::2], speaks[1::2] = talking & sure, alive
+        may_speak[0::2] = talking & ~sure
+        return _Life(np.repeat(alive, 2), speaks, may_speak, bool(may_speak.any()))
+
+    def _hold(self, numbers: Index, channel: Index, at_ms: int) -> tuple[BoolArray, BoolArray]:
+        """Return which judged points are certain at a moment, and which are fresh."""
+        points, terms, life = self._points, self._terms, self._life
+        fresh: BoolArray = (at_ms <= terms.fresh_until_ms[numbers]) & life.alive[channel]
+        holds = at_ms < terms.certain_until_ms[numbers]
+        certain: BoolArray = holds & life.speaks[channel]
+        if life.has_doubt:
+            rows = np.flatnonzero(holds & life.may_speak[channel])
+            if len(rows):
+                certain[rows] = self._is_usual(numbers[rows], points.stream[numbers[rows]], at_ms)
+        if at_ms <= self._conflict_until_ms:
+            certain &= at_ms - points.conflict_ms[numbers] > points.fresh_ms[numbers]
+        return certain, fresh
+
+    def _causes(self, numbers: Index, at_ms: int) -> NDArray[np.int8]:
+        """Return why the values of points are not known."""
+        points, life = self._points, self._life
+        channel, quality = self._terms.channel[numbers], points.quality[numbers]
+        stream = points.stream[numbers]
+        conditions = (
+            (Cause.NEVER_HEARD, points.heard_ms[numbers] == NEVER),
+            (Cause.DISCONNECTED, ~self._streams.is_connected[stream]),
+            (Cause.PUBLISHER_DEAD, ~life.alive[channel]),
+            (Cause.CONFLICT, at_ms - points.conflict_ms[numbers] <= points.fresh_ms[numbers]),
+            (Cause.REFUSED, quality == Quality.REFUSED),
+            (Cause.IMPLAUSIBLE, quality == Quality.IMPLAUSIBLE),
+            (Cause.SOURCE_DOUBTS, quality == Quality.SOURCE_DOUBTS),
+            (Cause.NO_VALUE, quality == Quality.NO_VALUE),
+            (Cause.RETAINED, points.is_retained[numbers]),
+            (Cause.STREAM_BROKEN, ~points.heard_since_break[numbers]),
+        )
+        cause: NDArray[np.int8] = np.select(
+            [holds for _, holds in conditions], [int(one) for one, _ in conditions], int(Cause.LATE)
+        ).astype(np.int8)
+        return cause
 
     def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
         """Return when every point was as it is known at a moment, and for how long that lasts [ms].
@@ -405,17 +532,18 @@ class Knowledge:
             return
         self._season_ms = at_ms
         points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
+        self._set_terms_of_all()
 
     def _watched_points(self) -> Index:
         if self._watched is None:
             self._watched = np.flatnonzero(self._points.is_watched)
         return self._watched
 
-    def values_at(self, numbers: IntArray, at_ms: int) -> FloatArray:
+    def last_values(self, numbers: IntArray, at_ms: int) -> FloatArray:
         """Return the last values of some points [canonical units], NaN where they do not count as heard.
 
         Args:
-            numbers: Which points.
+            numbers: Which points, judged or not.
             at_ms: The moment [ms].
         """
         points = self._points
@@ -540,6 +668,7 @@ class Knowledge:
     def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
         self._points = PointState.load(arrays)
+        self._points.is_judged |= self._points.is_watched
         self._streams.load(values)
         self._clocks.load(
             {n.removeprefix("clock."): a for n, a in arrays.items() if n.startswith("clock.")},
@@ -547,4 +676,9 @@ class Knowledge:
         )
         self._clock_count = values["clock_count"]
         self._season_ms = values["season_ms"]
+        points = self._points
+        self._terms = Terms(len(points))
+        self._terms.channel = 2 * points.stream + points.is_periodic
+        self._conflict_until_ms = int((points.conflict_ms + points.fresh_ms).max(initial=NEVER))
+        self._set_terms_of_all()
         self._watched = self._watched_streams = self._clocked = None

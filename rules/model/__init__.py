@@ -1,0 +1,1 @@
+"""Everything that is measured, as tables: a row for each subject, a column for each quantity."""

@@ -1,0 +1,320 @@
+"""Rows of tables: the subjects of a kind, what measures each, what it is rated, and what hangs on it.
+
+Made of the site file and of what the bus describes; it lasts until either says something new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from facility.graph import Graph
+from facility.kinds import ELECTRICAL, METER
+from facility.names import OPERATOR, AssetId
+from facility.points import Point
+from facility.quantities import QUANTITIES
+from facility.readings import FloatArray
+from facility.site import Site
+from facility.units import Dimension
+from rules.draw.summation_plan import UNMETERED, Index, in_a_row
+from rules.model.subject import SubjectKind
+
+DRAW: Final = "draw"
+"""The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
+COOLANT_UNIT: Final = "CDU"
+KILOWATT: Final = 1e6
+PPM: Final = 1e6
+_WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
+"""What class errors of electricity meters are about."""
+
+
+class Relation(StrEnum):
+    """How subjects hang together."""
+
+    SAME = "the same subject"
+    MEMBER_OF = "what it is a member of"
+    SERVED_BY = "what serves it"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """For each row, rows of another table.
+
+    Attributes:
+        members: These rows, one row's after the other's, shape (members,).
+        starts: Where those of each row begin among them, shape (rows + 1,): the last is their count.
+    """
+
+    members: Index
+    starts: Index
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> Links:
+        """Return the links of rows, given as the members of each."""
+        sizes = [len(row) for row in rows]
+        members = np.fromiter((member for row in rows for member in row), np.intp, sum(sizes))
+        return cls(members, np.concatenate(([0], np.cumsum(sizes))).astype(np.intp))
+
+    def __getitem__(self, row: int) -> Index:
+        return self.members[self.starts[row] : self.starts[row + 1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What measures one quantity of each row; several points where it has several phases or areas.
+
+    Attributes:
+        points: The points, one row's after the other's, -1 for a row without one, shape (members,).
+        starts: Where those of each row begin, shape (rows,).
+        is_single: Whether each row has one.
+        at_least: What flows at least for one that is read, by the class error, shape (members,); None for 1.
+        at_most: What flows at most.
+    """
+
+    points: Index
+    starts: Index
+    is_single: bool
+    at_least: FloatArray | None
+    at_most: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one table.
+
+    Attributes:
+        kind: What each row is.
+        ids: The identity of each.
+        assets: The asset that each belongs to, "" for none.
+        columns: What measures each quantity of them, by the quantity.
+        settings: What each is rated or set to, by the name; NaN where nothing is said.
+        racks: The racks that each serves or is, as rows of the racks' table.
+    """
+
+    kind: SubjectKind
+    ids: tuple[str, ...]
+    assets: tuple[str, ...]
+    columns: Mapping[str, Column]
+    settings: Mapping[str, FloatArray]
+    racks: Links
+
+
+_Members = dict[str, tuple[str, list[int]]]
+"""Rows by their identity: the asset of each, and its points."""
+
+
+class Topology:
+    """Everything that rows of tables are made of.
+
+    Args:
+        site: The site.
+        graph: The power and cooling graph.
+        points: Every known point, by its number.
+        quantities: The quantities that rules judge.
+        racks: Every rack, in the order of its table, with the points that tell its power.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        graph: Graph,
+        points: Mapping[int, Point],
+        quantities: frozenset[str],
+        racks: Mapping[AssetId, tuple[int, ...]],
+    ) -> None:
+        self._site = site
+        self._graph = graph
+        self._racks = racks
+        self._rack_row = {rack: row for row, rack in enumerate(racks)}
+        self._all_points = points
+        self._points = {
+            number: point
+            for number, point in sorted(points.items())
+            if point.quantity in quantities and not point.is_setpoint and not point.is_withdrawn
+        }
+        self._of_asset: dict[AssetId, list[int]] = defaultdict(list)
+        for number, point in self._points.items():
+            self._of_asset[point.asset].append(number)
+        self._made: dict[SubjectKind, Rows] = {}
+        self._beneath: dict[AssetId, list[int]] | None = None
+        self._above: dict[AssetId, frozenset[AssetId]] = {}
+        self._parents: dict[AssetId, list[AssetId]] | None = None
+
+    def rows(self, kind: SubjectKind) -> Rows:
+        """Return the rows of a kind."""
+        if kind not in self._made:
+            self._made[kind] = self._make(kind)
+        return self._made[kind]
+
+    def serving(self, asset: AssetId) -> frozenset[AssetId]:
+        """Return everything that serves an asset, directly or not, with power or cooling."""
+        if self._parents is None:
+            self._parents = self._graph.parents(electrical=True)
+            for child, cooling in self._graph.parents(electrical=False).items():
+                self._parents[child] = [*self._parents.get(child, ()), *cooling]
+        if asset not in self._above:
+            found: set[AssetId] = set()
+            stack = list(self._parents.get(asset, ()))
+            while stack:
+                node = stack.pop()
+                if node not in found:
+                    found.add(node)
+                    stack += self._parents.get(node, ())
+            self._above[asset] = frozenset(found)
+        return self._above[asset]
+
+    # Making rows ----------------------------------------------------------------------
+
+    def _make(self, kind: SubjectKind) -> Rows:
+        members = _MAKERS[kind](self)
+        assets = tuple(asset for asset, _ in members.values())
+        columns = self._columns([numbers for _, numbers in members.values()])
+        if kind is SubjectKind.RACK:
+            columns[DRAW] = self._column([list(numbers) for numbers in self._racks.values()], Dimension.POWER)
+        return Rows(
+            kind=kind,
+            ids=tuple(members),
+            assets=assets,
+            columns=columns,
+            settings=self._settings(assets),
+            racks=Links.of([self._racks_of(asset) for asset in assets]),
+        )
+
+    def _columns(self, rows: Sequence[Sequence[int]]) -> dict[str, Column]:
+        """Return a column for each quantity that any row has a point of."""
+        found: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for row, numbers in enumerate(rows):
+            for number in numbers:
+                found[self._points[number].quantity][row].append(number)
+        return {
+            quantity: self._column(
+                [of_row.get(row, [UNMETERED]) for row in range(len(rows))], QUANTITIES[quantity].dimension
+            )
+            for quantity, of_row in found.items()
+        }
+
+    def _column(self, rows: list[list[int]], dimension: Dimension) -> Column:
+        points, starts = in_a_row(rows)
+        at_least = at_most = None
+        if dimension in _WITH_ERRORS:
+            errors = np.array(
+                [
+                    0 if number == UNMETERED else self._site.error_ppm(self._all_points[number].asset) or 0
+                    for number in points.tolist()
+                ],
+                np.float64,
+            )
+            if errors.any():
+                at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
+        return Column(points, starts, len(points) == len(starts), at_least, at_most)
+
+    def _settings(self, assets: Sequence[str]) -> Mapping[str, FloatArray]:
+        found: dict[str, FloatArray] = defaultdict(lambda: np.full(len(assets), np.nan))
+        for row, asset in enumerate(assets):
+            rack = self._site.rack(AssetId(asset)) if asset in self._rack_row else None
+            if rack is not None and rack.rating_milliwatts is not None:
+                found["rating_kw"][row] = rack.rating_milliwatts / KILOWATT
+            for name, value in self._site.settings.get(AssetId(asset), _NOTHING).items():
+                found[name][row] = value
+        return dict(found)
+
+    def _racks_of(self, asset: str) -> list[int]:
+        """Return the racks that an asset serves, or that it is."""
+        if asset in self._rack_row:
+            return [self._rack_row[AssetId(asset)]]
+        if self._beneath is None:
+            self._beneath = defaultdict(list)
+            for row, rack in enumerate(self._racks):
+                for node in self.serving(rack):
+                    self._beneath[node].append(row)
+        return self._beneath.get(AssetId(asset), [])
+
+    def of_kinds(self, kinds: frozenset[str]) -> _Members:
+        """Return the assets of some kinds, each with its points."""
+        return {
+            str(asset.id): (str(asset.id), self._of_asset.get(asset.id, []))
+            for asset in self._graph.assets.values()
+            if asset.kind in kinds
+        }
+
+    def of_racks(self) -> _Members:
+        """Return every rack with its points."""
+        return {str(rack): (str(rack), self._of_asset.get(rack, [])) for rack in self._racks}
+
+    def circuits(self) -> _Members:
+        """Return the nodes that have a rated current, by the site file or by the bus."""
+        limited = {point.asset for point in self._points.values() if point.is_current_limit}
+        return {
+            str(asset.id): (str(asset.id), self._of_asset.get(asset.id, []))
+            for asset in self._graph.assets.values()
+            if asset.kind == "Breaker"
+            or asset.id in limited
+            or "rated_a" in self._site.settings.get(asset.id, {})
+        }
+
+    def parts(self, name: Callable[[Point], str], kinds: frozenset[str] | None = None) -> _Members:
+        """Return parts of assets, each with its points.
+
+        Args:
+            name: Which part of its asset a point is of, "" for none.
+            kinds: Kinds of the assets; None for all.
+        """
+        found: _Members = {}
+        for number, point in self._points.items():
+            asset = self._graph.assets.get(point.asset)
+            if kinds is not None and (asset is None or asset.kind not in kinds):
+                continue
+            part = name(point)
+            if part:
+                found.setdefault(f"{point.asset} {part}", (str(point.asset), []))[1].append(number)
+        return found
+
+    def of_site(self) -> _Members:
+        """Return the site, with the points of its supply meters."""
+        supply = [number for meter in self._site.supply_meters for number in self._of_asset.get(meter, [])]
+        return {self._site.name: ("", supply)}
+
+    def of_tenants(self) -> _Members:
+        """Return the tenants, the operator's own load last; what each draws is no point."""
+        return {
+            name: ("", []) for name in (*(str(tenant.id) for tenant in self._site.tenants), str(OPERATOR))
+        }
+
+
+def _feed_of(point: Point) -> str:
+    return f"feed {point.feed}" if point.feed else ""
+
+
+def _phase_of(point: Point) -> str:
+    return " ".join(part for part in (_feed_of(point), point.phase) if part) if point.phase else ""
+
+
+def _loop_of(point: Point) -> str:
+    return point.area[0] if point.area else ""
+
+
+_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+_MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingProxyType(
+    {
+        SubjectKind.SITE: Topology.of_site,
+        SubjectKind.TENANT: Topology.of_tenants,
+        SubjectKind.ROOM: lambda topology: topology.of_kinds(frozenset({"Room", "Hall", "System"})),
+        SubjectKind.RACK: Topology.of_racks,
+        SubjectKind.FEED: lambda topology: topology.parts(_feed_of),
+        SubjectKind.NODE: lambda topology: topology.of_kinds(ELECTRICAL),
+        SubjectKind.METER: lambda topology: topology.of_kinds(frozenset({METER})),
+        SubjectKind.BREAKER: Topology.circuits,
+        SubjectKind.PHASE: lambda topology: topology.parts(_phase_of),
+        SubjectKind.COOLANT_UNIT: lambda topology: topology.of_kinds(frozenset({COOLANT_UNIT})),
+        SubjectKind.LOOP: lambda topology: topology.parts(_loop_of, frozenset({COOLANT_UNIT})),
+        SubjectKind.VALVE: lambda topology: topology.of_kinds(frozenset({"Valve"})),
+        SubjectKind.SENSOR: lambda topology: topology.of_kinds(frozenset({"Sensor"})),
+    }
+)
+"""How the rows of each kind are found; groups, comparisons and publishers have views of their own."""

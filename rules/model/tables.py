@@ -1,0 +1,242 @@
+"""The tables of one moment: every quantity of every subject as an interval, with why it is not known.
+
+A table is made where a rule asks for it, once for all rules, and each of its columns likewise. What was not
+asked for by the end of the tick cannot be asked for any more: what is known goes on changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facility.readings import FloatArray
+from rules.draw.summation_plan import UNMETERED
+from rules.model.measured import Measured
+from rules.model.rows import Column, Links, Rows, Topology
+from rules.model.subject import SubjectKind
+from rules.telemetry.cause import Cause
+from rules.telemetry.liveness import NEVER
+
+if TYPE_CHECKING:
+    from rules.model.windows import Window, Windows
+    from rules.telemetry.state import Knowledge, Values
+
+
+class Table:
+    """Every subject of a kind at one moment.
+
+    Attributes:
+        kind: What each row is.
+        ids: The identity of each row.
+        assets: The asset that each row belongs to, "" for none.
+        racks: The racks that each row serves or is, as rows of the racks' table.
+    """
+
+    def __init__(self, rows: Rows, tables: Tables) -> None:
+        self.kind: SubjectKind = rows.kind
+        self.ids: tuple[str, ...] = rows.ids
+        self.assets: tuple[str, ...] = rows.assets
+        self.racks: Links = rows.racks
+        self._rows = rows
+        self._tables = tables
+        self._measured: dict[tuple[str, str], Measured] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def setting(self, name: str) -> FloatArray:
+        """Return what the site file says that each row is rated, NaN where it says nothing; shape (rows,)."""
+        found = self._rows.settings.get(name)
+        return np.full(len(self), np.nan) if found is None else found
+
+    def measured(self, quantity: str) -> Measured:
+        """Return a quantity of each row; where several points measure it, the hull of what they say."""
+        return self._get(quantity, "hull", _hull)
+
+    def largest(self, quantity: str) -> Measured:
+        """Return the largest of a quantity's points, of the phases of a circuit for one."""
+        return self._get(quantity, "largest", _largest)
+
+    def total(self, quantity: str) -> Measured:
+        """Return the sum of a quantity's points, of the feeds of a rack for one."""
+        return self._get(quantity, "total", _total)
+
+    def over(self, window: Window) -> Measured:
+        """Return a window's figure of each row, of a window that a rule declares."""
+        key = (str(window), "window")
+        if key not in self._measured:
+            self._measured[key] = self._tables.window(self.kind, window)
+        return self._measured[key]
+
+    def _get(self, quantity: str, how: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
+        key = quantity, how
+        if key not in self._measured:
+            self._measured[key] = self._make(quantity, reduce)
+        return self._measured[key]
+
+    def _make(self, quantity: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
+        column = self._rows.columns.get(quantity)
+        if column is None:
+            return _unmeasured(len(self))
+        found = _intervals(column, self._tables)
+        return found if column.is_single else reduce(found, column)
+
+
+class Tables:
+    """The tables of one moment.
+
+    Args:
+        at_ms: The moment [ms].
+        topology: The rows.
+        knowledge: What is known of every point.
+        windows: The figures over time that rules declare.
+    """
+
+    def __init__(
+        self,
+        at_ms: int,
+        topology: Topology,
+        knowledge: Knowledge,
+        windows: Windows,
+    ) -> None:
+        self.at_ms = at_ms
+        self.topology = topology
+        self._knowledge: Knowledge | None = knowledge
+        self._windows = windows
+        self._tables: dict[SubjectKind, Table] = {}
+
+    def table(self, kind: SubjectKind) -> Table:
+        """Return the table of a kind."""
+        if kind not in self._tables:
+            self._tables[kind] = Table(self.topology.rows(kind), self)
+        return self._tables[kind]
+
+    def window(self, kind: SubjectKind, window: Window) -> Measured:
+        """Return a window's figure of each row of a kind."""
+        return self._windows.figure((kind, window))
+
+    def values(self, column: Column) -> Values:
+        """Return what is known of a column's points.
+
+        Raises:
+            LookupError: Where the moment is over.
+        """
+        if self._knowledge is None:
+            raise LookupError(f"no rule asked for it at {self.at_ms}")
+        points = column.points
+        return self._knowledge.values_at(points, self._knowledge.channels_of(points), self.at_ms)
+
+    def close(self) -> None:
+        """End the moment: what was asked for stays."""
+        self._knowledge = None
+
+
+def _intervals(column: Column, tables: Tables) -> Measured:
+    """Return each point of a column as an interval, shape (members,)."""
+    values = tables.values(column)
+    known, best = values.is_certain, values.value
+    cause, fresh = values.cause, values.is_fresh
+    measured_ms = values.measured_ms
+    is_missing = column.points == UNMETERED
+    if is_missing.any():
+        known, fresh = known & ~is_missing, fresh & ~is_missing
+        best = np.where(is_missing, np.nan, best)
+        cause = np.where(is_missing, np.int8(Cause.NO_POINT), cause)
+        measured_ms = np.where(is_missing, NEVER, measured_ms)
+    low = high = best
+    if column.at_least is not None and column.at_most is not None:
+        one, other = best * column.at_least, best * column.at_most
+        low, high = np.minimum(one, other), np.maximum(one, other)
+    return Measured(
+        low=np.where(known, low, -np.inf),
+        best=best,
+        high=np.where(known, high, np.inf),
+        is_fresh=fresh,
+        age_ms=np.where(measured_ms == NEVER, -1, tables.at_ms - measured_ms),
+        cause=cause,
+    )
+
+
+def _reduced(
+    found: Measured,
+    column: Column,
+    low: FloatArray,
+    best: FloatArray,
+    high: FloatArray,
+    cause: NDArray[np.int8],
+) -> Measured:
+    return Measured(
+        low=low,
+        best=best,
+        high=high,
+        is_fresh=np.logical_and.reduceat(found.is_fresh, column.starts),
+        age_ms=np.maximum.reduceat(found.age_ms, column.starts),
+        cause=cause,
+    )
+
+
+def _worst(found: Measured, column: Column) -> NDArray[np.int8]:
+    """Return the most telling cause of each row's points."""
+    cause = np.where(found.cause == Cause.NONE, np.iinfo(np.int8).max, found.cause)
+    least = np.minimum.reduceat(cause, column.starts)
+    worst: NDArray[np.int8] = np.where(least == np.iinfo(np.int8).max, Cause.NONE, least).astype(np.int8)
+    return worst
+
+
+def _hull(found: Measured, column: Column) -> Measured:
+    """Return what lies between the points that are known: several that say the same, or do not."""
+    known = found.is_known
+    low = np.minimum.reduceat(np.where(known, found.low, np.inf), column.starts)
+    high = np.maximum.reduceat(np.where(known, found.high, -np.inf), column.starts)
+    any_known = low <= high
+    agree = np.maximum.reduceat(np.where(known, found.low, -np.inf), column.starts) <= np.minimum.reduceat(
+        np.where(known, found.high, np.inf), column.starts
+    )
+    cause = np.where(any_known, np.where(agree, Cause.NONE, Cause.DISAGREE), _worst(found, column))
+    return _reduced(
+        found,
+        column,
+        low=np.where(any_known, low, -np.inf),
+        best=np.fmax.reduceat(found.best, column.starts),
+        high=np.where(any_known, high, np.inf),
+        cause=cause.astype(np.int8),
+    )
+
+
+def _largest(found: Measured, column: Column) -> Measured:
+    starts = column.starts
+    return _reduced(
+        found,
+        column,
+        low=np.maximum.reduceat(found.low, starts),
+        best=np.fmax.reduceat(found.best, starts),
+        high=np.maximum.reduceat(found.high, starts),
+        cause=_worst(found, column),
+    )
+
+
+def _total(found: Measured, column: Column) -> Measured:
+    starts = column.starts
+    return _reduced(
+        found,
+        column,
+        low=np.add.reduceat(found.low, starts),
+        best=np.add.reduceat(found.best, starts),
+        high=np.add.reduceat(found.high, starts),
+        cause=_worst(found, column),
+    )
+
+
+def _unmeasured(count: int) -> Measured:
+    """Return a quantity that nothing measures."""
+    return Measured(
+        low=np.full(count, -np.inf),
+        best=np.full(count, np.nan),
+        high=np.full(count, np.inf),
+        is_fresh=np.zeros(count, np.bool_),
+        age_ms=np.full(count, -1),
+        cause=np.full(count, Cause.NO_POINT, np.int8),
+    )
