@@ -52,6 +52,12 @@ class Chunk:
     health: Sequence[Health] = ()
 
 
+PARQUET: Final = "history"
+INFLUX: Final = "influx"
+SINKS: Final = frozenset({PARQUET, INFLUX})
+"""The names by which sinks read the journal and the ledger; a site has one of them at a time."""
+
+
 class Sink(Protocol):
     """Where chunks go. One is stored again whole after a crash, so storing must be repeatable."""
 

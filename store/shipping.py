@@ -23,7 +23,7 @@ from facility.instants import Clock
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
 from facility.sitefile.tables import StoreTable
-from store.base import Chunk, Sink
+from store.base import INFLUX, PARQUET, Chunk, Sink
 from store.journal.entries import Entry
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
@@ -99,6 +99,11 @@ class _Next:
     change_seq: int = 0
     block_seq: int = 0
     is_more: bool = False
+
+
+def sink_name(store: StoreTable) -> str:
+    """Return by which name the sink of a site reads the journal."""
+    return PARQUET if store.influxdb is None else INFLUX
 
 
 def make_sink(

@@ -46,12 +46,13 @@ from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
 from rules.notify.routing import Route
 from rules.notify.webhook import WebhookNotifier
+from store.base import SINKS
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.follower import JournalFollower
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from store.means.means import holds
-from store.shipping import Shipper, make_sink
+from store.shipping import Shipper, make_sink, sink_name
 from store.threads import in_thread
 
 TRIM_S: Final = 60.0
@@ -411,5 +412,9 @@ def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:
         StoreUnavailable: Where the disk did not take it.
     """
     now_ms = journal.head_stamp_ms
-    journal.trim(now_ms - round(store.journal_hours * HOUR_MS), round(store.journal_gb * 1e9))
+    journal.trim(
+        now_ms - round(store.journal_hours * HOUR_MS),
+        round(store.journal_gb * 1e9),
+        unused=SINKS - {sink_name(store)},
+    )
     ledger.trim(min(now_ms - round(store.alarm_days * DAY_MS), journal.tail_stamp_ms()))

@@ -25,7 +25,7 @@ from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, BoolArray, Rejection
-from store.base import FARTHEST_MS, Chunk
+from store.base import FARTHEST_MS, PARQUET, Chunk
 from store.history.compaction import Hour, Merged, Merger
 from store.history.dataset import Dataset, Disk, Fill
 from store.history.integrity import is_whole, put_aside
@@ -88,7 +88,7 @@ class ParquetSink:
         StoreUnavailable: Where the folder can not be written, or another process writes it.
     """
 
-    name: Final = "history"
+    name: Final = PARQUET
     period_s: Final = None
     most_per_s: Final = None
 

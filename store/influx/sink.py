@@ -19,7 +19,7 @@ from facility.instants import DAY_MS
 from facility.points import Point
 from facility.readings import Rejection
 from facility.sitefile.tables import InfluxTable
-from store.base import Chunk
+from store.base import INFLUX, Chunk
 from store.influx.lineprotocol import Encoder, Kept, Lines
 from store.influx.proof import PAUSES_S, NothingThere, Proof, Unreadable
 from store.influx.requests import Http
@@ -112,7 +112,7 @@ class InfluxSink:
         doubt: Why nothing can be read back; "" while it can, or was not tried yet.
     """
 
-    name: Final = "influx"
+    name: Final = INFLUX
     period_s: Final = PERIOD_S
     most_per_s: Final = float(CATCH_UP_PER_S)
 

@@ -7,9 +7,10 @@ from a cursor of its own; what every reader has passed and is old enough is trim
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
@@ -246,7 +247,7 @@ class Journal:
             add_to_account(connection, {"letters_dropped": insert_rejections(connection, rejections)})
 
     @_mended
-    def trim(self, before_ms: int, most_bytes: int) -> int:
+    def trim(self, before_ms: int, most_bytes: int, *, unused: Collection[str] = ()) -> int:
         """Drop what is older than `before_ms`, or beyond `most_bytes`, and read by every reader.
 
         A reading that was dropped is not known as a repetition any more if it is delivered once more.
@@ -254,6 +255,7 @@ class Journal:
         Args:
             before_ms: Entries stamped before this may go [ms].
             most_bytes: Above this size of the file, older entries go whatever their age.
+            unused: Readers that are not waited for.
 
         Returns:
             How many entries were dropped.
@@ -262,7 +264,10 @@ class Journal:
             StoreUnavailable: Where the disk did not take it.
         """
         with saving(self._ready(), self.path) as connection:
-            (needed,) = connection.execute("SELECT coalesce(min(seq), 0) FROM reader").fetchone()
+            (needed,) = connection.execute(
+                "SELECT coalesce(min(seq), 0) FROM reader WHERE name NOT IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(unused)),),
+            ).fetchone()
             last = seq_since(connection, before_ms) - 1
             used = self._used_bytes(connection)
             (low,) = connection.execute(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from facility.instants import DAY_MS, HOUR_MS
-from facility.sitefile.tables import StoreTable
+from facility.sitefile.tables import InfluxTable, StoreTable
 from megawatch.run.monitor import trim
+from store.base import INFLUX, PARQUET
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
@@ -42,3 +43,20 @@ def test_alarms_are_kept_as_long_as_the_site_file_says_and_as_long_as_the_journa
         trim(StoreTable(journal_hours=24 * journal_days, alarm_days=10), journal, ledger)
 
         assert [alarm.id for alarm in ledger.alarms()] == expected
+
+
+@pytest.mark.parametrize("is_influx", [True, False])
+def test_a_history_that_a_site_had_before_holds_nothing_up(tmp_path: Path, *, is_influx: bool) -> None:
+    """The one that is named now is waited for, however long; the other stands still for ever."""
+    influxdb = InfluxTable(url="http://database:8086") if is_influx else None
+    used, unused = (INFLUX, PARQUET) if is_influx else (PARQUET, INFLUX)
+    with closing(Journal(tmp_path)) as journal, closing(Ledger(tmp_path)) as ledger:
+        for number in range(4):
+            journal.append(many(number + 1), T0_MS + number * DAY_MS)
+        journal.set_reader("rules", journal.head_seq)
+        journal.set_reader(unused, 1)
+        journal.set_reader(used, 2)
+
+        trim(StoreTable(journal_hours=24, influxdb=influxdb), journal, ledger)
+
+        assert journal.tail_stamp_ms() == T0_MS + 2 * DAY_MS
