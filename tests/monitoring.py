@@ -24,8 +24,7 @@ from store.journal.file import JournalReader
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import LedgerReader
 from store.series import TenantDraw, tenants_of
-
-POLL_S = 0.05
+from tests.waiting import until
 
 
 @dataclass(slots=True)
@@ -52,19 +51,13 @@ class Watch:
         found: list[dict[str, Any]] = self.monitor.status.document()["tenants"]
         return next((tenant for tenant in found if tenant["id"] == name), {"verdict": None})
 
-    async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError:
-            state = self.monitor.status.document()
-            raise AssertionError(f"not within {timeout_s} s: {what}; {state}") from None
+        await until(condition, what, self.monitor.status.document)
 
-    async def until_stored(self, count: int, timeout_s: float = 30) -> None:
+    async def until_stored(self, count: int) -> None:
         """Wait until so many readings are stored."""
-        await self.until(lambda: self.accounting()["stored"] >= count, f"{count} stored", timeout_s)
+        await self.until(lambda: self.accounting()["stored"] >= count, f"{count} stored")
 
     async def until_connected(self) -> None:
         """Wait until every broker is connected."""

@@ -9,6 +9,8 @@ from typing import Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.waiting import PATIENCE_S
+
 
 class Publisher:
     """A client that publishes, in a thread of its own; it reconnects, and keeps what it could not send.
@@ -49,11 +51,11 @@ class Publisher:
         if qos or info.rc == paho.MQTT_ERR_SUCCESS:
             self.published += 1
 
-    def flush(self, timeout_s: float = 60) -> None:
+    def flush(self) -> None:
         """Wait until the broker has taken everything that was published."""
         with self._changed:
-            done = self._changed.wait_for(lambda: self.accepted >= self.published, timeout_s)
-        assert done, f"{self.accepted} of {self.published} messages were taken within {timeout_s} s"
+            done = self._changed.wait_for(lambda: self.accepted >= self.published, PATIENCE_S)
+        assert done, f"{self.accepted} of {self.published} messages were taken within {PATIENCE_S:g} s"
 
     def _on_publish(self, *_details: object) -> None:
         with self._changed:

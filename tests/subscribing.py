@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Final, Self
+from typing import Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-PATIENCE_S: Final = 30.0
+from tests.waiting import PATIENCE_S
 
 
 class Subscriber:
@@ -41,7 +41,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S), "the broker confirms the subscription"
         return self
 
     def __exit__(self, *_details: object) -> None:
@@ -52,5 +52,5 @@ class Subscriber:
         """Wait until so many messages have come."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.taken) >= count, PATIENCE_S), (
-                f"{len(self.taken)} of {count}"
+                f"{len(self.taken)} of {count} messages came within {PATIENCE_S:g} s"
             )

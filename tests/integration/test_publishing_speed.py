@@ -21,7 +21,7 @@ from simulators.run import Second, Simulation
 from simulators.scenario.scenario import FaultKind
 from tests.servers.brokers import Mosquitto
 from tests.simulated import a_fault, a_scenario
-from tests.subscribing import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.servers
 

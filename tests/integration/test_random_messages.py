@@ -69,7 +69,6 @@ def test_random_messages_through_a_broker_end_nothing(count: int, tmp_path: Path
                         and not any(c.counters.in_hand for c in collectors)
                     ),
                     "all taken",
-                    120,
                 )
                 before = watch.accounting()
                 assert before["dead_lettered"] > count / 10

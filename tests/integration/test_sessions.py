@@ -24,6 +24,7 @@ from tests.fakes.proxy import network
 from tests.monitoring import Watch, marks, watching
 from tests.publishing import Publisher
 from tests.servers.brokers import BROKERS, Mosquitto
+from tests.waiting import until
 
 TOPIC = "readings/r1"
 
@@ -51,13 +52,15 @@ async def a_session(port: int, *, receive_maximum: int = 5_000) -> AsyncIterator
         await end(running)
 
 
-async def collect(session: Session, enough: int, timeout_s: float = 15) -> list[Item]:
-    """Take items until there are enough, or the time is over."""
+async def collect(session: Session, enough: int) -> list[Item]:
+    """Take items until there are enough."""
     taken: list[Item] = []
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until and len(taken) < enough:
-        if await session.arrived(0.5):
-            taken += session.take(1_000)
+
+    def is_enough() -> bool:
+        taken.extend(session.take(1_000))
+        return len(taken) >= enough
+
+    await until(is_enough, f"{enough} items", lambda: len(taken))
     return taken
 
 
@@ -76,9 +79,7 @@ async def subscribed(session: Session, connections: int = 1) -> list[Item]:
 
     A connection is noted in the inbox before that: what is published in between reaches nobody.
     """
-    async with asyncio.timeout(15):
-        while session.health.connections < connections:  # noqa: ASYNC110 - the broker is another process
-            await asyncio.sleep(0.01)
+    await until(lambda: session.health.connections >= connections, f"{connections} connections")
     taken: list[Item] = []
     while items := session.take(1_000):
         taken += items
@@ -163,13 +164,15 @@ def test_the_broker_holds_back_what_is_not_acknowledged(tmp_path: Path) -> None:
             async with a_session(server.port, receive_maximum=50) as session:
                 await subscribed(session)
                 await publish(server.port, [b"%d" % i for i in range(1_000)])
-                held = messages(await collect(session, 51, 2))
-                taken = list(held)
+                taken = messages(await collect(session, 50))
+                await asyncio.sleep(1)
+                taken += messages(session.take(1_000))
+                held = len(taken)
                 while len(taken) < 1_000:
                     session.acknowledge(taken[-50:])
-                    taken += messages(await collect(session, 50, 5))
+                    taken += messages(await collect(session, 50))
 
-        assert len(held) == 50
+        assert held == 50
         assert [message.payload for message in taken] == [b"%d" % i for i in range(1_000)]
 
     asyncio.run(story())
@@ -190,27 +193,41 @@ def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp
                     breaks: list[int] = []
                     handed: list[Message] = []
                     unsafe: list[Message] = []
-                    async with asyncio.timeout(60):
-                        while len({message.payload for message in handed}) < count:
-                            if await session.arrived(0.1):
-                                came = messages(session.take(1_000))
-                                handed += came
-                                unsafe += came
-                                if len(handed) > len(breaks) * 400:
-                                    breaks.append(len(handed))
-                                    way.drop()
-                            safe = unsafe[: source.randrange(60)]
-                            session.acknowledge(safe)
-                            unsafe = unsafe[len(safe) :]
-                        session.acknowledge(unsafe)
+
+                    def is_whole() -> bool:
+                        came = messages(session.take(1_000))
+                        handed.extend(came)
+                        unsafe.extend(came)
+                        if len(handed) > len(breaks) * 400:
+                            breaks.append(len(handed))
+                            way.drop()
+                        safe = unsafe[: source.randrange(60)]
+                        session.acknowledge(safe)
+                        del unsafe[: len(safe)]
+                        return len({message.payload for message in handed}) >= count
+
+                    await until(is_whole, "every message", lambda: len(handed))
+                    session.acknowledge(unsafe)
+                    await publish(server.port, [b"end"])  # comes behind whatever comes again
+                    last: list[Message] = []
+
+                    def has_ended() -> bool:
+                        last.extend(messages(session.take(1_000)))
+                        return bool(last)
+
+                    await until(has_ended, "what was published last")
+                    session.acknowledge(last)
                     repeated = session.health.repeated
                     await asyncio.sleep(0.3)
                 async with a_session(server.port) as session:
-                    again = messages(await collect(session, 1, 2))
+                    again = messages(await subscribed(session))
+                    await asyncio.sleep(0.3)
+                    again += messages(session.take(1_000))
 
         assert len(breaks) >= 5
         assert repeated > 0
         assert len(handed) == count
+        assert [message.payload for message in last] == [b"end"]
         assert not again
 
     asyncio.run(story())
@@ -228,13 +245,15 @@ def test_two_monitors_with_one_client_id_know_of_each_other(
         with BROKERS[broker](tmp_path / "broker") as server:
             async with a_session(server.port) as one, a_session(server.port) as other:
                 told = ["", ""]
-                async with asyncio.timeout(40):
-                    while not all(told):
-                        await asyncio.sleep(0.01)
-                        told = [
-                            said or ((s.health.contested and s.health.detail) or "")
-                            for said, s in zip(told, (one, other), strict=True)
-                        ]
+
+                def are_told() -> bool:
+                    for place, session in enumerate((one, other)):
+                        told[place] = (
+                            told[place] or (session.health.contested and session.health.detail) or ""
+                        )
+                    return all(told)
+
+                await until(are_told, "both are told")
                 reconnects = one.health.connections + other.health.connections
 
         assert all("another client seems to connect as 'session-test'" in text for text in told)

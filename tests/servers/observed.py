@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.servers.brokers import Mosquitto
+from tests.waiting import wait_until
 
+_CAME = re.compile(r"New client connected from \S+ as (\S+) ")
 _WHO = re.compile(r"Received PUBLISH from (\S+) \(.*?'([^']+)'")
 
 
@@ -26,55 +26,49 @@ class Observed(Mosquitto):
             conf.write("log_type all\nsys_interval 1\n")
         return command
 
+    def came(self) -> set[str]:
+        """Return who connected."""
+        return set(_CAME.findall((self.folder / "log").read_text(errors="replace")))
+
     def spoke(self) -> set[tuple[str, str]]:
         """Return who published on which topic."""
         return set(_WHO.findall((self.folder / "log").read_text(errors="replace")))
 
 
-def kept(port: int, topics: str, wanted: str = "", seconds: float = 15) -> dict[str, bytes]:
+def kept(port: int, topics: str) -> dict[str, bytes]:
     """Return what a broker keeps for whoever subscribes, by topic.
 
     Args:
         port: The broker's port.
         topics: A topic filter.
-        wanted: A topic that ends the wait; "" to wait only until whatever is kept must have come.
-        seconds: How long to wait for it at most [s].
     """
     found: dict[str, bytes] = {}
-    is_subscribed = threading.Event()
+    answers: list[int] = []
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="", clean_session=True)
 
     def ask(*_details: object) -> None:
         client.subscribe(topics, qos=1)
-
-    def settle(*_details: object) -> None:
-        is_subscribed.set()
+        client.subscribe("nothing/is/here")  # its answer comes behind what is kept
 
     client.on_message = lambda _client, _data, message: found.update({message.topic: bytes(message.payload)})
     client.on_connect = ask
-    client.on_subscribe = settle
+    client.on_subscribe = lambda _client, _data, number, *_details: answers.append(number)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    assert is_subscribed.wait(seconds)
-    until = time.monotonic() + (seconds if wanted else 1)
-    while wanted not in found and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: len(answers) == 2, "two subscriptions are confirmed")
     client.disconnect()
     client.loop_stop()
     return found
 
 
-def sessions(port: int) -> int:
-    """Return how many sessions of absent clients a broker keeps, besides one that is left for counting.
-
-    The broker tells the number when it changes, and forgets what it told after a minute.
-    """
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="left-for-counting", clean_session=False)
-    client.connect("127.0.0.1", port)
+def has_session(port: int, client_id: str) -> bool:
+    """Tell whether a broker keeps a session of an absent client; afterwards it does not."""
+    found: list[bool] = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
+    client.on_connect = lambda _client, _data, flags, *_details: found.append(flags.session_present)
+    client.connect("127.0.0.1", port, clean_start=False)
     client.loop_start()
-    time.sleep(1)
+    wait_until(lambda: bool(found), "connected")
     client.disconnect()
     client.loop_stop()
-    time.sleep(3)  # the number has changed, so it is told within the next second
-    topic = "$SYS/broker/clients/disconnected"
-    return int(kept(port, topic, topic)[topic]) - 1
+    return found[0]

@@ -18,10 +18,8 @@ from pathlib import Path
 
 import pytest
 
-START_S = 20.0
-"""How long a server may take to be up [s]."""
-_STOP_S = 10.0
-_PAUSE_S = 0.02
+from tests.waiting import PATIENCE_S, PAUSE_S
+
 _SHOWN = 2_000
 _VERSION = re.compile(r"v?(\d+)\.\d+", re.ASCII)
 
@@ -55,7 +53,9 @@ def find_version(program: str, major: int, variable: str) -> str | None:
 
 def _major(path: str) -> int | None:
     try:
-        answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=20, check=False)
+        answer = subprocess.run(
+            [path, "version"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = _VERSION.search(answer.stdout)
@@ -81,7 +81,7 @@ def free_port() -> int:
 def is_listening(port: int) -> bool:
     """Tell whether somebody listens on a port of loopback."""
     with socket.socket() as probe:
-        probe.settimeout(0.2)
+        probe.settimeout(PATIENCE_S)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -107,13 +107,13 @@ def launch(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    until_s = time.monotonic() + START_S
+    until_s = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < until_s:
         if is_up():
             return process
-        time.sleep(_PAUSE_S)
+        time.sleep(PAUSE_S)
     said = log.read_text(errors="replace")[-_SHOWN:]
-    what = "ended at once" if process.poll() is not None else f"is not up after {START_S:g} s"
+    what = "ended at once" if process.poll() is not None else f"is not up after {PATIENCE_S:g} s"
     stop(process, signal.SIGKILL)
     raise AssertionError(f"{Path(command[0]).name} {what}: {said}")
 
@@ -123,7 +123,7 @@ def stop(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> None:
     if process.poll() is None:
         process.send_signal(number)
     try:
-        process.wait(_STOP_S)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -150,7 +150,7 @@ class Server:
         self, method: str, path: str, *, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
         """Make a request; return status and body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()

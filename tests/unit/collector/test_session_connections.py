@@ -17,6 +17,7 @@ from collector.mqtt.session import Session, State
 from facility.backoff import Backoff
 from megawatch.run.process import end
 from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
+from tests.waiting import until
 
 Behaviour = Callable[[Client, int], Awaitable[None]]
 
@@ -59,13 +60,6 @@ async def a_session(behave: Behaviour, **more: int) -> AsyncIterator[tuple[Sessi
             await end(running)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - sockets are another world
-            await asyncio.sleep(0.005)
-
-
 def all_items(made: Session) -> list[Item]:
     """Take everything that came."""
     found: list[Item] = []
@@ -102,7 +96,7 @@ def test_an_answer_may_take_as_long_as_something_arrives_before_it() -> None:
 
     async def story() -> None:
         async with a_session(slow) as (made, clients):
-            await until(lambda: made.health.state is State.CONNECTED)
+            await until(lambda: made.health.state is State.CONNECTED, "connected")
             assert len(clients) == 1
             assert payloads(all_items(made)) == [b"%d" % number for number in range(1, 21)]
 
@@ -119,7 +113,7 @@ def test_a_broker_that_neither_answers_nor_sends_is_left() -> None:
 
     async def story() -> None:
         async with a_session(silent) as (made, clients):
-            await until(lambda: len(clients) == 2 and made.health.state is State.CONNECTED)
+            await until(lambda: len(clients) == 2 and made.health.state is State.CONNECTED, "connected")
             events = [item for item in all_items(made) if isinstance(item, ConnectionEvent)]
             assert [e.change for e in events][:2] == [ConnectionChange.RENEWED, ConnectionChange.LOST]
 
@@ -144,13 +138,15 @@ def test_what_comes_again_after_a_break_is_handed_on_once() -> None:
 
     async def story() -> None:
         async with a_session(breaking) as (made, clients):
-            await until(lambda: len(clients) == 2)
+            await until(lambda: len(clients) == 2, "a second client")
             first = [item for item in all_items(made) if isinstance(item, Message)]
-            await until(lambda: len(clients) == 4 and made.waiting > 0)
+            await until(
+                lambda: len(clients) == 4 and made.waiting > 0, "the last connection brings something"
+            )
             made.acknowledge(first[:4])
-            await until(lambda: clients[3].acknowledged == [1, 2, 3, 4])
+            await until(lambda: clients[3].acknowledged == [1, 2, 3, 4], "acknowledged")
             made.acknowledge(first[4:])
-            await until(lambda: clients[3].acknowledged == list(range(1, 9)))
+            await until(lambda: clients[3].acknowledged == list(range(1, 9)), "acknowledged")
             await asyncio.sleep(0.05)
             assert payloads(first) == [b"%d" % number for number in range(1, 9)]
             assert payloads(all_items(made)) == [b"new"]
@@ -177,16 +173,15 @@ def test_a_broker_that_sends_more_than_was_asked_for_is_not_read_further() -> No
         async with a_session(flooding, receive_maximum=100, keepalive_s=1) as (made, clients):
             taken: list[bytes] = []
             most = 0
-            await until(lambda: made.waiting > 200)
+            await until(lambda: made.waiting > 200, "much is waiting")
             await asyncio.sleep(2.5)  # for longer than a connection may be quiet
-            async with asyncio.timeout(30):
-                while len(taken) < count:
-                    most = max(most, made.waiting)
-                    items = made.take(100)
-                    messages = [item for item in items if isinstance(item, Message)]
-                    taken += payloads(messages)
-                    made.acknowledge(messages)
-                    await asyncio.sleep(0)
+            while len(taken) < count:
+                most = max(most, made.waiting)
+                items = made.take(100)
+                messages = [item for item in items if isinstance(item, Message)]
+                taken += payloads(messages)
+                made.acknowledge(messages)
+                await asyncio.sleep(0)
             assert taken == [b"%d" % number for number in range(count)]
             assert most <= connection.MOST_PACKETS + 201
             assert len(clients) == 1
@@ -212,7 +207,7 @@ def test_an_answer_counts_what_the_broker_holds_back() -> None:
 
     async def story() -> None:
         async with a_session(chatting) as (made, _clients):
-            await until(lambda: made.health.state is State.CONNECTED)
+            await until(lambda: made.health.state is State.CONNECTED, "connected")
             assert made.answered() is None
             made.ask()
             answers: list[int] = []
@@ -223,7 +218,7 @@ def test_an_answer_counts_what_the_broker_holds_back() -> None:
                     answers.append(answer)
                 return bool(answers)
 
-            await until(has_answer)
+            await until(has_answer, "an answer")
             assert answers == [1]
             assert made.answered() is None
 
@@ -250,16 +245,16 @@ def test_another_client_with_our_name_is_told_and_not_fought(monkeypatch: pytest
 
     async def story() -> None:
         async with a_session(giving_away) as (made, clients):
-            await until(lambda: made.health.contested)
+            await until(lambda: made.health.contested, "contested")
             assert made.health.state is State.REFUSED
             assert "another client seems to connect as 'us'" in made.health.detail
-            await until(lambda: len(clients) == 5 and made.health.state is State.CONNECTED)
+            await until(lambda: len(clients) == 5 and made.health.state is State.CONNECTED, "connected")
             events = [item for item in all_items(made) if isinstance(item, ConnectionEvent)]
             resumed = [event for event in events if event.change is ConnectionChange.RESUMED]
             assert "another client" in resumed[-1].doubt
             assert resumed[0].doubt == ""
             assert "another client" in made.health.trouble
-            await until(lambda: not made.health.trouble)
+            await until(lambda: not made.health.trouble, "no trouble")
             assert not made.health.contested
 
     asyncio.run(story())
@@ -289,7 +284,7 @@ def test_a_load_balancer_that_accepts_and_closes_is_waited_for(is_reset: bool) -
                 told.add(made.health.detail)
                 return made.health.state is State.CONNECTED
 
-            await until(is_in)
+            await until(is_in, "let in")
             assert made.health.version == 5
             assert len(clients) >= 40
             assert not oddities
@@ -312,9 +307,9 @@ def test_a_broker_that_did_not_run_is_remembered() -> None:
             port = broker.port
         made = a_session_with(port)
         running = asyncio.create_task(made.run())
-        await until(lambda: "refused" in made.health.detail)
+        await until(lambda: "refused" in made.health.detail, "refused")
         async with a_broker(let_in, port):
-            await until(lambda: made.health.state is State.CONNECTED)
+            await until(lambda: made.health.state is State.CONNECTED, "connected")
             await end(running)
         event = next(item for item in all_items(made) if isinstance(item, ConnectionEvent))
         assert (event.change, event.doubt) == (ConnectionChange.RESUMED, "the broker did not run for a time")

@@ -31,6 +31,7 @@ from tests.builders import T0_MS
 from tests.disks import small_disk
 from tests.unit.store.journals import readings
 from tests.unit.store.ledgers import progress
+from tests.waiting import until
 
 GARBAGE = b"\x00\xffnot what was written " * 300
 
@@ -50,12 +51,12 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def told_by(site: Path, until: str, *, mend: Callable[[], object] | None = None) -> tuple[str, bool]:
+async def told_by(site: Path, words: str, *, mend: Callable[[], object] | None = None) -> tuple[str, bool]:
     """Run a monitor until it has told something, and with the ground mended until it runs.
 
     Args:
         site: The site.
-        until: What it must tell.
+        words: What it must tell.
         mend: What mends the ground then.
 
     Returns:
@@ -65,12 +66,10 @@ async def told_by(site: Path, until: str, *, mend: Callable[[], object] | None =
     monitor = Monitor(open_site(site), console=Console(file=console, width=500))
     running = asyncio.create_task(monitor.run())
     try:
-        async with asyncio.timeout(60):
-            while until not in console.getvalue():  # noqa: ASYNC110 - told by the monitor's own tasks
-                await asyncio.sleep(0.02)
-            if mend is not None:
-                mend()
-                await monitor.started.wait()
+        await until(lambda: words in console.getvalue(), words, console.getvalue)
+        if mend is not None:
+            mend()
+            await until(monitor.started.is_set, "the monitor starts", console.getvalue)
     finally:
         with suppress(asyncio.CancelledError):
             await end(running)

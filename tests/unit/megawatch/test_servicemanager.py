@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.servicemanager import pause_s, show_life, tell
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
     """Listen as systemd does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "notify"))
-        listening.settimeout(5)
+        listening.settimeout(PATIENCE_S)
         yield listening
 
 
@@ -51,7 +52,7 @@ def test_an_address_without_a_file_is_found() -> None:
     """Linux has sockets that are in no folder; systemd writes them with an at-sign."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0megawatch-test-{os.getpid()}")
-        listening.settimeout(5)
+        listening.settimeout(PATIENCE_S)
 
         tell("READY=1", {"NOTIFY_SOCKET": f"@megawatch-test-{os.getpid()}"})
 

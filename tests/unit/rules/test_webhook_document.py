@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +19,10 @@ from megawatch.run.clock import SteadyClock
 from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Notice
 from tests.builders import T0_MS
+from tests.servers.process import is_listening
 from tests.unit.rules.halls import PAIR, a_row_of, a_site, a_tenant, a_version, block, one_tenant, racks_of
 from tests.unit.rules.test_message_text import OVERDRAWN, SILENT, Body, Powers, pages_of
+from tests.waiting import wait_until
 
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "webhook.md"
 SHARED: Final = b"between us"
@@ -57,12 +58,7 @@ def running(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def until_listening(port: int) -> None:
     """Wait until somebody listens."""
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the receiver does not listen")
+    wait_until(lambda: is_listening(port), "the receiver listens")
 
 
 def deliver(url: str, key: str, *, secret: bytes = SHARED, now_ms: int | None = None) -> Outlook | None:

@@ -21,6 +21,7 @@ from store.retry import StoreBusy
 from tests.builders import T0_MS, a_batch, a_point
 from tests.fakes.influx_server import Answer, FakeInflux
 from tests.fakes.influx_sink import delivered, refusal, values_of, with_sink
+from tests.waiting import PATIENCE_S
 
 BUSY = Answer(503)
 
@@ -52,7 +53,7 @@ def test_every_good_line_is_stored_once_and_exactly_the_bad_are_refused(script: 
     fake = FakeInflux(script=script, bad=[3, 17])
     hangs = any(answer.hangs for answer in script)
 
-    rejected, errors = delivered(fake, a_chunk(30), timeout_s=0.5 if hangs else 5.0)
+    rejected, errors = delivered(fake, a_chunk(30), timeout_s=0.5 if hangs else PATIENCE_S)
 
     assert values_of(rejected) == [3.0, 17.0]
     assert fake.values == [value for value in range(30) if value not in (3, 17)]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from store.threads import NICENESS, give_way, in_thread
+from tests.waiting import PATIENCE_S
 
 
 def test_it_gives_what_the_work_gives() -> None:
@@ -27,7 +28,7 @@ def test_whoever_is_cancelled_waits_for_the_work(times: int) -> None:
 
     def work() -> None:
         begun.set()
-        assert may_end.wait(10)
+        assert may_end.wait(PATIENCE_S)
         ended.set()
         raise ValueError("nobody waits for this")
 
