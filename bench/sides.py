@@ -95,8 +95,8 @@ async def ours(run: Run, folder: Path, *, writes: bool) -> None:
     running = asyncio.create_task(monitor.run())
     await monitor.started.wait()
     built = monitor.built
-    await until(lambda: all(source.session.health.state == "connected" for source in built.sources))
-    counters, journal, shipper = built.sources[0].collector.counters, built.journal, built.shipper
+    await until(lambda: all(source.health.state == "connected" for source in built.sources))
+    counters, journal, shipper = built.sources[0].counters, built.journal, built.shipper
 
     async def taken(messages: int) -> None:
         await until(lambda: counters.account.stored >= messages * run.readings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import structlog
 from collector.continuity.continuity import ASK_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
+from collector.health import Health
 from collector.mqtt.message import ConnectionEvent, Item, Message
 from collector.mqtt.session import Session
 from collector.row_builder import Rows
@@ -42,10 +44,12 @@ class Collector:
         clock: The clock.
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
         keeping: What the broker can keep for us, by default what nobody knows.
+        patience_s: After how long without anything the broker is silent [s].
 
     Attributes:
         counters: What it did.
         keeping: What the broker can keep for us.
+        patience_s: After how long without anything the broker is silent [s].
         announced: Set once the journal says since when nothing was read.
     """
 
@@ -59,6 +63,7 @@ class Collector:
         clock: Clock,
         since_ms: int,
         keeping: Keeping | None = None,
+        patience_s: float = math.inf,
     ) -> None:
         self._session = session
         self._decoder = decoder
@@ -67,8 +72,46 @@ class Collector:
         self._now_ms = clock.now_ms
         self.keeping = keeping or Keeping(None)
         self._continuity = Continuity(session.name, self.keeping, now_ms=clock.now_ms(), since_ms=since_ms)
+        self.patience_s = patience_s
         self.counters = self._appender.counters
         self.announced = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """What the broker is called."""
+        return self._session.name
+
+    @property
+    def health(self) -> Health:
+        """How the connection does."""
+        return self._session.health
+
+    @property
+    def waiting(self) -> int:
+        """How many messages arrived and were not taken yet."""
+        return self._session.waiting
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """How much is published at most [messages/s]; None where that is not known."""
+        return self.keeping.rate_per_s
+
+    @property
+    def missed(self) -> int:
+        """How many messages never came, by the gaps in their numbers."""
+        return self._decoder.missed
+
+    def problems(self, now_ms: int) -> dict[str, str]:
+        """Return what is wrong with what is said on the bus: a cause by what it is wrong with.
+
+        Args:
+            now_ms: The time [ms].
+        """
+        return self._decoder.problems(now_ms)
+
+    async def forget(self) -> None:
+        """Let the broker forget us; to be called when nothing is collected any more."""
+        await self._session.forget()
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -148,19 +191,7 @@ class Collector:
             await self._appender.append(Intake(marks=marks))
 
     def _intake(self, gathered: Gathered) -> Intake:
-        rows = gathered.rows
-        received_ms = rows.messages[-1].received_ms if rows.messages else self._now_ms()
-        batch = rows.batch(self._context.ranges)
-        intake = Intake(
-            known=self._context.register.news(),
-            batch=batch,
-            metadata=gathered.metadata,
-            rejections=rows.rejections,
-            waiting=gathered.waiting,
-            settled=gathered.settled,
-            received_ms=received_ms,
-        )
-        return self._appender.count(intake)
+        return self._appender.count(gathered.intake(self._context, self._now_ms()))
 
 
 def _lag_ms(batch: Batch) -> float | None:

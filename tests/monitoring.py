@@ -62,9 +62,7 @@ class Watch:
     async def until_connected(self) -> None:
         """Wait until every broker is connected."""
         sources = self.monitor.built.sources
-        await self.until(
-            lambda: all(source.session.health.state == "connected" for source in sources), "connected"
-        )
+        await self.until(lambda: all(source.health.state == "connected" for source in sources), "connected")
 
 
 @asynccontextmanager

@@ -14,10 +14,8 @@ from collector.register import Register
 from collector.row_builder import Ranges, Rows
 from facility.readings import Reason
 from facility.site import Site
-from facility.sitefile.tables import BrokerTable
-from formats import dsx
-from formats.rackdoc import topic_filter
 from store.journal.file import Waiting
+from store.journal.intake import Intake
 
 _ANY: Final = msgspec.json.Decoder()
 
@@ -40,6 +38,24 @@ class Gathered:
     waiting: list[Waiting] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
 
+    def intake(self, context: Context, now_ms: int) -> Intake:
+        """Return what is appended to the journal.
+
+        Args:
+            context: What decoders share.
+            now_ms: The time, where no message came [ms].
+        """
+        messages = self.rows.messages
+        return Intake(
+            known=context.register.news(),
+            batch=self.rows.batch(context.ranges),
+            metadata=self.metadata,
+            rejections=self.rows.rejections,
+            waiting=self.waiting,
+            settled=self.settled,
+            received_ms=messages[-1].received_ms if messages else now_ms,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -58,17 +74,6 @@ class Context:
     waiting_numbers: Iterator[int]
 
 
-def topics_of(broker: BrokerTable, site: str) -> tuple[str, ...]:
-    """Return the topic filters of a broker: its own, else those of its format.
-
-    Args:
-        broker: The broker.
-        site: The site's name.
-    """
-    usual = dsx.TOPICS if broker.format == "dsx" else topic_filter(site)
-    return tuple(broker.topics or (usual,))
-
-
 class Decoder(Protocol):
     """Turns the messages of one broker into readings.
 
@@ -77,8 +82,8 @@ class Decoder(Protocol):
     """
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to."""
+    def missed(self) -> int:
+        """How many messages never came, by the gaps in their numbers; 0 where they have none."""
         ...
 
     def decode(self, messages: list[Message], into: Gathered) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
+from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
@@ -154,9 +154,9 @@ class DsxDecoder:
             self._route(key, Rows())
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to."""
-        return topics_of(self._broker, self._context.site.name)
+    def missed(self) -> int:
+        """Messages of the bus have no numbers, so none is known to be missing."""
+        return 0
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from collector.decode.base import Context, Gathered, check_keys, explain, topics_of
+from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.rackdocumentusual import Usual, may_repeat_keys
 from collector.mqtt.message import Message
 from collector.row_builder import Rows
@@ -81,11 +81,6 @@ class RackDocumentDecoder:
         self._sequences: dict[str, int] = {}
         self._hints = _Hints()
         self.missed = 0
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to."""
-        return topics_of(self._broker, self._context.site.name)
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""

@@ -13,12 +13,11 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import structlog
 
+from collector.health import Health, State
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused, forget
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
@@ -39,41 +38,6 @@ CONTESTED_S: Final = 45.0
 """How soon that is: whoever lost its place comes back after a pause, as we do (our choice)."""
 
 _log = structlog.get_logger(__name__)
-
-
-class State(StrEnum):
-    """What a session is doing."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    REFUSED = "refused"
-
-
-@dataclass(slots=True)
-class Health:
-    """How a session is doing.
-
-    Attributes:
-        state: What it is doing.
-        detail: What was last seen, for people.
-        version: The version of MQTT that is spoken: 5, or 4 for 3.1.1.
-        connections: How often a connection was made.
-        stale: Acknowledgements that came too late for their connection.
-        repeated: Messages that came again while they were in hand, or safe already.
-        contested: Whether another client seems to have our client id, and takes our place again and again.
-        trouble: What somebody must put right: why the broker refuses us, or gives our place away; else "".
-        dropped: Messages of quality of service 0 that were dropped because too many waited.
-    """
-
-    state: State = State.CONNECTING
-    detail: str = ""
-    version: int = NEWEST
-    connections: int = 0
-    stale: int = 0
-    repeated: int = 0
-    contested: bool = False
-    trouble: str = ""
-    dropped: int = 0
 
 
 class Session:
@@ -99,7 +63,8 @@ class Session:
         asked_again: Callable[[], Address] | None = None,
     ) -> None:
         self.name = name
-        self.health = Health()
+        self._version = NEWEST
+        self.health = Health(version=NEWEST)
         self._address = address
         self._topics = list(topics)
         self._now_ms = now_ms
@@ -176,7 +141,7 @@ class Session:
 
     async def forget(self) -> None:
         """Let the broker forget this session; to be called when it runs no more."""
-        await forget(self._address, self.health.version)
+        await forget(self._address, self._version)
 
     # The connection -------------------------------------------------------------------
 
@@ -184,7 +149,7 @@ class Session:
         """Connect and stay connected, until cancelled."""
         failures, loop = 0, asyncio.get_running_loop()
         while True:
-            self.health.version = self._versions.next()
+            self._version = self.health.version = self._versions.next()
             began_s, before = loop.time(), self.health.connections
             try:
                 await self._connect_once()
@@ -227,7 +192,7 @@ class Session:
         self._ended = None
         connection = Connection(
             self._address,
-            version=self.health.version,
+            version=self._version,
             generation=self._generation,
             take=self._receive,
             connected=self._connected,
@@ -249,7 +214,7 @@ class Session:
         if not resumed:
             self._unacknowledged.forget()
         self._versions.accepted()
-        detail = f"MQTT {NAMES[self.health.version]}, {'session resumed' if resumed else 'new session'}"
+        detail = f"MQTT {NAMES[self._version]}, {'session resumed' if resumed else 'new session'}"
         self._put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
         self._greeting, self._doubt = detail, ""
 

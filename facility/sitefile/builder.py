@@ -24,6 +24,7 @@ from facility.sitefile.advice import warnings_of
 from facility.sitefile.contracts import build_contract
 from facility.sitefile.notes import Located, Notes, milliwatts_of_kw, milliwatts_of_mw
 from facility.sitefile.tables import (
+    NAMES_PUBLISHERS,
     AssetTable,
     BrokerTable,
     RackTable,
@@ -117,7 +118,11 @@ class Builder:
             path, broker = located.path, located.table
             if broker.password_file is not None and broker.username is None:
                 self.notes.fault(f"{path}.username", "a user name beside password_file", "nothing")
-            if broker.format == "dsx" and broker.publishers is None and self.notes.could_read(path):
+            if (
+                broker.format in NAMES_PUBLISHERS
+                and broker.publishers is None
+                and self.notes.could_read(path)
+            ):
                 self.notes.warn(
                     f"{path}.publishers",
                     "nobody is named, so whoever describes the site in the first minutes"

@@ -7,7 +7,7 @@ tables holds None where an entry could not be read, so that the others keep thei
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -102,6 +102,10 @@ class SiteTable(Table):
     path_loss_percent: Percent = Field(
         1.5, description="the most that is lost between a parent meter and the racks [%]"
     )
+
+
+NAMES_PUBLISHERS: Final = frozenset({"dsx"})
+"""The formats whose publishers a site file can name."""
 
 
 class BrokerTable(Table):

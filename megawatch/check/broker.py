@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from collector.continuity.keeping import MARGIN
-from collector.decode.base import topics_of
+from collector.decode.registry import pace_s, topics_of
 from collector.mqtt.connection import Lost, Refused
 from collector.mqtt.probe import Heard, Queue, in_either_version, listen, measure_queue
 from collector.mqtt.versions import NAMES
@@ -122,7 +122,7 @@ def _reading(heard: Heard) -> str:
 
 
 async def examine_broker(site: SiteFolder, table: BrokerTable) -> BrokerExam:
-    """Measure what a broker does for us; listens as long as its heartbeat may take.
+    """Measure what a broker does for us; listens until each publisher must have spoken.
 
     Args:
         site: The site.
@@ -130,8 +130,7 @@ async def examine_broker(site: SiteFolder, table: BrokerTable) -> BrokerExam:
     """
     clock, address = SteadyClock(), site.address(table, "doctor")
     topics = [(topic, table.qos) for topic in topics_of(table, site.file.site.name)]
-    pace_s = table.heartbeat_s if table.format == "dsx" else 3 * table.period_s
-    seconds = max(LEAST_LISTENED_S, round(pace_s + 2))
+    seconds = max(LEAST_LISTENED_S, round(pace_s(table) + 2))
 
     async def measure(version: int) -> tuple[Heard, Queue]:
         heard = await listen(address, topics, seconds, version=version, clock=clock)

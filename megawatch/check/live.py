@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from collector.decode.base import topics_of
+from collector.decode.registry import FORMATS, pace_s, topics_of
+from collector.influx_poller import query_of, rules_of
 from collector.mqtt.connection import Lost, Refused
 from collector.mqtt.message import Message
 from collector.mqtt.probe import Patient, in_either_version
@@ -18,7 +19,6 @@ from facility.sitefile.tables import BrokerTable
 from megawatch.check.destinations import reach_pager, result
 from megawatch.discover.listener import Listener
 from megawatch.run.clock import SteadyClock
-from megawatch.run.influx_poller import query_of, rules_of
 from megawatch.site.folder import SiteFolder
 from store.influx.feed import InfluxFeed
 from store.influx.sink import InfluxSink
@@ -60,7 +60,7 @@ async def _feed(site: SiteFolder) -> dict[str, Any]:
     """Read what the database holds: one series of numbers for each point, and a reading that is not old."""
     table = site.file.feed
     assert table is not None  # noqa: S101 - who has no feed calls nobody
-    query, now_ms = query_of(site), SteadyClock().now_ms()
+    query, now_ms = query_of(table, site.feed_token), SteadyClock().now_ms()
     try:
         found = await in_thread(InfluxFeed(query, rules_of(table), table.name, {}).stored, now_ms)
     except StoreUnavailable as error:
@@ -99,7 +99,7 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
     except (Refused, Lost) as error:
         return result(what, ok=False, detail=error.cause)
     remarks: list[str] = []
-    if table.format == "dsx":
+    if FORMATS[table.format].describes_site:
         listener = Listener(table)
         listener.take(came)
         heard.update(listener.heard.assets)
@@ -112,7 +112,7 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
 
 def patience_s(table: BrokerTable) -> float:
     """Return within how long something must arrive from a broker [s]: a heartbeat or a document, and half."""
-    return 1.5 * (table.heartbeat_s if table.format == "dsx" else table.period_s)
+    return 1.5 * pace_s(table)
 
 
 async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 from rich.console import Console
 
-from collector.mqtt.session import State
+from collector.health import State
 from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock
 from megawatch.demo.broker import own_broker
@@ -170,7 +170,7 @@ async def _let_in(monitor: Monitor, running: asyncio.Task[None]) -> None:
                 if running.done():
                     running.result()
                 if monitor.started.is_set():
-                    health = monitor.built.sources[0].session.health
+                    health = monitor.built.sources[0].health
                 if health is not None and health.detail and health.state is not State.CONNECTED:
                     raise MegawatchError(health.detail)
                 await asyncio.sleep(POLL_S)

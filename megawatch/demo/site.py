@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from facility.sitefile.tables import BrokerTable
-from formats import dsx, rackdoc
+from collector.decode.registry import FORMATS
 from megawatch.scenario.destination import Destination
 from simulators.scenario.scenario import Scenario
 
@@ -64,7 +63,7 @@ def write_site(
         url=broker.url,
         webhook=webhook,
         run=run,
-        topics=_topics(table, scenario.site.site.name),
+        topics=FORMATS[table.format].own_topics(scenario.site.site.name),
         rest="\n".join(rest),
     )
     text = f"{without_tables(scenario.site_text, _OWN)}\n{tables}"
@@ -72,13 +71,6 @@ def write_site(
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(content)
-
-
-def _topics(broker: BrokerTable, site: str) -> str:
-    """Return the filter of what the simulated site says; others may be on the same broker."""
-    if broker.format == "dsx":
-        return f"{dsx.PREFIX}+/+/+/+/{site}/#"
-    return f"{rackdoc.PREFIX}{site}/#"
 
 
 def without_tables(text: str, names: frozenset[str]) -> str:

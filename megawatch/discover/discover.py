@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from collector.decode.registry import FORMATS
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused
 from collector.mqtt.message import Message
@@ -93,9 +94,10 @@ class Bus:
         Raises:
             WrongUsage: Where the site file names no DSX bus.
         """
-        table = next((broker for broker in folder.file.brokers if broker.format == "dsx"), None)
+        table = next((b for b in folder.file.brokers if FORMATS[b.format].describes_site), None)
         if table is None:
-            raise WrongUsage(f"{folder.path}: expected a broker of format dsx, found none")
+            formats = " or ".join(name for name, found in FORMATS.items() if found.describes_site)
+            raise WrongUsage(f"{folder.path}: expected a broker of format {formats}, found none")
         return cls(
             table,
             folder.address(table, "discover").as_probe("discover"),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from collector.decode.base import Context, Gathered
 from collector.decode.dsx import DsxDecoder
+from collector.decode.registry import topics_of
 from collector.mqtt.message import Message
 from collector.register import Register
 from collector.row_builder import IN_SECONDS, Ranges
@@ -124,6 +125,7 @@ class Listener:
     """
 
     def __init__(self, broker: BrokerTable) -> None:
+        self._broker = broker
         self._register = Register({})
         self._ranges = Ranges()
         context = Context(
@@ -139,7 +141,7 @@ class Listener:
     @property
     def topics(self) -> tuple[str, ...]:
         """The topic filters to listen to."""
-        return self._decoder.topics
+        return topics_of(self._broker, "")
 
     def take(self, messages: Sequence[Message]) -> None:
         """Take in messages, in order."""

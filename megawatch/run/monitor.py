@@ -15,26 +15,25 @@ import structlog
 from rich.console import Console
 
 from collector.continuity.keeping import Keeping
-from collector.decode.base import Context, Decoder
-from collector.decode.dsx import DsxDecoder
-from collector.decode.rackdocument import RackDocumentDecoder
+from collector.decode.base import Context
+from collector.decode.registry import Kept, make_decoder, patience_s, topics_of
+from collector.influx_poller import make_poller, query_of
 from collector.mqtt.address import Address
 from collector.mqtt.session import Session
 from collector.register import Register
 from collector.row_builder import Ranges
 from collector.service import Collector
+from collector.source import Source
 from facility.errors import MegawatchError, StoreError, StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
-from facility.sitefile.tables import BrokerTable, StoreTable
+from facility.sitefile.tables import BrokerTable, FeedTable, StoreTable
 from megawatch.cli.terminal import Terminal
 from megawatch.composition import make_judging
 from megawatch.run.clock import SteadyClock
-from megawatch.run.influx_poller import make_feeder, query_of
 from megawatch.run.lock import locked
 from megawatch.run.part import ALL_PARTS, Part
 from megawatch.run.self_monitoring import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
 from megawatch.run.servicemanager import show_life
-from megawatch.run.source import Source
 from megawatch.run.status import StatusWriter, read_status
 from megawatch.run.supervisor import Supervisor
 from megawatch.site.folder import SiteFolder
@@ -139,7 +138,7 @@ class Monitor:
             try:
                 async with asyncio.TaskGroup() as group:
                     for source in parts.sources:
-                        group.create_task(source.collector.run(), name="collector")
+                        group.create_task(source.run(), name="collector")
                     for name, begin in self._supervised(parts, status).items():
                         group.create_task(parts.supervisor.run(name, begin), name=name)
                     self.started.set()
@@ -189,7 +188,7 @@ class Monitor:
     async def forget_sessions(self) -> None:
         """Let every broker forget us; to be called when the monitor runs no more."""
         for source in self.built.sources:
-            await source.session.forget()
+            await source.forget()
 
     # Building -------------------------------------------------------------------------
 
@@ -254,7 +253,7 @@ class Monitor:
             since_ms = self._since_ms(parts, journal)
             self._build_collectors(parts, journal, since_ms)
             if self.site.file.feed is not None:
-                self._build_feeder(stack, parts, journal, since_ms)
+                self._build_poller(stack, parts, journal, since_ms, self.site.file.feed)
         source = journal if journal is not None else self._follow(stack)
         if Part.NOTIFIER in self._wanted:
             notifiers = self._notifiers(stack, parts.clock)
@@ -291,11 +290,14 @@ class Monitor:
         judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
         return max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
 
-    def _build_feeder(self, stack: AsyncExitStack, parts: Parts, journal: Journal, since_ms: int) -> None:
-        query = query_of(self.site)
+    def _build_poller(
+        self, stack: AsyncExitStack, parts: Parts, journal: Journal, since_ms: int, table: FeedTable
+    ) -> None:
+        query = query_of(table, self.site.feed_token)
         stack.callback(query.close)
-        feeder = make_feeder(self.site, query, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
-        parts.sources.append(Source(collector=feeder, session=feeder.link))
+        site = self.site.file.site
+        poller = make_poller(table, query, site, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
+        parts.sources.append(poller)
 
     def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
         waiting = journal.waiting()
@@ -306,41 +308,37 @@ class Monitor:
             ranges=Ranges(),
             waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
         )
-        metadata = journal.metadata()
+        kept = Kept(metadata=journal.metadata(), waiting=waiting)
         # How much each broker published at most before this start [messages/s].
         rates = {
             found["name"]: found.get("rate_per_s") for found in read_status(self.site.data).get("brokers", ())
         }
         for broker in self.site.file.brokers:
-            decoder: Decoder
-            if broker.format == "dsx":
-                decoder = DsxDecoder(broker, context, metadata, waiting)
-            else:
-                decoder = RackDocumentDecoder(broker, context)
             session = Session(
                 broker.name,
                 self.address(broker),
-                [(topic, broker.qos) for topic in decoder.topics],
+                [(topic, broker.qos) for topic in topics_of(broker, self.site.file.site.name)],
                 now_ms=parts.clock.now_ms,
                 random_source=self._random,
                 asked_again=partial(self.address, broker),
             )
             collector = Collector(
                 session,
-                decoder,
+                make_decoder(broker, context, kept),
                 context,
                 journal,
                 clock=parts.clock,
                 since_ms=since_ms,
                 keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
+                patience_s=patience_s(broker),
             )
-            parts.sources.append(Source(collector=collector, session=session, decoder=decoder))
+            parts.sources.append(collector)
 
     @staticmethod
     async def _judge(parts: Parts, rules: RulesService) -> None:
         """Judge, but no tick before the journal says since when each collector was away."""
         for source in parts.sources:
-            await source.collector.announced.wait()
+            await source.announced.wait()
         await rules.run()
 
     def address(self, broker: BrokerTable) -> Address:

@@ -32,7 +32,6 @@ from store.threads import in_thread
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collector.decode.base import Decoder
     from megawatch.run.monitor import Parts
 
 RULE: Final = "Q9"
@@ -250,9 +249,9 @@ async def problems_of(parts: Parts) -> list[Problem]:
     """Return what is wrong with the parts of a monitor now."""
     aside = await in_thread(damaged_files, parts.ledger.path.parent)
     found = [
-        Problem("journal", source.collector.counters.store_error)
+        Problem("journal", source.counters.store_error)
         for source in parts.sources
-        if source.collector.counters.store_error
+        if source.counters.store_error
     ][:1]
     if parts.rules is not None:
         lag = parts.rules.lag
@@ -281,12 +280,11 @@ async def problems_of(parts: Parts) -> list[Problem]:
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
-        trouble = source.session.health.trouble
+        trouble = source.health.trouble
         if trouble:
-            subject = f"broker {source.session.name}"
+            subject = f"broker {source.name}"
             found.append(Problem(subject, trouble, BROKER_TITLE, LOOK_AT_BROKER, severity=Severity.HIGH))
-        if source.decoder is not None:
-            found += problems_of_bus(source.session.name, source.decoder, parts.clock.now_ms())
+        found += problems_of_bus(source.name, source.problems(parts.clock.now_ms()))
     shipping = None if parts.shipper is None else parts.shipper.trouble
     if shipping is not None and shipping.needs_somebody:
         found.append(Problem("history", shipping.text, HISTORY_TITLE, LOOK_AT_HISTORY))
@@ -313,15 +311,14 @@ def _unheard(outbox: Outbox, now_ms: int) -> Iterable[Problem]:
             yield Problem(subject, cause, ROUTE_TITLE, LOOK_AT_ROUTE, avoids=route)
 
 
-def problems_of_bus(name: str, decoder: Decoder, now_ms: int) -> list[Problem]:
+def problems_of_bus(name: str, causes: Mapping[str, str]) -> list[Problem]:
     """Return what is wrong with what is said on a bus.
 
     Args:
         name: What the bus is called.
-        decoder: Reads it.
-        now_ms: The time [ms].
+        causes: What is wrong: a cause by what it is wrong with.
     """
     return [
         Problem(f"{what} of {name}", cause, BUS_TITLE, LOOK_AT_BUS, severity=Severity.HIGH)
-        for what, cause in decoder.problems(now_ms).items()
+        for what, cause in causes.items()
     ]

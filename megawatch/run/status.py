@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import resource
 import time
 import zlib
@@ -24,9 +23,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector as MetricSource
 
 from collector.mqtt.versions import NAMES
+from collector.source import Source
 from facility.quantities import known_or_none
-from facility.sitefile.tables import BrokerTable, Pace
-from megawatch.run.source import Source
 from megawatch.site.folder import SiteFolder
 from rules.base import Verdict
 from rules.library.contract.c2_overdraw import Overdraw
@@ -49,10 +47,6 @@ FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
 TRIES: Final = 3
 """How often a status is read that is being written over."""
-
-LEAST_PATIENCE_S: Final = 5.0
-"""What comes more often than this is not missed sooner (our choice)."""
-
 
 class StatusWriter:
     """Writes what one process of the monitor is doing.
@@ -159,24 +153,19 @@ class StatusWriter:
 
     def _silence(self, source: Source) -> dict[str, Any]:
         """Return since when nothing has arrived from a source, and whether that is longer than it may be."""
-        name, messages, now_ms = (
-            source.session.name,
-            source.collector.counters.messages,
-            self._parts.clock.now_ms(),
-        )
+        name, messages, now_ms = source.name, source.counters.messages, self._parts.clock.now_ms()
         before, since_ms = self._heard.get(name, (-1, now_ms))
         if messages != before:
             since_ms = now_ms
         self._heard[name] = (messages, since_ms)
         silent_s = (now_ms - since_ms) / 1_000
-        patience_s = next((patience(pace) for pace in self._site.file.sources if pace.name == name), math.inf)
-        return {"silent_s": round(silent_s, 1), "is_silent": silent_s > patience_s}
+        return {"silent_s": round(silent_s, 1), "is_silent": silent_s > source.patience_s}
 
     def accounting(self) -> dict[str, Any]:
         """Return where every reading went: `received` is counted when decoded, the rest when stored."""
-        counters = [source.collector.counters for source in self._sources]
+        counters = [source.counters for source in self._sources]
         total = sum((c.account for c in counters), start=self._base)
-        queued = sum(source.session.waiting for source in self._sources)
+        queued = sum(source.waiting for source in self._sources)
         in_hand = sum(c.in_hand for c in counters)
         dead = sum(total.dead_lettered.values())
         return {
@@ -262,28 +251,21 @@ class StatusWriter:
             yield _gauges(f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", "tenant", values)
 
 
-def patience(pace: Pace) -> float:
-    """Return after how long without anything a source is silent [s]: three of what comes most often."""
-    if isinstance(pace, BrokerTable):
-        return 3 * max(pace.heartbeat_s if pace.format == "dsx" else pace.period_s, LEAST_PATIENCE_S)
-    return pace.repeat_s
-
-
 def _broker(source: Source) -> dict[str, Any]:
     """Return how the connection with a source does."""
-    session, counters = source.session, source.collector.counters
+    health, counters = source.health, source.counters
     return {
-        "name": session.name,
-        "state": session.health.state.value,
-        "detail": session.health.detail,
-        "mqtt": NAMES.get(session.health.version, ""),
-        "connections": session.health.connections,
-        "stale_acknowledgements": session.health.stale,
-        "dropped": session.health.dropped,
-        "repeated": session.health.repeated,
+        "name": source.name,
+        "state": health.state.value,
+        "detail": health.detail,
+        "mqtt": "" if health.version is None else NAMES[health.version],
+        "connections": health.connections,
+        "stale_acknowledgements": health.stale,
+        "dropped": health.dropped,
+        "repeated": health.repeated,
         "gaps": counters.gaps,
         "rate_per_s": source.rate_per_s,
-        "missed_documents": source.missed_documents,
+        "missed_documents": source.missed,
         "store_error": counters.store_error,
     }
 

@@ -14,9 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from collector.decode.base import Context, Decoder, Gathered
-from collector.decode.dsx import DsxDecoder
-from collector.decode.rackdocument import RackDocumentDecoder
+from collector.decode.base import Context, Gathered
+from collector.decode.registry import make_decoder
 from collector.mqtt.message import Message
 from collector.register import Register
 from collector.row_builder import Ranges
@@ -32,7 +31,7 @@ from rules.notify.notification import Notification
 from rules.registry import make_rules
 from store.journal.deduplication import Seen
 from store.journal.entries import EVERY_BROKER, Content, Entry, Mark, MarkKind
-from store.journal.intake import Intake, changes_of, contents_of, readings_of, sift
+from store.journal.intake import changes_of, contents_of, readings_of, sift
 
 GATHER_MS: Final = 50
 """What arrives within this comes into one append [ms]: the running collector waits 10 ms, then works."""
@@ -152,11 +151,7 @@ class Rehearsal:
         self._context = Context(
             file.site, Register({}, [broker.name for broker in file.brokers]), Ranges(), count(1)
         )
-        self._decoder: Decoder = (
-            DsxDecoder(table, self._context, {})
-            if table.format == "dsx"
-            else RackDocumentDecoder(table, self._context)
-        )
+        self._decoder = make_decoder(table, self._context)
         self._rules = make_rules(file.rules, [])
         self._by_name = _by_name(self._rules)
         self.judging = make_judging(file, self._rules)
@@ -237,15 +232,7 @@ class Rehearsal:
         rows = gathered.rows
         new = len(rows.points) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
         self.heard.received += new
-        intake = Intake(
-            batch=rows.batch(self._context.ranges),
-            known=self._context.register.news(),
-            metadata=gathered.metadata,
-            rejections=rows.rejections,
-            waiting=gathered.waiting,
-            settled=gathered.settled,
-            received_ms=messages[-1].received_ms,
-        )
+        intake = gathered.intake(self._context, messages[-1].received_ms)
         sifted = sift(intake.batch, self._seen, self._find)
         for content in contents_of(intake, sifted):
             self._append(content)

@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
+from collector.influx_poller import InfluxPoller
 from facility.instants import HOUR_MS
 from facility.points import Cadence
 from facility.readings import Quality
 from facility.sitefile.influxdb import rule_of
 from facility.sitefile.tables import FeedTable, SeriesTable
-from megawatch.run.influx_poller import Feeder
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
@@ -170,7 +170,7 @@ def fed(scenario: Scenario, database: Influx, folder: Path) -> tuple[Found, Tele
         database.write(telegraf.presence(long_ago_ms))
         known = feed.past(long_ago_ms, long_ago_ms + 1).known
         journal.append(Intake(known=known), source.at_ms(-1) - AWAITED_MS)
-        feeder = Feeder(table, feed, scenario.file.site, journal, ledger, clock=clock, since_ms=0)
+        feeder = InfluxPoller(table, feed, scenario.file.site, journal, ledger, clock=clock, since_ms=0)
         journal.append(feeder.opening(), source.at_ms(-1))
         before_ms = source.at_ms(-1) - 1
         for number in range(-1, scenario.steps):

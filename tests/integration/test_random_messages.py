@@ -62,7 +62,7 @@ def test_random_messages_through_a_broker_end_nothing(count: int, tmp_path: Path
                 for rack in RACKS:
                     publisher.publish(dsx.metadata_topic(key_of(rack)), metadata(rack).payload, retain=True)
                 await asyncio.to_thread(publisher.flush)
-                collectors = [source.collector for source in watch.monitor.built.sources]
+                collectors = watch.monitor.built.sources
                 await watch.until(
                     lambda: (
                         sum(c.counters.messages for c in collectors) >= publisher.accepted

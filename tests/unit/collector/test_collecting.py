@@ -57,7 +57,7 @@ class StoppedClock:
 class Broken:
     """A decoder whose rows can make no batch."""
 
-    topics = ("#",)
+    missed = 0
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Add rows of a point that nobody declared."""

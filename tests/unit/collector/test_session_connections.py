@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from collector.health import State
 from collector.mqtt import connection, session
 from collector.mqtt.address import Address
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
-from collector.mqtt.session import Session, State
+from collector.mqtt.session import Session
 from facility.backoff import Backoff
 from megawatch.run.process import end
 from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker

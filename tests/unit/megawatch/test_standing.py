@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from facility.sitefile.tables import BrokerTable, FeedTable
+from collector.decode.registry import patience_s
+from facility.sitefile.tables import BrokerTable
 from megawatch.cli import queries
 from megawatch.cli.show import pipeline_lines
 from megawatch.run.lock import AlreadyRuns, holders, locked
 from megawatch.run.part import ALL_PARTS, Part
-from megawatch.run.status import patience
 from store.ledger.ledger import Ledger
 from tests.asking import asking
 from tests.builders import T0_MS
@@ -111,14 +111,11 @@ def test_who_looks_who_runs_disturbs_nobody(tmp_path: Path) -> None:
         (BrokerTable(url="mqtt://bus"), 30),
         (BrokerTable(url="mqtt://bus", format="rack-documents"), 15),
         (BrokerTable(url="mqtt://bus", format="rack-documents", period_s=60), 180),
-        (FeedTable(url="http://db", bucket="b", repeat_s=100), 100),
     ],
 )
-def test_a_source_is_silent_after_three_of_what_it_says_most_often(
-    pace: BrokerTable | FeedTable, seconds: float
-) -> None:
-    """A heartbeat of the DSX bus, a document of each rack; of a database what the site file says."""
-    assert patience(pace) == seconds
+def test_a_broker_is_silent_after_three_of_what_it_says_most_often(pace: BrokerTable, seconds: float) -> None:
+    """A heartbeat of the DSX bus, a document of each rack."""
+    assert patience_s(pace) == seconds
 
 
 def test_a_connection_on_which_nothing_arrives_is_not_fine() -> None:

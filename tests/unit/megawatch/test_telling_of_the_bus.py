@@ -50,7 +50,7 @@ def test_what_is_in_doubt_on_the_bus_is_told_and_so_is_its_end(
     hearing.hear(said)
 
     async def problems() -> list[Problem]:
-        return problems_of_bus("bus", hearing.decoder, clock.now_ms())
+        return problems_of_bus("bus", hearing.decoder.problems(clock.now_ms()))
 
     distress = Distress(
         site="titan",

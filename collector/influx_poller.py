@@ -7,30 +7,28 @@ answer is a connection that was lost. Nothing is written to it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-import numpy as np
 import structlog
 
 from collector.continuity.continuity import PATIENCE_MS
-from collector.mqtt.session import Health, State
-from collector.row_builder import MOST_REFUSALS, OLDEST_MS, Ranges
+from collector.health import Health, State
+from collector.plausibility import Plausibility
+from collector.row_builder import OLDEST_MS
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.instants import Clock
-from facility.readings import Batch, Quality, Reason, Rejection
 from facility.site import Site
 from facility.sitefile.influxdb import rule_of
 from facility.sitefile.tables import FeedTable, InfluxTable
-from megawatch.site.folder import SiteFolder
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery
 from store.journal.appender import Appender
-from store.journal.entries import Known, MarkKind
+from store.journal.entries import MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from store.ledger.ledger import Ledger
 from store.retry import StoreBusy
 from store.threads import in_thread
 
@@ -66,25 +64,23 @@ class _Again:
     due_ms: int | None = None
 
 
-@dataclass(slots=True)
-class Link:
-    """The connection with the database, in the form of a session with a broker.
+class Cursors(Protocol):
+    """The ledger, as far as it keeps places."""
 
-    Attributes:
-        name: What the source is called.
-        health: How it does; version 0 is none of MQTT.
-        waiting: Messages that wait: there are none, for nothing is sent unasked.
-    """
+    def cursor(self, name: str) -> tuple[int, int]:
+        """Return up to where a reader has read, 0 where it never did, and at which tick [ms]."""
+        ...
 
-    name: str
-    health: Health = field(default_factory=lambda: Health(version=0))
-    waiting: int = 0
+    def set_cursor(self, name: str, seq: int) -> None:
+        """Note up to where a reader has read.
 
-    async def forget(self) -> None:
-        """Do nothing: the database knows nothing of us."""
+        Raises:
+            StoreUnavailable: Where the disk did not take it.
+        """
+        ...
 
 
-class Feeder:
+class InfluxPoller:
     """Takes what a database holds into the journal.
 
     Args:
@@ -97,7 +93,8 @@ class Feeder:
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
 
     Attributes:
-        link: How the connection does.
+        name: What the source is called.
+        health: How the connection does.
         counters: What it did.
         announced: Set once the journal says since when nothing was read.
     """
@@ -108,14 +105,13 @@ class Feeder:
         feed: InfluxFeed,
         site: Site,
         journal: Journal,
-        ledger: Ledger,
+        ledger: Cursors,
         *,
         clock: Clock,
         since_ms: int,
     ) -> None:
         self._table = table
         self._feed = feed
-        self._site = site
         self._appender = Appender(journal, table.name, clock)
         self._ledger = ledger
         self._clock = clock
@@ -125,11 +121,38 @@ class Feeder:
         self._is_behind = True
         self._again: _Again | None = None
         self._saved_ms = 0
-        self._ranges = Ranges()
-        self._learn(list(journal.known().values()))
-        self.link = Link(table.name)
+        self._plausibility = Plausibility(site, journal.known().values())
+        self.name = table.name
+        self.health = Health()
         self.counters = self._appender.counters
         self.announced = asyncio.Event()
+
+    @property
+    def patience_s(self) -> float:
+        """After how long without anything the database is silent [s]: each value is repeated sooner."""
+        return self._table.repeat_s
+
+    @property
+    def waiting(self) -> int:
+        """Nothing waits: nothing is sent unasked."""
+        return 0
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """How much is stored there is not known."""
+        return None
+
+    @property
+    def missed(self) -> int:
+        """Rows have no numbers, so none is known to be missing."""
+        return 0
+
+    def problems(self, now_ms: int) -> dict[str, str]:  # noqa: ARG002 - `check` says what is wrong with series
+        """Nothing is said that could be in doubt: `[[influxdb.series]]` names who is believed."""
+        return {}
+
+    async def forget(self) -> None:
+        """Do nothing: the database knows nothing of us."""
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -177,7 +200,7 @@ class Feeder:
         return [intake]
 
     def _failed(self, error: StoreUnavailable, now_ms: int) -> list[Intake]:
-        health = self.link.health
+        health = self.health
         if health.detail != error.cause:
             _log.warning("not read", source=self._table.name, error=str(error))
         health.detail = error.cause
@@ -197,7 +220,7 @@ class Feeder:
 
     def _answered(self, intake: Intake, now_ms: int) -> list[Intake]:
         self._heard_ms = now_ms
-        health = self.link.health
+        health = self.health
         if not self._is_connected:
             self._is_connected = True
             health.connections += 1
@@ -217,30 +240,9 @@ class Feeder:
             )
         return found
 
-    # What may be kept -----------------------------------------------------------------
-
-    def _learn(self, known: list[Known]) -> None:
-        for one in known:
-            rating = self._site.rack(one.point.asset).rating_milliwatts
-            self._ranges.set(one.id, one.point, None if rating is None else rating / 1e6)
-
     def _judge(self, intake: Intake) -> None:
-        """Refuse what is impossible, and mark what the rating does not allow, as the collector does."""
-        self._learn(intake.known)
-        batch = intake.batch
-        self.counters.messages += len(batch)
-        is_possible = self._ranges.possible(batch.point, batch.value)
-        is_credible = self._ranges.credible(batch.point, batch.value)
-        quality = np.where(is_credible, batch.quality, Quality.IMPLAUSIBLE)
-        quality[~is_possible] = Quality.REFUSED
-        value = np.where(is_possible, batch.value, np.nan)
-        wrong = np.flatnonzero(~is_possible)
-        intake.rejections += [
-            _refusal(self._ranges, batch, row, intake.received_ms) for row in wrong[:MOST_REFUSALS].tolist()
-        ]
-        intake.batch = Batch.of(
-            [batch.point, batch.source_ms, batch.received_ms, value, quality, batch.flags]
-        )
+        self.counters.messages += len(intake.batch)
+        self._plausibility.judge(intake)
         self._appender.count(intake)
 
     # Keeping it -----------------------------------------------------------------------
@@ -262,25 +264,31 @@ def cursor_of(table: FeedTable) -> str:
     return f"feed.{table.name}"
 
 
-def make_feeder(
-    folder: SiteFolder, query: InfluxQuery, journal: Journal, ledger: Ledger, *, clock: Clock, since_ms: int
-) -> Feeder:
-    """Return what reads the database of a site, from where it was before, at most a week back.
+def make_poller(
+    table: FeedTable,
+    query: InfluxQuery,
+    site: Site,
+    journal: Journal,
+    ledger: Cursors,
+    *,
+    clock: Clock,
+    since_ms: int,
+) -> InfluxPoller:
+    """Return what reads a database, from where it was before, at most a week back.
 
     Args:
-        folder: The site, which names one.
+        table: What the site file says of it.
         query: The way to it.
+        site: The site.
         journal: Where readings go.
         ledger: Where the place is kept up to which was read.
         clock: The clock.
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
     """
-    table = folder.file.feed
-    assert table is not None  # noqa: S101 - who has no feed calls nobody
     newest_ms, _ = ledger.cursor(cursor_of(table))
     begin_ms = max(newest_ms, clock.now_ms() - OLDEST_MS) if newest_ms else None
     feed = InfluxFeed(query, rules_of(table), table.name, journal.known(), begin_ms)
-    return Feeder(table, feed, folder.file.site, journal, ledger, clock=clock, since_ms=since_ms)
+    return InfluxPoller(table, feed, site, journal, ledger, clock=clock, since_ms=since_ms)
 
 
 def rules_of(table: FeedTable) -> list[FeedRule]:
@@ -288,21 +296,12 @@ def rules_of(table: FeedTable) -> list[FeedRule]:
     return [rule_of(series) for series in table.series if series is not None]
 
 
-def query_of(folder: SiteFolder) -> InfluxQuery:
-    """Return the way to the database that a site reads, not open yet."""
-    table = folder.file.feed
-    assert table is not None  # noqa: S101 - likewise
+def query_of(table: FeedTable, token: Callable[[], str]) -> InfluxQuery:
+    """Return the way to the database that a site reads, not open yet.
+
+    Args:
+        table: What the site file says of it.
+        token: Gives its token, anew whenever the one before was refused.
+    """
     place = InfluxTable(url=table.url, org=table.org, bucket=table.bucket)
-    return InfluxQuery(place, folder.feed_token, TIMEOUT_S)
-
-
-def _refusal(ranges: Ranges, batch: Batch, row: int, received_ms: int) -> Rejection:
-    number, value = int(batch.point[row]), float(batch.value[row])
-    return Rejection(
-        topic=f"point {number}",
-        payload=repr(value).encode(),
-        length=len(repr(value)),
-        reason=Reason.OUT_OF_RANGE,
-        detail=f"expected {ranges.describe(number)}, found {value:g}",
-        received_ms=received_ms,
-    )
+    return InfluxQuery(place, token, TIMEOUT_S)

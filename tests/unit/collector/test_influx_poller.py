@@ -1,4 +1,4 @@
-"""The feeder marks what happened to the database, and refuses what no rack can draw."""
+"""The poller marks what happened to the database, and refuses what no rack can draw."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from collector.continuity.continuity import PATIENCE_MS
+from collector.influx_poller import LOST_MS, SETTLE_MS, InfluxPoller
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.sitefile.reader import read_site
 from facility.sitefile.tables import FeedTable
-from megawatch.run.influx_poller import LOST_MS, SETTLE_MS, Feeder
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery, Parameters, Rows
 from store.journal.entries import MarkKind
@@ -74,13 +74,13 @@ class Fed:
     """A feeder of a database in memory, and what it says."""
 
     database: Memory
-    feeder: Feeder
+    poller: InfluxPoller
     marks: list[MarkKind] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
 
     def step(self, now_ms: int) -> list[Intake]:
         """Poll once, and keep what comes."""
-        found = self.feeder.step(now_ms)
+        found = self.poller.step(now_ms)
         for intake in found:
             self.marks += [mark.kind for mark in intake.marks]
             self.times += intake.batch.source_ms.tolist()
@@ -93,7 +93,7 @@ def fed(tmp_path: Path) -> Iterator[Fed]:
     database, site = Memory(), read_site(SITE).site
     with closing(Journal(tmp_path)) as journal, closing(Ledger(tmp_path)) as ledger:
         feed = InfluxFeed(database, [RULE], TABLE.name, {})
-        yield Fed(database, Feeder(TABLE, feed, site, journal, ledger, clock=StillClock(), since_ms=0))
+        yield Fed(database, InfluxPoller(TABLE, feed, site, journal, ledger, clock=StillClock(), since_ms=0))
 
 
 def test_a_failed_poll_is_no_loss_and_five_seconds_of_them_are(fed: Fed) -> None:
@@ -111,7 +111,7 @@ def test_a_failed_poll_is_no_loss_and_five_seconds_of_them_are(fed: Fed) -> None
 def test_a_database_that_is_away_at_the_start_holds_up_judging_for_a_while_only(fed: Fed) -> None:
     """Judging waits for what was stored meanwhile; not for ever, and then nothing is known."""
     fed.database.error = StoreBusy("http://db", "connection refused")
-    opening = fed.feeder.opening()
+    opening = fed.poller.opening()
 
     assert [(mark.kind, mark.since_ms) for mark in opening.marks] == [(MarkKind.STARTED, T0_MS)]
     assert fed.step(T0_MS + PATIENCE_MS - 1) == []
@@ -152,4 +152,9 @@ def test_what_is_impossible_is_refused_and_what_the_rating_does_not_allow_is_mar
     assert [letter.reason.value for letter in intake.rejections] == ["out-of-range"]
     assert intake.rejections[0].payload == b"1000000000.0"
     assert np.isnan(intake.batch.value[2])
-    assert fed.feeder.counters.received == 3
+    assert fed.poller.counters.received == 3
+
+
+def test_a_database_is_silent_once_the_longest_time_between_two_values_is_over(fed: Fed) -> None:
+    """The site file says how often an unchanged value is stored again."""
+    assert fed.poller.patience_s == TABLE.repeat_s
