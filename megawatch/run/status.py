@@ -48,6 +48,7 @@ FRESH_MS: Final = 5_000
 TRIES: Final = 3
 """How often a status is read that is being written over."""
 
+
 class StatusWriter:
     """Writes what one process of the monitor is doing.
 
