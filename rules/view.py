@@ -193,15 +193,28 @@ class PublisherView:
         ids: Broker and publisher, as streams are called; `MONITOR`.
         offset_ms: How far its clock is ahead [ms], below zero where it is behind, int64: the worst of its
             points. Of our own machine, by how much its clock was set in the last minute.
+        jumped_ms: By how much that clock jumped ahead in the last hour [ms], below zero for back; 0 for not.
+        drift_ppm: How much too fast it runs [millionths], below zero for too slow; 0 where none is seen.
+        is_watched: Whether it was heard for long enough for a jump or a drift to be seen.
         says_two: Whether a point of it says several values of one stamp.
     """
 
     ids: tuple[str, ...]
     offset_ms: IntArray
+    jumped_ms: IntArray
+    drift_ppm: IntArray
+    is_watched: BoolArray
     says_two: BoolArray
 
 
-NO_PUBLISHERS: Final = PublisherView(ids=(), offset_ms=np.zeros(0, np.int64), says_two=np.zeros(0, np.bool_))
+NO_PUBLISHERS: Final = PublisherView(
+    ids=(),
+    offset_ms=np.zeros(0, np.int64),
+    jumped_ms=np.zeros(0, np.int64),
+    drift_ppm=np.zeros(0, np.int64),
+    is_watched=np.zeros(0, np.bool_),
+    says_two=np.zeros(0, np.bool_),
+)
 """Where no rule is about publishers."""
 
 

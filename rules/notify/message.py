@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from facility.instants import DAY_MS
 from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
@@ -332,15 +333,30 @@ def _clock(publishers: PublisherView, subject: str) -> str:
     offset_ms = int(publishers.offset_ms[place])
     if not offset_ms:
         return "several values with one stamp" if publishers.says_two[place] else "right again"
+    if subject == MONITOR:
+        return f"set {_by(offset_ms, 'forward', 'back')}"
+    said = f"{_amount(offset_ms)} {'ahead' if offset_ms > 0 else 'behind'}"
+    seconds = abs(offset_ms) / 1_000
+    quarters = round(seconds / QUARTER_S)
+    jumped_ms, drift_ppm = int(publishers.jumped_ms[place]), int(publishers.drift_ppm[place])
+    if quarters and abs(seconds - quarters * QUARTER_S) <= ZONE_S:
+        return f"{said}, as a time zone written as another"
+    if drift_ppm:
+        a_day_ms = abs(drift_ppm) * DAY_MS / 1_000_000
+        return f"{said}, drifting {'ahead' if drift_ppm > 0 else 'behind'} by {a_day_ms / 1_000:,.1f} s a day"
+    if jumped_ms:
+        return f"{said}, after a jump {_by(jumped_ms, 'ahead', 'back')}"
+    return f"{said}, a constant offset" if publishers.is_watched[place] else said
+
+
+def _by(offset_ms: int, forward: str, back: str) -> str:
+    return f"{forward if offset_ms > 0 else back} by {_amount(offset_ms)}"
+
+
+def _amount(offset_ms: int) -> str:
     seconds = abs(offset_ms) / 1_000
     hours, minutes = int(seconds // 3_600), int(seconds % 3_600 // 60)
-    amount = f"{hours} h {minutes} min {seconds % 60:.0f} s" if hours else f"{seconds:,.1f} s"
-    if subject == MONITOR:
-        return f"set {'forward' if offset_ms > 0 else 'back'} by {amount}"
-    said = f"{amount} {'ahead' if offset_ms > 0 else 'behind'}"
-    quarters = round(seconds / QUARTER_S)
-    is_zone = quarters and abs(seconds - quarters * QUARTER_S) <= ZONE_S
-    return f"{said}, as a time zone written as another" if is_zone else said
+    return f"{hours} h {minutes} min {seconds % 60:.0f} s" if hours else f"{seconds:,.1f} s"
 
 
 def _subject_name(subject: Subject, site: Site) -> str:

@@ -6,6 +6,9 @@ at least is taken for the clock's, what one was late beyond that for the network
 shows at once, for nothing is measured after it arrives; it takes two such readings in a row, so that one
 wrong stamp is no habit.
 
+How a clock came to be off is told by its seasons: it *jumped* where one is a second or more from that before,
+it *drifts* where they move away from that after its last jump bit by bit, and else its offset is constant.
+
 Arrays have one place for each clock: that of a publisher on change, and that of each periodic point, for
 racks that publish by themselves have clocks of their own.
 """
@@ -26,6 +29,12 @@ SEASON_MS: Final = 60_000
 """The least lag of this season and the one before is the clock's (our choice)."""
 LEARNT: Final = 2
 """How many readings must have come before that is known (our choice)."""
+JUMP_MS: Final = 1_000
+"""A clock that is off by so much more, or less, than a season before has jumped (our choice)."""
+JUMP_TOLD_MS: Final = 3_600_000
+"""How long that is told of it; as long is looked back for a drift (our choice)."""
+LEAST_DRIFT_MS: Final = 50
+"""What is less than this is no drift: ways through a network differ by as much (our choice)."""
 UNKNOWN: Final = 2**62
 """The least lag of none."""
 
@@ -43,6 +52,11 @@ class _ClockColumns(Columns):
     ahead_ms: IntArray
     ahead_at_ms: IntArray
     heard_at_ms: IntArray
+    jump_ms: IntArray
+    jump_at_ms: IntArray
+    anchor_ms: IntArray
+    anchor_at_ms: IntArray
+    drift_ppm: IntArray
 
     FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
         "last_ms": (np.int64, 0),
@@ -55,6 +69,11 @@ class _ClockColumns(Columns):
         "ahead_ms": (np.int64, 0),
         "ahead_at_ms": (np.int64, NEVER),
         "heard_at_ms": (np.int64, NEVER),
+        "jump_ms": (np.int64, 0),
+        "jump_at_ms": (np.int64, NEVER),
+        "anchor_ms": (np.int64, 0),
+        "anchor_at_ms": (np.int64, NEVER),
+        "drift_ppm": (np.int64, 0),
     }
 
 
@@ -128,15 +147,62 @@ class Clocks:
         """Forget what is too old to tell anything, where that is due; return whether it was."""
         if at_ms - self._season_ms < SEASON_MS:
             return False
-        self._season_ms = at_ms
+        is_first, self._season_ms = self._season_ms == NEVER, at_ms
         columns, self._behind_ms = self._columns, None
         # A clock that said nothing in this season is what it was in the one before.
         said = columns.least_ms != UNKNOWN
+        if not is_first:
+            self._follow_drift(said, at_ms)
         columns.least_before_ms = np.where(said, columns.least_ms, columns.least_before_ms)
         columns.least_ms = np.full(len(self), UNKNOWN)
         columns.lead_before_ms = np.where(said, columns.lead_ms, columns.lead_before_ms)
         columns.lead_ms = np.zeros(len(self), np.int64)
         return True
+
+    def _follow_drift(self, said: BoolArray, at_ms: int) -> None:
+        """Note which clocks jumped since the season before, and which drift since their last jump."""
+        columns = self._columns
+        least_ms = columns.least_ms
+        moved_ms = np.where(
+            said & (columns.least_before_ms != UNKNOWN), columns.least_before_ms - least_ms, 0
+        )
+        jumps = np.abs(moved_ms) >= JUMP_MS
+        columns.jump_ms[jumps], columns.jump_at_ms[jumps] = moved_ms[jumps], at_ms
+        begins = jumps | (said & (columns.anchor_at_ms == NEVER))
+        passed_ms = at_ms - columns.anchor_at_ms
+        goes_on = said & ~begins
+        drift_ms = np.where(goes_on, columns.anchor_ms - least_ms, 0)
+        drifts = goes_on & (np.abs(drift_ms) >= LEAST_DRIFT_MS)
+        columns.drift_ppm[begins | goes_on] = 0
+        columns.drift_ppm[drifts] = drift_ms[drifts] * 1_000_000 // passed_ms[drifts]
+        begins |= goes_on & (passed_ms >= JUMP_TOLD_MS)
+        columns.anchor_ms[begins], columns.anchor_at_ms[begins] = least_ms[begins], at_ms
+
+    def jumped_ms(self, clock: NDArray[Any], at_ms: int) -> IntArray:
+        """Return by how much clocks jumped ahead in the last hour [ms], below zero for back, 0 for not.
+
+        Args:
+            clock: Which clocks.
+            at_ms: The moment [ms].
+        """
+        columns = self._columns
+        jumped = np.where(at_ms - columns.jump_at_ms <= JUMP_TOLD_MS, columns.jump_ms, 0)[clock]
+        # One jump ahead shows before its season is over, for a season's least lag only falls.
+        least_ms, before_ms = columns.least_ms[clock], columns.least_before_ms[clock]
+        is_known = (least_ms != UNKNOWN) & (before_ms != UNKNOWN)
+        ahead_ms = np.where(is_known, before_ms - least_ms, 0)
+        found: IntArray = np.where(ahead_ms >= JUMP_MS, ahead_ms, jumped)
+        return found
+
+    def drift_ppm(self, clock: NDArray[Any]) -> IntArray:
+        """Return how much too fast clocks run [millionths], below zero for too slow, 0 where none is seen."""
+        drift: IntArray = self._columns.drift_ppm[clock]
+        return drift
+
+    def is_watched(self, clock: NDArray[Any]) -> BoolArray:
+        """Return which clocks were heard for a season, so that a drift or a jump would be seen."""
+        watched: BoolArray = self._columns.anchor_at_ms[clock] != NEVER
+        return watched
 
     def forget(self) -> None:
         """Forget everything: our own clock was set, and no lag means what it meant."""

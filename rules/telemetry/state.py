@@ -563,18 +563,21 @@ class Knowledge:
             self._publishers = np.unique(self._points.stream[self._clocked])
         points, rows = self._points, self._clocked
         stream, clock = points.stream[rows], points.clock[rows]
-        count = self.stream_count
-        ahead, behind, alike = np.zeros((3, count), np.int64)
         lead, lag = self._offsets(clock, at_ms)
-        np.maximum.at(ahead, stream, lead)
-        np.maximum.at(behind, stream, lag)
-        alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = 1
-        offset = np.where(ahead >= behind, ahead, -behind)[self._publishers]
+        offset = np.where(lead >= lag, lead, -lag)
+        # Of several clocks of a publisher the worst is told.
+        order = np.lexsort((offset, np.abs(offset), stream))
+        worst = order[np.flatnonzero(np.diff(stream[order], append=-1))]
+        alike = np.zeros(self.stream_count, np.bool_)
+        alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = True
         names = self._streams.names
         return PublisherView(
             ids=(MONITOR, *(names[place] for place in self._publishers.tolist())),
-            offset_ms=np.append(own_step_ms, offset),
-            says_two=np.append(False, alike[self._publishers] > 0),
+            offset_ms=np.append(own_step_ms, offset[worst]),
+            jumped_ms=np.append(0, self._clocks.jumped_ms(clock[worst], at_ms)),
+            drift_ppm=np.append(0, self._clocks.drift_ppm(clock[worst])),
+            is_watched=np.append(False, self._clocks.is_watched(clock[worst])),
+            says_two=np.append(False, alike[self._publishers]),
         )
 
     def _offsets(self, clock: Index, at_ms: int) -> tuple[IntArray, IntArray]:

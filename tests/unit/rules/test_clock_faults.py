@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,31 @@ def test_values_of_one_stamp_are_told_when_they_last() -> None:
 
     assert [line.split()[1:] for line in lines_of(steps, "Q6")] == [["Q6", "bus:docs", "opened"]]
     assert an_opened_page(steps) == "[LOW] gateway docs on bus: clock off, several values with one stamp"
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "said"),
+    [
+        (lambda _: 5_000, "5.0 s ahead, a constant offset"),
+        (lambda _: -5_000, "5.0 s behind, a constant offset"),
+        (lambda second: 5_000 if second >= 150 else 0, "5.0 s ahead, after a jump ahead by 5.0 s"),
+        (lambda second: -5_000 if second >= 150 else 0, "5.0 s behind, after a jump back by 5.0 s"),
+        (lambda second: second * 8, "2.5 s ahead, drifting ahead by 691.2 s a day"),
+        (lambda second: -second * 8, "2.9 s behind, drifting behind by 691.2 s a day"),
+    ],
+)
+def test_how_a_clock_is_off_is_told_by_name(off_ms: Callable[[int], int], said: str) -> None:
+    """A constant offset, a jump and a drift of 8 ms a second are three things on the page."""
+    engine, tape = an_engine(SITE, lateness_ms=200), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(SITE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(500):
+        now_ms = T0_MS + second * 1_000
+        tape.put(now_ms + 10, at_once([50] * 3, now_ms + off_ms(second), received_ms=now_ms))
+
+    page = an_opened_page(played(engine, tape, seconds=500))
+
+    assert page == f"[LOW] gateway docs on bus: clock off, {said}"
 
 
 @pytest.mark.parametrize(
