@@ -97,7 +97,9 @@ def _check(
         day = live_through(seed, seconds=seconds, kinds=kinds)
         duties += day.duties()
         troubles += Counter(trouble.kind.value for trouble in day.troubles)
-        wrong += [f"seed {seed}: {text}" for text in day.wrong]
+        found = [f"seed {seed}: {text}" for text in day.wrong]
+        sys.stdout.write("".join(f"{text}\n" for text in found))
+        wrong += found
     counts = ", ".join(f"{sum(f': {what}' in text for text in wrong)} {what}" for what in COUNTED)
     drawn = ", ".join(f"{count} {kind}" for kind, count in sorted(troubles.items()))
     sys.stdout.write(

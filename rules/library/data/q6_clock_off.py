@@ -19,9 +19,10 @@ class ClockOff(Rule):
     Above zero it is ahead: nothing is measured after it arrives. Below zero it is behind by what every
     reading of the last minutes was late at least: a slow clock, or a way that takes so long. Whole hours or
     quarters of one are a zone written as another. The page tells a constant offset, a drift (seconds a day)
-    and a jump within the last hour apart; which it is shows once the clock was heard for a minute. Beyond 30 s ahead and 7 days behind values are refused;
-    racks whose clock is off are not called silent. The subject `monitor` is the clock of our own machine,
-    told for a minute after it was set. The levels are our choice.
+    and a jump within the last hour apart; which it is shows once the clock was heard for a minute. Beyond
+    30 s ahead and 7 days behind values are refused; racks whose clock is off are not called silent. The
+    subject `monitor` is the clock of our own machine, told for a minute after it was set. The levels are our
+    choice.
     """
 
     name: ClassVar[str] = "Q6"
