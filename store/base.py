@@ -54,7 +54,6 @@ class Chunk:
 
 PARQUET: Final = "history"
 INFLUX: Final = "influx"
-SINKS: Final = frozenset({PARQUET, INFLUX})
 """The names by which sinks read the journal and the ledger; a site has one of them at a time."""
 
 
@@ -170,6 +169,10 @@ class History(Protocol):
             KeyError: Where there is no such figure, or there can be no such tenant.
             StoreUnavailable: Where it can not be read now.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
         ...
 
 

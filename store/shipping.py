@@ -12,7 +12,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -22,8 +21,7 @@ from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
-from facility.sitefile.tables import StoreTable
-from store.base import INFLUX, PARQUET, Chunk, Sink
+from store.base import Chunk, Sink
 from store.journal.entries import Entry
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
@@ -99,31 +97,6 @@ class _Next:
     change_seq: int = 0
     block_seq: int = 0
     is_more: bool = False
-
-
-def sink_name(store: StoreTable) -> str:
-    """Return by which name the sink of a site reads the journal."""
-    return PARQUET if store.influxdb is None else INFLUX
-
-
-def make_sink(
-    store: StoreTable, data: Path, token: Callable[[], str], hold: Callable[[Point], int] = hold_ms
-) -> Sink:
-    """Return where the readings of a site go: InfluxDB where the site file names one, else Parquet files.
-
-    Args:
-        store: What the site file says of it.
-        data: The data folder.
-        token: Gives InfluxDB's token, anew whenever the one before was refused.
-        hold: Tells how long a value stands for its point [ms].
-    """
-    if store.influxdb is None:
-        from store.history.sealing import ParquetSink  # noqa: PLC0415 - a program that writes none need not have it
-
-        return ParquetSink(data)
-    from store.influx.sink import InfluxSink  # noqa: PLC0415 - likewise
-
-    return InfluxSink(store.influxdb, token, hold=hold)
 
 
 class Shipper:

@@ -11,8 +11,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
-from facility.sitefile.tables import TargetTable
-
 REACH_S: Final = 5.0
 """How long something may take to answer [s]."""
 LEAST_FREE_BYTES: Final = 1_000_000_000
@@ -30,13 +28,13 @@ def result(what: str, *, ok: bool, detail: str) -> dict[str, Any]:
 # Pagers -----------------------------------------------------------------------------------
 
 
-async def reach_pager(target: TargetTable) -> dict[str, Any]:
+async def reach_receiver(url: str, proxy: str | None = None) -> dict[str, Any]:
     """Open a connection the way a page would go; nothing is posted, for a test page is a page.
 
     Args:
-        target: Where a route leads: to a webhook, and through which proxy.
+        url: Where a route leads.
+        proxy: The proxy on the way there; None for the straight way.
     """
-    url, proxy = target.webhook or "", target.proxy
     what = f"webhook {url}"
     try:
         async with asyncio.timeout(REACH_S):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from collector.decode.registry import FORMATS, pace_s, topics_of
@@ -16,13 +16,13 @@ from facility.errors import StoreUnavailable
 from facility.names import AssetId
 from facility.points import Asset
 from facility.sitefile.tables import BrokerTable
-from megawatch.check.destinations import reach_pager, result
+from megawatch.check.destinations import reach_receiver, result
 from megawatch.discover.listener import Listener
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder
+from rules.notify.registry import addresses_of
+from store.histories import history_of
 from store.influx.feed import InfluxFeed
-from store.influx.sink import InfluxSink
-from store.shipping import make_sink
 from store.threads import in_thread
 
 LISTENED_S = 2.0
@@ -45,14 +45,12 @@ async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> 
     """
     assets = {} if heard is None else heard
     tries = [_broker(site, place, assets) for place in range(len(site.file.brokers))]
-    if site.file.store.influxdb is not None:
-        tries.append(_database(site))
+    check = history_of(site.file.store).check
+    if check is not None:
+        tries.append(_database(check(site.place)))
     if site.file.feed is not None:
         tries.append(_feed(site))
-    hooks = {
-        (route.to.webhook, route.to.proxy or ""): route.to for route in site.file.routes if route.to.webhook
-    }
-    tries += [reach_pager(target) for _, target in sorted(hooks.items())]
+    tries += [reach_receiver(address, proxy) for address, proxy in addresses_of(site.file.routes)]
     return list(await asyncio.gather(*tries))
 
 
@@ -128,13 +126,9 @@ async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> f
     return loop.time() - begin_s
 
 
-async def _database(site: SiteFolder) -> dict[str, Any]:
-    sink = make_sink(site.file.store, site.data, site.influx_token)
+async def _database(check: Awaitable[None]) -> dict[str, Any]:
     try:
-        if isinstance(sink, InfluxSink):
-            await sink.check()
+        await check
     except StoreUnavailable as error:
         return result("database", ok=False, detail=error.cause)
-    finally:
-        await sink.close()
     return result("database", ok=True, detail="answers, and takes the token")

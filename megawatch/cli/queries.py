@@ -22,15 +22,13 @@ from megawatch.run.lock import holders
 from megawatch.run.part import Part
 from megawatch.run.status import FRESH_MS, read_status
 from megawatch.site.folder import SiteFolder
-from store.base import History, Series
-from store.history.reader import ParquetHistory
-from store.influx.history import InfluxHistory
+from store.base import Series
+from store.histories import history_of
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import JournalReader
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import FILE as LEDGER_FILE
 from store.ledger.ledger import Ledger, LedgerReader
-from store.means.means import holds
 
 NO_ROOM_BYTES = 1_000_000
 """With less room than this a disk is full: an append and a status take more (our choice)."""
@@ -257,19 +255,6 @@ class Answer:
         }
 
 
-@contextmanager
-def _history(folder: SiteFolder) -> Iterator[History]:
-    """Open what was stored: in the database that the site file names, or in the data folder."""
-    table = folder.file.store.influxdb
-    opened = (
-        ParquetHistory(folder.data, holds(folder.file.sources))
-        if table is None
-        else InfluxHistory(table, folder.influx_token)
-    )
-    with closing(opened) as history:
-        yield history
-
-
 def series(folder: SiteFolder, asked: Asked) -> Answer:
     """Return what was asked for.
 
@@ -292,7 +277,7 @@ def series(folder: SiteFolder, asked: Asked) -> Answer:
     with closing(JournalReader(folder.data)) as journal:
         points = [known.point for known in journal.known().values()]
     question = query.Question(asked.subject, asked.what, from_ms, to_ms, step_ms)
-    with _history(folder) as history:
+    with closing(history_of(folder.file.store).history(folder.place)) as history:
         return Answer(query.answer(question, site, points, history), from_ms, to_ms)
 
 

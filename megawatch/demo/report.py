@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facility.instants import to_iso
 from megawatch.demo.runtime import Stage
-from store.history.reader import ParquetHistory
+from store.histories import history_of
 from store.ledger.alarms import Alarm, Notice
 
 _FIGURES: Final = ("low", "best", "high", "limit", "coverage")
@@ -39,9 +39,9 @@ def report(stage: Stage) -> dict[str, Any]:
 def _tenants(stage: Stage) -> list[dict[str, Any]]:
     # A tick hears what was said before it. Later ones find the site silent, for its demo is over.
     begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 1) * 1_000 + 1
-    found = []
-    with closing(ParquetHistory(stage.monitor.site.data)) as history:
-        for tenant in stage.monitor.site.file.site.tenants:
+    site, found = stage.monitor.site, []
+    with closing(history_of(site.file.store).history(site.place)) as history:
+        for tenant in site.file.site.tenants:
             series = [history.draw(tenant.id, figure, begin_ms, end_ms) for figure in _FIGURES]
             # The monitor goes on meanwhile: what was read first may lack its latest ticks.
             count = min(len(one.value) for one in series)

@@ -41,17 +41,14 @@ from megawatch.site.installation import client_id_of
 from rules.engine import snapshot
 from rules.engine.service import RulesService
 from rules.notify.base import Notifier
-from rules.notify.console import ConsoleNotifier
 from rules.notify.outbox import Outbox
-from rules.notify.routing import Route
-from rules.notify.webhook import WebhookNotifier
-from store.base import SINKS
+from rules.notify.registry import Surroundings, make_notifiers, make_routes
+from store.histories import HISTORIES, history_name, history_of
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.follower import JournalFollower
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
-from store.means.means import holds
-from store.shipping import Shipper, make_sink, sink_name
+from store.shipping import Shipper
 from store.threads import in_thread
 
 TRIM_S: Final = 60.0
@@ -60,7 +57,6 @@ START_PAUSE_S: Final = 5.0
 """How long to wait before a start that the disk did not allow is tried again (our choice)."""
 STANDS_STILL_MS: Final = 30_000
 """Judging that is behind by more, and does not move, hangs [ms]: our choice."""
-CONSOLE: Final = "console"
 
 _log = structlog.get_logger(__name__)
 
@@ -227,7 +223,7 @@ class Monitor:
             site=self.site.file.site.name,
             problems=_known,
             notifiers=notifiers,
-            routes=self.routes(),
+            routes=make_routes(self.site.file.routes),
             clock=clock,
             random_source=self._random,
         )
@@ -263,8 +259,7 @@ class Monitor:
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
-            hold = holds(self.site.file.sources)
-            sink = make_sink(self.site.file.store, data, self.site.influx_token, hold)
+            sink = history_of(self.site.file.store).sink(self.site.place)
             stack.push_async_callback(sink.close)
             parts.shipper = Shipper(
                 sink,
@@ -274,7 +269,7 @@ class Monitor:
                 clock=clock,
                 random_source=self._random,
                 seal_s=self.site.file.store.seal_s,
-                hold=hold,
+                hold=self.site.place.hold,
                 health=lambda: self.status.health(),  # noqa: PLW0108 - there is none yet
             )
         return parts
@@ -352,41 +347,20 @@ class Monitor:
             source,
             parts.ledger,
             site=file.site,
-            routes=self.routes(),
+            routes=make_routes(self.site.file.routes),
             folder=self.site.data,
             clock=parts.clock,
             rhythm=file.engine,
             told=parts.outbox.wake if parts.outbox is not None else lambda: None,
         )
 
-    def routes(self) -> Sequence[Route]:
-        """Return the routes of the site file; everything to the console where it has none."""
-        routes = []
-        for table in self.site.file.routes:
-            names = [table.to.webhook] if table.to.webhook else []
-            names += [CONSOLE] if table.to.console else []
-            routes += [
-                Route(
-                    name=name,
-                    severities=frozenset(table.severity or ()),
-                    desks=frozenset(table.desk or ()),
-                    rules=frozenset(table.rule or ()),
-                    tenants=frozenset(table.tenant or ()),
-                )
-                for name in names
-            ]
-        return routes or [Route(name=CONSOLE)]
-
     def _notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
-        notifiers: dict[str, Notifier] = {CONSOLE: ConsoleNotifier(self._console)}
-        for table in self.site.file.routes:
-            if table.to.webhook:
-                secret = self.site.secrets[table.to.secret_file] if table.to.secret_file else ""
-                notifier = WebhookNotifier(
-                    table.to.webhook, secret.encode(), now_ms=clock.now_ms, proxy=table.to.proxy
-                )
-                notifiers[table.to.webhook] = notifier
-                stack.push_async_callback(notifier.close)
+        around = Surroundings(
+            now_ms=clock.now_ms, console=self._console, secret=lambda name: self.site.secrets[name]
+        )
+        notifiers = make_notifiers(self.site.file.routes, around)
+        for notifier in notifiers.values():
+            stack.push_async_callback(notifier.close)
         return notifiers
 
     async def _trim(self, journal: Journal, ledger: Ledger) -> None:
@@ -413,6 +387,6 @@ def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:
     journal.trim(
         now_ms - round(store.journal_hours * HOUR_MS),
         round(store.journal_gb * 1e9),
-        unused=SINKS - {sink_name(store)},
+        unused=HISTORIES.keys() - {history_name(store)},
     )
     ledger.trim(min(now_ms - round(store.alarm_days * DAY_MS), journal.tail_stamp_ms()))

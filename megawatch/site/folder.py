@@ -15,6 +15,8 @@ from megawatch.cli.brokeraddress import address_of, present_certificate
 from megawatch.cli.template import FILE
 from rules.base import Rule
 from rules.registry import make_rules
+from store.histories import Place
+from store.means.means import holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class SiteFolder:
             OSError: Where certificate and key can not be read, or do not belong together.
         """
         return address_of(broker, client_id, self.secrets_now(), self.path.parent)
+
+    @property
+    def place(self) -> Place:
+        """Where its readings are kept."""
+        return Place(
+            store=self.file.store, data=self.data, token=self.influx_token, hold=holds(self.file.sources)
+        )
 
     def influx_token(self) -> str:
         """Return InfluxDB's token, as its file holds it now.

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from facility.sitefile.tables import TargetTable
-from megawatch.check.destinations import examine_disk, reach_pager
+from megawatch.check.destinations import examine_disk, reach_receiver
 from tests.asking import asking
 
 
@@ -36,8 +35,7 @@ def reached(url: str, answer: bytes, heard: list[bytes]) -> str:
 
     async def story() -> str:
         async with answering(answer, heard) as port:
-            target = TargetTable(webhook=url, proxy=f"http://127.0.0.1:{port}")
-            found = await reach_pager(target)
+            found = await reach_receiver(url, f"http://127.0.0.1:{port}")
             return ("" if found["ok"] else "NOT: ") + str(found["detail"]).replace(str(port), "PORT")
 
     return asyncio.run(story())
@@ -62,7 +60,7 @@ def test_a_proxy_of_the_environment_is_said_to_be_unused(monkeypatch: pytest.Mon
 
     async def story() -> str:
         async with answering(b"", []) as port:
-            found = await reach_pager(TargetTable(webhook=f"http://127.0.0.1:{port}/hook"))
+            found = await reach_receiver(f"http://127.0.0.1:{port}/hook")
             assert found["ok"]
             return str(found["detail"])
 

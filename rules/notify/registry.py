@@ -1,0 +1,119 @@
+"""The kinds of receivers: one entry each. A route's `to` says by its keys which of them it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+
+from facility.sitefile.tables import RouteTable, TargetTable
+from rules.notify.base import Notifier
+from rules.notify.console import ConsoleNotifier
+from rules.notify.routing import Route
+from rules.notify.webhook import WebhookNotifier
+
+CONSOLE: Final = "console"
+"""The route to the terminal: there is always one, and without `[[route]]` everything goes there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What notifiers need beside what the site file says of them.
+
+    Attributes:
+        now_ms: The clock [ms].
+        console: The terminal of the monitor.
+        secret: Gives what a secret file holds, by the name that the site file writes.
+    """
+
+    now_ms: Callable[[], int]
+    console: Console
+    secret: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """A kind of receiver.
+
+    Attributes:
+        route: Names the route to one, by its target; "" where the target leads to none of this kind.
+        make: Builds its notifier.
+        address: Says where a connection can be tried before a page needs one; "" for nowhere.
+    """
+
+    route: Callable[[TargetTable], str]
+    make: Callable[[TargetTable, Surroundings], Notifier]
+    address: Callable[[TargetTable], str] = lambda _: ""
+
+
+def _webhook(target: TargetTable, around: Surroundings) -> Notifier:
+    secret = around.secret(target.secret_file) if target.secret_file else ""
+    return WebhookNotifier(target.webhook or "", secret.encode(), now_ms=around.now_ms, proxy=target.proxy)
+
+
+RECEIVERS: Final[dict[str, Receiver]] = {
+    "webhook": Receiver(
+        route=lambda target: target.webhook or "",
+        make=_webhook,
+        address=lambda target: target.webhook or "",
+    ),
+    "console": Receiver(
+        route=lambda target: CONSOLE if target.console else "",
+        make=lambda _, around: ConsoleNotifier(around.console),
+    ),
+}
+
+
+def make_routes(tables: Sequence[RouteTable]) -> Sequence[Route]:
+    """Return which notifications go where; everything to the console where no route is given.
+
+    Args:
+        tables: The routes of the site file.
+    """
+    routes = [
+        Route(
+            name=name,
+            severities=frozenset(table.severity or ()),
+            desks=frozenset(table.desk or ()),
+            rules=frozenset(table.rule or ()),
+            tenants=frozenset(table.tenant or ()),
+        )
+        for table in tables
+        for receiver in RECEIVERS.values()
+        if (name := receiver.route(table.to))
+    ]
+    return routes or [Route(name=CONSOLE)]
+
+
+def make_notifiers(tables: Sequence[RouteTable], around: Surroundings) -> dict[str, Notifier]:
+    """Return the notifier of each route, by the route's name; the console is always there.
+
+    Args:
+        tables: The routes of the site file.
+        around: What notifiers need beside it.
+    """
+    targets = [TargetTable(console=True), *(table.to for table in tables)]
+    found: dict[str, Notifier] = {}
+    for target in targets:
+        for receiver in RECEIVERS.values():
+            name = receiver.route(target)
+            if name and name not in found:
+                found[name] = receiver.make(target, around)
+    return found
+
+
+def addresses_of(tables: Sequence[RouteTable]) -> list[tuple[str, str | None]]:
+    """Return where a connection to a receiver can be tried, and through which proxy: each once, in order.
+
+    Args:
+        tables: The routes of the site file.
+    """
+    found = {
+        (address, table.to.proxy)
+        for table in tables
+        for receiver in RECEIVERS.values()
+        if (address := receiver.address(table.to))
+    }
+    return sorted(found, key=lambda way: (way[0], way[1] or ""))
