@@ -24,6 +24,7 @@ class Register:
         self._told: dict[int, tuple[Point, Asset | None]] = {
             number: (entry.point, entry.asset) for number, entry in known.items()
         }
+        self._unconfirmed_ms = {n: entry.unconfirmed_ms for n, entry in known.items() if entry.unconfirmed_ms}
         self._news: dict[int, Known] = {}
 
     def own(self, point: Point) -> Point:
@@ -47,10 +48,35 @@ class Register:
             number = self._numbers[point.key] = self._next
             self._next += 1
         if self._told.get(number) != (point, asset):
-            self._news[number] = Known(number, point, asset)
+            self._news[number] = Known(number, point, asset, self._unconfirmed_ms.get(number, 0))
         else:
             self._news.pop(number, None)
         return number
+
+    def doubt(self, number: int, since_ms: int) -> None:
+        """Note that a point means something else than before, and nothing confirms it yet: that is news.
+
+        Args:
+            number: The point's number.
+            since_ms: Since when [ms].
+        """
+        self._unconfirmed_ms[number] = since_ms
+        self._renew(number)
+
+    def confirm(self, number: int) -> None:
+        """Note that what a point means is confirmed: that is news."""
+        del self._unconfirmed_ms[number]
+        self._renew(number)
+
+    @property
+    def unconfirmed_ms(self) -> Mapping[int, int]:
+        """Since when points mean something that is not confirmed [ms], by their numbers."""
+        return self._unconfirmed_ms
+
+    def _renew(self, number: int) -> None:
+        entry = self._news.get(number)
+        point, asset = self._told[number] if entry is None else (entry.point, entry.asset)
+        self._news[number] = Known(number, point, asset, self._unconfirmed_ms.get(number, 0))
 
     def point(self, number: int) -> Point | None:
         """Return what is known of a point, None where nothing is."""

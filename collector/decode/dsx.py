@@ -112,7 +112,7 @@ class DsxDecoder:
     believed describes nothing and publishes nothing.
 
     A point whose description is withdrawn or refused is in doubt at once; one that gets another meaning is in
-    doubt until that is confirmed.
+    doubt until that is confirmed, by this decoder or by one after it.
 
     Args:
         broker: The broker.
@@ -138,7 +138,11 @@ class DsxDecoder:
         self._scopes = Scopes()
         self._changed: set[str] = set()
         self._used = set(context.register.numbers)
-        self._trials: dict[int, _Trial] = {}
+        self._trials = {
+            number: _Trial(since_ms, f"{point.key} changed before this start")
+            for number, since_ms in context.register.unconfirmed_ms.items()
+            if (point := context.register.point(number)) is not None and point.broker == broker.name
+        }
         self._powers = Powers()
         self._park = Park(item for item in waiting if item.broker == broker.name)
         kept: set[str] = set()
@@ -235,6 +239,7 @@ class DsxDecoder:
         if trial.values <= CONFIRM_VALUES or message.received_ms - trial.since_ms < CONFIRM_MS:
             return False
         del self._trials[number]
+        self._context.register.confirm(number)
         return True
 
     # What is not a value of a known point ---------------------------------------------
@@ -385,7 +390,8 @@ class DsxDecoder:
                 continue
             if number in self._used:
                 rows.doubt(number, message)
-            self._trials.pop(number, None)
+            if self._trials.pop(number, None) is not None:
+                self._context.register.confirm(number)
             point = self._context.register.point(number)
             if point is not None and not isinstance(self._routes.get(topic), Refused):
                 self._context.register.number(replace(point, is_withdrawn=True))
@@ -447,6 +453,7 @@ class DsxDecoder:
         ]
         detail = f"{point.key} changed from {', '.join(changed)}"
         self._trials[number] = _Trial(message.received_ms, detail)
+        self._context.register.doubt(number, message.received_ms)
         rows.doubt(number, message)
 
     def _regroup(self, rows: Rows) -> None:

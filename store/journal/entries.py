@@ -76,11 +76,13 @@ class Known:
         id: What batches call it.
         point: The point.
         asset: Its asset, with what that serves; None where another point described it.
+        unconfirmed_ms: Since when it means something else than before, not confirmed yet [ms]; else 0.
     """
 
     id: int
     point: Point
     asset: Asset | None = None
+    unconfirmed_ms: int = 0
 
 
 Content = Batch | tuple[Known, ...] | Mark
@@ -105,6 +107,7 @@ class _KnownForm(msgspec.Struct, array_like=True):
     id: int
     point: dict[str, object]
     asset: dict[str, object] | None
+    unconfirmed_ms: int = 0
 
 
 class _MarkForm(msgspec.Struct, array_like=True):
@@ -166,7 +169,12 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
             form = _decoded(data, _MARK, _MarkForm)
             return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms)
         return tuple(
-            Known(form.id, _point(form.point), None if form.asset is None else _asset(form.asset))
+            Known(
+                form.id,
+                _point(form.point),
+                None if form.asset is None else _asset(form.asset),
+                form.unconfirmed_ms,
+            )
             for form in _decoded(data, _KNOWN, list[_KnownForm])
         )
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
@@ -217,7 +225,12 @@ def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | list[_KnownForm]:
     if isinstance(content, Mark):
         return _MarkForm(content.kind, content.broker, content.since_ms, content.detail, content.until_ms)
     return [
-        _KnownForm(known.id, asdict(known.point), None if known.asset is None else asdict(known.asset))
+        _KnownForm(
+            known.id,
+            asdict(known.point),
+            None if known.asset is None else asdict(known.asset),
+            known.unconfirmed_ms,
+        )
         for known in content
     ]
 

@@ -152,6 +152,29 @@ def test_another_meaning_of_a_point_in_use_is_a_doubt_until_it_is_confirmed(chan
     assert "metadata" not in hearing.decoder.problems(T0_MS)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [metadata("r1", engUnit="W"), metadata("r1", rackLocationId="r2"), metadata("r1", isSetpoint=True)],
+    ids=["unit", "asset", "set point"],
+)
+def test_a_doubt_about_another_meaning_outlasts_restarts_until_it_is_confirmed(changed: Message) -> None:
+    """A monitor that starts anew has the new metadata kept, and does not take them for what always was."""
+    hearing = in_use()
+    hearing.hear(changed)
+
+    for restart in range(2):
+        hearing = hearing.again()
+        assert f"{KEY} changed before this start" in hearing.decoder.problems(T0_MS)["metadata"]
+        outcome = hearing.hear(value("r1", 90.0, T0_MS + 1_000 * (restart + 1)))
+        assert outcome.qualities == [Quality.SOURCE_DOUBTS]
+
+    later = (value("r1", 90.0, T0_MS + CONFIRM_MS + i) for i in range(CONFIRM_VALUES + 1))
+    assert hearing.hear(*later).qualities[-1] == Quality.GOOD
+    again = hearing.again()
+    assert "metadata" not in again.decoder.problems(T0_MS)
+    assert again.hear(value("r1", 90.0, T0_MS + 2 * CONFIRM_MS)).qualities == [Quality.GOOD]
+
+
 def test_time_alone_confirms_nothing() -> None:
     """Some values must have come."""
     hearing = in_use()

@@ -52,7 +52,7 @@ def test_a_point_of_any_texts_and_numbers_is_read_back(
 ) -> None:
     """Integers beyond 64 bits, half characters, ends of strings: nothing of it is changed."""
     point = replace(a_point(key), states=tuple(states))
-    content = (Known(3, point, Asset(id=AssetId(name), kind=key, name=name)),)
+    content = (Known(3, point, Asset(id=AssetId(name), kind=key, name=name), unconfirmed_ms=T0_MS),)
 
     assert unpack(EntryKind.POINTS, pack(content), "here") == content
 
