@@ -35,6 +35,8 @@ JUMP_TOLD_MS: Final = 3_600_000
 """How long that is told of it; as long is looked back for a drift (our choice)."""
 LEAST_DRIFT_MS: Final = 50
 """What is less than this is no drift: ways through a network differ by as much (our choice)."""
+REFUSED_MS: Final = 30_000
+"""What is stamped further ahead is refused: it tells how far a clock is off, and dates nothing."""
 UNKNOWN: Final = 2**62
 """The least lag of none."""
 
@@ -115,6 +117,7 @@ class Clocks:
         columns.heard_at_ms[clock] = received_ms
         # What two readings in a row say; a later one that is less ahead was longer on its way.
         lead = -np.maximum(columns.last_ms[clock], columns.before_ms[clock])
+        lead = np.where(lead <= REFUSED_MS, lead, 0)
         columns.lead_ms[clock] = np.maximum(columns.lead_ms[clock], lead)
         if (clock[1:] > clock[:-1]).all():
             columns.least_ms[clock] = np.minimum(columns.least_ms[clock], lag)

@@ -37,7 +37,7 @@ from facility.units import Dimension
 from rules.draw.draw import Known
 from rules.draw.summation_plan import Index
 from rules.telemetry.cause import Cause
-from rules.telemetry.clocks import Clocks
+from rules.telemetry.clocks import REFUSED_MS, Clocks
 from rules.telemetry.columns import FIRST_PLACES, PointState, Terms
 from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
 from rules.view import MONITOR, PublisherView
@@ -68,8 +68,6 @@ class Timing:
 CLOCK_MS: Final = 120_000
 """How long what a clock stamped tells whether it is off; half as long that it was ahead (our choice)."""
 NOTHING: Final = np.zeros(0, np.bool_)
-REFUSED_MS: Final = 30_000
-"""Values of a clock that is off by more are refused where it is ahead."""
 
 GONE: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
 """Of a broker that the site file names no longer: its points are only ever silent."""

@@ -125,6 +125,19 @@ def test_a_clock_that_is_ahead_hides_no_delay() -> None:
     assert is_certain(knowledge, 16.5)
 
 
+def test_a_clock_that_was_an_hour_ahead_is_believed_once_it_is_right() -> None:
+    """Its stamps were refused, so they date nothing that comes after them."""
+    knowledge = periodic()
+    says(knowledge, range(10), 50)
+    for second in range(10, 20):
+        now_ms = T0_MS + second * 1_000
+        far = at_once([np.nan], now_ms + HOUR_MS, received_ms=now_ms, quality=Quality.REFUSED)
+        knowledge.hear(far)
+    says(knowledge, range(20, 22), 50)
+
+    assert is_certain(knowledge, 21.5)
+
+
 def test_what_is_judged_in_source_time_learns_no_clock_of_refused_stamps() -> None:
     """Two values of one gateway an hour ahead: those that are stamped right hold again at once.
 
