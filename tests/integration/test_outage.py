@@ -22,7 +22,7 @@ from tests.servers import influxd, victoria
 from tests.servers.brokers import Mosquitto
 from tests.servers.process import Server, free_port
 
-AWAY_S = 60
+KINDS = ("order", "victoria-metrics", "influxdb 2")
 RACKS = ("r1", "r2")
 
 RunServer = Callable[[Path, int], AbstractContextManager[Server]]
@@ -197,7 +197,7 @@ async def speaking(publisher: Publisher, power_kw: dict[str, float]) -> AsyncIte
         living.cancel()
 
 
-async def an_outage(kind: str, folder: Path) -> None:
+async def an_outage(kind: str, folder: Path, away_s: float) -> None:
     """Play an outage and check what came of it."""
     store = database(kind, folder / "database")
     async with AsyncExitStack() as stack:
@@ -217,9 +217,9 @@ async def an_outage(kind: str, folder: Path) -> None:
         async with speaking(publisher, power) as said:
             await asyncio.sleep(4)
             await store.stop()
-            await asyncio.sleep(AWAY_S / 3)
+            await asyncio.sleep(away_s / 3)
             await _rise_and_fall(watch, pager.about, power)
-            await asyncio.sleep(AWAY_S / 3)
+            await asyncio.sleep(away_s / 3)
             assert watch.monitor.status.document()["history"]["error"]
             await store.start()
             await asyncio.sleep(4)
@@ -245,7 +245,9 @@ async def _rise_and_fall(
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("kind", ["order", "victoria-metrics", "influxdb 2"])
-def test_a_minute_without_the_database_costs_nothing(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "away_s"), [("order", 3), *(pytest.param(kind, 60, marks=pytest.mark.soak) for kind in KINDS)]
+)
+def test_an_outage_of_the_database_costs_nothing(kind: str, away_s: float, tmp_path: Path) -> None:
     """Alarms do not wait for the database, and it has everything once, in order, when it is back."""
-    asyncio.run(an_outage(kind, tmp_path))
+    asyncio.run(an_outage(kind, tmp_path, away_s))
