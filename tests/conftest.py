@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.outcomes import shown_by, watched
 
 # A job in the background inherits an ignored SIGINT, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,3 +25,15 @@ structlog.configure(
         structlog.processors.KeyValueRenderer(),
     ]
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that is marked to show an outcome which the product did not make meanwhile."""
+    wanted = shown_by(item)
+    if not wanted:
+        return (yield)
+    with watched() as seen:
+        result = yield
+    assert wanted <= seen, f"the test is marked to show what did not happen: {sorted(wanted - seen)}"
+    return result

@@ -238,6 +238,7 @@ def test_a_message_whose_rows_make_no_batch_takes_no_other_with_it() -> None:
     assert sorted(reasons) == [Reason.DECODER_FAILED, Reason.OUT_OF_RANGE, Reason.WRONG_TYPE]
 
 
+@pytest.mark.shows(Reason.DECODER_FAILED)
 def test_a_message_at_which_a_decoder_fails_takes_no_other_with_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

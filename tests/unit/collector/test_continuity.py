@@ -75,6 +75,7 @@ _EVENTS = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("events", "since", "marks", "gaps"), _EVENTS.values(), ids=_EVENTS)
 def test_what_happens_to_a_connection_is_a_mark(
     events: list[tuple[ConnectionChange, float]], since: int | None, marks: list[MarkKind], gaps: int
@@ -100,6 +101,7 @@ def test_a_doubt_of_the_session_is_a_gap_however_short_the_break_was() -> None:
     assert gap.detail == "the broker did not run"
 
 
+@pytest.mark.shows(MarkKind.GAP)
 def test_a_backlog_that_filled_the_queue_is_a_gap_up_to_its_end() -> None:
     """More was published in the break than before: the queue of 1,000 was full, and what followed is gone."""
     made = continuity(queue=1_000, rate_per_s=10)
@@ -207,6 +209,15 @@ def test_a_backlog_without_end_lets_judging_go_on_and_stays_old() -> None:
     assert live(made, late + 201) == [MarkKind.CAUGHT_UP]
 
 
+@pytest.mark.shows(MarkKind.STARTED)
+def test_a_start_is_told_from_when_on_nothing_was_heard() -> None:
+    """What came at most once since the monitor was last up is not known."""
+    mark = continuity(since_ms=T0_MS - 5_000).opening()
+
+    assert (mark.kind, mark.since_ms) == (MarkKind.STARTED, T0_MS - 5_000)
+
+
+@pytest.mark.shows(MarkKind.OVERLOADED, MarkKind.CAUGHT_UP)
 def test_an_overload_ends_with_the_first_message_that_is_new() -> None:
     """It was never told to be over."""
     made = continuity()

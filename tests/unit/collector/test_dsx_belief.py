@@ -175,6 +175,7 @@ def test_a_doubt_about_another_meaning_outlasts_restarts_until_it_is_confirmed(c
     assert again.hear(value("r1", 90.0, T0_MS + 2 * CONFIRM_MS)).qualities == [Quality.GOOD]
 
 
+@pytest.mark.shows(Quality.SOURCE_DOUBTS)
 def test_time_alone_confirms_nothing() -> None:
     """Some values must have come."""
     hearing = in_use()

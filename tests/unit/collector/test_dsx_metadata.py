@@ -153,6 +153,7 @@ _UNITS = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("said", "reason"), _UNITS.values(), ids=_UNITS)
 def test_a_unit_that_can_not_be_is_refused(said: dict[str, Any], reason: Reason) -> None:
     """A unit is never guessed: the metadata is dead-lettered, and so are the values that depend on it."""
@@ -201,6 +202,7 @@ _BAD = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("body", "reason"), _BAD.values(), ids=_BAD)
 def test_metadata_that_can_not_be_read_is_refused(body: bytes, reason: Reason) -> None:
     """It is one dead letter, and nothing is known by it."""
@@ -296,6 +298,7 @@ def test_an_empty_text_says_nothing(field: str) -> None:
     assert outcome.news[0].point.asset == "r1"
 
 
+@pytest.mark.shows(Reason.MISSING_FIELD)
 def test_an_id_that_is_empty_is_nobodys() -> None:
     """A point of nothing is not taken, and nothing is described by it."""
     outcome = Hearing().hear(metadata("r1", rackLocationId="", objectId="", associateId=""))

@@ -36,6 +36,7 @@ def test_a_point_of_an_integration_takes_its_values_from_there_alone() -> None:
     assert known.point.stream == "bus:MEPAI"
 
 
+@pytest.mark.shows(Reason.WRONG_PUBLISHER)
 def test_nobody_publishes_for_the_building_system() -> None:
     """A value of a point that is the building system's own is not taken from another."""
     outcome = describing().hear(value("r1", 11, publisher="MEPAI"))
@@ -176,6 +177,7 @@ def test_a_point_that_moves_keeps_its_number_and_is_news() -> None:
     assert len(moved.metadata) == len(served.metadata) == 1
 
 
+@pytest.mark.shows(Reason.METADATA_REFUSED)
 def test_a_refused_description_stops_the_values_of_its_point() -> None:
     """Nobody knows any more what the numbers are: they are dead letters that say why."""
     hearing = describing()

@@ -76,6 +76,7 @@ _STAMPS = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("stamp", "flag"), _STAMPS.values(), ids=_STAMPS)
 def test_a_time_that_may_be_true_is_kept_and_marked_where_it_is_ahead(stamp: int, flag: Flag) -> None:
     """From one second ahead a reading is marked; at 30 s it is still kept."""
@@ -91,6 +92,7 @@ def test_a_time_that_is_no_integer_is_refused(stamp: str) -> None:
     assert describing().hear(raw(TOPIC, payload(time_ms=stamp))).reasons == [Reason.WRONG_TYPE]
 
 
+@pytest.mark.shows(Flag.RETAINED, Flag.REDELIVERED, Flag.AT_MOST_ONCE)
 def test_how_a_message_came_is_kept_with_its_reading() -> None:
     """Retained, delivered again, at most once: each is a flag and none changes the source time."""
     flags = Flag.RETAINED | Flag.REDELIVERED | Flag.AT_MOST_ONCE
@@ -146,6 +148,7 @@ _TOPICS = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("topic", "reason"), _TOPICS.values(), ids=_TOPICS)
 def test_a_topic_that_nobody_may_publish_on_is_refused(topic: str, reason: Reason) -> None:
     """Nothing waits and nothing is stored under such a name."""

@@ -102,6 +102,7 @@ _CREDIBLE = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("read", "quality"), _CREDIBLE.values(), ids=_CREDIBLE)
 def test_a_value_beyond_the_rating_is_kept_and_not_trusted(read: float, quality: Quality) -> None:
     """A rack of 132 kW: from -2 % to twice the rating is credible; the rest may mean a wrong rating."""
@@ -196,6 +197,7 @@ _STRUCTURES = {
 }
 
 
+@pytest.mark.shows
 @pytest.mark.parametrize(("body", "reason"), _STRUCTURES.values(), ids=_STRUCTURES)
 def test_what_is_no_value_message_is_refused(body: bytes, reason: Reason) -> None:
     """Each message that can not be read is one dead letter with its reason."""

@@ -147,6 +147,7 @@ def test_only_so_many_wait() -> None:
     assert outcome.reasons == [Reason.NO_METADATA]
 
 
+@pytest.mark.shows(Reason.NO_METADATA)
 def test_only_so_many_wait_for_one_point() -> None:
     """What its metadata releases is decoded at once, and must not hold up everybody else."""
     hearing = Hearing(waiting=[_waiting(i, "r2") for i in range(MOST_ON_TOPIC - 1)])

@@ -69,6 +69,7 @@ def test_a_document_that_is_none_is_one_dead_letter(body: bytes, reason: Reason)
     assert outcome.rejections[0].payload == body[:DEAD_LETTER_BYTES]
 
 
+@pytest.mark.shows(Reason.WRONG_TYPE, Reason.BAD_NAME)
 def test_a_bad_document_takes_no_other_of_its_row_with_it() -> None:
     """The other racks of the array are kept."""
     outcome = listening().hear(
@@ -99,6 +100,7 @@ _TOPICS = {
 }
 
 
+@pytest.mark.shows(Reason.UNKNOWN_TOPIC)
 @pytest.mark.parametrize("topic", _TOPICS.values(), ids=_TOPICS)
 def test_a_topic_of_no_rack_of_the_site_is_refused(topic: str) -> None:
     """What is published elsewhere is not the rack that it says it is."""
@@ -108,6 +110,7 @@ def test_a_topic_of_no_rack_of_the_site_is_refused(topic: str) -> None:
     assert not outcome.rows
 
 
+@pytest.mark.shows(Reason.UNKNOWN_RACK)
 def test_an_unknown_rack_names_the_nearest_one() -> None:
     """A slip of the pen in a site file or a device is seen at once."""
     outcome = listening(("pod1-A-01", "pod1-A-02")).hear(document("pod1-A01", power_kw=90))
@@ -117,6 +120,7 @@ def test_an_unknown_rack_names_the_nearest_one() -> None:
     assert not outcome.news
 
 
+@pytest.mark.shows(Reason.IDENTITY_CONFLICT)
 def test_a_rack_can_not_speak_for_another_in_an_array() -> None:
     """Who may publish on the topic of one rack reports that rack and no other, however it is written."""
     outcome = listening().hear(
@@ -188,6 +192,7 @@ _NO_INSTANTS = {
 }
 
 
+@pytest.mark.shows(Reason.BAD_TIME)
 @pytest.mark.parametrize("written", _NO_INSTANTS.values(), ids=_NO_INSTANTS)
 def test_a_time_that_is_no_instant_refuses_the_document(written: object) -> None:
     """A zone is never assumed and a unit never guessed; and no calendar ends the collector."""
@@ -197,6 +202,7 @@ def test_a_time_that_is_no_instant_refuses_the_document(written: object) -> None
     assert not outcome.rows
 
 
+@pytest.mark.shows(Reason.TIME_AHEAD, Reason.TIME_TOO_OLD)
 def test_a_document_from_far_ahead_or_long_ago_is_refused_value_by_value() -> None:
     """The same limits hold as for any reading, and each value is counted."""
     received_ms = T0_MS + LAG_MS

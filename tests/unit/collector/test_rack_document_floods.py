@@ -97,6 +97,7 @@ def test_an_immense_number_is_no_count() -> None:
 # Size ---------------------------------------------------------------------------------
 
 
+@pytest.mark.shows(Reason.TOO_LARGE)
 def test_a_payload_beyond_the_bound_is_not_read() -> None:
     """It is one dead letter with its beginning and its length."""
     body = b'{"rack":"' + b"x" * MOST_BYTES + b'"}'

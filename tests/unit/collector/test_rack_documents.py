@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facility.points import Cadence
-from facility.readings import Quality, Reason
+from facility.readings import Flag, Quality, Reason
 from facility.units import UNITS
 from formats.rackdoc import FEED_KEYS, RACK_KEYS, point_key
 from tests.builders import T0_MS
@@ -111,6 +111,7 @@ def test_the_document_of_the_reference_is_whole() -> None:
     assert set(outcome.qualities) == {Quality.GOOD}
 
 
+@pytest.mark.shows(Quality.NO_VALUE, Quality.GOOD, Flag.NONE)
 def test_a_null_is_no_value_and_never_zero() -> None:
     """A source without a value says so, and that is a reading."""
     outcome = listening().hear(document("r1", power_kw=None, inlet_c=23.5))
@@ -179,6 +180,7 @@ def test_a_wrong_value_takes_no_other_with_it(written: object, reason: Reason) -
     assert outcome.doubts == [POWER]
 
 
+@pytest.mark.shows(Reason.OUT_OF_RANGE)
 def test_the_largest_float_in_a_large_unit_is_out_of_range() -> None:
     """Megawatts beyond what a float of kilowatts can hold are refused like any other impossible value."""
     outcome = listening().hear(document("r1", power_mw=1.7976931348623157e308, inlet_c=20))
@@ -234,6 +236,7 @@ def test_a_good_feed_is_kept_beside_a_bad_one() -> None:
     assert outcome.reasons == [Reason.UNKNOWN_QUANTITY] * 2
 
 
+@pytest.mark.shows(Reason.UNKNOWN_QUANTITY)
 def test_a_key_that_nobody_knows_names_the_nearest_one() -> None:
     """Whoever writes documents learns from the dead letter what was meant."""
     outcome = listening().hear(document("r1", powr_kw=90, inlet_c=20))

@@ -106,6 +106,7 @@ def test_no_sequence_of_answers_loses_or_invents(
     assert fake.values == sorted(set(range(40)) - bad)
 
 
+@pytest.mark.shows(Reason.REFUSED_BY_DATABASE)
 def test_a_body_that_is_bad_as_a_whole_is_refused_at_once() -> None:
     """Where the server says that it dropped every line, as after a long outage, none is sent again."""
     fake = FakeInflux(bad=range(40))

@@ -126,6 +126,7 @@ def test_no_value_again_is_a_repetition_too(journal: Journal) -> None:
     assert journal.append(nothing, T0_MS) == Account(duplicates=1)
 
 
+@pytest.mark.shows(Reason.CONFLICTING_VALUE, Quality.REFUSED, Flag.CONFLICT)
 @pytest.mark.parametrize("in_one_append", [True, False])
 def test_another_value_for_the_same_moment_is_a_dead_letter(journal: Journal, *, in_one_append: bool) -> None:
     """The first is kept, nothing that was stored is ever changed, and the point is in doubt from then on."""

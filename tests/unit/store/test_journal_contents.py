@@ -99,6 +99,7 @@ def test_texts_that_the_file_can_not_hold_are_kept_written_out(journal: Journal)
 # What can not be kept ----------------------------------------------------------------------
 
 
+@pytest.mark.shows(Reason.CANNOT_BE_KEPT)
 def test_what_can_not_be_kept_is_a_dead_letter_and_everything_else_is_kept(journal: Journal) -> None:
     """One point of a hundred, one of the messages that wait, one topic: each by itself."""
     intake = readings(*((number, T0_MS + 5, 1.0) for number in range(99)))

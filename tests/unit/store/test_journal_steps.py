@@ -79,6 +79,7 @@ def test_a_step_is_written_before_anything_is_stamped_by_it(tmp_path: Path, firs
     assert abs(mark.since_ms - T0_MS) <= 1
 
 
+@pytest.mark.shows(MarkKind.STEPPED)
 def test_a_restart_cures_a_clock_that_was_fast(tmp_path: Path) -> None:
     """What a process before stamped an hour ahead does not hold the clock of the next."""
     before = Journal(tmp_path, SetClock(T0_MS + HOUR_MS))
