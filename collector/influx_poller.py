@@ -25,8 +25,8 @@ from facility.sitefile.influxdb import rule_of
 from facility.sitefile.tables import FeedTable, InfluxTable
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery
-from store.journal.appender import Appender
-from store.journal.entries import MarkKind
+from store.journal.appender import Appender, Counters, Handover
+from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.retry import StoreBusy
@@ -124,8 +124,50 @@ class InfluxPoller:
         self._plausibility = Plausibility(site, journal.known().values())
         self.name = table.name
         self.health = Health()
-        self.counters = self._appender.counters
         self.announced = asyncio.Event()
+        self._rounds = 0
+        self._opening = self.opening().marks
+
+    @property
+    def counters(self) -> Counters:
+        """What it did, and those before it."""
+        return self._appender.counters
+
+    @property
+    def rounds(self) -> object:
+        """What changes while it goes on; a disk that refuses is no hang."""
+        return self._rounds, self.counters.refused_by_disk
+
+    def hand_over(self, cause: str) -> Handover:
+        """Return what whoever goes on here needs, once this one has ended.
+
+        Args:
+            cause: What ended it, for people.
+        """
+        return Handover(
+            cause=cause,
+            since_ms=self._heard_ms,
+            counters=self.counters,
+            announced=self.announced,
+            unsaid=self._opening,
+        )
+
+    def succeed(self, left: Handover) -> None:
+        """Go on where another poller of the same database failed: the database counts as lost since then.
+
+        Args:
+            left: What it left.
+        """
+        self._appender.counters = left.counters.without_what_was_in_hand()
+        self.announced, self._heard_ms = left.announced, left.since_ms
+        self._opening = [*left.unsaid, Mark(MarkKind.LOST, self._table.name, left.since_ms, left.cause)]
+
+    async def announce(self) -> None:
+        """Tell the journal since when nothing was read, once."""
+        if self._opening:
+            await self._appender.append(Intake(marks=self._opening))
+        self._opening = []
+        self.announced.set()
 
     @property
     def patience_s(self) -> float:
@@ -156,9 +198,9 @@ class InfluxPoller:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        await self._appender.append(self.opening())
-        self.announced.set()
+        await self.announce()
         while True:
+            self._rounds += 1
             begin_s = self._clock.monotonic_s()
             for intake in await in_thread(self.step, self._clock.now_ms()):
                 await self._appender.append(intake)

@@ -94,6 +94,17 @@ class Register:
         """The numbers of all points that the journal has."""
         return self._told.keys()
 
+    def restore(self, known: Mapping[int, Known]) -> None:
+        """Let what was handed on and never came into the journal be news again.
+
+        Args:
+            known: Every point that the journal has, by its number.
+        """
+        for number, (point, asset) in list(self._told.items()):
+            if (entry := known.get(number)) is None or (entry.point, entry.asset) != (point, asset):
+                self._news.setdefault(number, Known(number, point, asset))
+                del self._told[number]
+
     def news(self) -> list[Known]:
         """Return what became known since this was last asked."""
         found, self._news = list(self._news.values()), {}

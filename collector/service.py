@@ -13,12 +13,12 @@ from collector.continuity.continuity import ASK_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
 from collector.health import Health
-from collector.mqtt.message import ConnectionEvent, Item, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt.session import Session
 from collector.row_builder import Rows
 from facility.instants import Clock
 from facility.readings import Batch, Flag, Reason
-from store.journal.appender import Appender
+from store.journal.appender import Appender, Counters, Handover
 from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import Journal
@@ -51,6 +51,7 @@ class Collector:
         keeping: What the broker can keep for us.
         patience_s: After how long without anything the broker is silent [s].
         announced: Set once the journal says since when nothing was read.
+        whole_ms: Up to when everything that came is in the journal [ms].
     """
 
     def __init__(
@@ -72,9 +73,56 @@ class Collector:
         self._now_ms = clock.now_ms
         self.keeping = keeping or Keeping(None)
         self._continuity = Continuity(session.name, self.keeping, now_ms=clock.now_ms(), since_ms=since_ms)
+        self._opening = [self._continuity.opening()]
         self.patience_s = patience_s
-        self.counters = self._appender.counters
         self.announced = asyncio.Event()
+        self._rounds = 0
+        self.whole_ms = since_ms or clock.now_ms()
+
+    @property
+    def counters(self) -> Counters:
+        """What it did, and those before it."""
+        return self._appender.counters
+
+    @property
+    def rounds(self) -> object:
+        """What changes while it goes on; a disk that refuses is no hang."""
+        return self._rounds, self.counters.refused_by_disk
+
+    def hand_over(self, cause: str) -> Handover:
+        """Return what whoever goes on here needs, once this one has ended.
+
+        Args:
+            cause: What ended it, for people.
+        """
+        return Handover(
+            cause=cause,
+            since_ms=self.whole_ms,
+            counters=self.counters,
+            announced=self.announced,
+            unsaid=self._opening,
+        )
+
+    def succeed(self, left: Handover) -> None:
+        """Go on where another collector of the same broker failed: the broker counts as lost since then.
+
+        Args:
+            left: What it left.
+        """
+        now_ms, broker = self._now_ms(), self._session.name
+        self._appender.counters = left.counters.without_what_was_in_hand()
+        self.announced, self.whole_ms = left.announced, left.since_ms
+        self._continuity = Continuity(
+            broker, self.keeping, now_ms=now_ms, since_ms=0, gaps=left.counters.gaps
+        )
+        lost = ConnectionEvent(ConnectionChange.LOST, left.since_ms, left.cause)
+        self._opening = [*left.unsaid, *self._continuity.happen(lost, now_ms)]
+
+    async def announce(self) -> None:
+        """Tell the journal since when nothing was read, once."""
+        await self._tell(self._opening)
+        self._opening = []
+        self.announced.set()
 
     @property
     def name(self) -> str:
@@ -116,19 +164,20 @@ class Collector:
     async def run(self) -> None:
         """Collect until cancelled."""
         broker = self._session.name
-        await self._tell([self._continuity.opening()])
-        self.announced.set()
+        await self.announce()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run(), name=f"session {broker}")
             group.create_task(self._collect(), name=f"collector {broker}")
 
     async def _collect(self) -> None:
         while True:
+            self._rounds += 1
             if await self._session.arrived(ASK_MS / 1_000 if self._continuity.is_behind else QUIET_S):
                 if self._session.waiting < MOST_MESSAGES // 8:
                     await asyncio.sleep(GATHER_S)
                 await self._take(self._session.take(MOST_MESSAGES))
             else:
+                self.whole_ms = self._now_ms()
                 await self._settle()
             await self._look()
 
@@ -154,6 +203,7 @@ class Collector:
         messages = [item for item in items if isinstance(item, Message)]
         if not messages:
             return
+        self.whole_ms = messages[0].received_ms
         self.counters.messages += len(messages)
         gathered, intake = self._decode(messages)
         await self._appender.append(intake)

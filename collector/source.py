@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from collector.health import Health
-from store.journal.appender import Counters
+from store.journal.appender import Counters, Handover
 
 
 class Source(Protocol):
@@ -60,8 +60,33 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def rounds(self) -> object:
+        """What changes while it goes on; a disk that refuses is no hang."""
+        ...
+
+    async def announce(self) -> None:
+        """Tell the journal since when nothing was read, once."""
+        ...
+
     async def run(self) -> None:
-        """Take in until cancelled."""
+        """Take in until cancelled; what is not announced is so first."""
+        ...
+
+    def hand_over(self, cause: str) -> Handover:
+        """Return what whoever goes on here needs, once this one has ended.
+
+        Args:
+            cause: What ended it, for people.
+        """
+        ...
+
+    def succeed(self, left: Handover) -> None:
+        """Go on where another one failed: the source counts as lost since then. To be called before it runs.
+
+        Args:
+            left: What it left.
+        """
         ...
 
     async def forget(self) -> None:

@@ -119,6 +119,7 @@ class Shipper:
         trouble: The same, with since when and whether somebody must be told; None while there is none.
         refused: How many readings it will never take.
         late: How many readings came too late to be in a mean.
+        rounds: How often it tried something: grows while this part goes on.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class Shipper:
         self.trouble: Trouble | None = None
         self.refused = 0
         self._shipped = 0
+        self.rounds = 0
 
     @property
     def error(self) -> str:
@@ -171,6 +173,7 @@ class Shipper:
     async def run(self) -> None:
         """Ship until cancelled; what is left then is shipped after the next start."""
         while True:
+            self.rounds += 1
             begin_s = self._clock.monotonic_s()
             if not await self.ship():
                 await asyncio.sleep(self._period_s)
@@ -202,6 +205,7 @@ class Shipper:
     async def _store(self, chunk: Chunk) -> Sequence[Rejection]:
         failures = 0
         while True:
+            self.rounds += 1
             try:
                 refused = await self._sink.store(chunk)
             except StoreUnavailable as error:
@@ -219,6 +223,7 @@ class Shipper:
     async def _until_kept(self, keep: Callable[[], None]) -> None:
         """Write to our own disk what the sink has answered, for as long as it takes."""
         while True:
+            self.rounds += 1
             try:
                 await in_thread(keep)
             except StoreUnavailable as error:

@@ -25,13 +25,14 @@ class Continuity:
         keeping: What it can keep for us.
         now_ms: The time [ms].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
+        gaps: Breaks before this start after which something may be missing.
 
     Attributes:
         gaps: Breaks after which something may be missing.
     """
 
-    def __init__(self, broker: str, keeping: Keeping, *, now_ms: int, since_ms: int) -> None:
-        self.gaps = 0
+    def __init__(self, broker: str, keeping: Keeping, *, now_ms: int, since_ms: int, gaps: int = 0) -> None:
+        self.gaps = gaps
         self._broker = broker
         self._keeping = keeping
         self._started_ms = now_ms

@@ -114,6 +114,17 @@ class RouteNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class PartNow(TypedDict):
+    """How a part of the monitor does; each is supervised by itself."""
+
+    name: str
+    state: Annotated[str, Field(description="running, restarting (after a pause) or hanging")]
+    restarts: Annotated[int, Field(description="how often it was begun again since the start")]
+    error: Annotated[str, Field(description="what ended it last; empty where nothing did")]
+    failed_ms: Annotated[Milliseconds | None, Field(description="when that was")]
+
+
+@with_config(_CLOSED)
 class Status(TypedDict):
     """`megawatch status`: parts that run in no process are missing."""
 
@@ -125,6 +136,7 @@ class Status(TypedDict):
     free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
     open_alarms: Annotated[int | None, Field(description="null where the ledger can not be read")]
     undelivered: int
+    parts: NotRequired[Annotated[list[PartNow], Field(description="those of all processes that run")]]
     accounting: NotRequired[Accounting]
     brokers: NotRequired[list[Broker]]
     rules: NotRequired[Rules]

@@ -248,7 +248,18 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     if snapshot_error := status.get("rules", {}).get("snapshot_error"):
         lines.append(Text(f"rules: their state is not saved: {snapshot_error}", style="red"))
     lines += _judging_lines(status.get("rules", {}))
+    lines += [Text(*line) for part in status.get("parts", ()) if (line := _part_line(part))]
     return lines + _telling_lines(status)
+
+
+def _part_line(part: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what is wrong with a part, and how grave that looks; None where nothing ever was."""
+    if part["state"] == "hanging":
+        return f"{part['name']}: hangs: {part['error']}", "red"
+    again = f"{part['restarts']} restarts" if part["restarts"] != 1 else "1 restart"
+    if part["state"] == "restarting":
+        return f"{part['name']}: failed, begins again: {part['error']} ({again})", "red"
+    return (f"{part['name']}: runs, after {again}: {part['error']}", "yellow") if part["restarts"] else None
 
 
 def _telling_lines(status: Mapping[str, Any]) -> list[Text]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -24,18 +26,21 @@ from collector.register import Register
 from collector.row_builder import Ranges
 from collector.service import Collector
 from collector.source import Source
-from facility.errors import MegawatchError, StoreError, StoreUnavailable
+from facility.errors import StoreError, StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
 from facility.sitefile.tables import BrokerTable, FeedTable, StoreTable
 from megawatch.cli.terminal import Terminal
 from megawatch.composition import make_judging
 from megawatch.run.clock import SteadyClock
 from megawatch.run.lock import locked
+from megawatch.run.metrics import MetricsServer
 from megawatch.run.part import ALL_PARTS, Part
+from megawatch.run.process import end
 from megawatch.run.self_monitoring import LOOK_AT_START, START_TITLE, Distress, Problem, problems_of
 from megawatch.run.servicemanager import show_life
+from megawatch.run.source import SourcePart
 from megawatch.run.status import StatusWriter, read_status
-from megawatch.run.supervisor import Supervisor
+from megawatch.run.supervisor import Every, State, Supervisor
 from megawatch.site.folder import SiteFolder
 from megawatch.site.installation import client_id_of
 from rules.engine import snapshot
@@ -44,6 +49,7 @@ from rules.notify.base import Notifier
 from rules.notify.outbox import Outbox
 from rules.notify.registry import Surroundings, make_notifiers, make_routes
 from store.histories import HISTORIES, history_name, history_of
+from store.history.integrity import damaged_files
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.follower import JournalFollower
 from store.journal.journal import Journal
@@ -55,13 +61,22 @@ TRIM_S: Final = 60.0
 """How often what nobody needs any more is dropped from journal and ledger."""
 START_PAUSE_S: Final = 5.0
 """How long to wait before a start that the disk did not allow is tried again (our choice)."""
-STANDS_STILL_MS: Final = 30_000
-"""Judging that is behind by more, and does not move, hangs [ms]: our choice."""
+STATUS_S: Final = 1.0
+"""How often the status is written."""
+DAMAGE_S: Final = 5.0
+"""How often it is looked for files that were put aside (our choice)."""
+WAIT_S: Final = 0.02
+"""How often rules look whether they may begin."""
+RULES_BOUND_S: Final = 120.0
+"""Rules without an entry or a tick for so long hang (our choice)."""
+WRITING_BOUND_S: Final = 600.0
+"""A writer that has made nothing for so long hangs: an hour is merged at once (our choice)."""
+RULES: Final = "rules"
 
 _log = structlog.get_logger(__name__)
 
 
-async def _known(*problems: Problem) -> Sequence[Problem]:
+def _known(*problems: Problem) -> Sequence[Problem]:
     return problems
 
 
@@ -79,6 +94,8 @@ class Parts:
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
         supervisor: Keeps the parts running, each by itself.
+        makes: What makes each source anew.
+        damaged_files: What was damaged and put aside, as it was looked for last.
     """
 
     clock: SteadyClock
@@ -90,6 +107,17 @@ class Parts:
     outbox: Outbox | None = None
     distress: Distress | None = None
     shipper: Shipper | None = None
+    makes: list[Callable[[], Source]] = field(default_factory=list)
+    damaged_files: Sequence[Path] = ()
+
+    def add(self, make: Callable[[], Source]) -> None:
+        """Add a source of readings.
+
+        Args:
+            make: Makes it, now and whenever it failed.
+        """
+        self.makes.append(make)
+        self.sources.append(make())
 
 
 class Monitor:
@@ -116,7 +144,6 @@ class Monitor:
         self._random = random_source or random.Random()  # noqa: S311 - jitter, not a secret
         self._built: Parts | None = None
         self._status: StatusWriter | None = None
-        self._seen_tick_ms = 0
         self._client_id = f"megawatch-{site.file.site.name}"  # until it collects
         self.started = asyncio.Event()
 
@@ -129,36 +156,43 @@ class Monitor:
         async with AsyncExitStack() as stack:
             parts = self._built = await self._build_when_possible(stack)
             status = self._status = StatusWriter(self.site, parts)
+            stack.callback(status.end)
             if parts.rules is not None:
                 parts.rules.start()
             try:
-                async with asyncio.TaskGroup() as group:
-                    for source in parts.sources:
-                        group.create_task(source.run(), name="collector")
-                    for name, begin in self._supervised(parts, status).items():
-                        group.create_task(parts.supervisor.run(name, begin), name=name)
-                    self.started.set()
-            except* MegawatchError as errors:
-                raise errors.exceptions[0] from errors
+                self._supervise(parts, status)
+                self.started.set()
+                await parts.supervisor.run()
             finally:
                 if parts.rules is not None and parts.rules.lag.tick_ms:
                     with suppress(StoreUnavailable):
                         parts.rules.save_snapshot()
 
-    def _supervised(self, parts: Parts, status: StatusWriter) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """Return what begins each part that may begin again after a fault."""
-        begins: dict[str, Callable[[], Awaitable[None]]] = {}
+    def _supervise(self, parts: Parts, status: StatusWriter) -> None:
+        """Put each part under supervision, with the time in which it makes progress for certain."""
+        add = parts.supervisor.add
+        for place, make in enumerate(parts.makes):
+            source = SourcePart(parts.sources, place, make)
+            add(source.name, source, failed=source.failed)
         if parts.rules is not None:
-            begins["rules"] = partial(self._judge, parts, parts.rules)
+            add(RULES, _Rules(parts.rules, parts.sources), bound_s=RULES_BOUND_S)
         if parts.outbox is not None:
-            begins["outbox"] = parts.outbox.run
+            for receiver in parts.outbox.receivers.values():
+                add(f"receiver {receiver.label}", receiver)
         if parts.distress is not None:
-            begins["distress"] = parts.distress.run
+            _supervise_telling(parts.supervisor, parts.distress)
+            look = partial(self._look_for_damage, parts)
+            add("search for damaged files", Every(period_s=DAMAGE_S, work=look))
         if parts.shipper is not None:
-            begins["writer"] = parts.shipper.run
+            add("history writer", parts.shipper, bound_s=WRITING_BOUND_S)
         if parts.journal is not None:
-            begins["trim"] = partial(self._trim, parts.journal, parts.ledger)
-        return begins | {"status": status.run, "life": partial(show_life, self._is_well)}
+            work = partial(self._trim, parts.journal, parts.ledger)
+            add("trim", Every(period_s=TRIM_S, work=work), bound_s=WRITING_BOUND_S)
+        add("status", Every(period_s=STATUS_S, work=status.write))
+        add("count of notifications", Every(period_s=STATUS_S, work=status.count))
+        if self.site.file.metrics.port:
+            add("metrics", MetricsServer(self.site.file.metrics.port, status.metrics))
+        add("service manager", _Life(self._is_well), bound_s=math.inf)
 
     @property
     def built(self) -> Parts:
@@ -173,13 +207,9 @@ class Monitor:
         return self._status
 
     def _is_well(self) -> bool:
-        """Tell whether judging, where it runs here, goes on: it is up to date, or moved since last asked."""
-        rules = self.built.rules
-        if rules is None or not rules.lag.tick_ms or rules.lag.is_recovering:
-            return True
-        before_ms, self._seen_tick_ms = self._seen_tick_ms, rules.lag.tick_ms
-        behind_ms = self.built.clock.now_ms() - rules.lag.tick_ms
-        return behind_ms < STANDS_STILL_MS or rules.lag.tick_ms > before_ms
+        """Tell whether judging, where it runs here, does not hang in a way that only a restart ends."""
+        rules = self.built.supervisor.parts.get(RULES)
+        return rules is None or rules.state is not State.HANGING
 
     async def forget_sessions(self) -> None:
         """Let every broker forget us; to be called when the monitor runs no more."""
@@ -214,8 +244,10 @@ class Monitor:
         """Tell from memory what keeps us from starting, and later that it is over."""
         clock = SteadyClock()
         teller = self._distress(self._notifiers(stack, clock), clock)
-        running = asyncio.create_task(Supervisor(clock).run("start", teller.run), name="start")
-        stack.callback(running.cancel)
+        supervisor = Supervisor(clock, self._random)
+        _supervise_telling(supervisor, teller)
+        running = asyncio.create_task(supervisor.run(), name="start")
+        stack.push_async_callback(end, running)
         return teller
 
     def _distress(self, notifiers: Mapping[str, Notifier], clock: SteadyClock) -> Distress:
@@ -243,7 +275,7 @@ class Monitor:
         if ledger.is_another or (journal is not None and journal.is_another):
             # What was made of the one before says nothing now: it is made again of what the journal holds.
             (data / snapshot.FILE).unlink(missing_ok=True)
-        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), journal=journal)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock, self._random), journal=journal)
         if journal is not None:
             self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)
             since_ms = self._since_ms(parts, journal)
@@ -291,8 +323,10 @@ class Monitor:
         query = query_of(table, self.site.feed_token)
         stack.callback(query.close)
         site = self.site.file.site
-        poller = make_poller(table, query, site, journal, parts.ledger, clock=parts.clock, since_ms=since_ms)
-        parts.sources.append(poller)
+        make = partial(
+            make_poller, table, query, site, journal, parts.ledger, clock=parts.clock, since_ms=since_ms
+        )
+        parts.add(make)
 
     def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
         waiting = journal.waiting()
@@ -303,38 +337,37 @@ class Monitor:
             ranges=Ranges(),
             waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
         )
-        kept = Kept(metadata=journal.metadata(), waiting=waiting)
+        for broker in self.site.file.brokers:
+            parts.add(partial(self._collector, broker, context, parts.clock, journal, since_ms))
+
+    def _collector(
+        self, broker: BrokerTable, context: Context, clock: SteadyClock, journal: Journal, since_ms: int
+    ) -> Collector:
+        """Return the collector of a broker, as the journal and the last status have left it."""
+        context.register.restore(journal.known())
+        session = Session(
+            broker.name,
+            self.address(broker),
+            [(topic, broker.qos) for topic in topics_of(broker, self.site.file.site.name)],
+            now_ms=clock.now_ms,
+            random_source=self._random,
+            asked_again=partial(self.address, broker),
+        )
+        kept = Kept(metadata=journal.metadata(), waiting=journal.waiting())
         # How much each broker published at most before this start [messages/s].
         rates = {
             found["name"]: found.get("rate_per_s") for found in read_status(self.site.data).get("brokers", ())
         }
-        for broker in self.site.file.brokers:
-            session = Session(
-                broker.name,
-                self.address(broker),
-                [(topic, broker.qos) for topic in topics_of(broker, self.site.file.site.name)],
-                now_ms=parts.clock.now_ms,
-                random_source=self._random,
-                asked_again=partial(self.address, broker),
-            )
-            collector = Collector(
-                session,
-                make_decoder(broker, context, kept),
-                context,
-                journal,
-                clock=parts.clock,
-                since_ms=since_ms,
-                keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
-                patience_s=patience_s(broker),
-            )
-            parts.sources.append(collector)
-
-    @staticmethod
-    async def _judge(parts: Parts, rules: RulesService) -> None:
-        """Judge, but no tick before the journal says since when each collector was away."""
-        for source in parts.sources:
-            await source.announced.wait()
-        await rules.run()
+        return Collector(
+            session,
+            make_decoder(broker, context, kept),
+            context,
+            journal,
+            clock=clock,
+            since_ms=since_ms,
+            keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
+            patience_s=patience_s(broker),
+        )
 
     def address(self, broker: BrokerTable) -> Address:
         """Return where and as whom to connect to a broker."""
@@ -364,12 +397,65 @@ class Monitor:
         return notifiers
 
     async def _trim(self, journal: Journal, ledger: Ledger) -> None:
-        while True:
-            await asyncio.sleep(TRIM_S)
-            try:
-                await in_thread(trim, self.site.file.store, journal, ledger)
-            except StoreUnavailable as error:
-                _log.warning("not trimmed", error=str(error))
+        try:
+            await in_thread(trim, self.site.file.store, journal, ledger)
+        except StoreUnavailable as error:
+            _log.warning("not trimmed", error=str(error))
+
+    @staticmethod
+    async def _look_for_damage(parts: Parts) -> None:
+        parts.damaged_files = await in_thread(damaged_files, parts.ledger.path.parent)
+
+
+@dataclass(slots=True)
+class _Rules:
+    """Judging, but no tick before the journal says since when each collector was away.
+
+    Attributes:
+        service: Judges.
+        sources: What readings come from.
+        waits: How often it was looked whether it may begin.
+    """
+
+    service: RulesService
+    sources: Sequence[Source]
+    waits: int = 0
+
+    @property
+    def rounds(self) -> object:
+        """What changes while it goes on."""
+        return self.waits, self.service.rounds
+
+    async def run(self) -> None:
+        """Wait, then judge until cancelled."""
+        while not all(source.announced.is_set() for source in self.sources):
+            self.waits += 1
+            await asyncio.sleep(WAIT_S)
+        await self.service.run()
+
+
+@dataclass(slots=True)
+class _Life:
+    """Signs of life for the service manager.
+
+    Attributes:
+        is_well: Whether what has to go on does.
+        rounds: It makes no progress that is watched.
+    """
+
+    is_well: Callable[[], bool]
+    rounds: int = 0
+
+    async def run(self) -> None:
+        """Give them until cancelled."""
+        await show_life(self.is_well)
+
+
+def _supervise_telling(supervisor: Supervisor, distress: Distress) -> None:
+    """Put telling of the monitor itself under supervision."""
+    supervisor.add("self-monitoring", distress)
+    for receiver in distress.outbox.receivers.values():
+        supervisor.add(f"receiver {receiver.label}, of self-monitoring", receiver)
 
 
 def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:

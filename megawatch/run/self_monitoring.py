@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from facility.instants import Clock
 from rules.alarms.states import Change, alarm_id
 from rules.base import About, Desk, Severity
-from rules.notify.base import Notifier, fault_of, labels_of, pause_s
+from rules.notify.base import Notifier
+from rules.notify.memory import MemoryPages
 from rules.notify.message import notices_of
 from rules.notify.notification import Notification, message_key
 from rules.notify.outbox import Outbox
 from rules.notify.routing import Route, routes_of
 from rules.notify.wording import worded_plainly
 from rules.subject import Subject
-from store.history.integrity import damaged_files
-from store.ledger.alarms import Notice
-from store.threads import in_thread
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from megawatch.run.monitor import Parts
 
 RULE: Final = "Q9"
@@ -77,12 +71,11 @@ LOOK_AT_ROUTE: Final = (
 )
 AWAY_MS: Final = 60_000
 """How long a receiver may be away before that is told elsewhere (our choice)."""
-MOST_WAITING: Final = 1_000
-"""Of what no receiver accepts, so much is kept."""
-PART_TITLE: Final = "a part of the monitor fails and begins again"
+PART_TITLE: Final = "a part of the monitor fails or hangs"
 LOOK_AT_PART: Final = (
-    "Report the error with the monitor's log. Every other part goes on, and what this one has not done yet is"
-    " done once it runs."
+    "Report the error with the monitor's log. It is begun again by itself, every other part goes on, and what"
+    " this one has not done yet is done once it runs. Where one hangs in the disk, see to the disk; else"
+    " restart the monitor. Until a collector runs, what its broker says is unknown."
 )
 START_TITLE: Final = "the monitor can not start"
 LOOK_AT_START: Final = (
@@ -99,8 +92,6 @@ ON_DELAY_MS: Final = 10_000
 OFF_DELAY_MS: Final = 10_000
 """How long it must take everything again before that is told (our choice)."""
 CHECK_S: Final = 1.0
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,36 +143,42 @@ class Distress:
         routes: Which notifications go where.
         clock: The clock.
         random_source: Where the jitter of pauses comes from.
-        waiting: What no receiver has accepted yet.
+        pages: What no receiver has accepted yet.
+        outbox: Delivers it; each of its receivers runs by itself.
+        rounds: How often it was looked: grows while this part goes on.
     """
 
     site: str
-    problems: Callable[[], Awaitable[Sequence[Problem]]]
+    problems: Callable[[], Sequence[Problem]]
     notifiers: Mapping[str, Notifier]
     routes: Sequence[Route]
     clock: Clock
     random_source: random.Random
-    waiting: list[Notice] = field(default_factory=list)
-    _episodes: dict[str, _Episode] = field(default_factory=dict)
+    pages: MemoryPages = field(init=False, default_factory=MemoryPages)
+    outbox: Outbox = field(init=False)
+    rounds: int = field(init=False, default=0)
+    _episodes: dict[str, _Episode] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make what delivers."""
+        self.outbox = Outbox(
+            self.pages, self.notifiers, now_ms=self.clock.now_ms, random_source=self.random_source
+        )
 
     async def run(self) -> None:
-        """Look and tell until cancelled."""
+        """Look until cancelled."""
         while True:
-            await self.step(self.clock.now_ms())
+            self.rounds += 1
+            self.look(self.clock.now_ms())
             await asyncio.sleep(CHECK_S)
 
-    async def step(self, now_ms: int) -> None:
-        """Look once, and try what is due.
+    def look(self, now_ms: int) -> None:
+        """Look once, and let wait what is to be told.
 
         Args:
             now_ms: The time [ms].
         """
-        self._look(await self.problems(), now_ms)
-        tried = await asyncio.gather(*(self._try(notice, now_ms) for notice in self.waiting))
-        self.waiting = [notice for notice in tried if notice is not None]
-
-    def _look(self, problems: Sequence[Problem], now_ms: int) -> None:
-        for problem in problems:
+        for problem in self.problems():
             episode = self._episodes.setdefault(problem.subject, _Episode(problem, now_ms, now_ms))
             episode.seen_ms, episode.problem = now_ms, problem
             if not episode.alarm and now_ms - episode.since_ms >= ON_DELAY_MS:
@@ -196,8 +193,8 @@ class Distress:
 
     def _tell(self, episode: _Episode, change: Change, now_ms: int) -> None:
         told = self._compose(episode, change, now_ms)
-        self.waiting += notices_of(told, self._routes(told, episode.problem.avoids), now_ms)
-        del self.waiting[:-MOST_WAITING]
+        self.pages.put(notices_of(told, self._routes(told, episode.problem.avoids), now_ms))
+        self.outbox.wake()
 
     def _routes(self, told: Notification, avoids: str) -> list[str]:
         """Return where something is told: where it is taken, else anywhere but on the route to avoid."""
@@ -224,30 +221,9 @@ class Distress:
         )
         return worded_plainly(told, problem.cause)
 
-    async def _try(self, notice: Notice, now_ms: int) -> Notice | None:
-        """Try to deliver a notification that is due; return it where it is to be tried again."""
-        if notice.due_ms > now_ms or self._comes_later(notice):
-            return notice
-        attempts = notice.attempts + 1
-        try:
-            await self.notifiers[notice.route].deliver(notice)
-        except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
-            error = fault_of(fault)
-            label = labels_of(self.notifiers)[notice.route]
-            _log.warning("not accepted", key=notice.key, route=label, cause=error.cause)
-            wait_s = pause_s(attempts, error, self.random_source)
-            return replace(notice, attempts=attempts, due_ms=now_ms + round(wait_s * 1_000))
-        return None
 
-    def _comes_later(self, notice: Notice) -> bool:
-        """Tell whether something of the same alarm waits for the same route and comes first."""
-        first = next(n for n in self.waiting if (n.alarm_id, n.route) == (notice.alarm_id, notice.route))
-        return first is not notice
-
-
-async def problems_of(parts: Parts) -> list[Problem]:
+def problems_of(parts: Parts) -> list[Problem]:
     """Return what is wrong with the parts of a monitor now."""
-    aside = await in_thread(damaged_files, parts.ledger.path.parent)
     found = [
         Problem("journal", source.counters.store_error)
         for source in parts.sources
@@ -273,10 +249,9 @@ async def problems_of(parts: Parts) -> list[Problem]:
             Problem(f"rule {name}", error, RULE_TITLE, LOOK_AT_RULE) for name, error in lag.failing.items()
         ]
     found += [
-        Problem(f"part {part}", error, PART_TITLE, LOOK_AT_PART)
-        for part, error in parts.supervisor.failing.items()
+        Problem(part, trouble, PART_TITLE, LOOK_AT_PART) for part, trouble in parts.supervisor.failing.items()
     ]
-    found += _damaged(parts, aside)
+    found += _damaged(parts)
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
     for source in parts.sources:
@@ -291,8 +266,9 @@ async def problems_of(parts: Parts) -> list[Problem]:
     return found
 
 
-def _damaged(parts: Parts, aside: Sequence[Path]) -> Iterable[Problem]:
+def _damaged(parts: Parts) -> Iterable[Problem]:
     """Yield what was found damaged on our own disk."""
+    aside = parts.damaged_files
     if aside:
         cause = f"{len(aside)} in {aside[0].parent}: {', '.join(path.name for path in aside[:3])}"
         yield Problem("damaged files", cause, DAMAGED_TITLE, LOOK_AT_DAMAGED, severity=Severity.HIGH)
@@ -307,7 +283,7 @@ def _unheard(outbox: Outbox, now_ms: int) -> Iterable[Problem]:
     for route, failing in outbox.failing.items():
         if failing.needs_somebody or now_ms - failing.since_ms >= AWAY_MS:
             cause = f"{failing.cause}; waits there: {failing.headline}"
-            subject = f"pages to {outbox.labels[route]}"
+            subject = f"pages to {outbox.receivers[route].label}"
             yield Problem(subject, cause, ROUTE_TITLE, LOOK_AT_ROUTE, avoids=route)
 
 

@@ -6,7 +6,6 @@ files. Nothing has to be connected to, and an answer that is old says so.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import resource
 import time
@@ -14,17 +13,15 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector as MetricSource
 
 from collector.mqtt.versions import NAMES
 from collector.source import Source
 from facility.quantities import known_or_none
+from megawatch.run.supervisor import State, Supervised
 from megawatch.site.folder import SiteFolder
 from rules.base import Verdict
 from rules.library.contract.c2_overdraw import Overdraw
@@ -37,10 +34,9 @@ from store.threads import in_thread
 if TYPE_CHECKING:
     from megawatch.run.monitor import Parts
     from rules.engine.service import RulesService
-    from rules.notify.outbox import Outbox
+    from rules.notify.outbox import Receiver
 
 FOLDER: Final = "status"
-PERIOD_S: Final = 1.0
 _COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
 _CHECKSUM: Final = "checksum"
 FRESH_MS: Final = 5_000
@@ -73,32 +69,22 @@ class StatusWriter:
             if part is not None
         ]
         self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
-        self._latest: dict[str, Any] = {}
         self._heard: dict[str, tuple[int, int]] = {}
         self._waiting: Mapping[str, int] = {}
         self._refused: Mapping[str, int] = {}
-        self._server: tuple[Any, Thread] | None = None
-
-    async def run(self) -> None:
-        """Write every second until cancelled, and once more then."""
-        await in_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
-        self._serve()
-        try:
-            while True:
-                await self.write()
-                await asyncio.sleep(PERIOD_S)
-        finally:
-            self._save(self.document() | {"is_running": False})
-            if self._server is not None:
-                self._server[0].shutdown()
-                self._server[0].server_close()
 
     async def write(self) -> None:
         """Write once."""
+        await in_thread(self._save, self.document())
+
+    async def count(self) -> None:
+        """Ask the ledger how many notifications wait; nothing else waits for its answer."""
         self._waiting = await in_thread(self._parts.ledger.waiting)
         self._refused = await in_thread(self._parts.ledger.refused)
-        self._latest = self.document()
-        await in_thread(self._save, self._latest)
+
+    def end(self) -> None:
+        """Write that this process runs no more."""
+        self._save(self.document() | {"is_running": False})
 
     def document(self) -> dict[str, Any]:
         """Return what this process is doing, all of it at one moment of the event loop."""
@@ -108,6 +94,7 @@ class StatusWriter:
             "at_ms": parts.clock.now_ms(),
             "is_running": True,
             "undelivered": sum(self._waiting.values()),
+            "parts": [_part(part) for part in parts.supervisor.parts.values()],
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
@@ -127,7 +114,7 @@ class StatusWriter:
             found["tenants"] = [] if view is None else _tenants(view, parts.rules, self._site)
         if parts.outbox is not None:
             found["routes"] = [
-                self._route(parts.outbox, route, label) for route, label in parts.outbox.labels.items()
+                self._route(route, receiver) for route, receiver in parts.outbox.receivers.items()
             ]
         if parts.shipper is not None:
             found["history"] = {
@@ -141,11 +128,11 @@ class StatusWriter:
             found["journal_stamp_ms"] = parts.journal.head_stamp_ms
         return found
 
-    def _route(self, outbox: Outbox, route: str, label: str) -> dict[str, Any]:
+    def _route(self, route: str, receiver: Receiver) -> dict[str, Any]:
         """Return how telling does on a route."""
-        failing = outbox.failing.get(route)
+        failing = receiver.failing
         return {
-            "name": label,
+            "name": receiver.label,
             "waiting": self._waiting.get(route, 0),
             "refused": self._refused.get(route, 0),
             "failing_since_ms": None if failing is None else failing.since_ms,
@@ -203,6 +190,7 @@ class StatusWriter:
         draft = self._path.with_suffix(".draft")
         text = json.dumps({**document, _CHECKSUM: _checksum(document)}).encode()
         with suppress(OSError):  # a full disk is told by those who need it
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file = draft.open("wb")
             except OSError:  # no file can be made: the checksum tells readers what is only half written
@@ -212,44 +200,69 @@ class StatusWriter:
                 file.write(text)
             draft.replace(self._path)
 
-    # Metrics --------------------------------------------------------------------------
-
-    def _serve(self) -> None:
-        port = self._site.file.metrics.port
-        if port:
-            registry = CollectorRegistry()
-            registry.register(_Metrics(self))
-            self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
-
     def metrics(self) -> Iterable[Metric]:
-        """Return the latest document as metrics."""
-        accounting = self._latest.get("accounting", {})
-        for name in ("received", "stored", "duplicates"):
-            if name in accounting:
-                yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
-        if "waiting" in accounting:
-            yield _gauge("megawatch_waiting", "readings that wait", accounting["waiting"])
-            dead = CounterMetricFamily(
-                "megawatch_dead_lettered", "readings and messages refused", labels=["reason"]
-            )
-            for reason, count in accounting["dead_lettered_by_reason"].items():
-                dead.add_metric([reason], count)
-            yield dead
-        yield _gauge("megawatch_undelivered", "notifications that wait", self._latest.get("undelivered", 0))
-        for name, readings, seconds in lags(self._latest):
-            yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
-            yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
-        brokers = self._latest.get("brokers", [])
-        refuses = any(broker["store_error"] for broker in brokers)
-        yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))
-        silent = ((broker["name"], broker["silent_s"]) for broker in brokers)
-        yield _gauges("megawatch_source_silent_seconds", "how long nothing has arrived", "source", silent)
-        connected = ((broker["name"], float(broker["state"] == "connected")) for broker in brokers)
-        yield _gauges("megawatch_source_connected", "1 while there is a connection", "source", connected)
-        tenants = self._latest.get("tenants", [])
-        for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
-            values = ((tenant["id"], tenant[figure]) for tenant in tenants if tenant[figure] is not None)
-            yield _gauges(f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", "tenant", values)
+        """Return what this process is doing as metrics."""
+        return metrics_of(self.document())
+
+
+def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
+    """Yield a status as metrics; what people read (errors, details) stands in `megawatch status`.
+
+    Args:
+        status: What a process is doing.
+    """
+    accounting = status.get("accounting", {})
+    for name in ("received", "stored", "duplicates"):
+        if name in accounting:
+            yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
+    if "waiting" in accounting:
+        yield _gauge("megawatch_waiting", "readings that wait", accounting["waiting"])
+        dead = CounterMetricFamily(
+            "megawatch_dead_lettered", "readings and messages refused", labels=["reason"]
+        )
+        for reason, count in accounting["dead_lettered_by_reason"].items():
+            dead.add_metric([reason], count)
+        yield dead
+    yield _gauge("megawatch_undelivered", "notifications that wait", status.get("undelivered", 0))
+    for name, readings, seconds in lags(status):
+        yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
+        yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
+    brokers = status.get("brokers", [])
+    refuses = any(broker["store_error"] for broker in brokers)
+    yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))
+    silent = ((broker["name"], broker["silent_s"]) for broker in brokers)
+    yield _gauges("megawatch_source_silent_seconds", "how long nothing has arrived", "source", silent)
+    connected = ((broker["name"], float(broker["state"] == "connected")) for broker in brokers)
+    yield _gauges("megawatch_source_connected", "1 while there is a connection", "source", connected)
+    tenants = status.get("tenants", [])
+    for figure in ("low_kw", "best_kw", "high_kw", "limit_kw", "coverage"):
+        values = ((tenant["id"], tenant[figure]) for tenant in tenants if tenant[figure] is not None)
+        yield _gauges(f"megawatch_tenant_{figure}", f"{figure} of a tenant's draw", "tenant", values)
+    parts = status["parts"]
+    states = GaugeMetricFamily("megawatch_part_state", "1 for what a part is doing", labels=["part", "state"])
+    for part in parts:
+        for state in State:
+            states.add_metric([part["name"], state.value], float(part["state"] == state))
+    yield states
+    restarts = CounterMetricFamily(
+        "megawatch_part_restarts", "how often a part was begun again", labels=["part"]
+    )
+    for part in parts:
+        restarts.add_metric([part["name"]], part["restarts"])
+    yield restarts
+    failed = ((part["name"], part["failed_ms"] / 1_000) for part in parts if part["failed_ms"] is not None)
+    yield _gauges("megawatch_part_last_failure_timestamp_seconds", "when a part failed last", "part", failed)
+
+
+def _part(part: Supervised) -> dict[str, Any]:
+    """Return how a part does."""
+    return {
+        "name": part.name,
+        "state": part.state.value,
+        "restarts": part.restarts,
+        "error": part.error,
+        "failed_ms": part.failed_ms,
+    }
 
 
 def _broker(source: Source) -> dict[str, Any]:
@@ -269,16 +282,6 @@ def _broker(source: Source) -> dict[str, Any]:
         "missed_documents": source.missed,
         "store_error": counters.store_error,
     }
-
-
-class _Metrics(MetricSource):
-    """What a scrape is answered with."""
-
-    def __init__(self, writer: StatusWriter) -> None:
-        self._writer = writer
-
-    def collect(self) -> Iterable[Metric]:
-        return self._writer.metrics()
 
 
 def _counter(name: str, text: str, value: float) -> Metric:
@@ -388,13 +391,15 @@ def _figure(value: float) -> float | None:
 def read_status(data: Path) -> dict[str, Any]:
     """Return what the processes of a monitor last said, put together; empty where none ever ran."""
     found: dict[str, Any] = {}
+    parts: list[dict[str, Any]] = []
     for path in sorted((data / FOLDER).glob("*.json")):
         document = _read(path)
+        parts += document.get("parts", ()) if document.get("is_running") else ()
         if document.get("at_ms", 0) >= found.get("at_ms", 0):
             found = {**found, **document}
         else:
             found = {**document, **found}
-    return found
+    return found | {"parts": parts} if found else {}
 
 
 def _write_over(path: Path, content: bytes) -> None:

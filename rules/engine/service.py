@@ -131,11 +131,17 @@ class RulesService:
         self._saved = ledger.cursor()
         self._may_have_orphans = True
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
+        self._rounds = 0
         self.lag = Lag()
 
     @property
     def _engine(self) -> Engine:
         return self._judging.live
+
+    @property
+    def rounds(self) -> object:
+        """What changes while this part goes on: also within a step that judges much at once."""
+        return self._rounds, self._engine.seq, self._engine.tick_ms
 
     @property
     def view(self) -> View | None:
@@ -165,6 +171,7 @@ class RulesService:
     async def run(self) -> None:
         """Judge until cancelled."""
         while True:
+            self._rounds += 1
             await in_thread(self.step, self._clock.now_ms())
             if self.lag.store_error or self.lag.error:
                 await asyncio.sleep(PAUSE_S)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rich.console import Console
 from rich.text import Text
 
 from store.ledger.alarms import Notice
+from store.threads import in_thread
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
@@ -19,9 +22,17 @@ class ConsoleNotifier:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._printing = asyncio.Lock()
 
     async def deliver(self, notice: Notice) -> None:
-        """Print a notification: its headline in the colour of its severity, and what belongs to it."""
+        """Print a notification: its headline in the colour of its severity, and what belongs to it.
+
+        A terminal that takes nothing, such as one that was stopped with Ctrl-S, holds up nobody else.
+        """
+        async with self._printing:
+            await in_thread(self._print, notice)
+
+    def _print(self, notice: Notice) -> None:
         body = notice.body
         style = "green" if body["change"] == "returned" else _STYLES[body["severity"]]
         headline, _, rest = str(body["text"]).partition("\n")

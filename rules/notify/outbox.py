@@ -1,18 +1,18 @@
-"""The outbox: notifications until they are delivered, every route by itself.
+"""The outbox: notifications until they are delivered, every receiver by itself.
 
 An attempt is recorded before it is made, and its outcome after; a crash in between repeats it, with the same
-key. On a route several notifications are on their way at once, the gravest first; what is told of one alarm
-goes in order: nobody hears that it is over before it began.
+key. Several notifications are on their way to a receiver at once, the gravest first; what is told of one
+alarm goes in order: nobody hears that it is over before it began.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -20,11 +20,14 @@ from facility.errors import DeliveryError, Outlook
 from rules.base import Severity
 from rules.notify.base import Notifier, fault_of, labels_of, pause_s
 from store.ledger.alarms import Notice
-from store.ledger.ledger import Ledger
 from store.threads import in_thread
 
 POLL_S: Final = 1.0
 """How often what waits for its next attempt is looked at, when nothing new comes."""
+ATTEMPT_S: Final = 30.0
+"""How long an attempt may take, whatever the notifier does: longer than any notifier's own time-out."""
+RECORD_S: Final = 1.0
+"""How long a page waits for the disk to take that it is tried (our choice)."""
 
 AT_ONCE: Final = 8
 """How many notifications are on their way to one receiver at once (our choice)."""
@@ -35,6 +38,28 @@ MOST_REMEMBERED: Final = 10_000
 """Of how many notifications it is remembered what became of them."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Pages(Protocol):
+    """Where notifications wait. Methods are called from any thread."""
+
+    def due(self, now_ms: int, route: str, most: int) -> Sequence[Notice]:
+        """Return what is due on a route, gravest first: of each alarm the first that waits.
+
+        Args:
+            now_ms: The time [ms].
+            route: The route.
+            most: How many at most.
+        """
+        ...
+
+    def settle(self, notice: Notice) -> None:
+        """Save what became of a notification."""
+        ...
+
+    def hasten(self, route: str, now_ms: int) -> None:
+        """Let everything that waits for a route be tried now [ms]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,73 +81,69 @@ class Failing:
     severity: Severity
 
 
-class Outbox:
-    """Delivers what the ledger holds.
+class Receiver:
+    """Delivers what waits for one route.
 
     Args:
-        ledger: The ledger.
-        notifiers: The notifier of each route, by the route's name.
+        route: The route.
+        notifier: Delivers to it.
+        pages: Where notifications wait.
+        label: What people read of the route.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
 
     Attributes:
-        labels: What people read of each route.
-        failing: The routes whose receivers accept nothing, each until it accepts something.
+        label: What people read of the route.
+        failing: Why it accepts nothing; None while it does.
+        rounds: How often it was looked at what is due: grows while this part goes on.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
-        notifiers: Mapping[str, Notifier],
+        route: str,
+        notifier: Notifier,
+        pages: Pages,
         *,
+        label: str,
         now_ms: Callable[[], int],
         random_source: random.Random,
     ) -> None:
-        self._ledger = ledger
-        self._notifiers = notifiers
+        self._route = route
+        self._notifier = notifier
+        self._pages = pages
         self._now_ms = now_ms
         self._random = random_source
-        self._wake = {route: asyncio.Event() for route in notifiers}
+        self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._outcomes: dict[tuple[str, str], Notice] = {}
-        self.labels = labels_of(notifiers)
-        self.failing: dict[str, Failing] = {}
+        self._outcomes: dict[str, Notice] = {}
+        self.label = label
+        self.failing: Failing | None = None
+        self.rounds = 0
 
     def wake(self) -> None:
-        """Say that something new is in the ledger; may be called from any thread."""
+        """Say that something new waits; may be called from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake_all)
-
-    def _wake_all(self) -> None:
-        for event in self._wake.values():
-            event.set()
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Keep what is due on its way, until cancelled."""
         self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as group:
-            for route in self._notifiers:
-                group.create_task(self._serve(route), name=f"notifier {route}")
-
-    async def _serve(self, route: str) -> None:
-        """Keep what is due on a route on its way."""
         under_way: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
-                self._wake[route].clear()
-                for notice in await self._next(route, under_way):
+                self.rounds += 1
+                self._wake.clear()
+                for notice in await self._next(under_way):
                     under_way[notice.key] = group.create_task(self._tell(notice), name=f"page {notice.key}")
-                await self._until_something_changes(route, under_way)
+                await self._until_something_changes(under_way)
                 under_way = {key: task for key, task in under_way.items() if not task.done()}
 
-    async def _next(self, route: str, under_way: Mapping[str, object]) -> list[Notice]:
+    async def _next(self, under_way: Mapping[str, object]) -> list[Notice]:
         """Return what is to be sent on its way now."""
         try:
-            due = await in_thread(self._ledger.due, self._now_ms(), route, 2 * AT_ONCE)
+            due = await in_thread(self._pages.due, self._now_ms(), self._route, 2 * AT_ONCE)
         except Exception as error:  # noqa: BLE001 - whatever ails the ledger: it is asked again
-            _log.error(
-                "the ledger does not say what is to be told", route=self.labels[route], error=repr(error)
-            )
+            _log.error("the ledger does not say what is to be told", route=self.label, error=repr(error))
             return []
         free = AT_ONCE - len(under_way)
         chosen: list[Notice] = []
@@ -132,9 +153,9 @@ class Outbox:
                 chosen.append(notice)
         return chosen
 
-    async def _until_something_changes(self, route: str, under_way: Mapping[str, asyncio.Task[None]]) -> None:
+    async def _until_something_changes(self, under_way: Mapping[str, asyncio.Task[None]]) -> None:
         """Wait until something new comes, something is done, or it is time to look again."""
-        wakes = asyncio.create_task(self._wake[route].wait())
+        wakes = asyncio.create_task(self._wake.wait())
         try:
             await asyncio.wait(
                 {wakes, *under_way.values()}, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
@@ -164,21 +185,40 @@ class Outbox:
             StoreUnavailable: Where the ledger did not take that; the notification is still due then.
         """
         notice = replace(notice, attempts=notice.attempts + 1)
-        with suppress(Exception):  # a page goes out although nobody can write down that it was tried
-            await in_thread(self._ledger.settle, notice)
+        # A page goes out although its attempt is not written down: the disk refuses, or takes its time.
+        recording = asyncio.create_task(in_thread(self._pages.settle, notice))
+        await asyncio.wait({recording}, timeout=RECORD_S)
         try:
-            await self._notifiers[notice.route].deliver(notice)
+            await self._deliver(notice)
         except Exception as fault:  # noqa: BLE001 - no fault of one notifier may end the others
             notice = self._failed(notice, fault_of(fault))
         else:
             notice = replace(notice, state="delivered", error="", delivered_ms=self._now_ms())
-        self._outcomes[notice.route, notice.key] = notice
+        self._outcomes[notice.key] = notice
         if len(self._outcomes) > MOST_REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
-        await in_thread(self._ledger.settle, notice)
-        if notice.state == "delivered" and self.failing.pop(notice.route, None) is not None:
-            await in_thread(self._ledger.hasten, notice.route, self._now_ms())
+        with suppress(Exception):
+            await recording  # what is older is written first
+        await in_thread(self._pages.settle, notice)
+        if notice.state == "delivered" and self.failing is not None:
+            self.failing = None
+            await in_thread(self._pages.hasten, self._route, self._now_ms())
         return notice
+
+    async def _deliver(self, notice: Notice) -> None:
+        """Deliver a notification; a notifier that neither answers nor ends when told to is left behind.
+
+        Raises:
+            DeliveryError: Where it was not accepted in time. Whatever else is raised passes through.
+        """
+        delivery = asyncio.create_task(self._notifier.deliver(notice))
+        try:
+            done, _ = await asyncio.wait({delivery}, timeout=ATTEMPT_S)
+        finally:
+            delivery.cancel()
+        if not done:
+            raise DeliveryError(f"no answer within {ATTEMPT_S:.0f} s", Outlook.PASSES)
+        delivery.result()
 
     async def _is_told(self, notice: Notice) -> bool:
         """Tell whether the ledger does not know yet what became of a notification, and say it again.
@@ -186,21 +226,21 @@ class Outbox:
         Its disk may have refused to take that, or somebody who reads it beside us holds an older state of it
         open: in neither case is anybody told twice.
         """
-        outcome = self._outcomes.get((notice.route, notice.key))
+        outcome = self._outcomes.get(notice.key)
         if outcome is None or outcome.attempts <= notice.attempts:
             return False
-        await in_thread(self._ledger.settle, outcome)
+        await in_thread(self._pages.settle, outcome)
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:
         severity = Severity[str(notice.body.get("severity", "info")).upper()]
         headline, since_ms = str(notice.body.get("headline", "")), self._now_ms()
-        before = self.failing.get(notice.route)
+        before = self.failing
         if before is not None:
             since_ms = before.since_ms
             if before.severity > severity:
                 headline, severity = before.headline, before.severity
-        self.failing[notice.route] = Failing(
+        self.failing = Failing(
             since_ms=since_ms,
             cause=error.cause,
             needs_somebody=error.outlook is not Outlook.PASSES,
@@ -209,13 +249,50 @@ class Outbox:
         )
         is_final = error.outlook is Outlook.REFUSED and notice.body.get("severity") != Severity.CRITICAL.word
         _log.warning(
-            "notification not accepted",
-            key=notice.key,
-            route=self.labels[notice.route],
-            cause=error.cause,
-            final=is_final,
+            "notification not accepted", key=notice.key, route=self.label, cause=error.cause, final=is_final
         )
         if is_final:
             return replace(notice, state="refused", error=error.cause)
         wait_s = pause_s(notice.attempts, error, self._random)
         return replace(notice, error=error.cause, due_ms=self._now_ms() + round(wait_s * 1_000))
+
+
+class Outbox:
+    """The receivers of what waits in one place; each runs by itself.
+
+    Args:
+        pages: Where notifications wait.
+        notifiers: The notifier of each route, by the route's name.
+        now_ms: The clock [ms].
+        random_source: Where the jitter of pauses comes from.
+
+    Attributes:
+        receivers: What delivers on each route, by the route's name.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        notifiers: Mapping[str, Notifier],
+        *,
+        now_ms: Callable[[], int],
+        random_source: random.Random,
+    ) -> None:
+        labels = labels_of(notifiers)
+        self.receivers = {
+            route: Receiver(
+                route, notifier, pages, label=labels[route], now_ms=now_ms, random_source=random_source
+            )
+            for route, notifier in notifiers.items()
+        }
+
+    @property
+    def failing(self) -> Mapping[str, Failing]:
+        """The routes whose receivers accept nothing, each until it accepts something."""
+        found = {route: receiver.failing for route, receiver in self.receivers.items()}
+        return {route: failing for route, failing in found.items() if failing is not None}
+
+    def wake(self) -> None:
+        """Say that something new waits; may be called from any thread."""
+        for receiver in self.receivers.values():
+            receiver.wake()

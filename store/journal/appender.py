@@ -48,6 +48,31 @@ class Counters:
     in_hand: int = 0
     account: Account = field(default_factory=Account)
 
+    def without_what_was_in_hand(self) -> Counters:
+        """Return them for who goes on here: what is not in the journal yet comes again, or is gone."""
+        self.received -= self.in_hand
+        self.in_hand, self.store_error = 0, ""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What one who takes readings in leaves to the one after it, where it failed.
+
+    Attributes:
+        cause: What ended it, for people.
+        since_ms: Up to when everything that came is in the journal [ms].
+        counters: What was done so far.
+        announced: Set once the journal says since when nothing was read.
+        unsaid: What the journal is still to be told before anything is read.
+    """
+
+    cause: str
+    since_ms: int
+    counters: Counters
+    announced: asyncio.Event
+    unsaid: list[Mark]
+
 
 class Appender:
     """Appends what comes from one source.

@@ -201,7 +201,7 @@ def test_a_broker_of_a_foreign_authority_is_refused_with_its_reason(authority: P
             async with watching(site, (site / "site.toml").read_text()) as watch:
                 await watch.until(lambda: state(watch) == "refused", "refused")
                 detail = str(broker(watch)["detail"])
-                (problem,) = await problems_of(watch.monitor.built)
+                (problem,) = problems_of(watch.monitor.built)
             assert (problem.subject, problem.cause) == ("broker bus", detail)
             assert f"the certificate of localhost:{server.port} is not accepted: " in detail
 

@@ -14,6 +14,7 @@ from megawatch.run.self_monitoring import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distr
 from rules.notify.routing import Route
 from store.ledger.alarms import Notice
 from tests.builders import T0_MS
+from tests.telling import look
 
 FULL = "journal.sqlite can not store now: database or disk is full"
 
@@ -56,7 +57,7 @@ class Site:
             random_source=random.Random(1),  # noqa: S311 - the same every time
         )
 
-    async def found(self) -> Sequence[Problem]:
+    def found(self) -> Sequence[Problem]:
         """Return what is wrong."""
         return [Problem(subject, cause) for subject, cause in self.problems.items()]
 
@@ -72,7 +73,7 @@ class Site:
         """Let seconds pass."""
         for _ in range(seconds):
             self.at_ms += 1_000
-            asyncio.run(self.distress.step(self.at_ms))
+            asyncio.run(look(self.distress, self.at_ms))
 
 
 def test_a_disk_that_stays_full_is_told_once_and_once_more_when_it_is_over() -> None:
@@ -124,7 +125,7 @@ def test_it_is_tried_until_it_is_accepted_with_one_key() -> None:
     assert len(set(receiver.tried)) == 2
     assert receiver.tried.count(receiver.took[0].key) == 5
     assert [notice.key for notice in other.took] == [notice.key for notice in receiver.took]
-    assert not site.distress.waiting
+    assert not site.distress.pages.waiting
 
 
 def test_what_is_refused_is_tried_again_slowly() -> None:
@@ -169,10 +170,7 @@ def test_what_one_receiver_does_not_accept_is_told_on_the_others(severity: str) 
         Route(name="mail", severities=frozenset({severity})),
     ]
 
-    async def refusing() -> Sequence[Problem]:
-        return [Problem("pages to pager", "404", avoids="pager")]
-
-    site.distress.problems = refusing
+    site.distress.problems = lambda: [Problem("pages to pager", "404", avoids="pager")]
 
     site.live(30)
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from megawatch.run.status import StatusWriter
+from megawatch.run.status import metrics_of
 
 PROMTOOL = shutil.which("promtool")
 FIGURES = {"low_kw": 1.0, "best_kw": 2.0, "high_kw": None, "limit_kw": 4.0, "coverage": 0.5}
@@ -26,6 +25,10 @@ DOCUMENT: dict[str, Any] = {
         "dead_lettered_by_reason": {"bad-json": 2, "wrong-type": 3},
     },
     "undelivered": 1,
+    "parts": [
+        {"name": "rules", "state": "running", "restarts": 0, "error": "", "failed_ms": None},
+        {"name": "trim", "state": "restarting", "restarts": 2, "error": "OSError: no", "failed_ms": 9_250},
+    ],
     "journal_seq": 9,
     "journal_stamp_ms": 9_000,
     "rules": {"tick_ms": 9_500, "seq": 8},
@@ -42,8 +45,7 @@ class _Scraped(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return its metrics."""
-        writer = SimpleNamespace(_latest=DOCUMENT)
-        return StatusWriter.metrics(writer)  # type: ignore[arg-type]
+        return metrics_of(DOCUMENT)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,20 @@ def test_each_family_stands_once_with_all_of_its_rows(scraped: bytes) -> None:
     ]
     assert 'megawatch_source_silent_seconds{source="bms"} 1.5' in text
     assert "megawatch_tenant_high_kw{" not in text
+
+
+def test_each_part_stands_with_its_state_its_restarts_and_its_last_failure(scraped: bytes) -> None:
+    """What is asked of by an alert that watches the monitor."""
+    lines = {line for line in scraped.decode().split("\n") if line.startswith("megawatch_part_")}
+
+    assert 'megawatch_part_state{part="rules",state="running"} 1.0' in lines
+    assert 'megawatch_part_state{part="trim",state="running"} 0.0' in lines
+    assert 'megawatch_part_state{part="trim",state="restarting"} 1.0' in lines
+    assert 'megawatch_part_restarts_total{part="trim"} 2.0' in lines
+    assert 'megawatch_part_last_failure_timestamp_seconds{part="trim"} 9.25' in lines
+    assert not any(
+        line.startswith('megawatch_part_last_failure_timestamp_seconds{part="rules"') for line in lines
+    )
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool on the PATH: it comes with Debian's prometheus")

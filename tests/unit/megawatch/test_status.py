@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -81,7 +82,8 @@ def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict
     with closing(Ledger(folder)) as ledger:
         rules = a_service(judging, tape, ledger, folder, site=site.file.site)
         rules.step(until_ms)
-        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), rules=rules)
+        supervisor = Supervisor(clock, random.Random(1))  # noqa: S311 - jitter
+        parts = Parts(clock=clock, ledger=ledger, supervisor=supervisor, rules=rules)
         found: list[dict[str, Any]] = StatusWriter(site, parts).document()["tenants"]
     return next(tenant for tenant in found if tenant["id"] == "acme")
 

@@ -8,12 +8,10 @@ import random
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 import pytest
 
-from megawatch.run import self_monitoring
 from megawatch.run.clock import SteadyClock
 from megawatch.run.monitor import Parts
 from megawatch.run.self_monitoring import Distress, problems_of
@@ -24,6 +22,7 @@ from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Notice, Progress
 from store.ledger.ledger import Ledger
 from tests.fakes.webhook import FakeReceiver, Reply, receiver
+from tests.telling import look
 
 
 def a_page(now_ms: int, route: str) -> Notice:
@@ -45,26 +44,6 @@ def texts(receiver: FakeReceiver) -> Sequence[dict[str, Any]]:
     return [json.loads(delivery.body) for delivery in receiver.deliveries]
 
 
-def test_damaged_files_are_looked_for_beside_the_event_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that hangs holds up no other page."""
-    threads = []
-
-    def looked(_: Path) -> list[Path]:
-        threads.append(get_ident())
-        return [tmp_path / "damaged" / "journal.sqlite.damaged"]
-
-    monkeypatch.setattr(self_monitoring, "damaged_files", looked)
-    with closing(Ledger(tmp_path)) as ledger:
-        parts = Parts(clock=SteadyClock(), ledger=ledger, supervisor=Supervisor(SteadyClock()))
-        (problem,) = asyncio.run(problems_of(parts))
-
-    assert problem.subject == "damaged files"
-    assert threads
-    assert get_ident() not in threads
-
-
 @pytest.mark.parametrize("status", [302, 401, 403, 404])
 def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status: int, tmp_path: Path) -> None:
     """The other route hears that it waits, and what it says; once the receiver accepts, it has the page."""
@@ -81,7 +60,8 @@ def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status:
                 now_ms=clock.now_ms,
                 random_source=random.Random(1),  # noqa: S311 - jitter
             )
-            parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock), outbox=outbox)
+            supervisor = Supervisor(clock, random.Random(1))  # noqa: S311 - jitter
+            parts = Parts(clock=clock, ledger=ledger, supervisor=supervisor, outbox=outbox)
             teller = Distress(
                 site="titan",
                 problems=lambda: problems_of(parts),
@@ -93,12 +73,12 @@ def test_a_page_that_a_receiver_does_not_accept_is_told_on_another_route(status:
             now_ms = clock.now_ms()
             ledger.save(Progress(seq=1, tick_ms=now_ms, notices=[a_page(now_ms, pager.url)]))
             (page,) = ledger.due(now_ms, pager.url)
-            failed = await outbox.attempt(page)
+            failed = await outbox.receivers[pager.url].attempt(page)
             for second in range(15):
-                await teller.step(now_ms + 1_000 * second)
-            await outbox.attempt(failed)
+                await look(teller, now_ms + 1_000 * second)
+            await outbox.receivers[pager.url].attempt(failed)
             for second in range(15, 30):
-                await teller.step(now_ms + 1_000 * second)
+                await look(teller, now_ms + 1_000 * second)
             for notifier in notifiers.values():
                 await notifier.close()
             return pager, mail

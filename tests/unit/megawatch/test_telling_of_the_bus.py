@@ -13,6 +13,7 @@ from collector.mqtt.message import Message
 from megawatch.run.self_monitoring import OFF_DELAY_MS, Distress, Problem, problems_of_bus
 from rules.notify.routing import Route
 from tests.builders import T0_MS
+from tests.telling import look
 from tests.unit.collector.hearing import Hearing, a_broker, metadata, value
 from tests.unit.megawatch.test_distress import Receiver
 
@@ -49,7 +50,7 @@ def test_what_is_in_doubt_on_the_bus_is_told_and_so_is_its_end(
     hearing.hear(value("r1", 90.0))
     hearing.hear(said)
 
-    async def problems() -> list[Problem]:
+    def problems() -> list[Problem]:
         return problems_of_bus("bus", hearing.decoder.problems(clock.now_ms()))
 
     distress = Distress(
@@ -64,7 +65,7 @@ def test_what_is_in_doubt_on_the_bus_is_told_and_so_is_its_end(
     for second in range((lasts_ms + 3 * OFF_DELAY_MS) // 1_000):
         clock.at_ms = T0_MS + second * 1_000
         hearing.hear(value("r1", 90.0 + second % 2, clock.at_ms + 1))
-        asyncio.run(distress.step(clock.at_ms))
+        asyncio.run(look(distress, clock.at_ms))
 
     opened, returned = pager.took
     assert (opened.body["change"], returned.body["change"]) == ("opened", "returned")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from rules.notify.message import compose, ended
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm, Notice
 from tests.builders import T0_MS
+from tests.telling import look
 from tests.unit.rules.halls import Tape, an_engine, at_once, known_racks_of, one_tenant, play
 from tests.unit.rules.test_message_text import Body
 from tests.unit.rules.test_webhook_document import every_page
@@ -108,12 +109,9 @@ def of_ourselves() -> list[Notice]:
     took: list[Notice] = []
     wrong = [Problem("journal", "disk is\nfull")]
 
-    async def problems() -> Sequence[Problem]:
-        return wrong
-
     distress = Distress(
         site="titan",
-        problems=problems,
+        problems=lambda: wrong,
         notifiers={"pager": Taker()},
         routes=[Route(name="pager")],
         clock=Clock(),
@@ -122,7 +120,7 @@ def of_ourselves() -> list[Notice]:
     for second in range(40):
         if second == 20:
             wrong.clear()
-        asyncio.run(distress.step(T0_MS + 1_000 * second))
+        asyncio.run(look(distress, T0_MS + 1_000 * second))
     return took
 
 

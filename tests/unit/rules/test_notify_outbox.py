@@ -18,6 +18,7 @@ from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
 from tests.fakes.webhook import Reply, receiver
+from tests.telling import attempt, serving
 from tests.waiting import until
 
 BUSY = DeliveryError("503 busy", Outlook.PASSES)
@@ -100,11 +101,7 @@ def an_outbox(ledger: Ledger, now_ms: Callable[[], int], **notifiers: RecordingN
 
 def round_of(outbox: Outbox, ledger: Ledger, hand: Hand, route: str = "pager") -> list[Notice]:
     """Make one attempt of whatever of a route is due."""
-
-    async def story() -> list[Notice]:
-        return [await outbox.attempt(notice) for notice in ledger.due(hand(), route)]
-
-    return asyncio.run(story())
+    return asyncio.run(attempt(outbox, ledger, hand(), route))
 
 
 def states(notices: Iterable[Notice]) -> Mapping[str, tuple[str, int]]:
@@ -330,9 +327,8 @@ def test_a_full_disk_ends_no_delivery(tmp_path: Path, monkeypatch: pytest.Monkey
         outbox = an_outbox(full, hand, pager=pager)  # type: ignore[arg-type] # as far as an outbox uses it
 
         async def story() -> None:
-            running = asyncio.create_task(outbox.run())
-            await until(lambda: ledger.notices()[0].state == "delivered", "written down")
-            running.cancel()
+            async with serving(outbox):
+                await until(lambda: ledger.notices()[0].state == "delivered", "written down")
 
         asyncio.run(story())
 
@@ -347,12 +343,11 @@ def test_what_is_new_is_delivered_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         outbox = an_outbox(ledger, hand, pager=pager)
 
         async def story() -> None:
-            running = asyncio.create_task(outbox.run())
-            await asyncio.sleep(0.05)
-            put(ledger, a_notice("a:opened"))
-            outbox.wake()
-            await until(lambda: bool(pager.told), "it is told")
-            running.cancel()
+            async with serving(outbox):
+                await until(lambda: outbox.receivers["pager"].rounds == 1, "it looked once")
+                put(ledger, a_notice("a:opened"))
+                outbox.wake()
+                await until(lambda: bool(pager.told), "it is told")
 
         asyncio.run(story())
 
@@ -371,7 +366,7 @@ def test_retry_after_decides_when_it_is_due(tmp_path: Path) -> None:
                 random_source=random.Random(1),  # noqa: S311 - jitter
             )
             (notice,) = ledger.due(hand(), "pager")
-            found = await outbox.attempt(notice)
+            found = await outbox.receivers["pager"].attempt(notice)
             await notifier.close()
             return found
 
@@ -435,9 +430,8 @@ def test_a_flood_is_delivered_side_by_side_and_critical_pages_first(tmp_path: Pa
                 now_ms=hand,
                 random_source=random.Random(1),  # noqa: S311 - jitter
             )
-            running = asyncio.create_task(outbox.run())
-            await until(lambda: not ledger.waiting(), "all is written down")
-            running.cancel()
+            async with serving(outbox):
+                await until(lambda: not ledger.waiting(), "all is written down")
             await notifier.close()
             return [came.headers["idempotency-key"] for came in fake.deliveries], fake.most_at_once
 
@@ -481,12 +475,11 @@ def test_a_receiver_that_hangs_on_others_does_not_hold_up_a_critical_page(tmp_pa
             now_ms=hand,
             random_source=random.Random(1),  # noqa: S311 - jitter
         )
-        running = asyncio.create_task(outbox.run())
-        await until(lambda: len(stuck.told) == 6, "six are under way")
-        put(ledger, a_notice("worst:opened", severity="critical"), seq=2)
-        outbox.wake()
-        await until(lambda: any(n.state == "delivered" for n in ledger.notices()), "one is delivered")
-        running.cancel()
+        async with serving(outbox):
+            await until(lambda: len(stuck.told) == 6, "six are under way")
+            put(ledger, a_notice("worst:opened", severity="critical"), seq=2)
+            outbox.wake()
+            await until(lambda: any(n.state == "delivered" for n in ledger.notices()), "one is delivered")
 
     with closing(Ledger(tmp_path)) as ledger:
         flood(ledger, 50, critical_from=50)
@@ -501,13 +494,12 @@ def test_the_outbox_may_be_woken_from_any_thread(tmp_path: Path) -> None:
 
     async def story(ledger: Ledger, outbox: Outbox) -> None:
         asyncio.get_running_loop().set_debug(True)  # asyncio then refuses what comes from another thread
-        running = asyncio.create_task(outbox.run())
-        for i in range(20):
-            await asyncio.sleep(0)
-            put(ledger, a_notice(f"{i}:opened"), seq=i)
-            await asyncio.to_thread(outbox.wake)
-            await until(lambda: len(pager.told) > i, "it is told")  # noqa: B023 - called at once
-        running.cancel()
+        async with serving(outbox):
+            for i in range(20):
+                await asyncio.sleep(0)
+                put(ledger, a_notice(f"{i}:opened"), seq=i)
+                await asyncio.to_thread(outbox.wake)
+                await until(lambda: len(pager.told) > i, "it is told")  # noqa: B023 - called at once
 
     with closing(Ledger(tmp_path)) as ledger:
         outbox = an_outbox(ledger, hand, pager=pager)
@@ -552,10 +544,9 @@ def test_no_fault_of_the_ledger_ends_the_outbox(tmp_path: Path, monkeypatch: pyt
     pager, hand = RecordingNotifier(), Hand()
 
     async def story(ledger: Ledger, outbox: Outbox) -> None:
-        running = asyncio.create_task(outbox.run())
-        await until(lambda: not ledger.waiting(), "all is written down")
-        assert not running.done()
-        running.cancel()
+        async with serving(outbox) as running:
+            await until(lambda: not ledger.waiting(), "all is written down")
+            assert not running[0].done()
 
     with closing(Ledger(tmp_path)) as ledger:
         put(ledger, a_notice("a:opened"))

@@ -69,7 +69,7 @@ def test_one_entry_is_enough_for_a_receiver(monkeypatch: pytest.MonkeyPatch, tmp
         )
         ledger.save(Progress(seq=1, tick_ms=T0_MS, notices=[a_page(T0_MS, route.name)]))
         (due,) = ledger.due(T0_MS, route.name)
-        told = asyncio.run(outbox.attempt(due))
+        told = asyncio.run(outbox.receivers[route.name].attempt(due))
 
     assert told.state == "delivered"
     assert [notice.key for notice in pigeon.took] == ["a:opened"]
