@@ -241,7 +241,7 @@ class Bank:
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE
         if self._edited:
-            # Whose limit is broken still does not end by the edit.
+            # Whose limit is broken under the edited file too does not end by the edit.
             still = {self.subjects[place] for place in np.flatnonzero(active & breach).tolist()}
             self._edited = {subject: why for subject, why in self._edited.items() if subject not in still}
         columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
@@ -358,13 +358,13 @@ class Bank:
         return result
 
     def note_edits(self, reason: Callable[[str], str]) -> None:
-        """Note that the site file was edited: an alarm whose limit is kept at the next step ends by that.
+        """Note that the site file was edited: an alarm whose limit is not broken from now on ends by that.
 
         Args:
             reason: Gives what was edited that the alarm of a subject may end by, "" where nothing was.
         """
-        in_breach = (self._columns.state == ACTIVE) & (self._columns.over_ms == NEVER)
-        for place in np.flatnonzero(in_breach).tolist():
+        stands = (self._columns.state == ACTIVE) & (self._columns.returning_ms == NEVER)
+        for place in np.flatnonzero(stands).tolist():
             subject = self.subjects[place]
             if why := reason(subject):
                 self._edited[subject] = why

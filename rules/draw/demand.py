@@ -344,9 +344,16 @@ class Demand:
         return {tenant: meter.parts[0].from_ms for tenant, meter in self._meters.items() if meter.parts}
 
     def begin_anew(self, tenant: TenantId) -> None:
-        """Forget what was added up of a tenant's open block; how its last block ended stays known."""
-        if tenant in self._meters:
-            self._meters[tenant] = Meter(closed=self._meters[tenant].closed)
+        """Forget what was added up of a tenant's open block.
+
+        How its last block ended stays known, where its contract still held it against blocks then.
+        """
+        if tenant not in self._meters:
+            return
+        closed = self._meters[tenant].closed
+        version = None if closed is None else self._contracts[tenant].version_at(closed.to_ms - 1)
+        stays = version is not None and version.limit.binds_blocks
+        self._meters[tenant] = Meter(closed=closed if stays else None)
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take in what `save` returned, as far as its tenants still have contracts."""

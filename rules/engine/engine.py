@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.contracts import PPM
 from facility.graph import Graph
 from facility.names import OPERATOR, TenantId
 from facility.points import Point
@@ -25,7 +24,7 @@ from rules.alarms.states import Bank, Transition
 from rules.alarms.time_above import TimeAbove
 from rules.base import CANNOT_VERIFY, About, Active, CodeArray, Findings, Rule, Severity, Verdict
 from rules.draw.demand import Demand
-from rules.draw.draw import Draw, find_draw
+from rules.draw.draw import Compared, Draw, find_draw
 from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.meters import meter_view
@@ -353,8 +352,7 @@ class Engine:
         layout = self._layout_at(at_ms)
         blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
         assert self._racks is not None  # noqa: S101 - made with the layout
-        known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
-        self.draw, compared = find_draw(layout, known, self.memory, at_ms)
+        self.draw, compared, known, merged = self._find_draw(at_ms)
         self.tick_ms = at_ms
         awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
         view = self.view = View(
@@ -378,6 +376,12 @@ class Engine:
             rollups=rollups,
             view=view if changes else None,
         )
+
+    def _find_draw(self, at_ms: int) -> tuple[Draw, tuple[Compared, ...], PointValues, Compared | None]:
+        """Return every tenant's draw, what was compared for it, and what is known of points and of twins."""
+        layout = self._layout_at(at_ms)
+        known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
+        return *find_draw(layout, known, self.memory, at_ms), known, merged
 
     def _publishers_at(self, at_ms: int) -> PublisherView:
         """Return every publisher's clock, looked at once a second: clocks are off for longer."""
@@ -537,18 +541,18 @@ class Engine:
             content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
             assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
             self.queue.put(Queued(content, from_ms, is_backlog))
-        self.memory.load(values["memory"])
         self.demand.load(values["demand"])
-        now = self._fingerprint()
-        before = now if values["fingerprint"] is None else Fingerprint(**values["fingerprint"])
-        edits = Edits(before, now)
+        edits = Edits(Fingerprint(**values["fingerprint"]), self._fingerprint())
+        self.memory.load(values["memory"])
         for tenant in self.tenants:
             if not edits.is_integrated_alike(tenant):
                 self.demand.begin_anew(tenant)
         self.rollups.load(named("rollup.", arrays), values["rollups"], is_same_site=edits.is_same_site)
         if columns := named("draw.", arrays):
-            saved = [tenant if edits.is_summed_alike(tenant) else "" for tenant in values["tenants"]]
-            self.draw = _draw_of(self.tenants, saved, columns)
+            is_alike = list(self.tenants) == values["tenants"] and all(
+                map(edits.is_summed_alike, self.tenants)
+            )
+            self.draw = Draw(**columns) if is_alike else self._find_draw(values["tick_ms"])[0]
         for judge in self.judges:
             for bank in judge.banks():
                 if bank.rule in values["banks"]:
@@ -567,30 +571,6 @@ class Engine:
 def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the arrays whose names begin so, without that beginning."""
     return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-
-
-_UNKNOWN_DRAW: Final[dict[str, Any]] = {
-    "low": 0,
-    "best": 0,
-    "high": UNBOUNDED,
-    "most": UNBOUNDED,
-    "loss_ppm": PPM,
-    "coverage": 0.0,
-    "is_consistent": True,
-}
-"""What is known of the draw of a tenant that a snapshot does not know."""
-
-
-def _draw_of(tenants: Sequence[str], saved: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> Draw:
-    """Return the draw of each tenant as it was saved; of one that was not there, nothing is known."""
-    place = {tenant: i for i, tenant in enumerate(saved)}
-    rows = np.array([place.get(tenant, len(saved)) for tenant in tenants], np.intp)
-    return Draw(
-        **{
-            name: np.append(column, np.array([_UNKNOWN_DRAW[name]], column.dtype))[rows]
-            for name, column in columns.items()
-        }
-    )
 
 
 def _until_ms(entry: Entry) -> int:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 from facility.contracts import Contract, Method, Version
@@ -112,22 +113,21 @@ class Fingerprints:
         contract = tenant.contract
         changes = {change for h in tenant.holdings for change in (h.from_ms, h.to_ms) if change is not None}
         changes |= set(() if contract is None else contract.changes_ms())
-        later = sorted(change for change in changes if from_ms < change <= to_ms)
-        times = (from_ms, *later)
+        times = [from_ms, *sorted(change for change in changes if from_ms < change <= to_ms)]
         versions = [None if contract is None else contract.version_at(time) for time in times]
-        held = [[i for i, holding in enumerate(tenant.holdings) if holding.holds_at(time)] for time in times]
+        held = [tuple(i for i, h in enumerate(tenant.holdings) if h.holds_at(time)) for time in times]
         # As long as nothing comes into force, it is the same from snapshot to snapshot.
-        key = (tenant.id, *later, *map(tuple, held), *(v.from_ms if v else None for v in versions))
+        key = (tenant.id, *times[1:], *held, *(v.from_ms if v else None for v in versions))
         if key not in self._tenants:
             racks = [sorted(tenant.racks_at(time)) for time in times]
             self._tenants = {k: found for k, found in self._tenants.items() if k[0] != tenant.id}
-            self._tenants[key] = self._parts(contract, later, racks, versions)
+            self._tenants[key] = self._parts(contract, times, racks, versions)
         return self._tenants[key]
 
     def _parts(
         self,
         contract: Contract | None,
-        later: Sequence[int],
+        times: Sequence[int],
         racks: Sequence[Sequence[AssetId]],
         versions: Sequence[Version | None],
     ) -> dict[str, str]:
@@ -135,16 +135,15 @@ class Fingerprints:
         meters = sorted({AssetId(meter) for version in versions if version for meter in version.meters})
         above = _above(site, (*each, *meters))
         return {
-            "racks": _hash(later, racks),
+            "racks": _hash(_changes(times, racks)),
             "ratings": _hash([(rack, site.rack(rack), site.error_ppm(rack)) for rack in each]),
             "metering": _hash(
-                later,
-                [_boundary(version) for version in versions],
+                _changes(times, list(map(_boundary, versions))),
                 [(meter, site.error_ppm(meter)) for meter in meters],
                 [(asset.id, asset.kind, sorted(asset.serves), site.error_ppm(asset.id)) for asset in above],
                 (site.meter_tolerance_percent, site.path_loss_percent),
             ),
-            "blocks": _hash(later, [_measure(version) for version in versions], site.zone.key),
+            "blocks": _hash(_changes(times, list(map(_measure, versions))), site.zone.key),
             "contract": _hash([_version(version) for version in versions], contract and contract.ends_ms),
         }
 
@@ -227,6 +226,16 @@ class Edits:
                 kept = "goes on" if self.is_integrated_alike(tenant) else "begins anew"
                 words = ", ".join(WORDS[part] for part in parts)
                 yield f"of tenant {tenant} changed: {words}; its open block {kept}"
+
+
+def _changes(times: Sequence[int], values: Sequence[object]) -> list[tuple[int, object]]:
+    """Return what holds at first, and what else holds from which later time on [ms]."""
+    later = [
+        (time, value)
+        for time, (before, value) in zip(times[1:], pairwise(values), strict=True)
+        if value != before
+    ]
+    return [(0, values[0]), *later]
 
 
 def _terms(contract: Contract | None) -> tuple[object, ...]:

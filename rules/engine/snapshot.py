@@ -11,7 +11,6 @@ because it is damaged or of another version, is left with words.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -124,10 +123,8 @@ def _load(judging: Judging, body: bytes, known: list[Entry], where: str) -> Edit
 
 
 def _bring_up_from_8(values: dict[str, Any], judging: Judging) -> None:
-    """Bring the values of version 8 up to date: it knew of an edit of the site file, and not of what."""
-    site = judging.live.site
-    is_same = values["site"] == hashlib.blake2b(repr(site).encode(), digest_size=10).hexdigest()
+    """Bring the values of version 8 up to date: it did not say what the site file said."""
     for name in judging.engines:
-        values[name]["fingerprint"] = None if is_same else asdict(UNKNOWN)
+        values[name]["fingerprint"] = asdict(UNKNOWN)
         for rule, subjects in values[name]["banks"].items():
             values[name]["banks"][rule] = {"subjects": subjects, "edited": {}}

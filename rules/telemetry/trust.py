@@ -12,8 +12,9 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from facility.contracts import PPM
 from facility.readings import BoolArray, IntArray
-from rules.draw.summation_plan import Layout
+from rules.draw.summation_plan import Layout, Level
 from rules.telemetry.liveness import NEVER
 
 PATIENCE_MS: Final = 2_000
@@ -96,7 +97,7 @@ class Memory:
             return
         self._keep()
         self._layout = layout
-        self.levels = tuple(Trust.of(level.keys, self._in_question) for level in layout.levels)
+        self.levels = tuple(self._trust_in(level) for level in layout.levels)
         self.proved = np.array([self._above_cap.get(points, 0) for points in layout.unit_points], np.int64)
 
     def align_twins(self, keys: tuple[str, ...]) -> None:
@@ -104,6 +105,18 @@ class Memory:
         if keys != self.twins.keys:
             self._keep()
             self.twins = Trust.of(keys, self._in_question)
+
+    def _trust_in(self, level: Level) -> Trust:
+        """Return what is remembered of the claims of a level; one without a bound is in no doubt.
+
+        It is held against nothing, so it would never be seen to agree: a site file that was edited may say so
+        of one that was in doubt.
+        """
+        trust = Trust.of(level.keys, self._in_question)
+        if len(trust.keys):
+            says_nothing = np.logical_or.reduceat(level.sums.errors >= PPM, level.sums.starts)
+            trust.since_ms[says_nothing], trust.is_denied[says_nothing] = NEVER, False
+        return trust
 
     def save(self) -> dict[str, Any]:
         """Return everything as plain values."""
