@@ -167,12 +167,13 @@ class Supervisor:
 
     Attributes:
         parts: What is supervised, by its name.
+        backoff: Pauses before a part begins again.
     """
 
     def __init__(self, clock: Clock, random_source: Random, *, backoff: Backoff = BACKOFF) -> None:
         self._clock = clock
         self._random = random_source
-        self._backoff = backoff
+        self.backoff = backoff
         self._looked_s = clock.monotonic_s()
         self.parts: dict[str, Supervised] = {}
 
@@ -237,7 +238,7 @@ class Supervisor:
                 failures = 0
             failures += 1
             part.state, part.error, part.failed_ms = State.RESTARTING, error, self._clock.now_ms()
-            pause_s = self._backoff.pause_s(failures, self._random)
+            pause_s = self.backoff.pause_s(failures, self._random)
             _log.warning("a part begins again", part=part.name, error=error, pause_s=round(pause_s, 1))
             if part.failed is not None:
                 await part.once(partial(part.failed, error))
