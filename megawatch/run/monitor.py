@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +21,13 @@ from collector.decode.registry import Kept, make_decoder, patience_s, topics_of
 from collector.influx_poller import make_poller, query_of
 from collector.mqtt.address import Address
 from collector.mqtt.session import Session
-from collector.register import Register
-from collector.row_builder import Ranges
 from collector.service import Collector
 from collector.source import Source
 from facility.errors import StoreError, StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
 from facility.sitefile.tables import BrokerTable, FeedTable, StoreTable
 from megawatch.cli.terminal import Terminal
-from megawatch.composition import make_judging
+from megawatch.composition import make_context, make_judging, make_rules_service
 from megawatch.run.clock import SteadyClock
 from megawatch.run.lock import locked
 from megawatch.run.metrics import MetricsServer
@@ -329,14 +326,7 @@ class Monitor:
         parts.add(make)
 
     def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
-        waiting = journal.waiting()
-        register = Register(journal.known(), [broker.name for broker in self.site.file.brokers])
-        context = Context(
-            site=self.site.file.site,
-            register=register,
-            ranges=Ranges(),
-            waiting_numbers=count(max((item.id for item in waiting), default=0) + 1),
-        )
+        context = make_context(self.site.file, journal.known(), journal.waiting())
         for broker in self.site.file.brokers:
             parts.add(partial(self._collector, broker, context, parts.clock, journal, since_ms))
 
@@ -375,15 +365,14 @@ class Monitor:
 
     def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
         file = self.site.file
-        return RulesService(
+        return make_rules_service(
+            file,
             make_judging(file, self.site.rules),
             source,
             parts.ledger,
-            site=file.site,
-            routes=make_routes(self.site.file.routes),
-            folder=self.site.data,
+            routes=make_routes(file.routes),
             clock=parts.clock,
-            rhythm=file.engine,
+            folder=self.site.data,
             told=parts.outbox.wake if parts.outbox is not None else lambda: None,
         )
 

@@ -6,32 +6,28 @@ running monitor. What is left out only carries: the network, the files of journa
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Final
 
-import numpy as np
-
-from collector.decode.base import Context, Gathered
+from collector.decode.base import Gathered
 from collector.decode.registry import make_decoder
 from collector.mqtt.message import Message
-from collector.register import Register
-from collector.row_builder import Ranges
-from facility.readings import Batch, Flag, Quality, Rejection
+from facility.readings import Flag, Rejection
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable
-from megawatch.composition import make_judging
-from rules.alarms.states import Change, Transition
-from rules.base import CANNOT_VERIFY, Rule, Severity
+from megawatch.composition import make_context, make_judging, make_rules_service
+from rules.base import Severity
 from rules.engine.engine import Step
-from rules.notify.message import compose
-from rules.notify.notification import Notification
+from rules.notify.routing import Route
 from rules.registry import make_rules
-from store.journal.deduplication import Seen
-from store.journal.entries import EVERY_BROKER, Content, Entry, Mark, MarkKind
-from store.journal.intake import changes_of, contents_of, readings_of, sift
+from store.journal.entries import Mark, MarkKind
+from store.journal.intake import Intake, changes_of
+from store.journal.memory import MemoryJournal
+from store.ledger.alarms import AlarmChange, Notice
+from store.ledger.memory import MemoryLedger
 
 GATHER_MS: Final = 50
 """What arrives within this comes into one append [ms]: the running collector waits 10 ms, then works."""
@@ -130,6 +126,8 @@ class Rehearsal:
 
     Attributes:
         heard: What it came to so far.
+        journal: What came in.
+        ledger: What came of it.
         judging: Its judgements.
         engine: The live one.
         now_ms: Its clock [ms].
@@ -148,27 +146,34 @@ class Rehearsal:
         table = broker or file.brokers[0]
         self._file = file
         self._broker = table.name
-        self._context = Context(
-            file.site, Register({}, [broker.name for broker in file.brokers]), Ranges(), count(1)
-        )
+        self._context = make_context(file)
         self._decoder = make_decoder(table, self._context)
-        self._rules = make_rules(file.rules, [])
-        self._by_name = _by_name(self._rules)
-        self.judging = make_judging(file, self._rules)
-        self.engine = self.judging.live
-        self._told = told
         self._gather_ms = gather_ms
-        self._seen = Seen()
-        self._stored: list[Batch] = []
-        self._seq = 0
-        self._closed_ms = 0
+        self._time = _Time(begin_ms)
+        self.journal, self.ledger = MemoryJournal(), MemoryLedger()
+        self.judging = make_judging(file, make_rules(file.rules, []))
+        self.engine = self.judging.live
+        self._rules = make_rules_service(
+            file,
+            self.judging,
+            self.journal,
+            self.ledger,
+            routes=[Route(name="pages")],
+            clock=self._time,
+        )
+        self._rules.watch = told
+        self._followed = self._paged = 0
         self._open: dict[str, Alarm] = {}
         self.heard = Heard()
-        self.now_ms = begin_ms
         self.clock = 0
         self.mark(MarkKind.STARTED, begin_ms)
         self.mark(MarkKind.CONNECTED, begin_ms)
         self.mark(MarkKind.CAUGHT_UP, begin_ms)
+
+    @property
+    def now_ms(self) -> int:
+        """Its clock [ms]."""
+        return self._time.at_ms
 
     # What comes in ----------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class Rehearsal:
             # What arrives just as a tick is due is appended before it is judged.
             arrived_ms = max(self.now_ms, part[-1].received_ms)
             self._pass(arrived_ms - 1, judges=judges)
-            self.now_ms = arrived_ms
+            self._time.at_ms = arrived_ms
             self._take(part)
         self._pass(until_ms, judges=judges)
 
@@ -213,7 +218,9 @@ class Rehearsal:
             since_ms: Since when it holds [ms].
             until_ms: Up to when it held, for a gap [ms].
         """
-        self._append(Mark(kind, self._broker, since_ms, until_ms=until_ms))
+        mark = Mark(kind, self._broker, since_ms, until_ms=until_ms)
+        self.journal.append(Intake(marks=[mark]), self.now_ms)
+        self._judge()
 
     def set_clock(self, to_ms: int) -> None:
         """Set the clock of the monitor's machine; what comes next is received by it.
@@ -221,8 +228,9 @@ class Rehearsal:
         Args:
             to_ms: What it says from now on [ms].
         """
-        self._take_entry(Mark(MarkKind.STEPPED, EVERY_BROKER, self.now_ms), to_ms)
-        self.now_ms, self._closed_ms = to_ms, to_ms - 1
+        self.journal.follow_clock(self.now_ms, to_ms)
+        self._judge()
+        self._time.at_ms = to_ms
         self.clock += 1
 
     def _take(self, messages: Sequence[Message]) -> None:
@@ -233,35 +241,18 @@ class Rehearsal:
         new = len(rows.points) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
         self.heard.received += new
         intake = gathered.intake(self._context, messages[-1].received_ms)
-        sifted = sift(intake.batch, self._seen, self._find)
-        for content in contents_of(intake, sifted):
-            self._append(content)
-        self._seen.remember(readings_of(sifted.kept))
-        self._stored.append(sifted.kept)
+        sifted = self.journal.append(intake, self.now_ms)
+        self._judge()
         self.heard.account.update(changes_of(intake, sifted))
         for rejection in (*intake.rejections, *sifted.conflicts):
             kept = self.heard.rejections.setdefault(rejection.reason.value, [])
             if len(kept) < 5:  # noqa: PLR2004 - a few tell what it is about
                 kept.append(rejection)
 
-    def _find(self, point: int, source_ms: int) -> float | None:
-        """Look a reading up among all that were kept: its value, None where it is not there."""
-        for batch in reversed(self._stored):
-            rows = np.flatnonzero(
-                (batch.point == point) & (batch.source_ms == source_ms) & (batch.quality != Quality.REFUSED)
-            )
-            if len(rows):
-                return float(batch.value[rows[0]])
-        return None
-
-    def _append(self, content: Content) -> None:
-        """Append an entry; as in the journal, no stamp is one up to which it was closed before."""
-        self._take_entry(content, max(self.now_ms, self._closed_ms + 1))
-
-    def _take_entry(self, content: Content, stamp_ms: int) -> None:
-        self._seq += 1
-        for step in self.judging.take(Entry(self._seq, stamp_ms, content)):
-            self._note(step)
+    def _judge(self) -> None:
+        """Judge what the journal holds by now."""
+        self._rules.take(self.now_ms)
+        self._follow()
 
     def _pass(self, until_ms: int, *, judges: bool) -> None:
         """Let time pass, tick by tick as the running monitor does, so that each page has its moment."""
@@ -270,59 +261,80 @@ class Rehearsal:
             due_ms = max(self.now_ms, self.engine.tick_ms + tick_ms + lateness_ms)
             if due_ms > until_ms:
                 break
-            self.now_ms = self._closed_ms = due_ms
+            self._time.at_ms = due_ms
             before_ms = self.engine.tick_ms
-            for step in self.judging.advance(due_ms):
-                self._note(step)
+            self._rules.advance(due_ms)
+            self._follow()
             if self.engine.tick_ms == before_ms:
                 break  # it holds its ticks, for a reason of its own
-        self.now_ms = max(self.now_ms, until_ms)
+        self._time.at_ms = max(self.now_ms, until_ms)
 
     # What comes out ---------------------------------------------------------------------
 
-    def _note(self, step: Step) -> None:
-        if self._told is not None:
-            self._told(step)
-        for change in step.changes:
-            self._follow(change)
-            if change.is_told and step.view is not None:
-                self._page(compose(change, self._by_name[change.rule], step.view, self._file.site))
+    def _follow(self) -> None:
+        """Note what has come into the ledger, at the moment at which it did."""
+        for change in self.ledger.changes[self._followed :]:
+            self._note(change)
+        self._followed = len(self.ledger.changes)
+        self.heard.pages += [self._page(notice) for notice in self.ledger.notices[self._paged :]]
+        self._paged = len(self.ledger.notices)
 
-    def _follow(self, change: Transition) -> None:
-        alarm = self._open.get(change.alarm_id)
+    def _note(self, change: AlarmChange) -> None:
+        kept, severity = change.alarm, Severity[change.alarm.severity.upper()]
+        alarm = self._open.get(kept.id)
         if alarm is None:
             alarm = Alarm(
-                id=change.alarm_id,
-                rule=change.rule,
-                subject=change.subject,
-                severity=change.severity,
-                opened_ms=change.opened_ms,
-                value=change.value,
-                limit=change.limit,
+                id=kept.id,
+                rule=kept.rule,
+                subject=kept.subject,
+                severity=severity,
+                opened_ms=kept.opened_ms,
+                value=_nan(kept.value),
+                limit=_nan(kept.limit),
                 opened_clock=self.clock,
             )
-            self._open[change.alarm_id] = alarm
+            self._open[kept.id] = alarm
             self.heard.alarms.append(alarm)
-        alarm.severity = max(alarm.severity, change.severity)
-        if change.is_told and alarm.told_ms is None:
+        alarm.severity = max(alarm.severity, severity)
+        if kept.is_told and alarm.told_ms is None:
             alarm.told_ms, alarm.told_clock = self.now_ms, self.clock
-        if change.change is Change.RETURNED:
-            alarm.returned_ms, alarm.returned_clock = change.at_ms, self.clock
-            del self._open[change.alarm_id]
+        if kept.returned_ms is not None:
+            alarm.returned_ms, alarm.returned_clock = kept.returned_ms, self.clock
+            del self._open[kept.id]
 
-    def _page(self, told: Notification) -> None:
-        self.heard.pages.append(
-            Page(
-                key=told.key,
-                rule=told.rule,
-                subject=told.subject.id,
-                change=told.change.value,
-                severity=told.severity.word,
-                at_ms=told.at_ms,
-                told_ms=self.now_ms,
-                headline=told.headline,
-            )
+    def _page(self, notice: Notice) -> Page:
+        body = notice.body
+        return Page(
+            key=notice.key,
+            rule=body["rule"],
+            subject=body["subject"],
+            change=body["change"],
+            severity=body["severity"],
+            at_ms=notice.source_ms,
+            told_ms=self.now_ms,
+            headline=body["headline"],
         )
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+@dataclass(slots=True)
+class _Time:
+    """A clock that is moved on by what happens.
+
+    Attributes:
+        at_ms: What it shows [ms].
+    """
+
+    at_ms: int
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def monotonic_s(self) -> float:
+        return self.at_ms / 1_000
 
 
 def as_message(topic: str, payload: bytes, received_ms: int, *, qos: int, is_retained: bool) -> Message:
@@ -337,7 +349,3 @@ def as_message(topic: str, payload: bytes, received_ms: int, *, qos: int, is_ret
     """
     flags = (_RETAINED if is_retained else 0) | (_AT_MOST_ONCE if qos == 0 else 0)
     return Message(topic, payload, received_ms, flags)
-
-
-def _by_name(rules: Sequence[Rule]) -> dict[str, Rule]:
-    return {name: rule for rule in rules for name in (rule.name, f"{rule.name}-{CANNOT_VERIFY}")}

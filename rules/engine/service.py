@@ -29,7 +29,6 @@ from rules.notify.routing import Route, routes_of
 from rules.view import View
 from store.journal.entries import Entry
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
-from store.ledger.ledger import Ledger
 from store.series import AnyDraw
 from store.threads import in_thread
 
@@ -61,6 +60,30 @@ class Source(Protocol):
 
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known."""
+        ...
+
+
+class Book(Protocol):
+    """The ledger, as judging keeps it: on a disk, or in memory (`store.ledger.memory`)."""
+
+    def cursor(self) -> tuple[int, int]:
+        """Return up to which entry and which tick [ms] was judged; zeros before that began."""
+        ...
+
+    def save(self, progress: Progress) -> None:
+        """Save what ticks brought: all of it, or nothing.
+
+        Raises:
+            StoreUnavailable: Where it was not taken; the same progress may be saved again.
+        """
+        ...
+
+    def alarms(self, *, only_open: bool = False) -> list[Alarm]:
+        """Return alarms, oldest first."""
+        ...
+
+    def opening(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell that an alarm opened, one notification for each route."""
         ...
 
 
@@ -98,21 +121,25 @@ class RulesService:
         ledger: Where what it brings is saved.
         site: The site.
         routes: Which notifications go where.
-        folder: The data folder, where the snapshot is.
+        folder: The data folder, where the snapshot is; None where none is kept.
         clock: The clock.
         rhythm: When to judge and to save.
         told: Is called when something is to be told.
+
+    Attributes:
+        lag: How far it is behind.
+        watch: Is given every step before it is saved; None for nobody.
     """
 
     def __init__(
         self,
         judging: Judging,
         source: Source,
-        ledger: Ledger,
+        ledger: Book,
         *,
         site: Site,
         routes: Sequence[Route],
-        folder: Path,
+        folder: Path | None,
         clock: Clock,
         rhythm: EngineTable,
         told: Callable[[], None],
@@ -122,10 +149,11 @@ class RulesService:
         self._ledger = ledger
         self._site = site
         self._routes = routes
-        self._path = folder / snapshot.FILE
+        self._path = None if folder is None else folder / snapshot.FILE
         self._clock = clock
         self._rhythm = rhythm
         self._told = told
+        self.watch: Callable[[Step], None] | None = None
         self._rules = _by_name(judging)
         self._unsaved: list[Step] = []
         self._saved = ledger.cursor()
@@ -161,6 +189,8 @@ class RulesService:
 
     def start(self) -> None:
         """Go on from the snapshot, where there is one that can be read."""
+        if self._path is None:
+            return
         try:
             found = snapshot.load(self._judging, self._path, self._source.point_entries())
         except StoreCorrupt as error:
@@ -210,21 +240,52 @@ class RulesService:
         self._source.promise(now_ms)
         try:
             self._end_orphans(now_ms)
-            while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
-                for entry in entries:
-                    self._unsaved += self._judging.take(entry)
-                self._save(now_ms)
-            self._unsaved += self._judging.advance(now_ms)
+            self.take(now_ms)
+            self._hold(self._judging.advance(now_ms))
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - tried again, shown and told: everything else goes on
             if not self.lag.error:
                 _log.exception("judging stands still")
             self.lag.error = f"{type(error).__name__}: {error}"
-            self._unsaved += self._judging.hand_over()
+            self._hold(self._judging.hand_over())
         else:
             self.lag.error = ""
         self._save(now_ms)
+
+    def take(self, now_ms: int) -> None:
+        """Take what the journal holds, judge the ticks that it ends, and save what they bring.
+
+        Args:
+            now_ms: The time [ms].
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; the next call tries again.
+        """
+        while entries := self._source.read(self._engine.seq, MOST_ENTRIES):
+            for entry in entries:
+                self._hold(self._judging.take(entry))
+            self._save(now_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Judge every tick that uses nothing which can still come, and save what they bring.
+
+        Args:
+            now_ms: The time [ms].
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; the next call tries again.
+        """
+        self._source.promise(now_ms)
+        self._hold(self._judging.advance(now_ms))
+        self._save(now_ms)
+
+    def _hold(self, steps: Sequence[Step]) -> None:
+        """Keep steps until they are saved."""
+        self._unsaved += steps
+        if self.watch is not None:
+            for step in steps:
+                self.watch(step)
 
     def _end_orphans(self, now_ms: int) -> None:
         """Once after a start, end the alarms that no rule can end: it is off, or what it knew is lost.
@@ -282,7 +343,7 @@ class RulesService:
     def save_snapshot(self) -> None:
         """Save the engine's state; what it has taken is then needed no more."""
         self._next_snapshot_s = self._clock.monotonic_s() + self._rhythm.snapshot_s
-        if self._engine.tick_ms is None or self.lag.error:
+        if self._path is None or self._engine.tick_ms is None or self.lag.error:
             return  # a tick that could not be judged is half in the engine: the snapshot before it stays
         self._save(self._clock.now_ms(), at_once=True)
         try:

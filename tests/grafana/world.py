@@ -124,8 +124,8 @@ def a_world() -> World:
         for number in range(learned, len(points)):
             meaner.learn(number, hold_ms(points[number]))
         learned = len(points)
-        batch = Batch.concatenate(rehearsal._stored[stored:])
-        stored = len(rehearsal._stored)
+        batch = Batch.concatenate(rehearsal.journal.batches[stored:])
+        stored = len(rehearsal.journal.batches)
         batch = batch.take(batch.quality != Quality.REFUSED)
         changes = [_change(change) for step in steps for change in step.changes]
         changes += [_acknowledged(change) for change in changes if change.change == "opened"]
