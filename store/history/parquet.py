@@ -175,7 +175,9 @@ def load_sealed(root: Path) -> Sealed:
     except FileNotFoundError:
         return Sealed()
     if sealed.version > VERSION:
-        raise StoreForeign(str(path), f"expected version {VERSION} or older, found {sealed.version}")
+        remedy = "run the version of Megawatch that wrote it, or move the folder away"
+        found = f"expected version {VERSION} or older, found version {sealed.version}"
+        raise StoreForeign(str(path), f"{found}: {remedy}")
     return sealed
 
 
