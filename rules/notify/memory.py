@@ -35,7 +35,7 @@ class MemoryPages:
                 del self._waiting[place]
 
     def due(self, now_ms: int, route: str, most: int) -> list[Notice]:
-        """Return what is due on a route, gravest first: of each alarm the first that waits.
+        """Return what is due, gravest first: the first of each alarm, as grave as the gravest behind it.
 
         Args:
             now_ms: The time [ms].
@@ -43,11 +43,18 @@ class MemoryPages:
             most: How many at most.
         """
         first: dict[str, Notice] = {}
+        gravest: dict[str, Severity] = {}
         for notice in self.waiting:
             if notice.route == route:
-                first.setdefault(notice.alarm_id, notice)
-        due = [notice for notice in first.values() if notice.due_ms <= now_ms]
-        return sorted(due, key=lambda notice: -Severity[notice.body["severity"].upper()])[:most]
+                alarm, severity = notice.alarm_id, Severity[notice.body["severity"].upper()]
+                first.setdefault(alarm, notice)
+                gravest[alarm] = max(severity, gravest.get(alarm, severity))
+        due = [
+            replace(notice, is_urgent=gravest[alarm] is Severity.CRITICAL)
+            for alarm, notice in first.items()
+            if notice.due_ms <= now_ms
+        ]
+        return sorted(due, key=lambda notice: -gravest[notice.alarm_id])[:most]
 
     def settle(self, notice: Notice) -> None:
         """Keep what became of a notification that waits; what was delivered or refused waits no longer."""

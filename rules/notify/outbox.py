@@ -32,7 +32,8 @@ RECORD_S: Final = 1.0
 AT_ONCE: Final = 8
 """How many notifications are on their way to one receiver at once (our choice)."""
 KEPT_FREE: Final = 2
-"""So many of them are only ever critical: a receiver that hangs on others does not hold these up."""
+"""So many of them are only ever critical, or what a critical one waits for: a receiver that hangs on others
+does not hold these up."""
 
 MOST_REMEMBERED: Final = 10_000
 """Of how many notifications it is remembered what became of them."""
@@ -44,7 +45,7 @@ class Pages(Protocol):
     """Where notifications wait. Methods are called from any thread."""
 
     def due(self, now_ms: int, route: str, most: int) -> Sequence[Notice]:
-        """Return what is due on a route, gravest first: of each alarm the first that waits.
+        """Return what is due, gravest first: the first of each alarm, as grave as the gravest behind it.
 
         Args:
             now_ms: The time [ms].
@@ -148,7 +149,7 @@ class Receiver:
         free = AT_ONCE - len(under_way)
         chosen: list[Notice] = []
         for notice in due:
-            needed = 1 if notice.body.get("severity") == Severity.CRITICAL.word else 1 + KEPT_FREE
+            needed = 1 if notice.is_urgent else 1 + KEPT_FREE
             if notice.key not in under_way and free - len(chosen) >= needed:
                 chosen.append(notice)
         return chosen

@@ -114,10 +114,15 @@ class Appender:
 
         Until it returns nothing more should be taken, and nothing that came with it be acknowledged.
         """
-        counters, new = self.counters, _new(intake)
+        counters, loop = self.counters, asyncio.get_running_loop()
+
+        def work() -> None:
+            added = self._journal.append(intake, self._clock.now_ms())
+            loop.call_soon_threadsafe(_count, counters, _new(intake), added)  # also where we are cancelled
+
         while True:
             try:
-                added = await in_thread(self._journal.append, intake, self._clock.now_ms())
+                await in_thread(work)
             except StoreError as error:
                 if not counters.store_error:
                     _log.error("the journal takes nothing", source=self._source, error=str(error))
@@ -128,11 +133,15 @@ class Appender:
                 if counters.store_error:
                     _log.info("the journal takes everything again", source=self._source)
                 counters.store_error = ""
-                counters.in_hand -= new
-                # What can not be kept is a dead letter too where it was no reading.
-                counters.received += added.received - new
-                counters.account += added
                 return
+
+
+def _count(counters: Counters, new: int, added: Account) -> None:
+    """Count what the journal took of what came in."""
+    counters.in_hand -= new
+    # What can not be kept is a dead letter too where it was no reading.
+    counters.received += added.received - new
+    counters.account += added
 
 
 def _new(intake: Intake) -> int:

@@ -101,6 +101,7 @@ class Notice:
         state: `waiting`, `delivered` or `refused`.
         error: What the receiver said last.
         delivered_ms: When it was accepted [ms].
+        is_urgent: Whether it, or what waits behind it, is critical; what is due says so.
     """
 
     key: str
@@ -114,6 +115,7 @@ class Notice:
     state: str = "waiting"
     error: str = ""
     delivered_ms: int | None = None
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, TypeVar
@@ -138,14 +139,17 @@ _NOTICE_COLUMNS: Final = (
 )
 _NOTICES: Final = f"SELECT {_NOTICE_COLUMNS} FROM outbox"  # noqa: S608 - our own column names
 _DUE: Final = (
-    _NOTICES + " AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"  # noqa: S608 - our own words
+    f"SELECT {_NOTICE_COLUMNS},"  # noqa: S608 - our own words
+    # What is damaged may have been the gravest.
+    " (SELECT min(CASE iif(json_valid(behind.body), json_extract(behind.body, '$.severity'), 'critical')"
+    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END)"
+    " FROM outbox AS behind WHERE behind.state = 'waiting' AND behind.route = later.route"
+    " AND behind.alarm_id = later.alarm_id) AS gravest"
+    " FROM outbox AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"
     " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
     " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
     " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
-    # What is damaged may have been the gravest.
-    " ORDER BY CASE iif(json_valid(body), json_extract(body, '$.severity'), 'critical')"
-    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1"
-    " WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END, source_ms, key LIMIT ?"
+    " ORDER BY gravest, source_ms, key LIMIT ?"
 )
 _DONE: Final = (
     "SELECT id FROM alarm WHERE returned_ms < :before_ms AND coalesce(acknowledged_ms, 0) < :before_ms"
@@ -383,9 +387,10 @@ class Ledger(LedgerReader):
         """Return the notifications of a route that are to be tried now, the gravest first, then the oldest.
 
         What is told of one alarm keeps its order: while something of it waits, what comes after it does too.
+        So the first is as grave as the gravest behind it.
         """
         rows = self._connection.execute(_DUE, (route, now_ms, most))
-        return _readable(rows, _notice)
+        return _readable(rows, lambda row: replace(_notice(row[:-1]), is_urgent=not row[-1]))
 
     def settle(self, notice: Notice) -> None:
         """Save what became of a notification."""

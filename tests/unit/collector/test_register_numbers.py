@@ -88,3 +88,17 @@ def test_a_broker_that_was_renamed_brings_the_points_of_old() -> None:
     register = Register({0: kept}, ["bus", "spare"])
 
     assert register.number(register.own(a_point("r1/power", stream="bus:docs"))) == 0
+
+
+def test_what_never_came_into_the_journal_is_news_again() -> None:
+    """A collector failed between asking for the news and writing them down: its points keep their numbers."""
+    kept, lost = known_racks(["r1", "r2"])
+    register = Register({0: kept})
+    register.number(lost.point, lost.asset)
+    assert [known.id for known in register.news()] == [1]
+
+    register.restore({0: kept})
+
+    assert register.number(kept.point, kept.asset) == 0
+    assert register.number(lost.point, lost.asset) == 1
+    assert [known.id for known in register.news()] == [1]

@@ -27,10 +27,11 @@ from rules.library.contract.c2_overdraw import Overdraw
 from rules.notify import base, outbox
 from rules.notify.registry import RECEIVERS, Receiver
 from rules.view import View
+from store.journal.entries import MarkKind
 from store.ledger.alarms import Notice
 from store.threads import in_thread
 from tests.fakes.memory_broker import MemoryBroker, MemorySession
-from tests.monitoring import Watch, journalled, watching
+from tests.monitoring import Watch, journalled, marks, watching
 from tests.waiting import until
 
 SITE: Final = """
@@ -339,6 +340,36 @@ def test_the_others_go_on_it_is_told_it_recovers_and_nothing_is_lost(
             await recovered(hall, part, subject)
 
     asyncio.run(story())
+
+
+def test_the_journal_says_at_once_that_a_collector_failed_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker counts as lost, so its points are in doubt; a new session resumes."""
+
+    async def story() -> None:
+        fault = Fault("raising")
+        async with a_hall(tmp_path, monkeypatch) as hall:
+            await hall.all_go_on(but="")
+            in_collector(hall, fault, monkeypatch)
+            fault.is_on = True
+            await until(
+                lambda: "collector of north failed: RuntimeError: a fault" in lost_of(hall, "north"), "told"
+            )
+            fault.end()
+            sessions = hall.brokers["north"].sessions
+            await until(lambda: hall.brokers["north"].sessions > sessions or not hall.lost(), "it goes on")
+            await until(lambda: not hall.lost(), "every reading is kept", hall.lost)
+            assert lost_of(hall, "south") == []
+
+    asyncio.run(story())
+
+
+def lost_of(hall: Hall, broker: str) -> list[str]:
+    """Return why the journal says that a broker was lost."""
+    return [
+        mark.detail for mark in marks(hall.watch.data) if (mark.kind, mark.broker) == (MarkKind.LOST, broker)
+    ]
 
 
 async def meanwhile(hall: Hall, what: str, subject: str) -> None:

@@ -68,6 +68,26 @@ def test_what_a_receiver_answered_is_shown_as_text() -> None:
     assert all(part in text for part in WRITTEN)
 
 
+@pytest.mark.parametrize(
+    ("state", "restarts", "line"),
+    [
+        ("running", 0, None),
+        ("running", 1, "trim: runs, after 1 restart: OSError: no"),
+        ("restarting", 2, "trim: failed, begins again: OSError: no (2 restarts)"),
+        ("hanging", 0, "trim: hangs: OSError: no"),
+    ],
+)
+def test_a_part_stands_in_the_status_once_something_was_wrong_with_it(
+    state: str, restarts: int, line: str | None
+) -> None:
+    """With its last error, which is text."""
+    part = {"name": "trim", "state": state, "restarts": restarts, "error": "OSError: no", "failed_ms": T0_MS}
+
+    shown = [text.plain for text in show.pipeline_lines({"parts": [part]})]
+
+    assert shown == ([] if line is None else [line])
+
+
 def test_a_page_on_the_console_is_text() -> None:
     """The console notifier prints what pages say."""
     body = {"text": f"{EVIL}\nwhere: {EVIL}", "severity": "high", "change": "opened"}

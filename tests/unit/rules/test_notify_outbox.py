@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from rules.notify.outbox import Outbox
 from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.ledger.ledger import Ledger
+from store.threads import in_thread
 from tests.builders import T0_MS
 from tests.fakes.webhook import Reply, receiver
 from tests.telling import attempt, serving
@@ -450,14 +452,16 @@ class StuckNotifier:
 
     Attributes:
         told: What it was given, in order.
+        lets: The alarm whose pages it answers as well.
     """
 
     told: list[Notice] = field(default_factory=list)
+    lets: str = ""
 
     async def deliver(self, notice: Notice) -> None:
         """Take a critical page, hang on any other."""
         self.told.append(notice)
-        if notice.body["severity"] != "critical":
+        if notice.body["severity"] != "critical" and notice.alarm_id != self.lets:
             await asyncio.sleep(3_600)
 
     async def close(self) -> None:
@@ -486,6 +490,109 @@ def test_a_receiver_that_hangs_on_others_does_not_hold_up_a_critical_page(tmp_pa
         asyncio.run(story(ledger))
 
     assert [notice.key for notice in stuck.told[6:]] == ["worst:opened"]
+
+
+def test_what_a_critical_page_waits_for_is_as_urgent(tmp_path: Path) -> None:
+    """An alarm worsens while others flood the receiver: its first page goes before them, in order."""
+    hand, stuck = Hand(T0_MS + 10_000), StuckNotifier(lets="worst")
+
+    async def story(ledger: Ledger) -> None:
+        outbox = Outbox(
+            ledger,
+            {"pager": stuck},
+            now_ms=hand,
+            random_source=random.Random(1),  # noqa: S311 - jitter
+        )
+        async with serving(outbox):
+            await until(lambda: len(stuck.told) == 6, "six are under way")
+            put(ledger, a_notice("worst:a-opened"), a_notice("worst:worsened", severity="critical"), seq=2)
+            outbox.wake()
+            await until(lambda: len(ledger.notices(state="delivered")) == 2, "both are delivered")
+
+    with closing(Ledger(tmp_path)) as ledger:
+        flood(ledger, 50, critical_from=50)
+        asyncio.run(story(ledger))
+
+    assert [notice.key for notice in stuck.told[6:]] == ["worst:a-opened", "worst:worsened"]
+
+
+def test_a_notifier_that_never_ends_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that hangs in it cannot be cancelled: its page is tried again, and the others go on."""
+    monkeypatch.setattr("rules.notify.outbox.ATTEMPT_S", 0.05)
+    hand, may_end = Hand(), threading.Event()
+
+    @dataclass(slots=True)
+    class Blocked(RecordingNotifier):
+        """A notifier whose thread hangs at the first page."""
+
+        async def deliver(self, notice: Notice) -> None:
+            """Hang, or take a notification."""
+            if notice.key == "a:opened":
+                await in_thread(may_end.wait)
+            self.told.append(notice.key)
+
+    async def story(ledger: Ledger) -> list[Notice]:
+        try:
+            return await attempt(an_outbox(ledger, hand, pager=Blocked()), ledger, hand(), "pager")
+        finally:
+            may_end.set()
+
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"), a_notice("b:opened"))
+        stuck, done = asyncio.run(story(ledger))
+
+    assert (stuck.state, stuck.error) == ("waiting", "no answer within 0 s")
+    assert done.state == "delivered"
+
+
+@dataclass(slots=True)
+class SlowLedger:
+    """A ledger that writes nothing down until it may.
+
+    Attributes:
+        ledger: The ledger.
+        may_write: Set once it may.
+    """
+
+    ledger: Ledger
+    may_write: threading.Event = field(default_factory=threading.Event)
+
+    def due(self, now_ms: int, route: str, most: int) -> Sequence[Notice]:
+        """Return what is due."""
+        return self.ledger.due(now_ms, route, most)
+
+    def settle(self, notice: Notice) -> None:
+        """Keep, once it may."""
+        assert self.may_write.wait(60)
+        self.ledger.settle(notice)
+
+    def hasten(self, route: str, now_ms: int) -> None:
+        """Let everything be tried now."""
+        self.ledger.hasten(route, now_ms)
+
+
+def test_a_page_does_not_wait_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes out once, and what became of it is written down in order when the disk answers again."""
+    monkeypatch.setattr("rules.notify.outbox.RECORD_S", 0.01)
+    pager, hand = RecordingNotifier(), Hand()
+    with closing(Ledger(tmp_path)) as ledger:
+        put(ledger, a_notice("a:opened"))
+        slow = SlowLedger(ledger)
+        outbox = Outbox(slow, {"pager": pager}, now_ms=hand, random_source=random.Random(1))  # noqa: S311 - jitter
+
+        async def story() -> None:
+            async with serving(outbox):
+                try:
+                    await until(lambda: bool(pager.told), "it is told")
+                    assert ledger.notices()[0].state == "waiting"
+                finally:
+                    slow.may_write.set()
+                await until(lambda: ledger.notices()[0].state == "delivered", "it is written down")
+
+        asyncio.run(story())
+        assert ledger.notices()[0].attempts == 1
+
+    assert pager.told == ["a:opened"]
 
 
 def test_the_outbox_may_be_woken_from_any_thread(tmp_path: Path) -> None:
