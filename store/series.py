@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
+
+MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
 
 
 class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="tenant"):
@@ -157,6 +160,11 @@ class DemandBlock(msgspec.Struct, frozen=True, kw_only=True):
     def mean_kw(self, milliwatt_ms: int) -> float:
         """Return an energy over the block as a mean [kW]."""
         return milliwatt_ms / (self.to_ms - self.from_ms) / 1e6
+
+    @staticmethod
+    def kwh(milliwatt_ms: int) -> float:
+        """Return an energy in kilowatt-hours."""
+        return milliwatt_ms / MILLIWATT_MS_IN_KWH
 
 
 Rollup = RackDraw | FeedDraw | SiteDraw

@@ -41,14 +41,14 @@ class Watch:
 
     def accounting(self) -> dict[str, Any]:
         """Return where every reading went; it adds up, whenever it is asked."""
-        found = self.monitor.status.accounting()
+        found: dict[str, Any] = {**self.monitor.status.accounting()}
         parts = ("stored", "dead_lettered", "duplicates", "waiting")
         assert found["received"] == sum(found[part] for part in parts), found
         return found
 
     def tenant(self, name: str) -> dict[str, Any]:
         """Return a tenant's figures at the last tick; before the first its verdict is None."""
-        found: list[dict[str, Any]] = self.monitor.status.document()["tenants"]
+        found: list[dict[str, Any]] = [{**one} for one in self.monitor.status.document()["tenants"]]
         return next((tenant for tenant in found if tenant["id"] == name), {"verdict": None})
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from collector.continuity.keeping import MARGIN
 from collector.decode.registry import pace_s, topics_of
@@ -11,6 +11,7 @@ from collector.mqtt.connection import Lost, Refused
 from collector.mqtt.probe import Heard, Queue, in_either_version, listen, measure_queue
 from collector.mqtt.versions import NAMES
 from facility.sitefile.tables import BrokerTable
+from megawatch.cli.outputs import BrokerHeard, BrokerMeasured, BrokerQueue
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder
 
@@ -61,16 +62,14 @@ class BrokerExam:
             and (self.said or 0) > queue.kept
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> BrokerMeasured:
         """Return it as it is printed as JSON."""
-        heard = None if self.heard is None else asdict(self.heard) | {"rate_per_s": self.heard.rate_per_s}
-        queue = None if self.queue is None else asdict(self.queue)
         return {
             "name": self.name,
             "is_fine": self.is_fine,
             "mqtt": self.mqtt,
-            "heard": heard,
-            "queue": queue,
+            "heard": None if self.heard is None else _heard(self.heard),
+            "queue": None if self.queue is None else _queue(self.queue),
             "queued_messages": self.said,
             "fault": self.fault,
         }
@@ -109,6 +108,25 @@ class BrokerExam:
                 f"to lose nothing in an hour without us let it keep {wanted} messages (docs/broker.md)"
             )
         return lines
+
+
+def _heard(heard: Heard) -> BrokerHeard:
+    return {
+        "messages": heard.messages,
+        "live": heard.live,
+        "seconds": heard.seconds,
+        "rate_per_s": heard.rate_per_s,
+    }
+
+
+def _queue(queue: Queue) -> BrokerQueue:
+    return {
+        "published": queue.published,
+        "kept": queue.kept,
+        "are_oldest": queue.are_oldest,
+        "unacknowledged": queue.unacknowledged,
+        "fault": queue.fault,
+    }
 
 
 def _reading(heard: Heard) -> str:

@@ -7,9 +7,11 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
+
+from megawatch.cli.outputs import Reached
 
 REACH_S: Final = 5.0
 """How long something may take to answer [s]."""
@@ -20,7 +22,7 @@ LONGEST_SYNC_MS: Final = 250.0
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def result(what: str, *, ok: bool, detail: str) -> dict[str, Any]:
+def result(what: str, *, ok: bool, detail: str) -> Reached:
     """Return what was tried, whether it did what it must, and what was seen."""
     return {"what": what, "ok": ok, "detail": detail}
 
@@ -28,7 +30,7 @@ def result(what: str, *, ok: bool, detail: str) -> dict[str, Any]:
 # Pagers -----------------------------------------------------------------------------------
 
 
-async def reach_receiver(url: str, proxy: str | None = None) -> dict[str, Any]:
+async def reach_receiver(url: str, proxy: str | None = None) -> Reached:
     """Open a connection the way a page would go; nothing is posted, for a test page is a page.
 
     Args:
@@ -90,7 +92,7 @@ async def _open_through(proxy: str, url: str) -> str:
 # The disk ---------------------------------------------------------------------------------
 
 
-def examine_disk(data: Path, keeps_gb: float) -> dict[str, Any]:
+def examine_disk(data: Path, keeps_gb: float) -> Reached:
     """Write and sync a page in the data folder, and see how much room there is.
 
     Args:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from facility.errors import StoreUnavailable
 from megawatch.check.broker import BrokerExam, examine_broker
 from megawatch.check.destinations import examine_disk
 from megawatch.check.live import reach
+from megawatch.cli.outputs import Database, Doctor, Reached
 from megawatch.site.folder import SiteFolder, open_site
 from store.influx.server import DatabaseServer, inspect
 
 
-def examine(path: Path) -> tuple[dict[str, Any], str]:
+def examine(path: Path) -> tuple[Doctor, str]:
     """Examine what a site names.
 
     Args:
@@ -39,16 +38,16 @@ def examine(path: Path) -> tuple[dict[str, Any], str]:
     lines += [line for broker in brokers for line in broker.lines()]
     if server is not None:
         lines += _lines(server)
-    document = {
+    document: Doctor = {
         "is_fine": is_fine,
         "reached": reached,
         "brokers": [broker.document() for broker in brokers],
-        "database": None if server is None else asdict(server) | {"buckets": dict(server.buckets)},
+        "database": None if server is None else _found(server),
     }
     return document, "\n".join(lines)
 
 
-async def _ask(folder: SiteFolder) -> tuple[list[dict[str, Any]], list[BrokerExam]]:
+async def _ask(folder: SiteFolder) -> tuple[list[Reached], list[BrokerExam]]:
     exams = asyncio.gather(*(examine_broker(folder, table) for table in folder.file.brokers))
     reached, brokers = await asyncio.gather(reach(folder), exams)
     return reached, brokers
@@ -62,6 +61,20 @@ def _database(folder: SiteFolder) -> DatabaseServer | None:
         return inspect(table, folder.influx_token())
     except (OSError, StoreUnavailable):
         return None  # that it can not be reached is told with all that can not
+
+
+def _found(server: DatabaseServer) -> Database:
+    return {
+        "kind": server.kind,
+        "version": server.version,
+        "takes_writes": server.takes_writes,
+        "answers_queries": server.answers_queries,
+        "speaks_influxql": server.speaks_influxql,
+        "overwrites": server.overwrites,
+        "retention": server.retention,
+        "buckets": dict(server.buckets),
+        "notes": list(server.notes),
+    }
 
 
 def _lines(server: DatabaseServer) -> list[str]:

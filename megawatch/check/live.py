@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any
 
 from collector.decode.registry import FORMATS, pace_s, topics_of
 from collector.influx_poller import query_of, rules_of
@@ -17,6 +16,7 @@ from facility.names import AssetId
 from facility.points import Asset
 from facility.sitefile.tables import BrokerTable
 from megawatch.check.destinations import reach_receiver, result
+from megawatch.cli.outputs import Reached
 from megawatch.discover.listener import Listener
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder
@@ -33,7 +33,7 @@ MOST_TOLD = 5
 """How many faults of what a database holds are told."""
 
 
-async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> list[dict[str, Any]]:
+async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> list[Reached]:
     """Try to reach everything that a site file names.
 
     Args:
@@ -54,7 +54,7 @@ async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> 
     return list(await asyncio.gather(*tries))
 
 
-async def _feed(site: SiteFolder) -> dict[str, Any]:
+async def _feed(site: SiteFolder) -> Reached:
     """Read what the database holds: one series of numbers for each point, and a reading that is not old."""
     table = site.file.feed
     assert table is not None  # noqa: S101 - who has no feed calls nobody
@@ -78,7 +78,7 @@ async def _feed(site: SiteFolder) -> dict[str, Any]:
     return result("source", ok=True, detail=series)
 
 
-async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> dict[str, Any]:
+async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> Reached:
     table = site.file.brokers[place]
     clock = SteadyClock()
     # Another client id: the monitor that may be running must not be thrown out.
@@ -126,7 +126,7 @@ async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> f
     return loop.time() - begin_s
 
 
-async def _database(check: Awaitable[None]) -> dict[str, Any]:
+async def _database(check: Awaitable[None]) -> Reached:
     try:
         await check
     except StoreUnavailable as error:

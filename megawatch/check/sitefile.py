@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from facility.names import AssetId
 from facility.points import Asset
 from facility.sitefile.advice import warnings_at, warnings_of_assets
 from megawatch.check.live import reach
+from megawatch.cli.outputs import Check, FaultFound
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder, open_site
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import JournalReader
 
 
-def check_site(path: Path, *, live: bool) -> tuple[dict[str, Any], str]:
+def check_site(path: Path, *, live: bool) -> tuple[Check, str]:
     """Check a site file.
 
     Args:
@@ -34,7 +34,10 @@ def check_site(path: Path, *, live: bool) -> tuple[dict[str, Any], str]:
         folder = open_site(path)
         check_data_folder(folder)
     except SiteFileError as error:
-        faults = [asdict(fault) for fault in error.faults]
+        faults = [
+            FaultFound(path=fault.path, expected=fault.expected, found=fault.found, hint=fault.hint)
+            for fault in error.faults
+        ]
         return {"is_fine": False, "faults": faults, "warnings": [], "live": []}, str(error).rstrip()
     heard = heard_assets(folder)
     reached = asyncio.run(reach(folder, heard)) if live else []

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
 from facility.instants import to_iso
 from facility.names import nearest
+from megawatch.cli.outputs import Block
 from megawatch.cli.queries import open_ledger
 from megawatch.cli.query import NotFound, local_time, moment_ms, span_ms
 from megawatch.cli.show import a_table
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder
-from store.influx.serieslines import VERDICTS, block_figures
+from store.influx.serieslines import VERDICTS
 from store.series import DemandBlock
 
 
@@ -45,8 +45,9 @@ def demand_blocks(
         return ledger.blocks(tenant, from_ms, to_ms)
 
 
-def block_document(block: DemandBlock) -> dict[str, Any]:
+def block_document(block: DemandBlock) -> Block:
     """Return a demand block as plain values."""
+    high = block.high_milliwatt_ms
     return {
         "tenant": block.tenant,
         "from": to_iso(block.from_ms),
@@ -56,7 +57,15 @@ def block_document(block: DemandBlock) -> dict[str, Any]:
         "method": block.method,
         "version_from": to_iso(block.version_from_ms),
         "coverage": block.coverage,
-    } | block_figures(block)
+        "low_kwh": block.kwh(block.low_milliwatt_ms),
+        "low_kw": block.mean_kw(block.low_milliwatt_ms),
+        "best_kwh": block.kwh(block.best_milliwatt_ms),
+        "best_kw": block.mean_kw(block.best_milliwatt_ms),
+        "high_kwh": None if high is None else block.kwh(high),
+        "high_kw": None if high is None else block.mean_kw(high),
+        "allowed_kwh": block.kwh(block.allowed_milliwatt_ms),
+        "allowed_kw": block.mean_kw(block.allowed_milliwatt_ms),
+    }
 
 
 def blocks_table(blocks: Sequence[DemandBlock], folder: SiteFolder) -> Table:
@@ -68,7 +77,8 @@ def blocks_table(blocks: Sequence[DemandBlock], folder: SiteFolder) -> Table:
         found.add_column(name, justify="right")
     zone = folder.file.site.zone
     for block in blocks:
-        means = [value for name, value in block_figures(block).items() if name.endswith("_kw")]
+        document = block_document(block)
+        means = (document["low_kw"], document["best_kw"], document["high_kw"], document["allowed_kw"])
         found.add_row(
             local_time(block.from_ms, zone),
             local_time(block.to_ms, zone),

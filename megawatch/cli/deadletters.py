@@ -6,12 +6,13 @@ import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from facility.instants import LATEST_MS, to_iso
 from facility.names import nearest
 from facility.readings import Reason, Rejection
 from facility.shown import visible
+from megawatch.cli.outputs import DeadLetters
 from megawatch.cli.queries import NeverRan
 from megawatch.cli.query import local_time, moment_ms, span_ms
 from megawatch.cli.usage import WrongUsage
@@ -52,7 +53,7 @@ class Letters:
     found: Sequence[Rejection]
     account: Account
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> DeadLetters:
         """Return them as a document."""
         return {
             "dead_lettered": sum(self.account.dead_lettered.values()),

@@ -187,24 +187,24 @@ def discover(
         heard_on = Bus.of(open_site(Path(bus)))
     if sys.stderr.isatty():
         say(f"listening to {heard_on.table.url} for {seconds:g} s", err=True)
-    text, heard = asyncio.run(discover_site(heard_on, seconds))
+    found = asyncio.run(discover_site(heard_on, seconds))
     if out is not None:
         try:
-            write_new(out, text)
+            write_new(out, found["site_file"])
         except (OSError, MegawatchError):
-            typer.echo(text, nl=False)  # what took so long to hear is not lost
+            typer.echo(found["site_file"], nl=False)  # what took so long to hear is not lost
             raise
     if as_json:
-        print_json({"site_file": text, **heard})
+        print_json(found)
     elif out is None:
-        typer.echo(text, nl=False)
+        typer.echo(found["site_file"], nl=False)
     else:
-        racks = f"{heard['racks']} racks, {heard['assets']} assets, {heard['points']} points"
+        racks = f"{found['racks']} racks, {found['assets']} assets, {found['points']} points"
         say(f"wrote {out}: {racks}; next: megawatch check {out}")
-        if heard["left_out"] or heard["racks_without_power"]:
-            bare = len(heard["racks_without_power"])
-            say(f"left out: {len(heard['left_out'])} topics, and the power of {bare} racks; why stands in it")
-    if not heard["racks"]:
+        if found["left_out"] or found["racks_without_power"]:
+            bare = len(found["racks_without_power"])
+            say(f"left out: {len(found['left_out'])} topics, and the power of {bare} racks; why stands in it")
+    if not found["racks"]:
         say("megawatch: no rack was heard; does the bus publish metadata?", err=True)
         raise typer.Exit(1)
 

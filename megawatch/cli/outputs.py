@@ -125,16 +125,12 @@ class PartNow(TypedDict):
 
 
 @with_config(_CLOSED)
-class Status(TypedDict):
-    """`megawatch status`: parts that run in no process are missing."""
+class ProcessStatus(TypedDict):
+    """What one process of the monitor does, as it writes it; parts that do not run in it are missing."""
 
     site: str
     at_ms: Milliseconds
-    age_s: float
     is_running: bool
-    trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
-    free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
-    open_alarms: Annotated[int | None, Field(description="null where the ledger can not be read")]
     undelivered: int
     parts: NotRequired[Annotated[list[PartNow], Field(description="those of all processes that run")]]
     accounting: NotRequired[Accounting]
@@ -145,6 +141,16 @@ class Status(TypedDict):
     history: NotRequired[HistoryNow]
     journal_seq: NotRequired[int]
     journal_stamp_ms: NotRequired[Milliseconds]
+
+
+@with_config(_CLOSED)
+class Status(ProcessStatus):
+    """`megawatch status`: parts that run in no process are missing."""
+
+    age_s: float
+    trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
+    free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
+    open_alarms: Annotated[int | None, Field(description="null where the ledger can not be read")]
 
 
 @with_config(_CLOSED)
@@ -330,10 +336,9 @@ class LeftOut(TypedDict):
 
 
 @with_config(_CLOSED)
-class Discovered(TypedDict):
-    """`megawatch discover`."""
+class Figures(TypedDict):
+    """What was heard of a site, in figures."""
 
-    site_file: Annotated[str, Field(description="the proposed site file")]
     racks: int
     assets: int
     points: int
@@ -350,6 +355,13 @@ class Discovered(TypedDict):
 
 
 @with_config(_CLOSED)
+class Discovered(Figures):
+    """`megawatch discover`."""
+
+    site_file: Annotated[str, Field(description="the proposed site file")]
+
+
+@with_config(_CLOSED)
 class Caption(TypedDict):
     """What happened at a second of the demo."""
 
@@ -359,12 +371,23 @@ class Caption(TypedDict):
 
 
 @with_config(_CLOSED)
+class Widest(TypedDict):
+    """Bounds at a moment [kW]."""
+
+    time: Time
+    low_kw: float
+    best_kw: float
+    high_kw: float
+    limit_kw: float
+
+
+@with_config(_CLOSED)
 class DemoTenant(TypedDict):
     """How long each verdict held of a tenant, and its bounds when they were widest."""
 
     id: str
     seconds: dict[str, int]
-    widest: NotRequired[dict[str, Any]]
+    widest: NotRequired[Widest]
 
 
 @with_config(_CLOSED)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -16,6 +15,7 @@ from rich.text import Text
 from facility.errors import MegawatchError, StoreError
 from facility.instants import to_iso
 from megawatch.cli import query, show
+from megawatch.cli.outputs import AlarmNow, ProcessStatus, SeriesAsked, Status
 from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
 from megawatch.run.lock import holders
@@ -57,36 +57,40 @@ def open_ledger(folder: SiteFolder) -> Iterator[LedgerReader]:
 # Status -----------------------------------------------------------------------------------
 
 
-def status_document(folder: SiteFolder) -> dict[str, Any]:
+def status_document(folder: SiteFolder) -> Status:
     """Return what the monitor is doing; `is_running` and `age_s` say whether that is of now.
 
     Raises:
         NeverRan: Where none ever did anything.
     """
-    found = read_status(folder.data)
+    said = read_status(folder.data)
     running = holders(folder.data)
-    if not found and not running:
+    if said is None and not running:
         raise NeverRan(folder)
     now_ms = SteadyClock().now_ms()
-    nothing: dict[str, Any] = {
+    nothing: ProcessStatus = {
         "site": folder.file.site.name,
         "at_ms": 0,
         "is_running": False,
         "undelivered": 0,
     }
-    found = nothing | found
+    found: ProcessStatus = nothing if said is None else {**nothing, **said}
     age_ms = now_ms - found["at_ms"]
     is_of_now = found["is_running"] and age_ms < FRESH_MS
-    found["age_s"] = round(age_ms / 1_000, 1)
-    found["is_running"] = is_of_now or bool(running)
-    found["trouble"] = "" if is_of_now else _trouble(folder, found["at_ms"] and age_ms, running)
-    found["free_bytes"] = _free_bytes(folder.data)
+    trouble = "" if is_of_now else _trouble(folder, found["at_ms"] and age_ms, running)
+    open_alarms: int | None = None
     try:
-        found["open_alarms"] = len(alarm_list(folder, everything=False))
+        open_alarms = len(alarm_list(folder, everything=False))
     except (NeverRan, StoreError) as error:
-        found["open_alarms"] = None
-        found["trouble"] = " ".join(filter(None, (found["trouble"], f"Alarms are not known: {error}.")))
-    return found
+        trouble = " ".join(filter(None, (trouble, f"Alarms are not known: {error}.")))
+    return {
+        **found,
+        "is_running": is_of_now or bool(running),
+        "age_s": round(age_ms / 1_000, 1),
+        "trouble": trouble,
+        "free_bytes": _free_bytes(folder.data),
+        "open_alarms": open_alarms,
+    }
 
 
 def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> str:
@@ -122,7 +126,7 @@ def _free_bytes(data: Path) -> int | None:
     return disk.f_bavail * disk.f_frsize
 
 
-def print_status(folder: SiteFolder, found: dict[str, Any]) -> None:
+def print_status(folder: SiteFolder, found: Status) -> None:
     """Print the status for people."""
     console = show.terminal()
     width = console.width
@@ -202,12 +206,25 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
         return ledger.acknowledge(found[0], by=by, at_ms=SteadyClock().now_ms())
 
 
-def alarm_document(alarm: Alarm) -> dict[str, Any]:
+def alarm_document(alarm: Alarm) -> AlarmNow:
     """Return an alarm as a document."""
-    times = {name: getattr(alarm, f"{name}_ms") for name in ("since", "opened", "returned", "acknowledged")}
     return {
-        **{name: getattr(alarm, name) for name in Alarm.__slots__ if not name.endswith("_ms")},
-        **{name: None if value is None else to_iso(value) for name, value in times.items()},
+        "id": alarm.id,
+        "rule": alarm.rule,
+        "title": alarm.title,
+        "subject": alarm.subject,
+        "severity": alarm.severity,
+        "unit": alarm.unit,
+        "value": alarm.value,
+        "limit": alarm.limit,
+        "peak": alarm.peak,
+        "is_told": alarm.is_told,
+        "needs_acknowledgement": alarm.needs_acknowledgement,
+        "acknowledged_by": alarm.acknowledged_by,
+        "since": to_iso(alarm.since_ms),
+        "opened": to_iso(alarm.opened_ms),
+        "returned": None if alarm.returned_ms is None else to_iso(alarm.returned_ms),
+        "acknowledged": None if alarm.acknowledged_ms is None else to_iso(alarm.acknowledged_ms),
         "state": alarm.state,
     }
 
@@ -244,7 +261,7 @@ class Answer:
     from_ms: int
     to_ms: int
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> SeriesAsked:
         """Return it as a document."""
         return {
             "series": self.series.name,

@@ -7,7 +7,7 @@ import io
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,6 +21,7 @@ from facility.points import Point
 from facility.quantities import known_or_none
 from facility.readings import Quality
 from facility.site import Site
+from megawatch.cli.outputs import Row
 from megawatch.cli.usage import WrongUsage
 from store.base import FIGURES, History, Series
 
@@ -151,7 +152,7 @@ def _point(question: Question, points: list[Point], tenants: set[str]) -> Point:
     return fitting[0]
 
 
-def as_rows(series: Series) -> list[dict[str, Any]]:
+def as_rows(series: Series) -> list[Row]:
     """Return a series as rows of plain values."""
     return [
         {

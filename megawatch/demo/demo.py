@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.console import Console
 from collector.health import State
 from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock
+from megawatch.cli.outputs import Demo
 from megawatch.demo.broker import own_broker
 from megawatch.demo.report import report
 from megawatch.demo.runtime import Pager, Stage
@@ -63,7 +64,7 @@ class Wish:
     picture: Path | None = None
 
 
-async def run_demo(wish: Wish) -> dict[str, Any]:
+async def run_demo(wish: Wish) -> Demo:
     """Run the demo.
 
     Args:
@@ -91,7 +92,7 @@ async def run_demo(wish: Wish) -> dict[str, Any]:
             return await _play(setting.result(), wish, stopping)
 
 
-async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> dict[str, Any]:
+async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> Demo:
     """Play the scenario until it is over or somebody interrupts it."""
     view = View(stage, wish.console or Console(quiet=True))
     clock = stage.monitor.built.clock

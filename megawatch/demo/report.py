@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facility.instants import to_iso
+from megawatch.cli.outputs import Demo, DemoAlarm, DemoTenant, Page
 from megawatch.demo.runtime import Stage
 from store.histories import history_of
 from store.ledger.alarms import Alarm, Notice
@@ -17,7 +18,7 @@ from store.ledger.alarms import Alarm, Notice
 _FIGURES: Final = ("low", "best", "high", "limit", "coverage")
 
 
-def report(stage: Stage) -> dict[str, Any]:
+def report(stage: Stage) -> Demo:
     """Return what happened: the story, each tenant's draw, accounting, every alarm and every page."""
     return {
         "site": stage.monitor.site.file.site.name,
@@ -29,14 +30,16 @@ def report(stage: Stage) -> dict[str, Any]:
             if second <= stage.second
         ],
         "tenants": _tenants(stage),
-        "accounting": stage.monitor.status.accounting()
-        | {"undelivered": sum(stage.ledger.waiting().values())},
+        "accounting": {
+            **stage.monitor.status.accounting(),
+            "undelivered": sum(stage.ledger.waiting().values()),
+        },
         "alarms": [_alarm(alarm) for alarm in stage.ledger.alarms()],
         "pages": [_page(notice) for notice in reversed(stage.ledger.notices())],
     }
 
 
-def _tenants(stage: Stage) -> list[dict[str, Any]]:
+def _tenants(stage: Stage) -> list[DemoTenant]:
     # A tick hears what was said before it. Later ones find the site silent, for its demo is over.
     begin_ms, end_ms = stage.start_ms, stage.start_ms + (stage.second + 1) * 1_000 + 1
     site, found = stage.monitor.site, []
@@ -52,7 +55,7 @@ def _tenants(stage: Stage) -> list[dict[str, Any]]:
 
 def summary_of(
     tenant: str, time_ms: NDArray[np.int64], figures: Mapping[str, NDArray[np.float64]]
-) -> dict[str, Any]:
+) -> DemoTenant:
     """Return for how many ticks each verdict held, and the bounds where they were widest [kW].
 
     Args:
@@ -67,7 +70,7 @@ def summary_of(
     is_covered = figures["coverage"] >= 1
     begin = int(np.argmax(is_covered)) if is_covered.any() else 0
     low, best, high, limit = (figures[name][begin:] * 1_000 for name in _FIGURES[:-1])
-    row: dict[str, Any] = {
+    row: DemoTenant = {
         "id": tenant,
         "seconds": {
             "clear": int(np.count_nonzero(high <= limit)),
@@ -77,13 +80,17 @@ def summary_of(
     }
     if len(low):
         at = int(np.argmax(high - low))
-        kw = {"low": low, "best": best, "high": high, "limit": limit}
-        row["widest"] = {"time": to_iso(int(time_ms[begin + at]))}
-        row["widest"] |= {f"{name}_kw": round(float(values[at]), 3) for name, values in kw.items()}
+        row["widest"] = {
+            "time": to_iso(int(time_ms[begin + at])),
+            "low_kw": round(float(low[at]), 3),
+            "best_kw": round(float(best[at]), 3),
+            "high_kw": round(float(high[at]), 3),
+            "limit_kw": round(float(limit[at]), 3),
+        }
     return row
 
 
-def _alarm(alarm: Alarm) -> dict[str, Any]:
+def _alarm(alarm: Alarm) -> DemoAlarm:
     return {
         "id": alarm.id,
         "rule": alarm.rule,
@@ -100,7 +107,7 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def _page(notice: Notice) -> dict[str, Any]:
+def _page(notice: Notice) -> Page:
     return {
         "key": notice.key,
         "rule": notice.body["rule"],

@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from facility.instants import to_datetime
+from megawatch.cli.outputs import ProcessStatus
 from megawatch.cli.show import (
     LEGEND,
     accounting_line,
@@ -123,7 +124,7 @@ class View:
         return text
 
     def _compose(
-        self, status: dict[str, Any], alarms: list[Alarm], pages: list[Notice], size: tuple[int, int]
+        self, status: ProcessStatus, alarms: list[Alarm], pages: list[Notice], size: tuple[int, int]
     ) -> RenderableType:
         width, height = size
         is_roomy = height >= ROOMY_ROWS

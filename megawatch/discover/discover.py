@@ -6,7 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from collector.decode.registry import FORMATS
 from collector.mqtt.address import Address
@@ -16,6 +16,7 @@ from facility.errors import MegawatchError
 from facility.names import NAME_RULE, is_name
 from facility.sitefile.tables import BrokerTable
 from megawatch.cli.brokeraddress import address_of, split_login
+from megawatch.cli.outputs import Discovered
 from megawatch.cli.usage import WrongUsage
 from megawatch.discover.listener import Heard, Listener
 from megawatch.discover.proposal import propose
@@ -150,7 +151,7 @@ async def listen(bus: Bus, seconds: float) -> Heard:
     raise AssertionError("unreachable: the last version returns or raises")
 
 
-async def discover_site(bus: Bus, seconds: float) -> tuple[str, dict[str, Any]]:
+async def discover_site(bus: Bus, seconds: float) -> Discovered:
     """Listen to a bus and propose a site file.
 
     Args:
@@ -167,4 +168,4 @@ async def discover_site(bus: Bus, seconds: float) -> tuple[str, dict[str, Any]]:
         heard = await listen(bus, seconds)
     except (Refused, Lost) as error:
         raise MegawatchError(error.cause) from error
-    return propose(heard, bus.table, bus.name, seconds), heard.figures()
+    return {"site_file": propose(heard, bus.table, bus.name, seconds), **heard.figures()}

@@ -24,6 +24,7 @@ from facility.readings import Quality, Rejection
 from facility.site import Site
 from facility.sitefile.tables import BrokerTable
 from formats.dsx import FOREIGN_FORMS, FOREIGN_POINT_TYPES, foreign_form
+from megawatch.cli.outputs import Figures
 from store.journal.entries import Known
 
 MOST_LEFT_OUT: Final = 1_000
@@ -97,7 +98,7 @@ class Heard:
         found = [f"{name} publishes and is not named under publishers: not believed" for name in strangers]
         return found + [f"heard as well: {FOREIGN_FORMS[form]}" for form in sorted(self.forms)]
 
-    def figures(self) -> dict[str, object]:
+    def figures(self) -> Figures:
         """Return in figures what was heard."""
         return {
             "racks": len(self.racks),

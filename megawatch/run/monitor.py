@@ -345,9 +345,9 @@ class Monitor:
         )
         kept = Kept(metadata=journal.metadata(), waiting=journal.waiting())
         # How much each broker published at most before this start [messages/s].
-        rates = {
-            found["name"]: found.get("rate_per_s") for found in read_status(self.site.data).get("brokers", ())
-        }
+        said = read_status(self.site.data)
+        brokers = [] if said is None else said.get("brokers", [])
+        rates = {found["name"]: found.get("rate_per_s") for found in brokers}
         return Collector(
             session,
             make_decoder(broker, context, kept),

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from collector.mqtt.versions import NAMES
 from collector.source import Source
 from facility.quantities import known_or_none
+from megawatch.cli.outputs import Accounting, Broker, PartNow, ProcessStatus, RouteNow, TenantNow
 from megawatch.run.supervisor import State, Supervised
 from megawatch.site.folder import SiteFolder
 from rules.base import Verdict
@@ -84,12 +85,12 @@ class StatusWriter:
 
     def end(self) -> None:
         """Write that this process runs no more."""
-        self._save(self.document() | {"is_running": False})
+        self._save({**self.document(), "is_running": False})
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ProcessStatus:
         """Return what this process is doing, all of it at one moment of the event loop."""
         parts = self._parts
-        found: dict[str, Any] = {
+        found: ProcessStatus = {
             "site": self._site.file.site.name,
             "at_ms": parts.clock.now_ms(),
             "is_running": True,
@@ -98,7 +99,7 @@ class StatusWriter:
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
-            found["brokers"] = [_broker(source) | self._silence(source) for source in self._sources]
+            found["brokers"] = [_broker(source, self._silent_s(source)) for source in self._sources]
         if parts.rules is not None:
             view = parts.rules.view
             found["rules"] = {
@@ -128,7 +129,7 @@ class StatusWriter:
             found["journal_stamp_ms"] = parts.journal.head_stamp_ms
         return found
 
-    def _route(self, route: str, receiver: Receiver) -> dict[str, Any]:
+    def _route(self, route: str, receiver: Receiver) -> RouteNow:
         """Return how telling does on a route."""
         failing = receiver.failing
         return {
@@ -139,17 +140,16 @@ class StatusWriter:
             "error": "" if failing is None else failing.cause,
         }
 
-    def _silence(self, source: Source) -> dict[str, Any]:
-        """Return since when nothing has arrived from a source, and whether that is longer than it may be."""
+    def _silent_s(self, source: Source) -> float:
+        """Return how long nothing has arrived from a source [s]."""
         name, messages, now_ms = source.name, source.counters.messages, self._parts.clock.now_ms()
         before, since_ms = self._heard.get(name, (-1, now_ms))
         if messages != before:
             since_ms = now_ms
         self._heard[name] = (messages, since_ms)
-        silent_s = (now_ms - since_ms) / 1_000
-        return {"silent_s": round(silent_s, 1), "is_silent": silent_s > source.patience_s}
+        return (now_ms - since_ms) / 1_000
 
-    def accounting(self) -> dict[str, Any]:
+    def accounting(self) -> Accounting:
         """Return where every reading went: `received` is counted when decoded, the rest when stored."""
         counters = [source.counters for source in self._sources]
         total = sum((c.account for c in counters), start=self._base)
@@ -172,7 +172,8 @@ class StatusWriter:
     def health(self) -> Health:
         """Return how this process does, as it is written beside the readings: figures of one moment."""
         found = self.document()
-        account, brokers = found.get("accounting", {}), found.get("brokers", [])
+        account: Mapping[str, Any] = found.get("accounting", {})
+        brokers = found.get("brokers", [])
         figures = {name: float(account[name]) for name in _COUNTED if name in account}
         for name, entries, seconds in lags(found):
             figures |= {f"{name}_lag_entries": float(entries), f"{name}_lag_s": seconds}
@@ -254,7 +255,7 @@ def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     yield _gauges("megawatch_part_last_failure_timestamp_seconds", "when a part failed last", "part", failed)
 
 
-def _part(part: Supervised) -> dict[str, Any]:
+def _part(part: Supervised) -> PartNow:
     """Return how a part does."""
     return {
         "name": part.name,
@@ -265,8 +266,13 @@ def _part(part: Supervised) -> dict[str, Any]:
     }
 
 
-def _broker(source: Source) -> dict[str, Any]:
-    """Return how the connection with a source does."""
+def _broker(source: Source, silent_s: float) -> Broker:
+    """Return how the connection with a source does.
+
+    Args:
+        source: The source.
+        silent_s: How long nothing has arrived [s].
+    """
     health, counters = source.health, source.counters
     return {
         "name": source.name,
@@ -281,6 +287,8 @@ def _broker(source: Source) -> dict[str, Any]:
         "rate_per_s": source.rate_per_s,
         "missed_documents": source.missed,
         "store_error": counters.store_error,
+        "silent_s": round(silent_s, 1),
+        "is_silent": silent_s > source.patience_s,
     }
 
 
@@ -323,7 +331,7 @@ def lags(document: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
         yield document["history"]["sink"], behind, (document["at_ms"] - stamp_ms) / 1_000 if behind else 0.0
 
 
-def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[dict[str, Any]]:
+def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[TenantNow]:
     names: dict[str, str] = {tenant.id: tenant.name for tenant in site.file.site.tenants}
     tenants = view.tenants
     found = rules.verdicts(Overdraw.name), rules.verdicts(BlockExceeded.name)
@@ -334,7 +342,7 @@ def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[dict[str
     ]
 
 
-def _tenant(view: View, place: int, verdict: str | None, name: str) -> dict[str, Any]:
+def _tenant(view: View, place: int, verdict: str | None, name: str) -> TenantNow:
     tenants, demand = view.tenants, view.demand
     low, high, limit = int(tenants.low[place]), int(tenants.high[place]), int(tenants.limit[place])
     # What was heard lately counts as covered; where the draw is not certain it may have changed since.
@@ -388,18 +396,22 @@ def _figure(value: float) -> float | None:
     return None if known is None else round(known, 3)
 
 
-def read_status(data: Path) -> dict[str, Any]:
-    """Return what the processes of a monitor last said, put together; empty where none ever ran."""
-    found: dict[str, Any] = {}
-    parts: list[dict[str, Any]] = []
+def read_status(data: Path) -> ProcessStatus | None:
+    """Return what the processes of a monitor last said, put together; None where none ever ran."""
+    found: ProcessStatus | None = None
+    parts: list[PartNow] = []
     for path in sorted((data / FOLDER).glob("*.json")):
         document = _read(path)
+        if document is None:
+            continue
         parts += document.get("parts", ()) if document.get("is_running") else ()
-        if document.get("at_ms", 0) >= found.get("at_ms", 0):
+        if found is None:
+            found = document
+        elif document["at_ms"] >= found["at_ms"]:
             found = {**found, **document}
         else:
             found = {**document, **found}
-    return found | {"parts": parts} if found else {}
+    return None if found is None else {**found, "parts": parts}
 
 
 def _write_over(path: Path, content: bytes) -> None:
@@ -413,20 +425,20 @@ def _write_over(path: Path, content: bytes) -> None:
         file.truncate()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a process last said; nothing where that is damaged, also when read again."""
-    return next(filter(None, (_read_once(path) for _ in range(TRIES))), {})
+def _read(path: Path) -> ProcessStatus | None:
+    """Return what a process last said; None where that is damaged, also when read again."""
+    return next(filter(None, (_read_once(path) for _ in range(TRIES))), None)
 
 
-def _read_once(path: Path) -> dict[str, Any]:
+def _read_once(path: Path) -> ProcessStatus | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         checksum = document.pop(_CHECKSUM, None)  # older versions wrote none
         if checksum in (None, _checksum(document)) and isinstance(document.get("at_ms"), int):
-            return dict(document)
+            return cast("ProcessStatus", document)
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        return {}
-    return {}
+        return None
+    return None
 
 
 def _checksum(document: Mapping[str, Any]) -> int:

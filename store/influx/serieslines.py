@@ -15,7 +15,6 @@ from store.series import DemandBlock, DrawMean, FeedDraw, Health, RackDraw, Roll
 _MILLIWATTS_IN_MW: Final = 1_000_000_000
 _MILLIWATTS_IN_KW: Final = 1_000_000
 _KW_IN_MW: Final = 1_000
-_MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
 VERDICTS: Final = ("kept", "exceeded", "cannot be verified")
 """What became of a demand block, by its verdict."""
 _FIELDS: Final = MappingProxyType({"coverage": "coverage"})
@@ -82,7 +81,7 @@ def block_figures(block: DemandBlock) -> dict[str, float | None]:
     }
     figures: dict[str, float | None] = {}
     for name, energy in energies.items():
-        figures[f"{name}_kwh"] = _divide(energy, _MILLIWATT_MS_IN_KWH)
+        figures[f"{name}_kwh"] = None if energy is None else block.kwh(energy)
         figures[f"{name}_kw"] = None if energy is None else block.mean_kw(energy)
     return figures
 

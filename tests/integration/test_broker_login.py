@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.self_monitoring import problems_of
-from megawatch.run.status import read_status
 from tests.asking import asking
 from tests.monitoring import Watch, watching
 from tests.publishing import Publisher
+from tests.saying import read_status
 from tests.servers.brokers import Mosquitto, NatsServer
 from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
 from tests.servers.process import need
@@ -323,8 +323,7 @@ def say(port: int) -> None:
 
 def broker(watch: Watch) -> dict[str, object]:
     """Return how the session with the one broker is doing."""
-    found: dict[str, object] = watch.monitor.status.document()["brokers"][0]
-    return found
+    return {**watch.monitor.status.document()["brokers"][0]}
 
 
 def state(watch: Watch) -> str:

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from facility.instants import to_ms
-from megawatch.run.status import read_status
 from simulators.run import Simulation
 from simulators.scenario.file import open_scenario
 from tests.asking import asking
 from tests.publishing import Publisher
 from tests.recording import metadata, values
+from tests.saying import read_status
 from tests.servers.brokers import Mosquitto
 from tests.servers.process import stop
 from tests.waiting import PATIENCE_S, wait_until

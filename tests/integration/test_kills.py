@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.run.status import read_status
 from store.history.reader import ParquetHistory
 from store.journal.file import JournalReader
 from tests.monitoring import Receiver, journalled, receiving, recorded, replayed
 from tests.publishing import Publisher
+from tests.saying import read_status
 from tests.servers.brokers import Mosquitto
 from tests.waiting import until
 

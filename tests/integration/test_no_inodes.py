@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.process import end
-from megawatch.run.status import FRESH_MS, read_status
+from megawatch.run.status import FRESH_MS
 from tests.asking import asking
 from tests.disks import small_disk
 from tests.monitoring import Watch, receiving, watching
 from tests.publishing import Publisher
+from tests.saying import read_status
 from tests.servers.brokers import Mosquitto
 
 pytestmark = pytest.mark.servers

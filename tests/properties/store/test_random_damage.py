@@ -13,7 +13,6 @@ import pytest
 import structlog
 
 from facility.errors import MegawatchError, StoreForeign
-from megawatch.run.status import read_status
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.journal import file as journalfile
@@ -26,6 +25,7 @@ from store.means.accumulator import Meaner
 from store.means.columnfile import load_columns, save_columns
 from tests.builders import T0_MS
 from tests.histories import ALL, KEY, a_draw, open_site, ramp, seal
+from tests.saying import read_status
 from tests.unit.store.journals import a_mark, noisy, refusal, waits
 from tests.unit.store.ledgers import ROUTE, a_notice, an_alarm, progress
 

@@ -84,7 +84,7 @@ def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict
         rules.step(until_ms)
         supervisor = Supervisor(clock, random.Random(1))  # noqa: S311 - jitter
         parts = Parts(clock=clock, ledger=ledger, supervisor=supervisor, rules=rules)
-        found: list[dict[str, Any]] = StatusWriter(site, parts).document()["tenants"]
+        found: list[dict[str, Any]] = [{**one} for one in StatusWriter(site, parts).document()["tenants"]]
     return next(tenant for tenant in found if tenant["id"] == "acme")
 
 
