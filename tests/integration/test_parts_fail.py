@@ -17,10 +17,10 @@ import pytest
 
 from facility.instants import to_iso
 from megawatch.run.process import end
-from megawatch.run.status import read_status
 from tests.fakes.webhook import FakeReceiver, Reply, receiver
 from tests.monitoring import Receiver, journalled, receiving
 from tests.publishing import Publisher
+from tests.saying import read_status
 from tests.servers.brokers import Mosquitto
 from tests.servers.process import free_port
 from tests.waiting import until
