@@ -108,7 +108,9 @@ class Site:
     meter_errors_ppm: Mapping[AssetId, int] = field(default_factory=lambda: MappingProxyType({}))
     meter_tolerance_percent: float = 1.0
     path_loss_percent: float = 1.5
-    settings: Mapping[AssetId, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[AssetId, Mapping[str, float]] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
 
     def rack(self, rack: AssetId) -> Rack:
         """Return a rack, whether it is declared or only heard."""
