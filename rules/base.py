@@ -1,6 +1,7 @@
-"""What a rule is: parameters, and one pure method from a view of the site to a verdict for each subject.
+"""What a rule is: a declaration, and one pure method from a view of the site to a verdict for each subject.
 
-A rule is one file in `rules/library`. Its parameters are described fields, so that the site file can set
+A rule is one file in `rules/library`. It names the kind of its subjects, the quantities and windows that it
+needs, whom it calls and what hides it. Its parameters are described fields, so that the site file can set
 them and the documentation can list them. It never sees a clock, a socket or another rule.
 """
 
@@ -8,15 +9,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from facility.readings import BoolArray, FloatArray
+from rules.model.measured import Condition, Measured, above, below
+from rules.model.rows import Links, Relation
+from rules.model.tables import Table
+from rules.model.windows import Window
+from rules.subject import SubjectKind
 from rules.view import View
 
 CodeArray = NDArray[np.int8]
@@ -62,23 +68,27 @@ class Desk(StrEnum):
     DATA = "D"  # telemetry on-call
 
 
-class About(StrEnum):
-    """What the subjects of a rule are; a rack may be called like a tenant."""
-
-    TENANT = "tenant"
-    RACK = "rack"
-    GROUP = "group"  # racks that have something in common
-    METER = "meter"
-    PUBLISHER = "publisher"  # whoever speaks over a connection, and the monitor itself
-    OTHER = "other"
-
-
 class Block(StrEnum):
     """Which demand block a rule judges."""
 
     NONE = ""
     OPEN = "open"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenBy:
+    """What hides an alarm: it opens and ends, and nobody is told beside the alarm that hides it.
+
+    Attributes:
+        rule: The rule whose alarm says more.
+        relation: How that alarm's subject hangs together with this one's.
+        is_early: Whether an alarm that is only pending hides it as well.
+    """
+
+    rule: str
+    relation: Relation = Relation.SAME
+    is_early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,7 @@ class Findings:
         returned: Where an alarm may end: clear, and by more than the deadband.
         severity: `Severity` codes, int8, where they differ by subject; else the rule's own holds.
         on_delay_ms: Where subjects have an on-delay of their own [ms].
+        off_delay_ms: Where subjects have an off-delay of their own [ms].
     """
 
     verdict: CodeArray
@@ -100,6 +111,7 @@ class Findings:
     returned: BoolArray
     severity: CodeArray | None = None
     on_delay_ms: NDArray[np.int64] | None = None
+    off_delay_ms: NDArray[np.int64] | None = None
 
     @classmethod
     def nothing(cls, count: int) -> Findings:
@@ -114,19 +126,33 @@ class Findings:
         )
 
     def check(self, count: int) -> None:
-        """Check that there is one finding for each subject.
+        """Check that there is one finding for each subject, and that nothing in breach has returned.
 
         Raises:
-            ValueError: Where there is not.
+            ValueError: Where that is not so.
         """
         for name in self.__slots__:
             column = getattr(self, name)
             if column is not None and np.shape(column) != (count,):
                 raise ValueError(f"expected {name} of shape ({count},), found {np.shape(column)}")
 
+    def of(self, rule: Rule) -> Findings:
+        """Return the same with the severity and the delays of a rule, where they were left to it."""
+        count = len(self.verdict)
+        delays = {"on_delay_ms": rule.on_delay_s, "off_delay_ms": rule.off_delay_s}
+        left = {
+            name: np.full(count, round(delay_s * 1_000))
+            for name, delay_s in delays.items()
+            if getattr(self, name) is None
+        }
+        severity = np.full(count, rule.severity, np.int8) if self.severity is None else self.severity
+        return replace(self, severity=severity, **left)
 
-Active = Callable[[str], BoolArray | None]
-"""Gives, for a rule's name, which of that rule's subjects have an alarm now; None where it is not in use."""
+    def where(self, chosen: BoolArray, other: Findings) -> Findings:
+        """Return what another one found of the chosen subjects, and this one of all else."""
+        return Findings(
+            **{f.name: np.where(chosen, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)}
+        )
 
 
 CANNOT_VERIFY: Final = "cannot-verify"
@@ -142,8 +168,12 @@ class Rule(BaseModel):
     """The name in the catalogue of rules, part of an alarm's identity."""
     title: ClassVar[str]
     """What it detects, in a few words that stand in a page."""
-    about: ClassVar[About] = About.OTHER
+    kind: ClassVar[SubjectKind] = SubjectKind.OTHER
     """What its subjects are."""
+    quantities: ClassVar[tuple[str, ...]] = ()
+    """The measured quantities that it needs."""
+    windows: ClassVar[tuple[Window, ...]] = ()
+    """The figures over time that it needs."""
     unit: ClassVar[str]
     """The unit of values and limits."""
     desks: ClassVar[tuple[Desk, ...]]
@@ -154,6 +184,8 @@ class Rule(BaseModel):
     """Whether its value is what may be, not what is."""
     look_at: ClassVar[str]
     """What to look at first, one sentence that stands in a page."""
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
+    """What hides its alarms."""
     needs_acknowledgement: ClassVar[bool] = False
     """Whether an alarm that returned stays on the list until somebody acknowledged it."""
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE})
@@ -164,8 +196,8 @@ class Rule(BaseModel):
     """What that alarm says, in a few words that stand in a page."""
     unknown_look_at: ClassVar[str] = ""
     """What to look at first then, one sentence that stands in a page."""
-    unknown_told_by: ClassVar[str] = ""
-    """The rule whose alarm about the same subject already says that nobody can tell."""
+    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
+    """What hides that alarm."""
 
     severity: Severity = Field(description="how bad it is")
     on_delay_s: float = Field(ge=0, description="how long it must last to become an alarm [s]")
@@ -178,6 +210,19 @@ class Rule(BaseModel):
         0, ge=0, description="how long it must last within the window, with breaks; 0 for no such memory [s]"
     )
     above_window_s: float = Field(60, gt=0, le=3_600, description="length of that window [s]")
+
+    _variants: tuple[Variant, ...] = PrivateAttr(())
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The rule with other parameters for some subjects; the last that chooses a subject holds."""
+        return self._variants
+
+    def with_variants(self, variants: tuple[Variant, ...]) -> Rule:
+        """Return the rule with other parameters for some subjects."""
+        made = self.model_copy()
+        made._variants = variants  # noqa: SLF001 - its own
+        return made
 
     @classmethod
     def title_of(cls, alarm_rule: str) -> str:
@@ -197,33 +242,81 @@ class Rule(BaseModel):
         """
         return cls.unknown_look_at if alarm_rule.endswith(CANNOT_VERIFY) else cls.look_at
 
-    @abstractmethod
     def subjects(self, view: View) -> tuple[str, ...]:
-        """Return whom the rule judges: one name for each place of the findings."""
+        """Return the identity of each subject, one for each place of the findings."""
+        return view.ids(self.kind)
 
     @abstractmethod
     def judge(self, view: View) -> Findings:
         """Judge every subject at the moment of the view."""
 
-    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
-        """Return the places of the racks that a subject stands for, None where it is no racks.
+    def racks(self, view: View) -> Links | None:
+        """Return the racks that each subject stands for, as rows of the racks; None where it is no racks."""
+        return view.racks_of(self.kind)
 
-        Args:
-            view: The site at the moment.
-            subject: One of the subjects.
-        """
-        del view, subject
+
+class Threshold(Rule):
+    """Base of rules that hold one measured quantity against one limit.
+
+    Where nothing is said of a limit, or the rule does not apply, all is clear. What is not known is UNKNOWN.
+    """
+
+    falls: ClassVar[bool] = False
+    """Whether below the limit is the breach, instead of above it."""
+
+    deadband_percent: float = Field(
+        2,
+        ge=0,
+        lt=50,
+        description="how far on the good side of the limit it must be for the alarm to end [%]",
+    )
+
+    @abstractmethod
+    def value(self, table: Table) -> Measured:
+        """Return what is judged."""
+
+    @abstractmethod
+    def limit(self, table: Table) -> FloatArray:
+        """Return what it is held against, NaN where there is no limit."""
+
+    def applies(self, table: Table) -> Condition | None:
+        """Return where it is judged at all; None for everywhere."""
+        del table
         return None
 
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Return whose alarm says nothing new because another one is active; None for nobody.
+    def judge(self, view: View) -> Findings:
+        """Hold the value of each subject against its limit."""
+        table = view.table(self.kind)
+        value, limit = self.value(table), self.limit(table)
+        beyond: Callable[[Measured, FloatArray], Condition] = below if self.falls else above
+        margin = limit * (1 + (1 if self.falls else -1) * self.deadband_percent / 100)
+        breach, is_well = beyond(value, limit), ~beyond(value, margin)
+        when = self.applies(table)
+        if when is not None:
+            breach, is_well = breach & when, is_well | ~when
+        return Findings(
+            verdict=codes(breach.holds, breach.fails),
+            value=value.best,
+            limit=limit,
+            returned=is_well.holds,
+        )
 
-        Args:
-            view: The site at the moment.
-            active: Which alarms other rules have now.
-        """
-        del view, active
-        return None
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A rule with other parameters for some of its subjects.
+
+    Attributes:
+        rule: The rule with these parameters.
+        assets: Patterns of ids of subjects or of the assets they belong to; empty for all.
+        tenants: Who they belong to; empty for all.
+        kinds: Kinds of assets; empty for all.
+    """
+
+    rule: Rule
+    assets: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 def codes(breach: BoolArray, clear: BoolArray, applies: BoolArray | None = None) -> CodeArray:

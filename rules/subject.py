@@ -1,25 +1,46 @@
-"""What a rule judges, an alarm is of, and a notification is about."""
+"""What an alarm can be about: the kinds of subjects, and one subject."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from rules.base import About
+
+class SubjectKind(StrEnum):
+    """A kind of subject: a rack may be called like a tenant."""
+
+    SITE = "site"
+    TENANT = "tenant"
+    ROOM = "room"  # an area, a hall or a row, as the site file declares it
+    GROUP = "group"  # racks that have something in common
+    RACK = "rack"
+    FEED = "feed"  # one power feed of a rack
+    NODE = "power node"  # whatever passes power on: a transformer, a UPS, a switch, a busway
+    METER = "meter"
+    COMPARISON = "comparison"  # meters that are held against others
+    BREAKER = "breaker"  # a circuit: whatever has a rated current
+    PHASE = "phase"  # one phase of a circuit
+    COOLANT_UNIT = "coolant unit"
+    LOOP = "loop"  # one coolant circuit of a coolant unit
+    VALVE = "valve"
+    SENSOR = "sensor"
+    PUBLISHER = "publisher"  # whoever speaks over a connection, and the monitor itself
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One subject; a rack may be called like a tenant.
+    """What one alarm is about.
 
     Attributes:
         kind: What it is.
-        id: Its id among those of its kind, as alarms and documents write it.
+        id: Its identity among its kind, as alarms and documents write it.
     """
 
-    kind: About
+    kind: SubjectKind
     id: str
 
     @property
     def tenant(self) -> str | None:
         """The tenant that it is; None where it is none."""
-        return self.id if self.kind is About.TENANT else None
+        return self.id if self.kind is SubjectKind.TENANT else None

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.names import TenantId
 from facility.readings import BoolArray, FloatArray, IntArray
+from rules.subject import SubjectKind
 from store.series import DemandBlock
+
+if TYPE_CHECKING:
+    from rules.model.rows import Links
+    from rules.model.tables import Table, Tables
 
 UNBOUNDED: Final = np.iinfo(np.int64).max
 """The upper bound of a draw that has none."""
@@ -109,6 +115,7 @@ class RackView:
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
         is_unheard: Whether it is silent and was never heard at all.
         is_starting: Whether it was never heard and still has time to speak: that is no silence.
+        holders: The tenant that holds each, or the operator.
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         draw: Its power, the last that was known [mW], int64.
@@ -121,6 +128,7 @@ class RackView:
     is_silent: BoolArray
     is_unheard: BoolArray
     is_starting: BoolArray
+    holders: tuple[TenantId, ...]
     is_contracted: BoolArray
     silent_ms: IntArray
     draw: IntArray
@@ -229,6 +237,7 @@ class View:
         racks: Every rack.
         meters: Every meter that others can be held against; none where no rule is about meters.
         publishers: Every publisher; none where no rule is about publishers.
+        tables: Every measured quantity that a rule judges, in a table for each kind of subject.
     """
 
     at_ms: int
@@ -237,3 +246,28 @@ class View:
     racks: RackView
     meters: MeterView
     publishers: PublisherView
+    tables: Tables
+
+    def table(self, kind: SubjectKind) -> Table:
+        """Return the table of a kind of subjects."""
+        return self.tables.table(kind)
+
+    def ids(self, kind: SubjectKind) -> tuple[str, ...]:
+        """Return the identity of each subject of a kind."""
+        match kind:
+            case SubjectKind.TENANT:
+                return self.tenants.ids
+            case SubjectKind.RACK:
+                return self.racks.ids
+            case SubjectKind.COMPARISON:
+                return self.meters.ids
+            case SubjectKind.PUBLISHER:
+                return self.publishers.ids
+            case _:
+                return self.table(kind).ids
+
+    def racks_of(self, kind: SubjectKind) -> Links | None:
+        """Return the racks that subjects of a kind stand for, None for a kind that stands for none."""
+        if kind in (SubjectKind.TENANT, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER):
+            return None
+        return self.table(kind).racks

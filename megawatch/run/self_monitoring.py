@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from facility.instants import Clock
 from rules.alarms.states import Change, alarm_id
-from rules.base import About, Desk, Severity
+from rules.base import Desk, Severity
 from rules.notify.base import Notifier
 from rules.notify.memory import MemoryPages
 from rules.notify.message import notices_of
@@ -23,7 +23,7 @@ from rules.notify.notification import Notification, message_key
 from rules.notify.outbox import Outbox
 from rules.notify.routing import Route, routes_of
 from rules.notify.wording import worded_plainly
-from rules.subject import Subject
+from rules.subject import Subject, SubjectKind
 
 if TYPE_CHECKING:
     from megawatch.run.monitor import Parts
@@ -212,7 +212,7 @@ class Distress:
             change=change,
             severity=problem.severity,
             desks=(Desk.PAGE, Desk.DATA),
-            subject=Subject(About.OTHER, problem.subject),
+            subject=Subject(SubjectKind.OTHER, problem.subject),
             subject_name=problem.subject,
             at_ms=now_ms,
             since_ms=episode.since_ms,

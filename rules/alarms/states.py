@@ -249,9 +249,8 @@ class Bank:
         columns.returning_ms[begins] = at_ms
         columns.over_ms[breach] = NEVER
         columns.over_ms[active & ~breach & (columns.over_ms == NEVER)] = at_ms
-        returns = (
-            active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= self._off_delay_ms)
-        )
+        off_delay = self._off_delay_ms if found.off_delay_ms is None else found.off_delay_ms
+        returns = active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= off_delay)
         worsens = active & ~opens & breach & (severity > columns.severity)
         columns.severity[worsens] = severity[worsens]
         rising = active & breach & ~np.isnan(found.value) & ~(found.value <= columns.peak)

@@ -36,11 +36,13 @@ class Racks:
         self._groups = builder.groups(streams)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
+        self._holders: tuple[TenantId, ...] = ()
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
 
     def hold(self, holders: Sequence[TenantId]) -> None:
         """Note who holds each rack from now on."""
+        self._holders = tuple(holders)
         self._is_contracted = np.array([holder != OPERATOR for holder in holders], np.bool_)
 
     def view(self, knowledge: Knowledge, known: Known, awaited: Awaited) -> RackView:
@@ -77,6 +79,7 @@ class Racks:
             is_silent=is_silent,
             is_unheard=is_silent & unheard,
             is_starting=is_starting,
+            holders=self._holders,
             is_contracted=self._is_contracted,
             silent_ms=np.where(is_silent, awaited.at_ms - since, 0),
             draw=draw,

@@ -8,7 +8,7 @@ service tells it how far the journal is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -21,8 +21,7 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms.states import Bank, Transition
-from rules.alarms.time_above import TimeAbove
-from rules.base import CANNOT_VERIFY, About, Active, CodeArray, Findings, Rule, Severity, Verdict
+from rules.base import Rule
 from rules.draw.demand import Demand
 from rules.draw.draw import Compared, Draw, find_draw
 from rules.draw.draw import Known as PointValues
@@ -33,7 +32,12 @@ from rules.draw.summation_plan import Layout
 from rules.draw.tenants import tenant_series, tenant_view
 from rules.engine.event_time_buffer import Queue, Queued, SourceQueue
 from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
+from rules.engine.judge import Judge, doubt_of, make_judge
 from rules.engine.rollups import Rollups
+from rules.model.rows import Topology
+from rules.model.tables import Tables
+from rules.model.windows import Windows
+from rules.subject import SubjectKind
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.sources import Sources
 from rules.telemetry.starting import Awaited
@@ -72,66 +76,6 @@ class Step:
     rollups: tuple[Rollup, ...]
     view: View | None
     is_settled: bool = False
-
-
-@dataclass(slots=True)
-class Judge:
-    """A rule and its machines.
-
-    Attributes:
-        rule: The rule.
-        bank: Its alarms.
-        unverified: Its alarms of not being able to tell, None where that is no alarm.
-        judging_error: What the rule raised when it judged last, "" where it judged.
-        telling_error: What it raised when it said last what is held back, "" where it could say.
-        verdict: What it found of each subject at the last tick, None before the first.
-    """
-
-    rule: Rule
-    bank: Bank
-    unverified: Bank | None
-    judging_error: str = ""
-    telling_error: str = ""
-    verdict: CodeArray | None = None
-
-    @property
-    def error(self) -> str:
-        """What the rule raised last, "" while it is healthy."""
-        return self.judging_error or self.telling_error
-
-    def banks(self) -> tuple[Bank, ...]:
-        """Return its machines: its own, and those of not being able to tell where that is an alarm."""
-        return (self.bank,) if self.unverified is None else (self.bank, self.unverified)
-
-    def active_ids(self) -> set[str]:
-        """Return the identities of the alarms that it has now."""
-        return set().union(*(bank.active_ids() for bank in self.banks()))
-
-    def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
-        """Let the rule judge: return its subjects, and what it found of each.
-
-        Where it raises, its alarms stay as they are: nothing opens, worsens or returns.
-        """
-        subjects = self.bank.subjects
-        try:
-            subjects = self.rule.subjects(view)
-            found = self.rule.judge(view)
-            found.check(len(subjects))
-        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
-            self.judging_error = f"{type(error).__name__}: {error}"
-            return subjects, Findings.nothing(len(subjects))
-        self.judging_error = ""
-        return subjects, found
-
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Return whose alarm says nothing new; nobody where the rule can not tell."""
-        try:
-            held_back = self.rule.suppressed(view, active)
-        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
-            self.telling_error = f"{type(error).__name__}: {error}"
-            return None
-        self.telling_error = ""
-        return held_back
 
 
 class Engine:
@@ -173,8 +117,14 @@ class Engine:
         self._period_ms = tick_ms
         self._lateness_ms = lateness_ms
         self.judges = tuple(self._make_judge(rule) for rule in rules)
-        self._rule_banks = {judge.rule.name: judge.bank for judge in self.judges}
-        self._abouts = frozenset(rule.about for rule in rules)
+        self._by_name = {judge.rule.name: judge for judge in self.judges}
+        self._kinds = frozenset(rule.kind for rule in rules)
+        self._quantities = frozenset(
+            quantity for rule in rules for quantity in (*rule.quantities, *(w.quantity for w in rule.windows))
+        )
+        self.windows = Windows((rule.kind, window) for rule in rules for window in rule.windows)
+        self._topology: Topology | None = None
+        self._tables: Tables | None = None
         self._fingerprints = Fingerprints(site, rules, timings)
         self._brokers = frozenset(timings)
         self.knowledge = Knowledge(timings, lateness_ms)
@@ -270,8 +220,11 @@ class Engine:
             self._meet(known.id, at_ms)
             if self.points.get(known.id) != known.point:
                 self.points[known.id] = known.point
-                self.knowledge.add(known.id, known.point)
                 point = known.point
+                is_judged = point.quantity in self._quantities
+                self.knowledge.add(known.id, point, is_judged=is_judged)
+                if is_judged:
+                    self._topology = None
                 if point.is_boundary or point.is_line_current or point.is_current_limit:
                     self._builder = None
             if known.asset is not None and self._graph.add(known.asset):
@@ -303,7 +256,7 @@ class Engine:
             bank.begin_anew()
         self.knowledge = self.knowledge.anew()
         for number, point in self.points.items():
-            self.knowledge.add(number, point)
+            self.knowledge.add(number, point, is_judged=point.quantity in self._quantities)
         self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = None
@@ -361,11 +314,13 @@ class Engine:
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
             racks=self._racks.view(self.knowledge, known, awaited),
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
-            if About.METER in self._abouts
+            if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
-            publishers=self._publishers_at(at_ms) if About.PUBLISHER in self._abouts else NO_PUBLISHERS,
+            tables=self._tables_at(at_ms),
+            publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view)
+        view.tables.close()
         draws, rollups = self._series(view, layout, known)
         return Step(
             at_ms=at_ms,
@@ -382,6 +337,21 @@ class Engine:
         layout = self._layout_at(at_ms)
         known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         return *find_draw(layout, known, self.memory, at_ms), known, merged
+
+    def _tables_at(self, at_ms: int) -> Tables:
+        """Return the tables of measured quantities, made once a second: what they tell lasts for longer."""
+        tables = self._tables
+        if self._topology is None or tables is None:
+            assert self._builder is not None  # noqa: S101 - made with the layout
+            powers = {rack: self._builder.power_of(rack) for rack in self._builder.racks}
+            self._topology = Topology(self.site, self._graph, self.points, self._quantities, powers)
+        elif at_ms - tables.at_ms < SERIES_MS:
+            return tables
+        self._tables = tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
+        for kind, window in self.windows:
+            table = tables.table(kind)
+            self.windows.note((kind, window), table.ids, table.measured(window.quantity), at_ms)
+        return tables
 
     def _publishers_at(self, at_ms: int) -> PublisherView:
         """Return every publisher's clock, looked at once a second: clocks are off for longer."""
@@ -435,6 +405,7 @@ class Engine:
             self._builder = LayoutBuilder(self.site, self._graph, self.points)
             self._racks = Racks(self._builder, self.points)
             self._sources = Sources(self._builder.twins(), self.points)
+            self._topology = None
             self._arrange_series(self._builder)
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
@@ -452,28 +423,15 @@ class Engine:
             judge.verdict = found.verdict
             stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
             if judge.unverified is not None:
-                doubt = _doubt(found, _starting(judge.rule, view))
+                doubt = doubt_of(found, _starting(judge.rule, view))
                 changes = judge.unverified.step(subjects, doubt, view.at_ms)
                 stepped.append((judge, judge.unverified, doubt, changes))
         told: list[Transition] = []
         for judge, bank, found, changes in stepped:
             if not changes and not bank.has_untold:
                 continue
-            told += bank.tell(changes, self._suppressed(judge, bank, view), found, view.at_ms)
+            told += bank.tell(changes, judge.hidden(bank, self._by_name, view), found, view.at_ms)
         return tuple(told)
-
-    def _suppressed(self, judge: Judge, bank: Bank, view: View) -> BoolArray | None:
-        if bank is judge.bank:
-            return judge.suppressed(view, self._is_active)
-        teller = judge.rule.unknown_told_by
-        if teller not in self._rule_banks:
-            return None
-        other = self._rule_banks[teller]
-        return other.is_active | other.is_pending
-
-    def _is_active(self, rule: str) -> BoolArray | None:
-        bank = self._rule_banks.get(rule)
-        return None if bank is None else bank.is_active
 
     # A snapshot -----------------------------------------------------------------------
 
@@ -583,39 +541,6 @@ def _until_ms(entry: Entry) -> int:
     return entry.stamp_ms
 
 
-def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
-    """Return a rule with machines that have judged nothing.
-
-    Args:
-        rule: The rule.
-        tells_unknown: Whether being unable to tell is an alarm, where the rule makes it one.
-    """
-    above = None
-    if rule.above_s:
-        above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
-    on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
-    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
-    unverified = None
-    if rule.unknown_pages and tells_unknown:
-        name = f"{rule.name}-{CANNOT_VERIFY}"
-        unverified = Bank(name, Severity.MEDIUM, round(rule.unknown_delay_s * 1_000), 0)
-    return Judge(rule, bank, unverified)
-
-
-def _doubt(found: Findings, starting: BoolArray | None) -> Findings:
-    """Return findings of which not being able to tell is the breach, except of what is starting."""
-    unknown = found.verdict == Verdict.UNKNOWN
-    if starting is not None:
-        unknown &= ~starting
-    return replace(
-        found,
-        verdict=np.where(unknown, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
-        returned=~unknown,
-        severity=None,
-        on_delay_ms=None,
-    )
-
-
 def _starting(rule: Rule, view: View) -> BoolArray | None:
     """Return which subjects of a rule have not had the time to speak yet, None where that says nothing."""
-    return view.tenants.is_starting if rule.about is About.TENANT else None
+    return view.tenants.is_starting if rule.kind is SubjectKind.TENANT else None

@@ -18,7 +18,8 @@ from facility.contracts import Contract, Method, Version
 from facility.names import AssetId, TenantId
 from facility.points import Asset
 from facility.site import Site, Tenant
-from rules.base import About, Rule
+from rules.base import Rule
+from rules.subject import SubjectKind
 from rules.telemetry.state import Timing
 
 WORDS: Final = {
@@ -191,11 +192,11 @@ class Edits:
         what = ""
         if rule.name in self._rules:
             what = f"the parameters of rule {rule.name}"
-        elif rule.about is About.TENANT and self._changed.get(subject):
+        elif rule.kind is SubjectKind.TENANT and self._changed.get(subject):
             what = f"{' and '.join(WORDS[part] for part in self._changed[subject])} of {subject}"
         elif self._is_retimed:
             what = "the timing of a broker"
-        elif rule.about is not About.TENANT and not self.is_same_site:
+        elif rule.kind is not SubjectKind.TENANT and not self.is_same_site:
             what = "what it says of racks, tenants or meters"
         return f"the site file was edited: {what}" if what else ""
 

@@ -11,7 +11,8 @@ from functools import partial
 
 from facility.site import Site
 from rules.base import Judgement, Rule
-from rules.engine.engine import Engine, Judge, Step
+from rules.engine.engine import Engine, Step
+from rules.engine.judge import Judge
 from rules.engine.past import Past
 from rules.engine.settled import Patience, SettledEngine
 from rules.telemetry.state import Timing

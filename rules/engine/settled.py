@@ -28,9 +28,10 @@ from rules.columns import Columns
 from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import Index, Layout
-from rules.engine.engine import Engine, Judge, Step, make_judge, named
+from rules.engine.engine import Engine, Step, named
 from rules.engine.event_time_buffer import Queued, SourceQueue
 from rules.engine.fingerprint import Edits
+from rules.engine.judge import Judge, make_judge
 from rules.engine.past import Past
 from rules.telemetry.clocks import Clocks
 from rules.telemetry.liveness import NEVER

@@ -23,7 +23,7 @@ from facility.readings import FloatArray
 from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
-from rules.model.subject import SubjectKind
+from rules.subject import SubjectKind
 
 DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
@@ -55,11 +55,10 @@ class Links:
     starts: Index
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> Links:
+    def of(cls, rows: Sequence[Sequence[int] | Index]) -> Links:
         """Return the links of rows, given as the members of each."""
-        sizes = [len(row) for row in rows]
-        members = np.fromiter((member for row in rows for member in row), np.intp, sum(sizes))
-        return cls(members, np.concatenate(([0], np.cumsum(sizes))).astype(np.intp))
+        members, starts = in_a_row(rows)
+        return cls(members, np.append(starts, len(members)))
 
     def __getitem__(self, row: int) -> Index:
         return self.members[self.starts[row] : self.starts[row + 1]]
@@ -168,6 +167,11 @@ class Topology:
                     stack += self._parents.get(node, ())
             self._above[asset] = frozenset(found)
         return self._above[asset]
+
+    def kind_of(self, asset: str) -> str:
+        """Return the kind of an asset, "" where nobody described it."""
+        known = self._graph.assets.get(AssetId(asset))
+        return "" if known is None else known.kind
 
     # Making rows ----------------------------------------------------------------------
 

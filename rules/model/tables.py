@@ -16,7 +16,7 @@ from facility.readings import FloatArray
 from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured
 from rules.model.rows import Column, Links, Rows, Topology
-from rules.model.subject import SubjectKind
+from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.telemetry.liveness import NEVER
 

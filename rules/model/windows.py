@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from facility.quantities import QUANTITIES
 from facility.readings import FloatArray
 from rules.model.measured import Measured
-from rules.model.subject import SubjectKind
+from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 
 SLOTS: Final = 12

@@ -18,7 +18,7 @@ from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
 from rules.alarms.states import Change, Transition
-from rules.base import About, Block, Desk, Rule, Severity
+from rules.base import Block, Desk, Rule, Severity
 from rules.draw.summation_plan import Index
 from rules.notify.notification import (
     Clock,
@@ -37,7 +37,7 @@ from rules.notify.notification import (
     message_key,
 )
 from rules.notify.wording import NAMED, worded
-from rules.subject import Subject
+from rules.subject import Subject, SubjectKind
 from rules.view import (
     KILOWATT,
     MONITOR,
@@ -69,7 +69,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         view: The site at that moment.
         site: The site.
     """
-    subject = Subject(rule.about, change.subject)
+    subject = Subject(rule.kind, change.subject)
     details, incomplete = Details(), ""
     try:
         details = _details(subject, rule, view, site)
@@ -145,7 +145,7 @@ def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, sit
         change=Change.RETURNED,
         severity=Severity[said.severity.upper()],
         desks=said.desks,
-        subject=Subject(About.OTHER if said.tenant is None else About.TENANT, said.subject),
+        subject=Subject(SubjectKind.OTHER if said.tenant is None else SubjectKind.TENANT, said.subject),
         subject_name=said.subject_name,
         at_ms=at_ms,
         since_ms=said.since_ms,
@@ -187,17 +187,24 @@ def notices_of(told: Notification, routes: Iterable[str], now_ms: int) -> list[N
 
 def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
     """Return what is known of a subject at the moment, by what it is."""
-    places = rule.racks_of(view, subject.id)
-    details = Details(racks=None if places is None else _rack_facts(view, places, site))
+    details = Details(racks=_racks_of(subject, rule, view, site))
     match subject.kind:
-        case About.METER:
+        case SubjectKind.COMPARISON:
             readings, others = _meter_facts(view.meters, subject.id)
             return replace(details, readings=readings, others=others)
-        case About.PUBLISHER if subject.id in view.publishers.ids:
+        case SubjectKind.PUBLISHER if subject.id in view.publishers.ids:
             return replace(details, clock=Clock(clock=_clock(view.publishers, subject.id)))
-        case About.TENANT if subject.id in view.tenants.ids:
+        case SubjectKind.TENANT if subject.id in view.tenants.ids:
             return _tenant_details(details, rule, view, view.tenants.ids.index(subject.id), site)
     return details
+
+
+def _racks_of(subject: Subject, rule: Rule, view: View, site: Site) -> Racks | None:
+    """Return what is known of the racks that a subject stands for; None where it is no racks."""
+    links, subjects = rule.racks(view), rule.subjects(view)
+    if links is None or subject.id not in subjects:
+        return None
+    return _rack_facts(view, links[subjects.index(subject.id)], site)
 
 
 def _tenant_details(details: Details, rule: Rule, view: View, place: int, site: Site) -> Details:
@@ -362,11 +369,11 @@ def _amount(offset_ms: int) -> str:
 def _subject_name(subject: Subject, site: Site) -> str:
     """Return what people call a tenant, a gateway, a rack or another asset."""
     name = subject.id
-    if subject.kind is About.TENANT:
+    if subject.kind is SubjectKind.TENANT:
         name = next((tenant.name for tenant in site.tenants if tenant.id == subject.id), subject.id)
-    elif subject == Subject(About.PUBLISHER, MONITOR):
+    elif subject == Subject(SubjectKind.PUBLISHER, MONITOR):
         name = "the monitor's own machine"
-    elif subject.kind in (About.GROUP, About.PUBLISHER):
+    elif subject.kind in (SubjectKind.GROUP, SubjectKind.PUBLISHER):
         broker, _, publisher = subject.id.partition(":")
         if publisher:
             name = f"gateway {publisher.rpartition(':')[2]} on {broker}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import Field
 
-from facility.readings import BoolArray
-from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
 from rules.fixed_point import in_kilowatts, lowered
+from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
 
@@ -21,9 +21,10 @@ class DrawNearLimit(Rule):
 
     name: ClassVar[str] = "C1"
     title: ClassVar[str] = "draw near the contracted limit"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C2"),)
     look_at: ClassVar[str] = (
         "Compare the draw with the forecast of the block; ask the tenant what it is starting."
     )
@@ -35,10 +36,6 @@ class DrawNearLimit(Rule):
         2, ge=0, lt=50, description="how far below the warning level the draw must fall [%]"
     )
 
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
-
     def judge(self, view: View) -> Findings:
         """Hold the draw against the warning share of the limit in force."""
         tenants = view.tenants
@@ -49,11 +46,3 @@ class DrawNearLimit(Rule):
             limit=in_kilowatts(tenants.limit),
             returned=~applies | (tenants.high <= lowered(level, self.deadband_percent)),
         )
-
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Say nothing beside a certain overdraw."""
-        del view
-        return active(OVERDRAW)
-
-
-OVERDRAW: Final = "C2"

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Judgement, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, codes
 from rules.fixed_point import in_kilowatts, lowered
+from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
 
@@ -27,7 +28,7 @@ class Overdraw(Rule):
 
     name: ClassVar[str] = "C2"
     title: ClassVar[str] = "draw above the contracted limit"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE, Desk.CONTRACT)
     look_at: ClassVar[str] = (
@@ -40,7 +41,7 @@ class Overdraw(Rule):
     unknown_look_at: ClassVar[str] = (
         "Find out why readings are missing; until they are heard, ask the tenant what it draws."
     )
-    unknown_told_by: ClassVar[str] = "C3"
+    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C3", is_early=True),)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is up to the critical share")
     on_delay_s: float = Field(5, ge=0, description="how long it must last, at least as the contract says [s]")
@@ -51,10 +52,6 @@ class Overdraw(Rule):
     deadband_percent: float = Field(
         1, ge=0, lt=50, description="how far below the limit the draw must fall [%]"
     )
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Hold the bounds of the draw against the limit in force."""

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, codes
 from rules.fixed_point import in_kilowatts
+from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
 
@@ -20,7 +21,7 @@ class OverdrawPossible(Rule):
 
     name: ClassVar[str] = "C3"
     title: ClassVar[str] = "cannot verify the contract: an overdraw is possible"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "kW"
     value_is_bound: ClassVar[bool] = True
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.DATA)
@@ -34,10 +35,6 @@ class OverdrawPossible(Rule):
     least_coverage: float = Field(
         0.8, ge=0, le=1, description="share of the held rating that must be covered by readings"
     )
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Find out whether the limit lies between the bounds."""

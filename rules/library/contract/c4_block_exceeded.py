@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import About, Block, Desk, Findings, Judgement, Rule, Severity, Verdict
+from rules.base import Block, Desk, Findings, Judgement, Rule, Severity, Verdict
+from rules.subject import SubjectKind
 from rules.view import View
 
 
@@ -21,7 +22,7 @@ class BlockExceeded(Rule):
 
     name: ClassVar[str] = "C4"
     title: ClassVar[str] = "demand block above the contracted limit"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     block: ClassVar[Block] = Block.CLOSED
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CONTRACT, Desk.CHANNEL)
@@ -42,10 +43,6 @@ class BlockExceeded(Rule):
     unknown_delay_s: float = Field(
         0, ge=0, description="how long not being able to tell lasts before it is an alarm [s]"
     )
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Report how the last closed block ended."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Block, Desk, Findings, Rule, Severity, Verdict
+from rules.base import Block, Desk, Findings, Rule, Severity, Verdict
+from rules.subject import SubjectKind
 from rules.view import View
 
 
@@ -20,7 +21,7 @@ class BlockForecast(Rule):
 
     name: ClassVar[str] = "C5"
     title: ClassVar[str] = "demand block will end above the contracted limit"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     block: ClassVar[Block] = Block.OPEN
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
@@ -36,10 +37,6 @@ class BlockForecast(Rule):
         1 / 3, ge=0, lt=1, description="share of the block that must be over before a forecast counts"
     )
     urgent_s: float = Field(180, ge=0, description="time left from which on it is of high severity [s]")
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Hold the forecast of the open block against its limit."""

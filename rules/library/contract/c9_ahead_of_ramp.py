@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import Field
 
-from facility.readings import BoolArray
-from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
 from rules.fixed_point import in_kilowatts, lowered
+from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
 
@@ -21,9 +21,10 @@ class AheadOfRamp(Rule):
 
     name: ClassVar[str] = "C9"
     title: ClassVar[str] = "draw ahead of the ramp schedule"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CONTRACT, Desk.CHANNEL)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C2"),)
     look_at: ClassVar[str] = "Compare with the dates of the ramp: the tenant may have started a phase early."
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
@@ -32,10 +33,6 @@ class AheadOfRamp(Rule):
     deadband_percent: float = Field(
         1, ge=0, lt=50, description="how far below the limit the draw must fall [%]"
     )
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Hold the draw against the phase and against the end of the ramp."""
@@ -47,11 +44,3 @@ class AheadOfRamp(Rule):
             limit=in_kilowatts(tenants.limit),
             returned=~ramping | (tenants.high <= lowered(tenants.limit, self.deadband_percent)),
         )
-
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Say nothing beside a certain overdraw: it is held against the same limit."""
-        del view
-        return active(OVERDRAW)
-
-
-OVERDRAW: Final = "C2"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from facility.readings import BoolArray
-from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
+from rules.model.rows import Links, Relation
+from rules.subject import SubjectKind
 from rules.view import View
 
-COMMON_CAUSE = "Q3"
 NOBODYS: Final = "racks that nobody contracted"
 """The subject that stands for all of them."""
 
@@ -28,9 +27,10 @@ class RackSilent(Rule):
 
     name: ClassVar[str] = "Q1"
     title: ClassVar[str] = "rack silent"
-    about: ClassVar[About] = About.RACK
+    kind: ClassVar[SubjectKind] = SubjectKind.RACK
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q3", Relation.MEMBER_OF),)
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."
     )
@@ -59,22 +59,11 @@ class RackSilent(Rule):
             severity=np.where(is_long, max(Severity.MEDIUM, self.severity), self.severity).astype(np.int8),
         )
 
-    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
-        """Return the rack, or all that nobody contracted and are silent."""
+    def racks(self, view: View) -> Links:
+        """Return each rack, and all that nobody contracted and are silent."""
         racks = view.racks
-        if subject == NOBODYS:
-            return np.flatnonzero(racks.is_silent & ~racks.is_contracted)
-        return np.array([racks.ids.index(subject)], np.intp)
-
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Say nothing of racks whose silence has a common cause that is known."""
-        told = active(COMMON_CAUSE)
-        racks = view.racks
-        causes = (*racks.groups.values(), np.flatnonzero(racks.is_unheard))
-        if told is None or len(told) != len(causes):
-            return None
-        explained = np.zeros(len(racks.ids), np.bool_)
-        for places, is_active in zip(causes, told.tolist(), strict=True):
-            if is_active:
-                explained[places] = True
-        return np.append(explained, explained[racks.is_silent & ~racks.is_contracted].all())
+        nobodys = np.flatnonzero(racks.is_silent & ~racks.is_contracted)
+        count = len(racks.ids)
+        return Links(
+            np.append(np.arange(count), nobodys), np.append(np.arange(count + 1), count + len(nobodys))
+        )

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.subject import SubjectKind
 from rules.view import View
 
 
@@ -20,7 +21,7 @@ class CoverageLow(Rule):
 
     name: ClassVar[str] = "Q2"
     title: ClassVar[str] = "too few readings of a tenant"
-    about: ClassVar[About] = About.TENANT
+    kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
@@ -31,10 +32,6 @@ class CoverageLow(Rule):
     low_share: float = Field(0.95, ge=0, le=1, description="coverage below which it is an alarm")
     invalid_share: float = Field(0.80, ge=0, le=1, description="coverage below which it is of high severity")
     deadband: float = Field(0.01, ge=0, lt=0.5, description="how far above the level coverage must rise")
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the tenants."""
-        return view.tenants.ids
 
     def judge(self, view: View) -> Findings:
         """Hold the coverage of each tenant against the levels."""

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray, IntArray
-from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.model.rows import Links
+from rules.subject import SubjectKind
 from rules.view import RackView, View
 
 NEVER_HEARD: Final = "racks that were never heard"
@@ -31,7 +33,7 @@ class CommonSilence(Rule):
 
     name: ClassVar[str] = "Q3"
     title: ClassVar[str] = "racks silent for a common cause"
-    about: ClassVar[About] = About.GROUP
+    kind: ClassVar[SubjectKind] = SubjectKind.GROUP
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Look at what the racks share; the racks themselves are likely well."
@@ -64,9 +66,9 @@ class CommonSilence(Rule):
             returned=~told,
         )
 
-    def racks_of(self, view: View, subject: str) -> NDArray[np.intp] | None:
-        """Return the racks of a group."""
-        return np.flatnonzero(view.racks.is_unheard) if subject == NEVER_HEARD else view.racks.groups[subject]
+    def racks(self, view: View) -> Links:
+        """Return the racks of each group."""
+        return Links.of([*view.racks.groups.values(), np.flatnonzero(view.racks.is_unheard)])
 
     @staticmethod
     def _explain(

@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import About, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.subject import SubjectKind
 from rules.view import View
 
 TOLD_SOONER_S: Final = 10
@@ -27,7 +28,7 @@ class ClockOff(Rule):
 
     name: ClassVar[str] = "Q6"
     title: ClassVar[str] = "clock off"
-    about: ClassVar[About] = About.PUBLISHER
+    kind: ClassVar[SubjectKind] = SubjectKind.PUBLISHER
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = (
@@ -42,10 +43,6 @@ class ClockOff(Rule):
     severe_s: float = Field(
         30, gt=0, description="from where on it is of medium severity, and told after 10 s [s]"
     )
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the publishers, and the monitor's own machine."""
-        return view.publishers.ids
 
     def judge(self, view: View) -> Findings:
         """Report the clocks that are off."""

@@ -8,7 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import About, Active, Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
+from rules.model.rows import Relation
+from rules.subject import SubjectKind
 from rules.view import KILOWATT, MeterView, View
 
 
@@ -25,9 +27,10 @@ class MetersDisagree(Rule):
 
     name: ClassVar[str] = "Q8"
     title: ClassVar[str] = "meters disagree by more than their errors"
-    about: ClassVar[About] = About.METER
+    kind: ClassVar[SubjectKind] = SubjectKind.COMPARISON
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CONTRACT)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q8", Relation.MEMBER_OF, is_early=True),)
     look_at: ClassVar[str] = (
         "Read both at the meters; look for a wrong current transformer, a stuck meter, or a load that nobody "
         "declared."
@@ -37,10 +40,6 @@ class MetersDisagree(Rule):
     on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
     least_kw: float = Field(1, ge=0, description="how far apart the two must be, beyond their errors [kW]")
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the meters that others can be held against."""
-        return view.meters.ids
 
     def judge(self, view: View) -> Findings:
         """Report meters that are contradicted now."""
@@ -52,19 +51,6 @@ class MetersDisagree(Rule):
             limit=np.zeros(len(meters.ids)),
             returned=~meters.is_denied,
         )
-
-    def suppressed(self, view: View, active: Active) -> BoolArray | None:
-        """Say nothing of meters inside a group whose own meters disagree, be it told already or soon."""
-        told = active(self.name)
-        if told is None or not told.any():
-            return None
-        tells = told | self._disagree(view.meters)
-        hidden = np.zeros(len(tells), np.bool_)
-        outer = view.meters.within
-        while (inside := outer >= 0).any():
-            hidden |= inside & tells[outer]
-            outer = np.where(inside, view.meters.within[outer], outer)
-        return hidden
 
     def _disagree(self, meters: MeterView) -> BoolArray:
         disagree: BoolArray = meters.is_denied & (meters.apart > self.least_kw * KILOWATT)

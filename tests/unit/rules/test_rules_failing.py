@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import pytest
 
-from rules.base import Findings, Rule
+from rules.base import Findings, HiddenBy, Rule
 from rules.engine.judging import Judging
 from rules.library.contract.c1_draw_near_limit import DrawNearLimit
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q1_rack_silent import RackSilent
+from rules.model.rows import Links, Relation
 from rules.view import View
 from store.ledger.ledger import Ledger
 from tests.builders import T0_MS
@@ -145,11 +146,13 @@ def test_it_is_unhealthy_with_its_error_until_it_judges_again(kind: type[Rule]) 
 
 
 class Unsure(RackSilent):
-    """Q1, not able to say whose alarms another one stands for."""
+    """Q1, not able to say which racks an alarm stands for."""
 
-    def suppressed(self, view: View, active: object) -> None:
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q1", Relation.MEMBER_OF, is_early=True),)
+
+    def racks(self, view: View) -> Links:
         """Raise."""
-        del view, active
+        del view
         raise LookupError("Q3")
 
 

@@ -1,0 +1,212 @@
+"""One rule with its alarms: it judges, is hidden by others, and fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from facility.names import AssetId, TenantId
+from facility.patterns import choose
+from facility.readings import BoolArray
+from rules.alarms.states import Bank
+from rules.alarms.time_above import TimeAbove
+from rules.base import CANNOT_VERIFY, CodeArray, Findings, HiddenBy, Rule, Severity, Variant, Verdict
+from rules.model.rows import Links, Relation
+from rules.subject import SubjectKind
+from rules.view import View
+
+
+@dataclass(slots=True)
+class Judge:
+    """A rule and its machines.
+
+    Attributes:
+        rule: The rule.
+        bank: Its alarms.
+        unverified: Its alarms of not being able to tell, None where that is no alarm.
+        judging_error: What the rule raised when it judged last, "" where it judged.
+        telling_error: What was raised when it was last found out what hides its alarms, "" where nothing was.
+        verdict: What it found of each subject at the last tick, None before the first.
+    """
+
+    rule: Rule
+    bank: Bank
+    unverified: Bank | None
+    judging_error: str = ""
+    telling_error: str = ""
+    verdict: CodeArray | None = None
+    _found: tuple[object, tuple[str, ...], Findings] | None = field(default=None, repr=False)
+
+    @property
+    def error(self) -> str:
+        """What the rule raised last, "" while it is healthy."""
+        return self.judging_error or self.telling_error
+
+    def banks(self) -> tuple[Bank, ...]:
+        """Return its machines: its own, and those of not being able to tell where that is an alarm."""
+        return (self.bank,) if self.unverified is None else (self.bank, self.unverified)
+
+    def active_ids(self) -> set[str]:
+        """Return the identities of the alarms that it has now."""
+        return set().union(*(bank.active_ids() for bank in self.banks()))
+
+    def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
+        """Let the rule judge: return its subjects, and what it found of each.
+
+        Where it raises, its alarms stay as they are: nothing opens, worsens or returns. A rule of measured
+        quantities judges each of their tables once.
+        """
+        is_of_tables = bool(self.rule.quantities or self.rule.windows)
+        if is_of_tables and self._found is not None and self._found[0] is view.tables:
+            return self._found[1:]
+        subjects = self.bank.subjects
+        try:
+            subjects = self.rule.subjects(view)
+            found = self.rule.judge(view)
+            found.check(len(subjects))
+            for variant in self.rule.variants:
+                other = variant.rule.judge(view).of(variant.rule)
+                found = found.of(self.rule).where(chosen_by(variant, self.rule, subjects, view), other)
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.judging_error = f"{type(error).__name__}: {error}"
+            return subjects, Findings.nothing(len(subjects))
+        self.judging_error = ""
+        self._found = (view.tables, subjects, found) if is_of_tables else None
+        return subjects, found
+
+    def hidden(self, bank: Bank, others: Mapping[str, Judge], view: View) -> BoolArray | None:
+        """Return which alarms of a bank say nothing beside those of other rules; None for none.
+
+        Args:
+            bank: The rule's own bank, or that of not being able to tell.
+            others: Every rule by its name.
+            view: The site at the moment.
+        """
+        hides = self.rule.hidden_by if bank is self.bank else self.rule.unknown_hidden_by
+        hidden: BoolArray | None = None
+        try:
+            for hide in hides:
+                found = self._hidden_by(hide, bank, others[hide.rule], view) if hide.rule in others else None
+                if found is not None:
+                    hidden = found if hidden is None else hidden | found
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.telling_error = f"{type(error).__name__}: {error}"
+            return None
+        if bank is self.bank:
+            self.telling_error = ""
+        return hidden
+
+    def _hidden_by(self, hide: HiddenBy, bank: Bank, other: Judge, view: View) -> BoolArray | None:
+        hides = other.bank.is_active
+        if not hides.any() and (other is self or not hide.is_early):
+            return None
+        if hide.is_early:
+            hides = hides | other.bank.is_pending
+        match hide.relation:
+            case Relation.SAME:
+                return _among(bank.subjects, other.bank.subjects, hides)
+            case Relation.MEMBER_OF if self.rule.kind is SubjectKind.COMPARISON:
+                return _inside(view.meters.within, hides)
+            case Relation.MEMBER_OF:
+                return _covered(self.rule.racks(view), other.rule.racks(view), hides, len(view.racks.ids))
+            case Relation.SERVED_BY:
+                return self._served_by(other, hides, view)
+
+    def _served_by(self, other: Judge, hides: BoolArray, view: View) -> BoolArray:
+        """Return which subjects belong to an asset that an asset serves whose alarm hides theirs."""
+        mine, theirs = view.table(self.rule.kind), view.table(other.rule.kind)
+        sources = {AssetId(theirs.assets[row]) for row in np.flatnonzero(hides).tolist()}
+        serving = view.tables.topology.serving
+        return np.array([not sources.isdisjoint(serving(AssetId(asset))) for asset in mine.assets], np.bool_)
+
+
+def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
+    """Return a rule with machines that have judged nothing.
+
+    Args:
+        rule: The rule.
+        tells_unknown: Whether being unable to tell is an alarm, where the rule makes it one.
+    """
+    above = None
+    if rule.above_s:
+        above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
+    on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
+    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
+    unverified = None
+    if rule.unknown_pages and tells_unknown:
+        name = f"{rule.name}-{CANNOT_VERIFY}"
+        unverified = Bank(name, Severity.MEDIUM, round(rule.unknown_delay_s * 1_000), 0)
+    return Judge(rule, bank, unverified)
+
+
+def doubt_of(found: Findings, starting: BoolArray | None) -> Findings:
+    """Return findings whose breach is not being able to tell, except of what is starting."""
+    unknown = found.verdict == Verdict.UNKNOWN
+    if starting is not None:
+        unknown &= ~starting
+    return replace(
+        found,
+        verdict=np.where(unknown, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
+        returned=~unknown,
+        severity=None,
+        on_delay_ms=None,
+        off_delay_ms=None,
+    )
+
+
+def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: View) -> BoolArray:
+    """Return which subjects of a rule a variant is for, shape (subjects,)."""
+    chosen = np.ones(len(subjects), np.bool_)
+    tables = rule.quantities or rule.windows
+    assets = view.table(rule.kind).assets if tables else subjects
+    if variant.assets:
+        named = {found for pattern in variant.assets for found in choose(pattern, {*assets, *subjects})}
+        chosen &= [
+            asset in named or subject in named for asset, subject in zip(assets, subjects, strict=True)
+        ]
+    if variant.tenants and rule.kind is SubjectKind.TENANT:
+        chosen &= np.isin(subjects, variant.tenants)
+    elif variant.tenants:
+        held = np.isin(np.array(view.racks.holders), [TenantId(tenant) for tenant in variant.tenants])
+        chosen &= _are_all(rule.racks(view), held)
+    if variant.kinds:
+        chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
+    return chosen
+
+
+def _among(subjects: tuple[str, ...], others: tuple[str, ...], hides: BoolArray) -> BoolArray:
+    """Return which subjects are among those of another rule that hide."""
+    if subjects == others:
+        return hides.copy()
+    names = {others[row] for row in np.flatnonzero(hides).tolist()}
+    return np.array([subject in names for subject in subjects], np.bool_)
+
+
+def _inside(within: np.ndarray[tuple[int], np.dtype[np.intp]], hides: BoolArray) -> BoolArray:
+    """Return which comparisons lie inside one that hides, however deep."""
+    hidden, outer = np.zeros(len(hides), np.bool_), within
+    while (inside := outer >= 0).any():
+        hidden |= inside & hides[outer]
+        outer = np.where(inside, within[outer], outer)
+    return hidden
+
+
+def _covered(mine: Links | None, theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
+    """Return which subjects stand for racks that all belong to subjects of another rule that hide."""
+    if theirs is None:
+        return None
+    covered = np.zeros(racks, np.bool_)
+    for row in np.flatnonzero(hides).tolist():
+        covered[theirs[row]] = True
+    return _are_all(mine, covered)
+
+
+def _are_all(links: Links | None, flags: BoolArray) -> BoolArray:
+    """Return for which rows a flag holds of every rack; of a row without racks it does."""
+    if links is None:
+        return np.zeros(0, np.bool_)
+    lacking = np.concatenate(([0], np.cumsum(~flags[links.members])))
+    are_all: BoolArray = lacking[links.starts[1:]] == lacking[links.starts[:-1]]
+    return are_all
