@@ -46,7 +46,7 @@ _WORDS: Final = {
 def site_file_reference() -> str:
     """Return the page of the site file: every table and every key of it."""
     # Scenario files are made of tables too.
-    models = [model for model in _tables_of(Table) if model.__module__ == Table.__module__]
+    models = [model for model in tables_of(Table) if model.__module__ == Table.__module__]
     inner = {table for model in models for table in _inner(model)}
     roots = (model for model in models if model not in inner)
     intro = (
@@ -125,12 +125,12 @@ def _rule(rule: type[Rule]) -> str:
     return f"## {rule.name}: {rule.title}\n\n{about}\n\n{' '.join(facts)}\n{rule.look_at}\n\n{_fields(rule)}"
 
 
-def _tables_of(base: type[Table]) -> Iterator[type[Table]]:
+def tables_of(base: type[Table]) -> Iterator[type[Table]]:
     """Yield every table that is written in a file: not what tables have in common."""
     for model in base.__subclasses__():
         if (model.__doc__ or "").startswith(("`", "An entry")):
             yield model
-        yield from _tables_of(model)
+        yield from tables_of(model)
 
 
 def _walk(model: type[Table]) -> Iterator[type[Table]]:

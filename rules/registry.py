@@ -9,18 +9,22 @@ from pydantic import ValidationError
 
 from facility.errors import Fault
 from facility.names import nearest
-from rules.base import Rule
+from facility.patterns import PatternError, choose
+from facility.sitefile.reader import OVERRIDES
+from rules.base import Rule, Variant
 from rules.library.contract.c1_draw_near_limit import DrawNearLimit
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.contract.c3_overdraw_possible import OverdrawPossible
 from rules.library.contract.c4_block_exceeded import BlockExceeded
 from rules.library.contract.c5_block_forecast import BlockForecast
 from rules.library.contract.c9_ahead_of_ramp import AheadOfRamp
+from rules.library.cooling.t7_flow_lost import FlowLost
 from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
 from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q8_meters_disagree import MetersDisagree
+from rules.library.electrical.e1_breaker_load import BreakerLoad
 
 RULES: Final[tuple[type[Rule], ...]] = (
     DrawNearLimit,
@@ -29,12 +33,18 @@ RULES: Final[tuple[type[Rule], ...]] = (
     BlockExceeded,
     BlockForecast,
     AheadOfRamp,
+    BreakerLoad,
+    FlowLost,
     RackSilent,
     CoverageLow,
     CommonSilence,
     ClockOff,
     MetersDisagree,
 )
+
+CHOICES: Final = ("assets", "tenants", "kinds")
+OF_THE_WHOLE: Final = ("unknown_delay_s", "above_s", "above_window_s")
+"""Parameters that cannot differ between subjects."""
 
 
 def make_rules(parameters: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> tuple[Rule, ...]:
@@ -61,12 +71,71 @@ def make_rules(parameters: Mapping[str, Mapping[str, Any]], faults: list[Fault])
 
 def _make(rule: type[Rule], parameters: dict[str, Any], faults: list[Fault]) -> Rule | None:
     enabled = parameters.pop("enabled", True)
+    others = parameters.pop(OVERRIDES, [])
     path = f"rules.{rule.name}"
     if not isinstance(enabled, bool):
         faults.append(Fault(path=f"{path}.enabled", expected="true or false", found=repr(enabled)))
         return None
+    made = _validated(rule, parameters, path, faults)
+    if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
+        expected = f"tables, written [[{path}.{OVERRIDES}]]"
+        faults.append(Fault(path=f"{path}.{OVERRIDES}", expected=expected, found=repr(others)))
+        return None
+    variants = [
+        _variant(rule, parameters, other, f"{path}.{OVERRIDES}[{i}]", faults)
+        for i, other in enumerate(others)
+    ]
+    if made is None or not enabled:
+        return None
+    return made.with_variants(tuple(one for one in variants if one is not None)) if variants else made
+
+
+def _variant(
+    rule: type[Rule], usual: Mapping[str, Any], given: Mapping[str, Any], path: str, faults: list[Fault]
+) -> Variant | None:
+    """Make a rule with the parameters that hold for some of its subjects.
+
+    Args:
+        rule: The rule.
+        usual: The parameters that hold for all others.
+        given: Who is chosen, and the parameters that are other than usual.
+        path: Where that stands in the site file.
+        faults: Takes what is wrong with it.
+    """
+    parameters, chosen = dict(given), {}
+    count = len(faults)
+    for name in CHOICES:
+        found = parameters.pop(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            faults.append(Fault(path=f"{path}.{name}", expected="a list of names", found=repr(found)))
+            continue
+        chosen[name] = tuple(found)
+    if not any(chosen.values()):
+        expected = f"one of {', '.join(CHOICES)}: whom the parameters are for"
+        faults.append(Fault(path=path, expected=expected, found="none"))
+    for pattern in chosen.get("assets", ()):
+        try:
+            choose(pattern, ())
+        except PatternError as error:
+            faults.append(Fault(path=f"{path}.assets", expected=error.expected, found=error.found))
+    faults += [
+        Fault(
+            path=f"{path}.{name}",
+            expected="a parameter of each subject",
+            found=f"'{name}', of the whole rule",
+        )
+        for name in OF_THE_WHOLE
+        if name in parameters
+    ]
+    made = _validated(rule, {**usual, **parameters}, path, faults)
+    return None if made is None or len(faults) > count else Variant(made, **chosen)
+
+
+def _validated(
+    rule: type[Rule], parameters: Mapping[str, Any], path: str, faults: list[Fault]
+) -> Rule | None:
     try:
-        made = rule.model_validate(parameters)
+        return rule.model_validate(parameters)
     except ValidationError as error:
         for item in error.errors(include_url=False):
             key = ".".join(str(part) for part in item["loc"])
@@ -83,4 +152,3 @@ def _make(rule: type[Rule], parameters: dict[str, Any], faults: list[Fault]) -> 
                 )
             )
         return None
-    return made if enabled else None

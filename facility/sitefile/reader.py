@@ -42,6 +42,8 @@ _TABLES: Final = (
 )  # fmt: skip
 SOURCE: Final = "source"
 """The key of `[rules]` that is no rule: what the rules judge."""
+OVERRIDES: Final = "for"
+"""The key of a rule under which tables stand: other parameters for some of its subjects."""
 
 _TableType = TypeVar("_TableType", bound=Table)
 
@@ -179,7 +181,7 @@ def _rules(value: object, faults: list[Fault]) -> dict[str, dict[str, Any]]:
         faults += [
             Fault(path=f"{path}.{show(key)[1:-1]}", expected="a single value", found=show(entry))
             for key, entry in table.items()
-            if isinstance(entry, (dict, list))
+            if isinstance(entry, (dict, list)) and not (key == OVERRIDES and isinstance(entry, list))
         ]
     return found
 
@@ -195,4 +197,14 @@ def _is_fed(rules: object, faults: list[Fault]) -> bool:
 
 
 def _plain(value: object) -> object:
+    """Return a value without decimals, and the values of a list of tables."""
+    if isinstance(value, list):
+        return [
+            {key: _number(entry) for key, entry in table.items()} if isinstance(table, dict) else table
+            for table in value
+        ]
+    return _number(value)
+
+
+def _number(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else value

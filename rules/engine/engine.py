@@ -259,7 +259,7 @@ class Engine:
             self.knowledge.add(number, point, is_judged=point.quantity in self._quantities)
         self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
-        self._builder = self.draw = None
+        self._builder = self.draw = self._tables = None
         self.queue.clear()
         self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
@@ -439,8 +439,10 @@ class Engine:
         """Return everything as arrays and as plain values, each tenant, rule and point with its id."""
         points, knowledge = self.knowledge.save()
         columns, rollups = self.rollups.save()
+        over_time, windows = self.windows.save()
         arrays = {f"point.{name}": column for name, column in points.items()}
         arrays |= {f"rollup.{name}": column for name, column in columns.items()}
+        arrays |= {f"window.{name}": column for name, column in over_time.items()}
         banks: dict[str, Any] = {}
         for name, bank in self._banks().items():
             columns, banks[name] = bank.save()
@@ -464,6 +466,7 @@ class Engine:
             "demand": self.demand.save(),
             "memory": self.memory.save(),
             "rollups": rollups,
+            "windows": windows,
             "banks": banks,
             "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in items],
         }
@@ -505,6 +508,7 @@ class Engine:
         for tenant in self.tenants:
             if not edits.is_integrated_alike(tenant):
                 self.demand.begin_anew(tenant)
+        self.windows.load(named("window.", arrays), values.get("windows", {}))
         self.rollups.load(named("rollup.", arrays), values["rollups"], is_same_site=edits.is_same_site)
         if columns := named("draw.", arrays):
             is_alike = list(self.tenants) == values["tenants"] and all(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
+from simulators.model.ratings import DESIGN_LPM_PER_KW
+
 Scheme = Literal["2N", "3N2", "4N3R"]
 _SYSTEMS = {"2N": 2, "3N2": 3, "4N3R": 4}
 _FEEDS = "AB"
@@ -118,7 +120,13 @@ def site_text(shape: Shape) -> str:
     ]
     if shape.broker is not None:
         lines += ["[[broker]]", f'url = "{shape.broker}"', 'format = "dsx"', ""]
-    lines += ["[[rack]]", f"ids = {_list(_patterns(shape.rack_ids))}", f"rating_kw = {shape.rating_kw}", ""]
+    lines += [
+        "[[rack]]",
+        f"ids = {_list(_patterns(shape.rack_ids))}",
+        f"rating_kw = {shape.rating_kw}",
+        f"rated_lpm = {shape.rating_kw * DESIGN_LPM_PER_KW:g}",
+        "",
+    ]
     lines += _power(shape)
     lines += _cooling(shape)
     first = 0

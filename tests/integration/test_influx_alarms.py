@@ -96,10 +96,10 @@ class Telegraf:
         self._meters = {str(asset.id): asset.kind for asset in scenario.file.site.assets}
         self._streams = scenario.streams
         self._lines = [
-            (source.at_ms(number), self._line(name, value.kilowatts, source.at_ms(number)))
+            (source.at_ms(number), self._line(name, value.number, source.at_ms(number)))
             for name, said in scenario.values.items()
             for number, value in enumerate(said)
-            if value is not None and value.kilowatts is not None
+            if value is not None and value.number is not None
         ]
         self._names = list(scenario.values)
 

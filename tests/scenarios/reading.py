@@ -17,14 +17,16 @@
     g1 = "*x9 _x60"
     [kw]                                # what each rack or meter draws; "a1.a" is feed a of a1
     "a{1..5}" = "80x5 _x3 90x9"
+    [measured."current.phase"]          # any other quantity, in its canonical unit
+    "pdu1.L1" = "200x10 260x20"         # of an asset, a feed ("a1.a"), a phase ("a1.L1", "a1.a.L1")
     [expect]                            # the path of each alarm: rule and subject
     "C2 acme" = ".x8 px5 Ax4"
 
-A value is a number of kilowatts; `_` where nothing comes, `80?` where the source itself doubts it, `900!`
-where it is more than the rating allows, `null` where the source has none. A valuexcount stands for so many
-steps. A path is `.` quiet, `p` pending, `A` active and told, `s` active and not told, `r` the step at which
-the alarm returns. `told`, where it stands, is everything that people hear: step, rule, subject, change and
-severity.
+A value is a number of kilowatts, or of the unit of its quantity; `_` where nothing comes, `80?` where the
+source itself doubts it, `900!` where it is more than the rating allows, `null` where the source has none. A
+valuexcount stands for so many steps. A path is `.` quiet, `p` pending, `A` active and told, `s` active and
+not told, `r` the step at which the alarm returns. `told`, where it stands, is everything that people hear:
+step, rule, subject, change and severity.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ HEAD: Final = '[site]\nname = "hall"\n'
 KEYS: Final = frozenset(
     {
         "about", "kind", "step_s", "begin", "source", "site", "contract", "rules",
-        "gateways", "beats", "kw", "lag_s", "expect", "told",
+        "gateways", "beats", "kw", "measured", "lag_s", "expect", "told",
     }
 )  # fmt: skip
 
@@ -60,7 +62,7 @@ _ENDINGS: Final = {"?": Quality.SOURCE_DOUBTS, "!": Quality.IMPLAUSIBLE}
 class Value:
     """What a source says in one step: no value where it has none."""
 
-    kilowatts: float | None
+    number: float | None
     quality: Quality
 
 
@@ -76,7 +78,8 @@ class Scenario:
         step_ms: Length of a step [ms].
         cadence: When sources publish.
         streams: Through whom each source comes, by its name.
-        values: What each source says, step by step; None where nothing comes.
+        values: What each source says, step by step; None where nothing comes. A source of anything else
+            than the power of its asset is called by the quantity too.
         lags_ms: How long after its stamp each source is heard, step by step; none where it is in time.
         beats: Whether each publisher's heartbeat comes, step by step.
         expect: The path of each alarm, by rule and subject.
@@ -113,8 +116,9 @@ def read(path: Path) -> Scenario:
     name = f"{path.parent.name}/{path.stem}"
     assert set(found) <= KEYS, f"{name}: unknown keys {sorted(set(found) - KEYS)}"
     values = {
-        source: [_value(text) for text in _spread(said)]
-        for pattern, said in found["kw"].items()
+        f"{source}{quantity and ' '}{quantity}": [_value(text) for text in _spread(said)]
+        for quantity, sources in {"": found.get("kw", {}), **found.get("measured", {})}.items()
+        for pattern, said in sources.items()
         for source in expand(pattern)
     }
     beats = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
+from facility.quantities import QUANTITIES
 from facility.readings import Batch, Quality
 from rules.alarms.states import ACTIVE, PENDING, Bank, Change, Transition
 from rules.engine.engine import Step
@@ -121,8 +122,8 @@ class ScenarioSource:
         meters = {str(asset.id) for asset in scenario.file.site.assets}
         self._points: dict[str, Known] = {}
         for name in scenario.values:
-            asset, _, feed = name.partition(".")
-            self._points[name] = self._known(name, asset, feed, is_meter=asset in meters)
+            asset = name.partition(" ")[0].partition(".")[0]
+            self._points[name] = self._known(name, asset, is_meter=asset in meters)
         self._beats = self._heartbeats()
         self._published: dict[str, tuple[float | None, int]] = {}
 
@@ -160,8 +161,7 @@ class ScenarioSource:
             value = said[number]
             if value is None or not self._is_due(name, value, number):
                 continue
-            kilowatts = np.nan if value.kilowatts is None else value.kilowatts
-            yield self._points[name].id, kilowatts, value.quality
+            yield self._points[name].id, np.nan if value.number is None else value.number, value.quality
 
     def _is_due(self, name: str, value: Value, number: int) -> bool:
         """Tell whether a source publishes: always, or where its value changed or is due again."""
@@ -169,9 +169,9 @@ class ScenarioSource:
             return True
         before = self._published.get(name)
         at_ms = self.at_ms(number)
-        if before is not None and before[0] == value.kilowatts and at_ms - before[1] < REPEAT_MS:
+        if before is not None and before[0] == value.number and at_ms - before[1] < REPEAT_MS:
             return False
-        self._published[name] = (value.kilowatts, at_ms)
+        self._published[name] = (value.number, at_ms)
         return True
 
     def _lag_ms(self, number: int, step: int) -> int:
@@ -187,15 +187,20 @@ class ScenarioSource:
             if usual if beats is None else beats[number]:
                 yield known.id, float(self.at_ms(number)), Quality.GOOD
 
-    def _known(self, name: str, asset: str, feed: str, *, is_meter: bool) -> Known:
+    def _known(self, name: str, asset: str, *, is_meter: bool) -> Known:
+        source, _, quantity = name.partition(" ")
+        parts = source.split(".")[1:]
+        phase = next((part for part in parts if part.startswith("L")), "")
+        quantity = quantity or ("meter.power.active" if is_meter else "rack.power.active")
         point = Point(
             key=name,
             asset=AssetId(asset),
-            quantity="meter.power.active" if is_meter else "rack.power.active",
-            unit="kW",
-            stream=self._scenario.streams.get(name, f"{BROKER}:{PUBLISHER}"),
+            quantity=quantity,
+            unit=QUANTITIES[quantity].unit,
+            stream=self._scenario.streams.get(source, f"{BROKER}:{PUBLISHER}"),
             cadence=self._scenario.cadence,
-            feed=feed,
+            feed=next((part for part in parts if part != phase), ""),
+            phase=phase,
         )
         described = None if is_meter else Asset(id=AssetId(asset), kind="Rack")
         return Known(len(self._points), point, described)

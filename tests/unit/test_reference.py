@@ -11,7 +11,7 @@ from facility.sitefile.reader import read_site
 from facility.sitefile.tables import Table
 from formats.rackdoc import json_schema
 from megawatch.cli.template import SITE as TEMPLATE
-from megawatch.reference import DOCS, PAGES, site_file_reference
+from megawatch.reference import DOCS, PAGES, site_file_reference, tables_of
 from rules.registry import RULES
 
 
@@ -33,7 +33,7 @@ def test_a_page_is_what_the_code_says(name: str) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [table for table in Table.__subclasses__() if table.__module__ == Table.__module__],
+    [table for table in tables_of(Table) if table.__module__ == Table.__module__],
     ids=lambda table: table.__name__,
 )
 def test_every_key_of_a_table_is_on_the_page_of_the_site_file(table: type[Table]) -> None:

@@ -1,0 +1,1 @@
+"""Rules about liquid cooling: flow, temperature, pressure."""

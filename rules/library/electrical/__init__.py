@@ -1,0 +1,1 @@
+"""Rules about the power chain: circuits, phases, feeds."""

@@ -1,0 +1,46 @@
+"""E1: a circuit carries more than it may carry for long."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from facility.readings import FloatArray
+from rules.base import Desk, Severity, Threshold
+from rules.model.measured import Measured
+from rules.model.tables import Table
+from rules.subject import SubjectKind
+
+
+class BreakerLoad(Threshold):
+    """The largest phase current of a circuit is above its share of the rated current.
+
+    A breaker may carry 80 % of its rating for three hours and more (NEC 210.20, 215.3), one that is rated for
+    it 100 %: set `percent` for those. Ten minutes leave time to shift load (our choice). The rating is
+    `rated_a` of the site file, else the current limit that the bus tells.
+    """
+
+    name: ClassVar[str] = "E1"
+    title: ClassVar[str] = "circuit loaded above what it may carry for long"
+    kind: ClassVar[SubjectKind] = SubjectKind.BREAKER
+    quantities: ClassVar[tuple[str, ...]] = ("current.phase", "current.limit")
+    unit: ClassVar[str] = "A"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
+    look_at: ClassVar[str] = "Compare the phases; shift load to the other feed or to another circuit."
+
+    severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
+    on_delay_s: float = Field(600, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(600, ge=0, description="how long it must be over for the alarm to end [s]")
+    percent: float = Field(80, gt=0, le=150, description="share of the rated current that may last [%]")
+
+    def value(self, table: Table) -> Measured:
+        """Return the current of the phase that carries most."""
+        return table.largest("current.phase")
+
+    def limit(self, table: Table) -> FloatArray:
+        """Return the current that each circuit may carry for long."""
+        rated = table.setting("rated_a")
+        limit = np.where(np.isnan(rated), table.measured("current.limit").best, rated)
+        return limit * self.percent / 100
