@@ -261,7 +261,9 @@ class Rows:
         keep = self._check(points, times, received, values, ranges)
         batch = Batch.of([points, times, received, values, quality, flags])
         kept = np.flatnonzero(keep)
-        return self._with_doubts(batch if len(kept) == count else batch.take(kept), kept)
+        made = self._with_doubts(batch if len(kept) == count else batch.take(kept), kept)
+        made.check()
+        return made
 
     def _times(self) -> NDArray[np.int64]:
         """Return the source times; one that does not fit 64 bits is out of range like any other."""

@@ -14,6 +14,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.invariants import require
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -102,6 +104,18 @@ class Batch:
     def take(self, rows: BoolArray | IntArray) -> Self:
         """Return the batch of these rows: a mask or indices."""
         return type(self)(*(getattr(self, column)[rows] for column in COLUMNS))
+
+    def check(self) -> None:
+        """Check what holds of every batch.
+
+        Raises:
+            InvariantBroken: Where columns differ in length, or a reading has no value and its quality one.
+        """
+        lengths = {len(getattr(self, column)) for column in COLUMNS}
+        require(len(lengths) == 1, "columns of one length", sorted(lengths))
+        has_none = (self.quality == Quality.NO_VALUE) | (self.quality == Quality.REFUSED)
+        is_wrong = np.isnan(self.value) != has_none
+        require(not is_wrong.any(), "NaN exactly where there is no value", f"{int(is_wrong.sum())} others")
 
     @classmethod
     def empty(cls) -> Self:

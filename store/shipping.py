@@ -19,6 +19,7 @@ import structlog
 from facility.backoff import Backoff
 from facility.errors import StoreUnavailable
 from facility.instants import Clock
+from facility.invariants import require
 from facility.points import Point
 from facility.readings import Batch, Quality, Rejection
 from store.base import Chunk, Sink
@@ -278,6 +279,7 @@ class Shipper:
         while True:
             entries = self._source.read(last_seq, MOST_ENTRIES)
             for entry in entries:
+                require(entry.seq > last_seq, f"an entry after {last_seq}", entry.seq)
                 if upto_seq is not None and entry.seq > upto_seq:
                     return batches, last_seq, False
                 self._learn(entry)

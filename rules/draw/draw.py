@@ -17,11 +17,12 @@ credible of one, and one that was seen above that may draw anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from facility.contracts import PPM
@@ -30,6 +31,8 @@ from rules.draw.summation_plan import OPEN, UNMETERED, Index, Layout, Level, Sum
 from rules.fixed_point import at_least, at_most, share
 from rules.telemetry.trust import Memory
 from rules.view import UNBOUNDED
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +337,26 @@ def _by_tenant(
     uncapped = cap == OPEN
     caps = np.add.reduceat(np.where(uncapped, 0, cap), layout.tenant_units)
     most[rows] = np.where(np.logical_or.reduceat(uncapped, layout.tenant_units), UNBOUNDED, caps)
-    return Draw(low, middle, high, most, layout.loss_ppm, rated_share(layout, known.is_fresh), is_consistent)
+    coverage = rated_share(layout, known.is_fresh)
+    return sound(layout, Draw(low, middle, high, most, layout.loss_ppm, coverage, is_consistent))
+
+
+def sound(layout: Layout, draw: Draw) -> Draw:
+    """Return draws whose bounds hold their best estimate; those of which that is not so are not known.
+
+    Bounds that contradict each other are a fault of ours, which must not be taken for compliance or a breach.
+    """
+    is_sound = (draw.low <= draw.best) & (draw.best <= draw.high)
+    if is_sound.all():
+        return draw
+    tenants = [str(layout.tenants[row]) for row in np.flatnonzero(~is_sound).tolist()]
+    _log.error("a draw is outside its bounds, and counts as unknown", tenants=tenants)
+    return replace(
+        draw,
+        low=np.where(is_sound, draw.low, np.minimum(draw.best, 0)),
+        high=np.where(is_sound, draw.high, UNBOUNDED),
+        is_consistent=draw.is_consistent & is_sound,
+    )
 
 
 def rated_share(layout: Layout, holds: BoolArray) -> FloatArray:

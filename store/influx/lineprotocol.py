@@ -42,6 +42,7 @@ import msgspec
 import numpy as np
 
 from facility.instants import DAY_MS, MINUTE_MS
+from facility.invariants import require
 from facility.points import Point
 from facility.readings import Batch, BoolArray, IntArray, Quality, Rejection
 from store.base import Chunk
@@ -150,6 +151,8 @@ class Encoder:
             rows = rows[~is_bad[rows]]
         lines: dict[Kept, list[bytes]] = {kept: [] for kept in Kept}
         lines[Kept.DAYS] = self._reading_lines(batch.take(rows))
+        parts = len(lines[Kept.DAYS]), len(refused)
+        require(sum(parts) == len(batch), f"lines and refusals of {len(batch)} readings", parts)
         if len(batch):
             lines[Kept.YEARS] += self._point_lines(numbers, int(batch.received_ms.max()))
         for means in chunk.means:

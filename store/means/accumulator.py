@@ -60,7 +60,7 @@ class Meaner:
             self.now_ms = max(self.now_ms, int(batch.received_ms.max()))
         pairs = zip(self._hear(batch), self._close_silent(), strict=True)
         found = [heard.followed_by(silent) for heard, silent in pairs]
-        return [means.take(np.lexsort((means.start_ms, means.point))) for means in found]
+        return [means.take(np.lexsort((means.start_ms, means.point))).sound() for means in found]
 
     def _hear(self, batch: Batch) -> list[Means]:
         batch = batch.take(batch.quality != Quality.REFUSED)

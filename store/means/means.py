@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from facility.instants import MINUTE_MS
 from facility.points import Cadence, Point
 from facility.readings import Batch, BoolArray, FloatArray, IntArray, Quality
 from facility.sitefile.tables import Pace
+
+_log = structlog.get_logger(__name__)
 
 QUARTER_MS: Final = 15 * MINUTE_MS
 STEPS_MS: Final = (MINUTE_MS, QUARTER_MS)
@@ -115,6 +118,18 @@ class Means:
         mine, theirs = (self.point, self.start_ms, *self.columns()), (other.point, other.start_ms)
         pairs = zip(mine, (*theirs, *other.columns()), strict=True)
         return type(self)(self.step_ms, *(np.concatenate(pair) for pair in pairs))  # type: ignore[arg-type]  # types differ by column
+
+    def sound(self) -> Self:
+        """Return the steps that can be: each once, covered for no longer than it lasts, its bounds in order.
+
+        Another one is a fault of ours; it is left out, and holds up nothing else.
+        """
+        is_sound = is_new(self.point, self.start_ms) & (self.covered_ms <= self.step_ms)
+        is_sound &= (self.covered_ms == 0) | (self.covered_ms > 0) & (self.low <= self.high)
+        if is_sound.all():
+            return self
+        _log.error("means that can not be are left out", steps=int((~is_sound).sum()), step_ms=self.step_ms)
+        return self.take(is_sound)
 
     def columns(self) -> tuple[IntArray | FloatArray, ...]:
         """Return what is known of each step."""
