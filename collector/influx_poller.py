@@ -160,6 +160,7 @@ class InfluxPoller:
         """
         self._appender.counters = left.counters.without_what_was_in_hand()
         self.announced, self._heard_ms = left.announced, left.since_ms
+        self._feed.go_back(left.since_ms - self._table.lateness_ms - OVERLAP_MS)
         self._opening = [*left.unsaid, Mark(MarkKind.LOST, self._table.name, left.since_ms, left.cause)]
 
     async def announce(self) -> None:

@@ -118,6 +118,7 @@ class Supervised:
         """
         self._seen, self._idle_s, self._cancelled_s = None, 0.0, 0.0
         task = self._task = asyncio.ensure_future(work())
+        task.set_name(self.name)
         try:
             await asyncio.wait({task})
         finally:

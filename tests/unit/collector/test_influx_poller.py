@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from facility.sitefile.reader import read_site
 from facility.sitefile.tables import FeedTable
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery, Parameters, Rows
-from store.journal.entries import MarkKind
+from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
@@ -158,3 +159,34 @@ def test_what_is_impossible_is_refused_and_what_the_rating_does_not_allow_is_mar
 def test_a_database_is_silent_once_the_longest_time_between_two_values_is_over(fed: Fed) -> None:
     """The site file says how often an unchanged value is stored again."""
     assert fed.poller.patience_s == TABLE.repeat_s
+
+
+def test_another_poller_goes_on_where_one_failed(tmp_path: Path) -> None:
+    """The journal says that the database counts as lost, and why; what was stored meanwhile is read."""
+    database, clock, site = Memory(), StillClock(), read_site(SITE).site
+
+    def make() -> InfluxPoller:
+        feed = InfluxFeed(database, [RULE], TABLE.name, {})
+        return InfluxPoller(TABLE, feed, site, journal, ledger, clock=clock, since_ms=0)
+
+    with closing(Journal(tmp_path)) as journal, closing(Ledger(tmp_path)) as ledger:
+        first = make()
+        asyncio.run(first.announce())
+        first.step(T0_MS)
+        database.values = {T0_MS + second * 1_000: 1.0 for second in range(60)}
+        clock.at_ms += 60_000
+
+        second = make()
+        second.succeed(first.hand_over("it failed: a fault"))
+        asyncio.run(second.announce())
+        found = Fed(database, second)
+        for _ in range(10):
+            found.step(clock.at_ms)
+        marks = [entry.content for entry in journal.read(0) if isinstance(entry.content, Mark)]
+
+    assert [(mark.kind, mark.since_ms, mark.detail) for mark in marks] == [
+        (MarkKind.STARTED, T0_MS, "collector started"),
+        (MarkKind.LOST, T0_MS, "it failed: a fault"),
+    ]
+    assert second.announced is first.announced
+    assert set(found.times) == set(database.values)
