@@ -7,23 +7,57 @@ differs from one use to another is given: the journal, the ledger, the clock, an
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
+from rich.console import Console
+
+from collector.continuity.keeping import Keeping
 from collector.decode.base import Context
+from collector.decode.registry import Kept, make_decoder, patience_s, topics_of
+from collector.influx_poller import make_poller, query_of
+from collector.mqtt.address import Address
+from collector.mqtt.session import Session
 from collector.register import Register
 from collector.row_builder import Ranges
+from collector.service import Collector
+from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.sitefile.reader import SiteFile
+from facility.sitefile.tables import BrokerTable, FeedTable
+from megawatch.run.clock import SteadyClock
+from megawatch.run.lock import locked
+from megawatch.run.part import Part
+from megawatch.run.parts import Parts
+from megawatch.run.problems import problems_of
+from megawatch.run.self_monitoring import Distress, given
+from megawatch.run.status import read_status
+from megawatch.run.supervisor import Supervisor
+from megawatch.site.folder import SiteFolder
+from megawatch.site.installation import client_id_of
 from megawatch.site.timings import timing
 from rules.base import Rule
+from rules.engine import snapshot
 from rules.engine.judging import Judging
 from rules.engine.service import Book, RulesService, Source
 from rules.engine.settled import Patience
+from rules.notify.base import Notifier
+from rules.notify.outbox import Outbox
+from rules.notify.registry import Surroundings, make_notifiers, make_routes
 from rules.notify.routing import Route
+from store.histories import history_of
 from store.journal.entries import Known
+from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import Waiting
+from store.journal.follower import JournalFollower
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from store.series import Health
+from store.shipping import Shipper
 
 
 def make_context(
@@ -100,3 +134,172 @@ def make_rules_service(
         rhythm=file.engine,
         told=told,
     )
+
+
+class Composition:
+    """The running monitor: builds the parts of one process.
+
+    Args:
+        site: The site.
+        wanted: Which parts run in this process.
+        console: Where the console notifier prints.
+        random_source: Where the jitter of pauses comes from.
+    """
+
+    def __init__(
+        self, site: SiteFolder, wanted: frozenset[Part], console: Console, random_source: random.Random
+    ) -> None:
+        self.site = site
+        self._wanted = wanted
+        self._console = console
+        self._random = random_source
+        self._client_id = f"megawatch-{site.file.site.name}"  # until it collects
+
+    def distress(self, notifiers: Mapping[str, Notifier], clock: SteadyClock) -> Distress:
+        """Return what tells of the monitor's own faults; of none yet."""
+        return Distress(
+            site=self.site.file.site.name,
+            problems=given,
+            notifiers=notifiers,
+            routes=make_routes(self.site.file.routes),
+            clock=clock,
+            random_source=self._random,
+        )
+
+    def build(self, stack: AsyncExitStack, health: Callable[[], Health]) -> Parts:
+        """Build every part that runs in this process.
+
+        Args:
+            stack: Closes what the parts hold.
+            health: Gives the pipeline's own health, once it runs.
+
+        Raises:
+            StoreError: Where the disk or a file of the data folder does not allow it.
+            OSError: Likewise.
+        """
+        data = self.site.data
+        stack.enter_context(locked(data, self._wanted))
+        clock = SteadyClock()
+        journal: Journal | None = None
+        if Part.COLLECTOR in self._wanted:
+            journal = Journal(data, clock)
+            stack.callback(journal.close)
+        elif not (data / JOURNAL_FILE).exists():
+            raise StoreUnavailable(str(data / JOURNAL_FILE), "there is none yet: start the collector first")
+        ledger = Ledger(data)
+        stack.callback(ledger.close)
+        if ledger.is_another or (journal is not None and journal.is_another):
+            # What was made of the one before says nothing now: it is made again of what the journal holds.
+            (data / snapshot.FILE).unlink(missing_ok=True)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=Supervisor(clock, self._random), journal=journal)
+        if journal is not None:
+            self._client_id = client_id_of(data, self.site.file.site.name, is_new=not journal.head_stamp_ms)
+            since_ms = self._since_ms(parts, journal)
+            self._build_collectors(parts, journal, since_ms)
+            if self.site.file.feed is not None:
+                self._build_poller(stack, parts, journal, since_ms, self.site.file.feed)
+        source = journal if journal is not None else self._follow(stack)
+        if Part.NOTIFIER in self._wanted:
+            notifiers = self.notifiers(stack, parts.clock)
+            parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
+            parts.distress = self.distress(notifiers, clock)
+            parts.distress.problems = partial(problems_of, parts)
+        if Part.RULES in self._wanted:
+            parts.rules = self._rules(parts, source)
+        if Part.WRITER in self._wanted:
+            sink = history_of(self.site.file.store).sink(self.site.place)
+            stack.push_async_callback(sink.close)
+            parts.shipper = Shipper(
+                sink,
+                source,
+                ledger,
+                journal=journal,
+                clock=clock,
+                random_source=self._random,
+                seal_s=self.site.file.store.seal_s,
+                hold=self.site.place.hold,
+                health=health,
+            )
+        return parts
+
+    def _follow(self, stack: AsyncExitStack) -> JournalFollower:
+        follower = JournalFollower(self.site.data)
+        stack.callback(follower.close)
+        return follower
+
+    def _since_ms(self, parts: Parts, journal: Journal) -> int:
+        """Return up to when the journal knows what happened before this start [ms], 0 for never."""
+        # What was judged and saved before is not judged anew with what the brokers have kept since.
+        judged_ms = parts.ledger.cursor()[1] + self.site.file.engine.lateness_ms
+        return max(journal.head_stamp_ms, judged_ms) if journal.head_stamp_ms else 0
+
+    def _build_poller(
+        self, stack: AsyncExitStack, parts: Parts, journal: Journal, since_ms: int, table: FeedTable
+    ) -> None:
+        query = query_of(table, self.site.feed_token)
+        stack.callback(query.close)
+        site = self.site.file.site
+        make = partial(
+            make_poller, table, query, site, journal, parts.ledger, clock=parts.clock, since_ms=since_ms
+        )
+        parts.add(make)
+
+    def _build_collectors(self, parts: Parts, journal: Journal, since_ms: int) -> None:
+        context = make_context(self.site.file, journal.known(), journal.waiting())
+        for broker in self.site.file.brokers:
+            parts.add(partial(self._collector, broker, context, parts.clock, journal, since_ms))
+
+    def _collector(
+        self, broker: BrokerTable, context: Context, clock: SteadyClock, journal: Journal, since_ms: int
+    ) -> Collector:
+        """Return the collector of a broker, as the journal and the last status have left it."""
+        context.register.restore(journal.known())
+        session = Session(
+            broker.name,
+            self._address(broker),
+            [(topic, broker.qos) for topic in topics_of(broker, self.site.file.site.name)],
+            now_ms=clock.now_ms,
+            random_source=self._random,
+            asked_again=partial(self._address, broker),
+        )
+        kept = Kept(metadata=journal.metadata(), waiting=journal.waiting())
+        # How much each broker published at most before this start [messages/s].
+        said = read_status(self.site.data)
+        brokers = [] if said is None else said.get("brokers", [])
+        rates = {found["name"]: found.get("rate_per_s") for found in brokers}
+        return Collector(
+            session,
+            make_decoder(broker, context, kept),
+            context,
+            journal,
+            clock=clock,
+            since_ms=since_ms,
+            keeping=Keeping(broker.queued_messages, rates.get(broker.name)),
+            patience_s=patience_s(broker),
+        )
+
+    def _address(self, broker: BrokerTable) -> Address:
+        return self.site.address(broker, self._client_id)
+
+    def _rules(self, parts: Parts, source: Journal | JournalFollower) -> RulesService:
+        file = self.site.file
+        return make_rules_service(
+            file,
+            make_judging(file, self.site.rules),
+            source,
+            parts.ledger,
+            routes=make_routes(file.routes),
+            clock=parts.clock,
+            folder=self.site.data,
+            told=parts.outbox.wake if parts.outbox is not None else lambda: None,
+        )
+
+    def notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
+        """Return the notifier of each route; the stack closes them."""
+        around = Surroundings(
+            now_ms=clock.now_ms, console=self._console, secret=lambda name: self.site.secrets[name]
+        )
+        notifiers = make_notifiers(self.site.file.routes, around)
+        for notifier in notifiers.values():
+            stack.push_async_callback(notifier.close)
+        return notifiers

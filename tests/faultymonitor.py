@@ -16,7 +16,7 @@ from collector.decode.base import Gathered
 from collector.mqtt.message import Message
 from collector.service import Collector
 from megawatch.cli.main import main
-from megawatch.run import monitor, self_monitoring, supervisor
+from megawatch.run import monitor, problems, self_monitoring, supervisor
 from rules.engine.service import RulesService
 from rules.notify import webhook
 from store.journal.intake import Intake
@@ -63,5 +63,5 @@ if __name__ == "__main__":
     webhook.TIMEOUT_S = SHORT_S  # type: ignore[misc]
     self_monitoring.ON_DELAY_MS = 500  # type: ignore[misc]
     self_monitoring.OFF_DELAY_MS = 500  # type: ignore[misc]
-    self_monitoring.AWAY_MS = 500  # type: ignore[misc]
+    problems.AWAY_MS = 500  # type: ignore[misc]
     main(["run", site])

@@ -33,7 +33,7 @@ from store.series import Health
 from store.threads import in_thread
 
 if TYPE_CHECKING:
-    from megawatch.run.monitor import Parts
+    from megawatch.run.parts import Parts
     from rules.engine.service import RulesService
     from rules.notify.outbox import Receiver
 

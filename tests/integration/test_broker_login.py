@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from megawatch.run.self_monitoring import problems_of
+from megawatch.run.problems import problems_of
 from tests.asking import asking
 from tests.monitoring import Watch, watching
 from tests.publishing import Publisher

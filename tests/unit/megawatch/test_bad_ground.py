@@ -16,8 +16,9 @@ from rich.console import Console
 
 from megawatch.run.clock import SteadyClock
 from megawatch.run.monitor import Monitor
+from megawatch.run.problems import DAMAGED_TITLE
 from megawatch.run.process import end
-from megawatch.run.self_monitoring import DAMAGED_TITLE, START_TITLE
+from megawatch.run.self_monitoring import START_TITLE
 from megawatch.site.folder import open_site
 from rules.engine import snapshot
 from store.history.integrity import damaged_files

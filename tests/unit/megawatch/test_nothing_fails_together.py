@@ -18,8 +18,9 @@ import pytest
 
 from facility.backoff import Backoff
 from facility.instants import to_iso
+from megawatch import composition
 from megawatch.run import monitor as monitors
-from megawatch.run import self_monitoring, supervisor
+from megawatch.run import problems, self_monitoring, supervisor
 from megawatch.run.process import end
 from megawatch.run.supervisor import Supervised
 from rules.base import Findings
@@ -200,7 +201,7 @@ async def a_hall(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Hall]
 
     kind = Receiver(route=lambda to: to.webhook or "", make=lambda to, _: receivers[to.webhook or ""])
     patch.setitem(RECEIVERS, "webhook", kind)
-    patch.setattr(monitors, "Session", session)
+    patch.setattr(composition, "Session", session)
     patch.setattr(monitors, "TRIM_S", 0.05)
     patch.setattr(monitors, "STATUS_S", 0.05)
     patch.setattr(monitors, "DAMAGE_S", 0.05)
@@ -209,7 +210,7 @@ async def a_hall(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Hall]
     patch.setattr(self_monitoring, "CHECK_S", 0.05)
     patch.setattr(self_monitoring, "ON_DELAY_MS", 100)
     patch.setattr(self_monitoring, "OFF_DELAY_MS", 100)
-    patch.setattr(self_monitoring, "AWAY_MS", 100)
+    patch.setattr(problems, "AWAY_MS", 100)
     patch.setattr(outbox, "POLL_S", 0.05)
     patch.setattr(outbox, "ATTEMPT_S", BOUND_S)
     patch.setattr(base, "BACKOFF", SOON)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from megawatch.run.clock import SteadyClock
-from megawatch.run.monitor import Parts
+from megawatch.run.parts import Parts
 from megawatch.run.status import StatusWriter
 from megawatch.run.supervisor import Supervisor
 from megawatch.site.folder import SiteFolder, open_site

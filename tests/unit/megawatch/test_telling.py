@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from megawatch.run.clock import SteadyClock
-from megawatch.run.monitor import Parts
-from megawatch.run.self_monitoring import Distress, problems_of
+from megawatch.run.parts import Parts
+from megawatch.run.problems import problems_of
+from megawatch.run.self_monitoring import Distress
 from megawatch.run.supervisor import Supervisor
 from rules.notify.outbox import Outbox
 from rules.notify.routing import Route

@@ -10,7 +10,8 @@ import pytest
 from collector.decode.dsx import CONFIRM_MS
 from collector.decode.dsxpublishers import SHOWN_MS
 from collector.mqtt.message import Message
-from megawatch.run.self_monitoring import OFF_DELAY_MS, Distress, Problem, problems_of_bus
+from megawatch.run.problems import problems_of_bus
+from megawatch.run.self_monitoring import OFF_DELAY_MS, Distress, Problem
 from rules.notify.routing import Route
 from tests.builders import T0_MS
 from tests.telling import look

@@ -1,0 +1,57 @@
+"""What runs in one process of the monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collector.source import Source
+from megawatch.run.clock import SteadyClock
+from megawatch.run.self_monitoring import Distress
+from megawatch.run.supervisor import Supervisor
+from rules.engine.service import RulesService
+from rules.notify.outbox import Outbox
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from store.shipping import Shipper
+
+
+@dataclass(slots=True)
+class Parts:
+    """What runs.
+
+    Attributes:
+        clock: The clock.
+        sources: Each broker, or the database that is read.
+        journal: The journal, where this process writes it.
+        ledger: The ledger.
+        rules: Judging, where it runs here.
+        outbox: Telling, where it runs here.
+        distress: Telling of our own stores, where the outbox runs here.
+        shipper: Writing to the history or a database, where it runs here.
+        supervisor: Keeps the parts running, each by itself.
+        makes: What makes each source anew.
+        damaged_files: What was damaged and put aside, as it was looked for last.
+    """
+
+    clock: SteadyClock
+    ledger: Ledger
+    supervisor: Supervisor
+    sources: list[Source] = field(default_factory=list)
+    journal: Journal | None = None
+    rules: RulesService | None = None
+    outbox: Outbox | None = None
+    distress: Distress | None = None
+    shipper: Shipper | None = None
+    makes: list[Callable[[], Source]] = field(default_factory=list)
+    damaged_files: Sequence[Path] = ()
+
+    def add(self, make: Callable[[], Source]) -> None:
+        """Add a source of readings.
+
+        Args:
+            make: Makes it, now and whenever it failed.
+        """
+        self.makes.append(make)
+        self.sources.append(make())
