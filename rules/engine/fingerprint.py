@@ -96,6 +96,25 @@ class Fingerprints:
             (site.meter_tolerance_percent, site.path_loss_percent),
         )
 
+    @cached_property
+    def _declared(self) -> frozenset[AssetId]:
+        return frozenset((*self._site.racks, *(asset.id for asset in self._site.assets)))
+
+    def _above(self, assets: Sequence[AssetId]) -> list[Asset]:
+        """Return the declared assets that serve some, directly or not, sorted by id.
+
+        What serves an asset that the file does not declare may serve any of them, as the bus may tell.
+        """
+        found, above = set(assets), self._site.assets
+        while more := {
+            asset.id
+            for asset in above
+            if asset.id not in found
+            and any(child in found or child not in self._declared for child in asset.serves)
+        }:
+            found |= more
+        return sorted((asset for asset in above if asset.id in found), key=lambda asset: asset.id)
+
     def at(self, at_ms: int, since_ms: Mapping[TenantId, int]) -> Fingerprint:
         """Return the fingerprint of what counts at a moment.
 
@@ -134,7 +153,7 @@ class Fingerprints:
     ) -> dict[str, str]:
         site, each = self._site, sorted({rack for some in racks for rack in some})
         meters = sorted({AssetId(meter) for version in versions if version for meter in version.meters})
-        above = _above(site, (*each, *meters))
+        above = self._above((*each, *meters))
         return {
             "racks": _hash(_changes(times, racks)),
             "ratings": _hash([(rack, site.rack(rack), site.error_ppm(rack)) for rack in each]),
@@ -256,25 +275,6 @@ def _measure(version: Version | None) -> tuple[object, ...]:
         return ()
     limit = version.limit
     return (limit.method, limit.block_ms, limit.subinterval_ms if limit.method is Method.ROLLING else 0)
-
-
-def _above(site: Site, assets: Sequence[str]) -> list[Asset]:
-    """Return the declared assets that serve some, directly or not, sorted by id.
-
-    What serves an asset that the file does not declare may serve any of them, as the bus may tell.
-    """
-    declared = {asset.id for asset in site.assets} | site.racks.keys()
-    found = {AssetId(asset) for asset in assets}
-    while True:
-        more = {
-            asset.id
-            for asset in site.assets
-            if asset.id not in found
-            and any(child in found or child not in declared for child in asset.serves)
-        }
-        if not more:
-            return sorted((asset for asset in site.assets if asset.id in found), key=lambda asset: asset.id)
-        found |= more
 
 
 def _hash(*content: object) -> str:
