@@ -14,6 +14,7 @@ from facility.backoff import Backoff
 from megawatch.run.process import end
 from megawatch.run.supervisor import BOUND_S, STEADY_S, Every, State, Supervisor
 from store.threads import in_thread
+from tests.waiting import PATIENCE_S
 
 AT_ONCE = Backoff(first_s=0.0, longest_s=0.0)
 
@@ -76,7 +77,7 @@ async def waiting() -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
 
