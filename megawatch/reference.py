@@ -120,7 +120,7 @@ def _rule(rule: type[Rule]) -> str:
     if rule.needs_acknowledgement:
         facts.append("It stays on the list until somebody acknowledged it.")
     if rule.unknown_pages:
-        facts.append(f"Where nobody can tell for long, the alarm is “{rule.unknown_title}”.")
+        facts.append(f"An UNKNOWN that lasts is the alarm “{rule.unknown_title}” ([why](unknown.md)).")
     about = inspect.cleandoc(rule.__doc__ or "")
     return f"## {rule.name}: {rule.title}\n\n{about}\n\n{' '.join(facts)}\n{rule.look_at}\n\n{_fields(rule)}"
 
