@@ -438,6 +438,20 @@ class Demo(TypedDict):
     pages: list[Page]
 
 
+@with_config(_CLOSED)
+class Simulated(TypedDict):
+    """`megawatch simulate`."""
+
+    scenario: str
+    seed: int
+    begin: Time
+    seconds: int
+    published: Annotated[int, Field(description="messages")]
+    acknowledged: int
+    undelivered: int
+    most_behind_s: Annotated[float, Field(description="how late a second was published at most [s]")]
+
+
 COMMANDS: Final[dict[str, Any]] = {
     "ack": AlarmNow,
     "alarms": list[AlarmNow],
@@ -448,6 +462,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "doctor": Doctor,
     "discover": Discovered,
     "query": SeriesAsked,
+    "simulate": Simulated,
     "status": Status,
 }
 

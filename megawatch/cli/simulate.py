@@ -6,13 +6,14 @@ import sys
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from facility.instants import Clock, to_iso
+from megawatch.cli.outputs import Simulated
 from megawatch.run.clock import SteadyClock
 from megawatch.scenario.destination import Destination
 from megawatch.scenario.play import play_scenario
@@ -55,7 +56,7 @@ class Wish:
     speed: float = 1.0
 
 
-async def simulate(name: str, wish: Wish) -> dict[str, Any]:
+async def simulate(name: str, wish: Wish) -> Simulated:
     """Play a scenario to a broker until it ends or is interrupted.
 
     Args:
