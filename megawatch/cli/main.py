@@ -226,10 +226,10 @@ def run(
     from megawatch.run.process import run_until_stopped
     from megawatch.site.folder import open_site
 
-    logs.configure()
-    folder = open_site(site)
-    parts = frozenset(only) if only else ALL_PARTS
-    asyncio.run(run_until_stopped(lambda: Monitor(folder, parts=parts).run()))
+    with logs.beside():
+        folder = open_site(site)
+        parts = frozenset(only) if only else ALL_PARTS
+        asyncio.run(run_until_stopped(lambda: Monitor(folder, parts=parts).run()))
 
 
 app.command()(play.simulate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import IO
 
@@ -35,6 +36,16 @@ class Terminal(Console):
         super().__init__(
             file=file, stderr=stderr, width=width, quiet=quiet, markup=False, emoji=False, highlight=False
         )
+
+    def on_broken_pipe(self) -> None:
+        """End the program where nobody reads its output any more; not for standard error.
+
+        Raises:
+            BrokenPipeError: Where it is standard error: a monitor goes on without a terminal.
+        """
+        if self.stderr:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the terminal")
+        super().on_broken_pipe()
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of something to print, each as text."""

@@ -143,7 +143,10 @@ class Supervised:
         """
         if self._task is None or self._task.done():
             return
-        rounds = self.runs.rounds
+        try:
+            rounds = self.runs.rounds
+        except Exception:  # noqa: BLE001 - whose progress cannot be read makes none
+            rounds = self._seen
         if rounds != self._seen and not self._cancelled_s:
             self._seen, self._idle_s = rounds, 0.0
             return

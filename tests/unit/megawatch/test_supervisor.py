@@ -202,6 +202,40 @@ def test_a_part_that_hangs_is_cancelled_and_begins_again() -> None:
     assert guard.parts["lively"].restarts == 0
 
 
+def test_a_part_whose_progress_cannot_be_read_makes_none() -> None:
+    """It counts as hanging, and takes no other with it."""
+
+    class Broken(Weak):
+        """A part that does not say how far it is."""
+
+        @property
+        def rounds(self) -> int:
+            """Raise."""
+            raise ValueError("a bug")
+
+        @rounds.setter
+        def rounds(self, _: int) -> None:
+            """Nothing is counted."""
+
+    hand, part = Hand(), Broken()
+    guard = a_supervisor(hand)
+    guard.add("broken", part, bound_s=3)
+
+    async def story() -> None:
+        running = asyncio.create_task(guard.run())
+        await until(lambda: part.began == 1)
+        while part.began == 1 and hand.at_s < 200:
+            hand.at_s += 1
+            guard.look(hand.at_s)
+            await asyncio.sleep(0)
+        await until(lambda: part.began == 2)
+        await end(running)
+
+    asyncio.run(story())
+
+    assert guard.parts["broken"].error.startswith("no progress for ")
+
+
 def test_a_thread_that_hangs_is_shown_and_the_part_begins_again_once_it_ends() -> None:
     """A thread cannot be cancelled: what it works with is not used twice at once."""
     hand, may_end, begun = Hand(), threading.Event(), threading.Event()

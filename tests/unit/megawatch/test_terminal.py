@@ -88,6 +88,23 @@ def test_a_part_stands_in_the_status_once_something_was_wrong_with_it(
     assert shown == ([] if line is None else [line])
 
 
+def test_a_console_that_nobody_reads_ends_no_monitor() -> None:
+    """Rich ends the program: that is right for a command, and for a monitor it is one route that fails."""
+
+    class Gone(io.StringIO):
+        """A pipe whose reader ended."""
+
+        def write(self, _text: str) -> int:
+            """Say so."""
+            raise BrokenPipeError
+
+    body = {"text": "a page", "severity": "high", "change": "opened"}
+    notice = Notice(key="a", route="console", alarm_id="a", body=body, source_ms=0, created_ms=0, due_ms=0)
+
+    with pytest.raises(BrokenPipeError, match="nobody reads the terminal"):
+        asyncio.run(ConsoleNotifier(Terminal(Gone(), stderr=True)).deliver(notice))
+
+
 def test_a_page_on_the_console_is_text() -> None:
     """The console notifier prints what pages say."""
     body = {"text": f"{EVIL}\nwhere: {EVIL}", "severity": "high", "change": "opened"}
