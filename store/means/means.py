@@ -120,12 +120,12 @@ class Means:
         return type(self)(self.step_ms, *(np.concatenate(pair) for pair in pairs))  # type: ignore[arg-type]  # types differ by column
 
     def sound(self) -> Self:
-        """Return the steps that can be: each once, covered for no longer than it lasts, its bounds in order.
+        """Return the steps that can be: covered for no longer than they last, with their bounds in order.
 
         Another one is a fault of ours; it is left out, and holds up nothing else.
         """
-        is_sound = is_new(self.point, self.start_ms) & (self.covered_ms <= self.step_ms)
-        is_sound &= (self.covered_ms == 0) | (self.covered_ms > 0) & (self.low <= self.high)
+        is_covered = (self.covered_ms > 0) & (self.covered_ms <= self.step_ms) & (self.low <= self.high)
+        is_sound = is_covered | (self.covered_ms == 0)
         if is_sound.all():
             return self
         _log.error("means that can not be are left out", steps=int((~is_sound).sum()), step_ms=self.step_ms)
