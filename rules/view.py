@@ -118,6 +118,7 @@ class RackView:
         holders: The tenant that holds each, or the operator.
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
+        cause: Why its power is not known for certain, `Cause` codes, int8; 0 where it is.
         draw: Its power, the last that was known [mW], int64.
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
         members: The places of all groups, one group after the other, shape (members,).
@@ -131,6 +132,7 @@ class RackView:
     holders: tuple[TenantId, ...]
     is_contracted: BoolArray
     silent_ms: IntArray
+    cause: NDArray[np.int8]
     draw: IntArray
     groups: Mapping[str, NDArray[np.intp]]
     members: NDArray[np.intp]

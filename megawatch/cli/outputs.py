@@ -57,6 +57,14 @@ class Broker(TypedDict):
 
 
 @with_config(_CLOSED)
+class DoubtNow(TypedDict):
+    """Why the power of some racks is not known for certain."""
+
+    cause: str
+    racks: int
+
+
+@with_config(_CLOSED)
 class TenantNow(TypedDict):
     """A tenant at the last tick."""
 
@@ -76,6 +84,7 @@ class TenantNow(TypedDict):
     demand_kw: float | None
     forecast_kw: float | None
     block_limit_kw: float | None
+    doubts: Annotated[list[DoubtNow], Field(description="why not all of it is known, most racks first")]
 
 
 @with_config(_CLOSED)

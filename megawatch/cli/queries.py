@@ -140,8 +140,11 @@ def print_status(folder: SiteFolder, found: Status) -> None:
     if "accounting" in found:
         refused = show.refused_line(found["accounting"])
         pipeline[:0] = [show.accounting_line(found["accounting"]), *([] if refused is None else [refused])]
+    tenants = found.get("tenants", [])
     console.print(
-        show.section("tenants", show.tenants_table(found.get("tenants", []), width), is_roomy=False)
+        show.section(
+            "tenants", show.tenants_table(tenants, width), *show.doubt_lines(tenants), is_roomy=False
+        )
     )
     console.print(show.section("open alarms", table, is_roomy=False))
     console.print(show.section("pipeline", *pipeline, is_roomy=False))

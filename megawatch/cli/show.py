@@ -79,6 +79,20 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> Renderabl
     return table
 
 
+def doubt_lines(tenants: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why tenants' draws are not known for certain, a line for each that has racks in doubt.
+
+    Args:
+        tenants: As `status` gives them.
+    """
+    return [
+        f"{tenant['name']}: "
+        + "; ".join(f"{doubt['racks']} of its racks: {doubt['cause']}" for doubt in tenant["doubts"])
+        for tenant in tenants
+        if tenant.get("doubts")
+    ]
+
+
 def _bar(tenant: Mapping[str, Any]) -> RenderableType:
     if not tenant["limit_kw"]:
         return ""

@@ -27,6 +27,8 @@ from megawatch.site.folder import SiteFolder
 from rules.base import Verdict
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.contract.c4_block_exceeded import BlockExceeded
+from rules.notify.message import doubts_of, held_by
+from rules.telemetry.cause import WORDS
 from rules.view import KILOWATT, NO_LIMIT, UNBOUNDED, View
 from store.journal.file import Account
 from store.series import Health
@@ -361,6 +363,10 @@ def _tenant(view: View, place: int, verdict: str | None, name: str) -> TenantNow
         "demand_kw": _figure(demand.demand_kw[place]),
         "forecast_kw": _figure(demand.forecast_kw[place]),
         "block_limit_kw": _figure(demand.limit_kw[place]),
+        "doubts": [
+            {"cause": WORDS[cause], "racks": len(racks)}
+            for cause, racks in doubts_of(view, held_by(view, place))
+        ],
     }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.names import OPERATOR, AssetId, TenantId
 from facility.points import Point
 from rules.draw.draw import Known
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import UNMETERED, in_a_row
+from rules.telemetry.cause import Cause
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
@@ -82,8 +85,23 @@ class Racks:
             holders=self._holders,
             is_contracted=self._is_contracted,
             silent_ms=np.where(is_silent, awaited.at_ms - since, 0),
+            cause=self._causes(knowledge, known, awaited.at_ms),
             draw=draw,
             groups=self._groups,
             members=self._members,
             starts=self._group_starts,
         )
+
+    def _causes(self, knowledge: Knowledge, known: Known, at_ms: int) -> NDArray[np.int8]:
+        """Return why the power of each rack is not certain: the most telling cause of its points."""
+        cause = np.where(self._metered, Cause.NONE, Cause.NO_POINT).astype(np.int8)
+        rows = np.flatnonzero(self._metered & ~known.is_certain[self._points])
+        if len(rows):
+            cause[rows] = knowledge.causes_of(self._points[rows], at_ms)
+        if len(cause) and not self._is_single:
+            worst = np.minimum.reduceat(np.where(cause == Cause.NONE, _NO_CAUSE, cause), self._starts)
+            cause = np.where(worst == _NO_CAUSE, Cause.NONE, worst).astype(np.int8)
+        return cause
+
+
+_NO_CAUSE: Final = np.int8(np.iinfo(np.int8).max)

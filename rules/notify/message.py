@@ -25,6 +25,8 @@ from rules.notify.notification import (
     ClosedBlock,
     ContractLimit,
     Details,
+    Doubt,
+    Doubts,
     Draw,
     NoLimit,
     Notification,
@@ -38,6 +40,7 @@ from rules.notify.notification import (
 )
 from rules.notify.wording import NAMED, worded
 from rules.subject import Subject, SubjectKind
+from rules.telemetry.cause import WORDS, Cause
 from rules.view import (
     KILOWATT,
     MONITOR,
@@ -187,7 +190,11 @@ def notices_of(told: Notification, routes: Iterable[str], now_ms: int) -> list[N
 
 def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
     """Return what is known of a subject at the moment, by what it is."""
-    details = Details(racks=_racks_of(subject, rule, view, site))
+    places = _places_of(subject, rule, view)
+    details = Details(
+        racks=None if places is None else _rack_facts(view, places, site),
+        doubts=None if places is None else _doubts(view, places),
+    )
     match subject.kind:
         case SubjectKind.COMPARISON:
             readings, others = _meter_facts(view.meters, subject.id)
@@ -199,12 +206,38 @@ def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
     return details
 
 
-def _racks_of(subject: Subject, rule: Rule, view: View, site: Site) -> Racks | None:
-    """Return what is known of the racks that a subject stands for; None where it is no racks."""
+def _places_of(subject: Subject, rule: Rule, view: View) -> Index | None:
+    """Return the places of the racks that a subject stands for; None where it is no racks."""
     links, subjects = rule.racks(view), rule.subjects(view)
     if links is None or subject.id not in subjects:
         return None
-    return _rack_facts(view, links[subjects.index(subject.id)], site)
+    return links[subjects.index(subject.id)]
+
+
+def doubts_of(view: View, places: Index) -> list[tuple[Cause, Index]]:
+    """Return why the power of racks is not known for certain: each cause with its racks, most racks first.
+
+    Args:
+        view: The site at the moment.
+        places: The places of the racks.
+    """
+    causes = view.racks.cause[places]
+    found = [
+        (Cause(code), places[causes == code]) for code in np.unique(causes[causes != Cause.NONE]).tolist()
+    ]
+    return sorted(found, key=lambda doubt: (-len(doubt[1]), doubt[0]))
+
+
+def _doubts(view: View, places: Index) -> Doubts | None:
+    doubts = [
+        Doubt(
+            cause=WORDS[cause],
+            racks=len(racks),
+            examples=[view.racks.ids[place] for place in racks[:NAMED].tolist()],
+        )
+        for cause, racks in doubts_of(view, places)
+    ]
+    return Doubts(doubts=doubts) if doubts else None
 
 
 def _tenant_details(details: Details, rule: Rule, view: View, place: int, site: Site) -> Details:
@@ -218,6 +251,7 @@ def _tenant_details(details: Details, rule: Rule, view: View, place: int, site: 
     return replace(
         details,
         draw=_draw_facts(view, place, site),
+        doubts=_doubts(view, held_by(view, place)),
         open=_open_facts(view, place) if is_open else None,
     )
 
@@ -273,10 +307,20 @@ def _open_facts(view: View, place: int) -> OpenBlock | None:
     )
 
 
+def held_by(view: View, place: int) -> Index:
+    """Return the places of the racks that a tenant holds.
+
+    Args:
+        view: The site at the moment.
+        place: The tenant's place.
+    """
+    tenant = view.tenants.ids[place]
+    return np.array([row for row, holder in enumerate(view.racks.holders) if holder == tenant], np.intp)
+
+
 def _draw_facts(view: View, place: int, site: Site) -> Draw:
     tenants: TenantView = view.tenants
-    racks = set(site.tenants[place].racks_at(view.at_ms)) if place < len(site.tenants) else set()
-    held = [i for i, rack in enumerate(view.racks.ids) if rack in racks]
+    held = held_by(view, place).tolist() if place < len(site.tenants) else []
     silent = [view.racks.ids[i] for i in held if view.racks.is_silent[i]]
     heard = [i for i in held if not view.racks.is_silent[i]]
     largest = sorted(heard, key=lambda i: -int(view.racks.draw[i]))[:NAMED]

@@ -112,6 +112,20 @@ class Racks(Facts, frozen=True, kw_only=True):
     tenant_names: list[str]
 
 
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """Racks whose power is not known for certain, for one cause."""
+
+    cause: str
+    racks: int
+    examples: list[str]
+
+
+class Doubts(Facts, frozen=True, kw_only=True):
+    """Why the power of racks is not known for certain, the cause of most racks first."""
+
+    doubts: list[Doubt]
+
+
 class Past(Facts, frozen=True, kw_only=True):
     """An episode that late readings show: when that was known, and when it was over; null while it lasts."""
 
@@ -132,6 +146,7 @@ class Details:
     draw: Draw | None = None
     open: OpenBlock | None = None
     racks: Racks | None = None
+    doubts: Doubts | None = None
 
     @property
     def groups(self) -> Iterable[Facts]:

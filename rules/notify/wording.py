@@ -11,7 +11,7 @@ from facility.instants import to_datetime, to_iso
 from facility.shown import in_line
 from rules.alarms.states import Change
 from rules.base import CANNOT_VERIFY
-from rules.notify.notification import ClosedBlock, ContractLimit, Draw, Notification, OpenBlock, Past
+from rules.notify.notification import ClosedBlock, ContractLimit, Doubt, Draw, Notification, OpenBlock, Past
 
 WARNING: Final = "C1"
 """The rule whose page says from what draw on it warns."""
@@ -112,6 +112,7 @@ def text(told: Notification, zone: tzinfo) -> str:
             *_draw_lines(told, details.draw),
             *_reading_lines(told),
             *_silent_lines(told),
+            *_doubt_lines(told),
             *([f"incomplete: {in_line(told.incomplete)}"] if told.incomplete else []),
             *_look_at_lines(told),
         ]
@@ -155,6 +156,20 @@ def _silent_lines(told: Notification) -> list[str]:
     if racks is not None and racks.tenant_names:
         lines.append(f"tenants: {_listed(racks.tenant_names)}")
     return lines
+
+
+def _doubt_lines(told: Notification) -> list[str]:
+    """Return why what is not known for certain is not."""
+    doubts = told.details.doubts
+    return [] if doubts is None else [f"why unknown: {'; '.join(map(_doubt, doubts.doubts))}"]
+
+
+def _doubt(doubt: Doubt) -> str:
+    named = ", ".join(map(in_line, doubt.examples)) + (
+        " and more" if doubt.racks > len(doubt.examples) else ""
+    )
+    count = "1 rack" if doubt.racks == 1 else f"{doubt.racks} racks"
+    return f"{doubt.cause}: {count}: {named}"
 
 
 def _listed(names: Sequence[str]) -> str:

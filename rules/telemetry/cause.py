@@ -23,8 +23,9 @@ class Cause(IntEnum):
     NO_VALUE = 9
     RETAINED = 10
     STREAM_BROKEN = 11
-    LATE = 12
-    DISAGREE = 13
+    QUIET = 12
+    LATE = 13
+    DISAGREE = 14
 
 
 WORDS: Final[Mapping[Cause, str]] = MappingProxyType(
@@ -41,6 +42,7 @@ WORDS: Final[Mapping[Cause, str]] = MappingProxyType(
         Cause.NO_VALUE: "its source has no value",
         Cause.RETAINED: "only a retained value was heard",
         Cause.STREAM_BROKEN: "not heard since a break of its stream",
+        Cause.QUIET: "its publisher is quieter than it usually is",
         Cause.LATE: "too old",
         Cause.DISAGREE: "its sources disagree",
     }

@@ -445,7 +445,7 @@ class Knowledge:
         cause = np.zeros(len(numbers), np.int8)
         if not certain.all():
             rows = np.flatnonzero(~certain)
-            cause[rows] = self._causes(numbers[rows], at_ms)
+            cause[rows] = self.causes_of(numbers[rows], at_ms)
         return Values(points.value[numbers], certain, fresh, points.measured_ms[numbers], cause)
 
     def channels_of(self, numbers: Index) -> Index:
@@ -475,8 +475,16 @@ class Knowledge:
             certain &= at_ms - points.conflict_ms[numbers] > points.fresh_ms[numbers]
         return certain, fresh
 
-    def _causes(self, numbers: Index, at_ms: int) -> NDArray[np.int8]:
-        """Return why the values of points are not known."""
+    def causes_of(self, numbers: Index, at_ms: int) -> NDArray[np.int8]:
+        """Return why judged points that are not certain are not, at the moment of the last `at`.
+
+        Args:
+            numbers: The points, shape (n,).
+            at_ms: The moment [ms].
+
+        Returns:
+            `Cause` codes, shape (n,).
+        """
         points, life = self._points, self._life
         channel, quality = self._terms.channel[numbers], points.quality[numbers]
         stream = points.stream[numbers]
@@ -491,6 +499,7 @@ class Knowledge:
             (Cause.NO_VALUE, quality == Quality.NO_VALUE),
             (Cause.RETAINED, points.is_retained[numbers]),
             (Cause.STREAM_BROKEN, ~points.heard_since_break[numbers]),
+            (Cause.QUIET, at_ms < self._terms.certain_until_ms[numbers]),
         )
         cause: NDArray[np.int8] = np.select(
             [holds for _, holds in conditions], [int(one) for one, _ in conditions], int(Cause.LATE)

@@ -164,6 +164,7 @@ def test_not_being_able_to_verify_says_so_and_what_to_do() -> None:
     )
     assert line(body, "coverage").startswith("33.33 %")
     assert line(body, "silent") == "2 racks: r1, r2"
+    assert line(body, "why unknown") == "too old: 2 racks: r1, r2"
     assert "readings are missing" in line(body, "look at")
     assert body["value"] == 180.0
 
