@@ -131,7 +131,7 @@ class Version:
         minimum_milliwatts: What is paid for in any case [mW].
         loss_factor: Power at the delivery point for one unit at the boundary.
         rack_cap_milliwatts: The most that one rack may draw [mW], None where nothing is agreed.
-        redundancy: The scheme that is sold.
+        redundancy: The redundancy that is sold, such as 2N; None where nothing is agreed.
         ramp_rate_milliwatts_per_min: The fastest agreed change, up or down [mW/min], None for none.
         cure_ms: Time to put an overdraw right after notice [ms].
         notice_days: Days of notice to end it.

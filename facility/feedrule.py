@@ -1,4 +1,4 @@
-"""Which series of somebody else's InfluxDB are which points."""
+"""Which series of a foreign InfluxDB are which points."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class FeedRule:
     More than one series of a point is a contradiction: `where` says which one it is.
 
     Attributes:
-        measurement: The measurement.
-        field: The field.
-        tag: The tag that says of which asset.
+        measurement: Name of the InfluxDB measurement.
+        field: Name of the field that holds the value.
+        tag: Name of the tag that holds the asset's id.
         asset: What the tag's whole value looks like, a regular expression; its first group is the asset's id.
         quantity: The quantity, by its name in `facility.quantities`.
-        unit: The unit in which the field is written.
+        unit: Symbol of the unit of the field's values.
         kind: What the assets are.
-        power_feed: Of which power feed it is, "" where of none.
+        power_feed: The power feed that is measured, "" for none.
         where: Other tags of the series, each with the value that it must have.
     """
 
@@ -53,7 +53,7 @@ class FeedRule:
     where: Mapping[str, str] = field_of(default_factory=lambda: MappingProxyType({}))
 
     def faults(self) -> list[tuple[str, str, str]]:
-        """Return what is wrong with it: of which attribute, what was expected, and what was found."""
+        """Return what is wrong with it: the attribute, what was expected, and what was found."""
         names = (("measurement", self.measurement), ("field", self.field), ("tag", self.tag))
         found = [
             (name, "letters, digits, '_', '.', '/' and '-'", f"'{text}'")

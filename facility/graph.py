@@ -1,4 +1,4 @@
-"""The power and cooling graph: who serves whom, and which meters see a rack.
+"""The power and cooling graph: what serves what, and which meters see a rack.
 
 Nodes are assets; an edge goes from what feeds or cools to what is fed or cooled. The bus tells it
 (`servesId`), the site file adds to it. A node may be known only because another says it serves it: such a
@@ -31,8 +31,8 @@ class Reach:
     """What is served, directly or not, by one node through power edges.
 
     Attributes:
-        racks: The racks beneath it.
-        is_whole: Whether everything beneath it is known; if not, it serves something that nobody described.
+        racks: Ids of the racks beneath it.
+        is_whole: Whether everything beneath it is known; if not, it serves something that is not described.
     """
 
     racks: frozenset[AssetId]
@@ -114,7 +114,7 @@ class Graph:
         """Return the metered nodes on each power path up from a rack, nearest first.
 
         Args:
-            rack: The rack.
+            rack: Id of the rack.
             metered: Nodes that have a power point.
             parents: What `parents(electrical=True)` gave.
             levels: How many of each path are looked for; None for all.

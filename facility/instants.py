@@ -82,7 +82,7 @@ def from_epoch(value: float, epoch: Epoch) -> int:
 
     Args:
         value: Time since 1970-01-01 UTC in units of `epoch`, finite.
-        epoch: The unit.
+        epoch: Unit of `value`.
     """
     multiplier, divisor = _PER_MS[epoch]
     if isinstance(value, int):
@@ -160,7 +160,7 @@ def midnight_ms(day: date, zone: ZoneInfo) -> int:
 
 
 def explain_local(moment: datetime, zone: ZoneInfo) -> tuple[str, str] | None:
-    """Return what to ask of whoever wrote a local time that is no one instant; None where it is one.
+    """Return what to ask about a local time that is no single instant; None where it is one.
 
     Args:
         moment: The local time, naive.

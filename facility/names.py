@@ -23,7 +23,7 @@ TenantId = NewType("TenantId", str)
 """Who holds assets and signs contracts; `OPERATOR` is the site's own load."""
 
 OPERATOR: Final = TenantId("operator")
-"""The tenant without a contract: all racks that nobody else holds."""
+"""The tenant without a contract: all racks that no tenant holds."""
 
 NAME_LENGTH: Final = 64
 PATH_LENGTH: Final = 512
@@ -158,7 +158,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known name, or an empty string.
 
     Args:
-        name: What somebody wrote.
+        name: The name as it was written.
         known: What they could have meant.
     """
     candidates = list(known)

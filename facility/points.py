@@ -30,7 +30,7 @@ class Asset:
         id: The identity, which both the building system and the site file use.
         kind: What it is: `Rack`, `PowerMeter`, `CDU`, ... (object types of the DSX bus).
         name: What people call it.
-        serves: The assets that it feeds or cools directly.
+        serves: Ids of the assets that it feeds or cools directly.
     """
 
     id: AssetId
@@ -45,7 +45,7 @@ class Point:
 
     Attributes:
         key: The identity, unique over the site.
-        asset: The asset that it is measured at.
+        asset: Id of the asset that it is measured at.
         quantity: Name of a quantity of `facility.quantities`.
         unit: Symbol of the unit that values come in.
         stream: Whose silence is this point's silence: broker and publisher, or a heartbeat's scope.

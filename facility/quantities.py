@@ -58,7 +58,7 @@ class Quantity:
         """Return the lowest and the highest value that an asset's rating allows [canonical unit].
 
         Args:
-            rating: What the asset is rated [canonical unit]; None where nobody knows.
+            rating: What the asset is rated [canonical unit]; None where that is not known.
         """
         low = self.low if rating is None or self.rating_low is None else self.rating_low * rating
         high = self.high if rating is None or self.rating_high is None else self.rating_high * rating
@@ -68,7 +68,7 @@ class Quantity:
         """Return the hard range [canonical unit]: never narrower than what the asset's rating allows.
 
         Args:
-            rating: What the asset is rated [canonical unit]; None where nobody knows.
+            rating: What the asset is rated [canonical unit]; None where that is not known.
         """
         low, high = self.credible(rating)
         return min(self.low, low), max(self.high, high)
@@ -123,7 +123,7 @@ QUANTITIES: Final = _table(
         high=1e6,
         title="metered reactive power",
     ),
-    # Of a point type that nobody knows: a design, a limit or a share. It is never what an asset draws.
+    # Of a point type that is not known: a design, a limit or a share. It is never what an asset draws.
     Quantity(name="power.other", dimension=_D.POWER, low=-1e6, high=1e6, title="power of another kind"),
     Quantity(name="power.factor", dimension=_D.RATIO, low=-1, high=1, title="power factor"),
     Quantity(

@@ -21,8 +21,8 @@ class Rack:
     """A rack as the site file declares it.
 
     Attributes:
-        id: The identity.
-        rating_milliwatts: The most that it can draw [mW]; None where nobody knows, and then its silence
+        id: Its id, as the bus and the site file write it.
+        rating_milliwatts: The most that it can draw [mW]; None where that is not known, and then its silence
             leaves its tenant's draw without an upper bound.
         floor_milliwatts: The least that it draws while it is energised [mW]; 0 where that is not proved.
         feeds: How many power feeds it has.
@@ -41,7 +41,7 @@ class Holding:
     """Racks that a tenant holds for a time.
 
     Attributes:
-        racks: Which.
+        racks: Ids of the racks.
         from_ms: From when [ms].
         to_ms: Until when, exclusive [ms]; None where no end is known.
     """
@@ -60,7 +60,7 @@ class Tenant:
     """Who is sold power.
 
     Attributes:
-        id: The identity.
+        id: Its id, as alarms, series and commands write it.
         name: What people call it.
         holdings: What it holds and when.
         contract: What it may draw, None where it has no contract.
@@ -82,16 +82,16 @@ class Site:
     """Everything that a site file says about the site itself.
 
     Attributes:
-        name: The site's name.
-        zone: The zone in which contracts and demand blocks begin and end.
+        name: The site's name, part of client ids and topics.
+        zone: The time zone in which contracts and demand blocks begin and end.
         racks: Every declared rack, by its id.
         any_rack: What is taken of a rack that is heard and not declared.
         tenants: Every tenant, in the order of the file.
         assets: What the site file adds to the graph that the bus gives.
         firm_capacity_milliwatts: What the plant can deliver with one unit lost [mW], None if not said.
         supply_meters: Meters that together measure all that the site takes; none if not said.
-        meter_errors_ppm: The class errors of meters of which one is given [millionths].
-        meter_tolerance_percent: The class error that is taken of a meter of which none is given, where it is
+        meter_errors_ppm: Class error of each meter that has one [millionths].
+        meter_tolerance_percent: The class error that is assumed for a meter without one, where it is
             held against others [%].
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
         settings: What assets are rated, by the name of the site file's field.

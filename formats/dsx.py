@@ -48,9 +48,9 @@ class Topic:
     Attributes:
         publisher: `PUB` or an integration's name.
         type: Value or metadata.
-        object_type: What kind of thing.
-        point_type: What about it.
-        tag_path: The publisher's own path.
+        object_type: Kind of asset, such as `Rack`.
+        point_type: What is measured of it, such as `RackPower`.
+        tag_path: Rest of the topic, one level or more, chosen by the publisher.
     """
 
     publisher: str
@@ -195,7 +195,7 @@ def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple
     """Find out what a point measures.
 
     Args:
-        point_type: The point type.
+        point_type: Third part of the topic, such as `RackPower`.
         unit: The engineering unit of the metadata, None where there is none.
         has_states: Whether the metadata has state texts instead.
 
@@ -205,7 +205,7 @@ def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple
     Raises:
         UnitContradiction: Where the unit is of another dimension than the point type, or missing where the
             point type is known.
-        LookupError: Where nobody knows the unit.
+        LookupError: Where the unit is not known.
     """
     meant = FOREIGN_POINT_TYPES.get(point_type, point_type)
     candidates = [QUANTITIES[name] for name in POINT_TYPES.get(meant, ())]

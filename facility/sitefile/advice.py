@@ -24,11 +24,7 @@ Placed = tuple[str, Tenant, Version, float]
 
 
 def warnings_of(site: Site) -> list[str]:
-    """Return what the file alone tells.
-
-    Args:
-        site: The site.
-    """
+    """Return what the file alone tells."""
     found: list[str] = []
     for path, tenant, version, until_ms in _versions(site):
         found += [f"{path}{what}" for what in _of_limit(version)]
@@ -50,7 +46,7 @@ def warnings_at(site: Site, now_ms: int) -> list[str]:
     """Return what is not in force at a moment, so that nothing is judged by it.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         now_ms: The moment [ms].
     """
     found = []
@@ -74,10 +70,10 @@ def warnings_at(site: Site, now_ms: int) -> list[str]:
 
 
 def warnings_of_assets(site: Site, heard: Mapping[AssetId, Asset]) -> list[str]:
-    """Return which ids of the site file nobody described: neither the file nor, so far, the bus.
+    """Return the ids of the site file that neither the file nor, so far, the bus describes.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         heard: The assets that the bus described; empty where it was never listened to.
     """
     assets = {**heard, **{asset.id: asset for asset in site.assets}}

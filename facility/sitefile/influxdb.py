@@ -1,4 +1,4 @@
-"""The InfluxDB of a site file that somebody else fills: what is read from it, and what that costs in time."""
+"""A foreign InfluxDB that a site file names: what is read from it, and what that costs in time."""
 
 from __future__ import annotations
 

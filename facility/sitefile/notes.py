@@ -59,7 +59,7 @@ class Notes:
             self.faults.append(Fault(path=path, expected=expected, found=found, hint=hint))
 
     def unknown(self, path: str, expected: str, found: str, known: Iterable[str]) -> None:
-        """Note a name that nobody knows, with the nearest one that is known."""
+        """Note a name that is not known, with the nearest one that is known."""
         self.fault(path, expected, f"'{found}'", nearest(found, known))
 
     def unique(self, names: Iterable[tuple[str, str]], expected: str) -> None:

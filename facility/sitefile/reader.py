@@ -53,9 +53,9 @@ class SiteFile:
     """What a site file says.
 
     Attributes:
-        site: The site itself.
-        brokers: The buses to listen to.
-        feed: An InfluxDB that somebody else fills and that is read, None where none is.
+        site: Racks, tenants, contracts and the graph.
+        brokers: The `[[broker]]` tables, one for each bus to listen to.
+        feed: A foreign InfluxDB that readings are taken from, None for none.
         store: Where readings are kept.
         engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
@@ -84,7 +84,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     """Read a site file.
 
     Args:
-        text: The file's text.
+        text: Content of the file, TOML.
         source: What to call the file in faults.
 
     Raises:
@@ -187,7 +187,7 @@ def _rules(value: object, faults: list[Fault]) -> dict[str, dict[str, Any]]:
 
 
 def _is_fed(rules: object, faults: list[Fault]) -> bool:
-    """Tell whether the rules judge what an InfluxDB holds that somebody else fills."""
+    """Tell whether the rules judge readings from a foreign InfluxDB."""
     source = rules.get(SOURCE, "journal") if isinstance(rules, dict) else "journal"
     if source not in ("journal", "influxdb"):
         hint = nearest(source, ("journal", "influxdb")) if isinstance(source, str) else ""

@@ -97,7 +97,8 @@ class SiteTable(Table):
         " contract is measured at it and no class is given [%]",
     )
     meter_tolerance_percent: Percent = Field(
-        1.0, description="class error that is taken of a meter of which none is given, beside others [%]"
+        1.0,
+        description="class error assumed for a meter without one, where it is compared with others [%]",
     )
     path_loss_percent: Percent = Field(
         1.5, description="the most that is lost between a parent meter and the racks [%]"
@@ -161,11 +162,11 @@ class InfluxTable(Table):
 
 
 class SeriesTable(Table):
-    """`[[influxdb.series]]`: which field of which measurement is which quantity, and of which asset."""
+    """`[[influxdb.series]]`: a field that holds one quantity, and the tag that names its asset."""
 
     measurement: str = Field(description="the measurement")
     field: str = Field(description="the field, which holds numbers")
-    tag: str = Field(description="the tag that says of which asset it is")
+    tag: str = Field(description="the tag that holds the id of the asset")
     asset: str = Field(
         "(.+)", description="the tag's whole value, a regular expression whose first group is the asset's id"
     )
@@ -180,7 +181,7 @@ class SeriesTable(Table):
 
 
 class FeedTable(Table):
-    """`[influxdb]`: an InfluxDB that somebody else fills, read where `rules.source` is "influxdb"."""
+    """`[influxdb]`: an InfluxDB that other software fills, read where `rules.source` is "influxdb"."""
 
     url: HttpAddress = Field(description="where InfluxDB is")
     org: str = Field("", description="organisation")
