@@ -26,8 +26,8 @@ class Chunk:
     """What a sink stores at once: readings of the journal and series of the engine.
 
     Attributes:
-        first_seq: The first entry of the journal that it is made of.
-        last_seq: The last one.
+        first_seq: Number of the first journal entry that it is made of.
+        last_seq: Number of the last one.
         batch: Readings; none of quality REFUSED.
         points: Every point that the readings are of, by its number.
         draws: The engine's series: tick [ms] and every tenant at it.
@@ -102,7 +102,7 @@ class Series:
         name: What they are of.
         unit: Their unit.
         time_ms: When, shape (n,), int64 [ms].
-        value: What, shape (n,), float64; NaN where the source had no value or nobody can tell.
+        value: What, shape (n,), float64; NaN where the source had no value or it is not known.
         quality: `Quality` codes, shape (n,), int64; 0 for what was computed.
         coverage: The share of each step of a mean in which a good reading stood, shape (n,), float64, 0 to
             1; None for what is no mean.
@@ -126,7 +126,7 @@ class History(Protocol):
         """Return the readings of one point in a span, start included and end not, one for each moment.
 
         Args:
-            key: The point's key.
+            key: `Point.key` of the point.
             from_ms: Start [ms].
             to_ms: End [ms].
 
@@ -142,7 +142,7 @@ class History(Protocol):
         What a mean is, `store.means.means` says. Steps of whole minutes are made of the means that were kept.
 
         Args:
-            key: The point's key.
+            key: `Point.key` of the point.
             from_ms: Start [ms], a multiple of the step.
             to_ms: End [ms].
             step_ms: Length of a step [ms], more than 0.
@@ -157,10 +157,10 @@ class History(Protocol):
     def draw(self, tenant: str, figure: str, from_ms: int, to_ms: int) -> Series:
         """Return one figure of a tenant's draw in a span, start included and end not; power in MW.
 
-        A tenant of whom nothing is stored has an empty series.
+        A tenant with nothing stored has an empty series.
 
         Args:
-            tenant: The tenant's id.
+            tenant: Id of the tenant, or `operator` for the rest of the site.
             figure: One of `FIGURES`.
             from_ms: Start [ms].
             to_ms: End [ms].
@@ -181,7 +181,7 @@ class Figure:
     """A figure of a tenant's draw.
 
     Attributes:
-        columns: What it is made of: a column of `TenantDraw`, or two of which the second is taken off.
+        columns: A column of `TenantDraw`, or two: the first less the second.
         unit: Its unit.
         per_unit: How many of a column's units make one of it.
     """

@@ -19,10 +19,10 @@ SMALL_DISK: Final = 16
 
 
 def check_room(path: Path) -> None:
-    """Refuse where what is free on the disk is kept for alarms.
+    """Check that a file may grow: that more than the reserve for alarms is free.
 
     Args:
-        path: The file that would grow.
+        path: The file.
 
     Raises:
         StoreUnavailable: Where less than the reserve is free.

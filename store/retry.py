@@ -6,7 +6,7 @@ from facility.errors import StoreUnavailable
 
 
 class StoreBusy(StoreUnavailable):
-    """The database is away or has too much to do, and nobody need do anything about it here.
+    """The database is away or has too much to do, and nothing has to be done about it here.
 
     Attributes:
         retry_after_s: The pause that it asked for [s], None if it did not.

@@ -24,7 +24,7 @@ def renew(path: Path, migrations: Sequence[Migration], cause: str) -> Path:
     """Put a damaged database aside; make a new one, of what can be read of it.
 
     Args:
-        path: The file.
+        path: The damaged SQLite file.
         migrations: What makes its tables.
         cause: What is wrong with it.
 
@@ -91,7 +91,7 @@ def _rows(old: sqlite3.Connection, table: str, names: str) -> Iterator[Sequence[
     """Yield the rows of a table; where some can not be read, go on behind them."""
     try:
         old.execute(f"SELECT rowid FROM {table} LIMIT 0")  # noqa: S608 - our own names
-    except sqlite3.OperationalError:  # it has none, so nobody can go on behind anything
+    except sqlite3.OperationalError:  # it has none, so there is no place to go on from
         yield from _until_damage(old.execute(f"SELECT {names} FROM {table}"))  # noqa: S608 - likewise
         return
     after, skip = -(2**63), 1

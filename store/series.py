@@ -14,10 +14,10 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     """One tenant at one moment.
 
     Attributes:
-        tenant: Who.
+        tenant: Id of the tenant.
         low_milliwatts: The draw is at least this [mW].
         best_milliwatts: The best estimate of it [mW].
-        high_milliwatts: At most this [mW]; None where nobody can tell.
+        high_milliwatts: At most this [mW]; None where there is no bound.
         limit_milliwatts: What may be drawn [mW]; None without a contract in force.
         coverage: Share of the held rating that is covered by fresh readings, 0 to 1.
         demand_kw: Mean of the open demand block so far [kW]; None without blocks.
@@ -40,8 +40,8 @@ class RackDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
     """One rack over one minute, looked at once a second, whatever meters it is measured by.
 
     Attributes:
-        rack: Which.
-        tenant: Who held it at the minute's end.
+        rack: Id of the rack.
+        tenant: Id of the tenant that held it at the minute's end.
         start_ms: When the minute begins [ms].
         mean_milliwatts: The mean of what it drew while its power was known [mW].
         most_milliwatts: The most of it [mW].
@@ -60,7 +60,7 @@ class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
     """One node of the power chain over one minute: what it carried, and what it would carry alone.
 
     Attributes:
-        feed: Which.
+        feed: Id of the node.
         kind: Its object type, such as PowerMeter or UPS.
         start_ms: When the minute begins [ms].
         racks: How many racks hang on it, with one feed or with several.
@@ -69,10 +69,10 @@ class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
             would carry, without losses, were every other feed of them lost.
         most_milliwatts: The most of that [mW].
         coverage: The share of racks and minute in which their power was known, 0 to 1.
-        amps: Its highest line current at the minute's end [A]; None where nobody knows.
-        limit_amps: What it may carry [A]; None where nobody knows.
+        amps: Its highest line current at the minute's end [A]; None where that is not known.
+        limit_amps: What it may carry [A]; None where that is not known.
         alone_amps: What that current would be were every other feed of its racks lost [A]: it grows as the
-            power does. None where nobody knows, or where it carries nothing now.
+            power does. None where that is not known, or where it carries nothing now.
     """
 
     feed: str
@@ -99,7 +99,7 @@ class SiteDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
             them spoke [mW]; None where they never did, or none are named.
         limit_milliwatts: What all tenants together may draw now [mW].
         sold_milliwatts: What is committed to them once every ramp is over [mW].
-        firm_milliwatts: What the plant delivers with one unit lost [mW]; None where nobody said.
+        firm_milliwatts: What the plant delivers with one unit lost [mW]; None where that is not known.
         coverage: The share of racks and minute in which their power was known, above 0 to 1.
     """
 
@@ -119,7 +119,7 @@ class DemandBlock(msgspec.Struct, frozen=True, kw_only=True):
     Energies are exact integers of milliwatt-milliseconds: 3.6e12 of them are a kilowatt-hour.
 
     Attributes:
-        tenant: The tenant.
+        tenant: Id of the tenant.
         from_ms: Its start [ms].
         to_ms: Its end [ms].
         method: The contract's limit method, such as `block` or `rolling`.
@@ -201,12 +201,12 @@ class DrawMean(msgspec.Struct, frozen=True, kw_only=True):
     """One tenant over one step.
 
     Attributes:
-        tenant: Who.
+        tenant: Id of the tenant.
         step_ms: Length of the step [ms].
         start_ms: When it begins [ms].
         known: The share of it for which there were draws, 0 to 1.
         most_mw: The highest best estimate in it [MW].
-        figures: Means by the name of the figure; power in MW. What nobody could tell is not there.
+        figures: Means by the name of the figure; power in MW. What is not known is not there.
     """
 
     tenant: str

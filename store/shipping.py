@@ -86,10 +86,10 @@ class _Next:
     """What is to be shipped next.
 
     Attributes:
-        chunk: It; None where there is nothing.
-        series_seq: The last of the engine's series in it.
-        change_seq: The last change of an alarm in it.
-        block_seq: The last demand block in it.
+        chunk: The chunk; None where there is nothing to ship.
+        series_seq: Number of its last row of the engine's series.
+        change_seq: Number of its last alarm change.
+        block_seq: Number of its last demand block.
         is_more: Whether more is waiting already.
     """
 
@@ -104,20 +104,20 @@ class Shipper:
     """Ships to one sink.
 
     Args:
-        sink: The sink.
-        source: The journal.
+        sink: Where chunks go.
+        source: The journal, as it is read.
         ledger: The ledger, for the engine's series and the alarms.
         journal: The journal as its writer, for what the sink refuses; None in another process.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         random_source: Where the jitter of pauses comes from.
         seal_s: How often a chunk is made while the sink keeps up, where it does not say itself [s].
         hold: Tells how long a value stands for its point [ms].
-        health: Gives the pipeline's own health; None where nobody knows it.
+        health: Gives the pipeline's own health; None for none.
 
     Attributes:
-        seq: The last entry that the sink has.
+        seq: Number of the last journal entry that the sink has.
         error: What the sink said, "" while it takes everything.
-        trouble: The same, with since when and whether somebody must be told; None while there is none.
+        trouble: The same, with since when and whether people must be told; None while there is none.
         refused: How many readings it will never take.
         late: How many readings came too late to be in a mean.
         rounds: How often it tried something: grows while this part goes on.

@@ -74,7 +74,7 @@ def is_refusal(error: Exception) -> bool:
 
 
 def failure(path: Path, error: Exception) -> StoreError:
-    """Return what an error of SQLite means to whoever asked.
+    """Return an error of SQLite as one of a store.
 
     Args:
         path: The file.
@@ -140,7 +140,7 @@ def open_writer(path: Path, migrations: Sequence[Migration]) -> Writer:
 
 
 def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
-    """Open a database that somebody else writes, for reading only.
+    """Open a database that another process writes, for reading only.
 
     Args:
         path: The file.
@@ -172,7 +172,7 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
 
 
 def _as_text(data: bytes) -> str:
-    """Return a text, also where it is damaged: whoever reads it tells what it is worth."""
+    """Return a text, also where it is damaged: the reader tells what it is worth."""
     return data.decode("utf-8", "replace")
 
 
@@ -310,7 +310,7 @@ def saving(connection: Writer, path: Path) -> Iterator[Writer]:
 
 
 def prove(connection: Writer, path: Path) -> None:
-    """Return once the disk has all that a file shows, which after a failed sync nobody knows.
+    """Return once the disk has all that a file shows, which after a failed sync is not known.
 
     Every byte of the log is written again, so that this sync is about all of them. The database itself needs
     no such thing: a part of the log is given up only when a sync of what was copied from it has succeeded.
@@ -326,7 +326,7 @@ def prove(connection: Writer, path: Path) -> None:
         return
     with told(path):
         try:
-            connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
+            connection.execute("BEGIN IMMEDIATE")  # no other process writes meanwhile
             try:
                 _write_again(path.with_name(f"{path.name}-wal"))
             finally:

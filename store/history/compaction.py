@@ -96,7 +96,7 @@ class Merged:
     """Parts that became one.
 
     Attributes:
-        table: Of which table they are.
+        table: The table that they belong to.
         folder: The hour's folder, relative to the history's.
         parts: What became one, in order and without another between.
         draft: The file that they became, synced.

@@ -77,7 +77,7 @@ class Dataset:
         """Make the folder where it is missing, and undo what was cut off.
 
         Raises:
-            StoreUnavailable: Where the disk refuses, or somebody else writes the same history.
+            StoreUnavailable: Where the disk refuses, or another process writes the same history.
         """
         self.root = root
         self._disk = disk

@@ -15,7 +15,7 @@ from typing import Final
 HISTORY: Final = "history"
 """The folder of the embedded history in a data folder."""
 DAMAGED: Final = "damaged"
-"""The folder to which damaged files are moved: nobody reads them there, and people look at them."""
+"""The folder to which damaged files are moved: no program reads them there, people may."""
 _SUFFIX: Final = ".crc32"
 _MAGIC: Final = b"PAR1"
 _BLOCK_BYTES: Final = 1 << 20
@@ -60,7 +60,7 @@ def is_whole(path: Path) -> bool:
 
 
 def put_aside(folder: Path, path: Path) -> Path:
-    """Keep a damaged file where nobody takes it for a good one; return where. The file itself stays.
+    """Keep a damaged file where it is not taken for a good one; return where. The file itself stays.
 
     Args:
         folder: The folder of `DAMAGED`; it is made where it is missing.

@@ -91,7 +91,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: Which form the files have.
-        seq: The readings of the journal's entries up to this one are sealed.
+        seq: Number of the last journal entry whose readings are sealed.
         tick_ms: So are the engine's series up to this tick [ms].
         dropped_ms: The readings of hours that end at or before this were dropped [ms].
         adds: Files that the last change brought, relative to the history's folder.
@@ -140,7 +140,7 @@ class Part:
     Attributes:
         path: The file.
         first: The first entry of the journal, or tick [ms], that it holds anything of.
-        last: The last one.
+        last: The last entry or tick, likewise.
     """
 
     path: Path
@@ -182,7 +182,7 @@ def load_sealed(root: Path) -> Sealed:
 
 
 def found_again(root: Path) -> Sealed:
-    """Return what counts in a history of which only the parts are left."""
+    """Return what counts in a history, judged by its parts alone."""
     try:
         unfinished = set(Sealed.decode((root / PLAN).read_bytes()).adds)
     except (OSError, ValueError):
@@ -281,7 +281,7 @@ def open_engine(root: Path, memory: str = MEMORY, spill: Path | None = None) -> 
 
     Args:
         root: The history's folder.
-        memory: What it may take at most.
+        memory: Most memory that it may use, such as `256MB`.
         spill: The folder under `root` where it may put what does not fit; None for none.
     """
     engine = duckdb.connect(

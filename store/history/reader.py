@@ -167,7 +167,7 @@ class ParquetHistory:
     def _means(self, key: str, ask: Ask, hold: int, step_ms: int, span: tuple[int, int]) -> Means:
         """Return the sealed means of a point in a span, of each step the fullest.
 
-        Those of an hour of which a part is damaged are made of its readings again.
+        Where a part of an hour is damaged, its means are made of the readings again.
         """
         table = Table.MINUTE if step_ms == MINUTE_MS else Table.QUARTER
         names = ("mean", "covered_ms", "min", "max", "seq")

@@ -238,9 +238,9 @@ class _Sealing:
         takes_in: Whether the last part of an hour is taken in while it is small.
 
     Attributes:
-        fills: The files that come.
-        removes: Those that go.
-        hours: The hours that get any.
+        fills: New files.
+        removes: Files that they replace.
+        hours: Hours that get a new file.
         damaged: Parts that are damaged and were to be taken in, or read.
     """
 

@@ -1,8 +1,8 @@
-"""Readings that somebody else writes into an InfluxDB, as what the journal takes: live, and over the past.
+"""Readings that other software writes into an InfluxDB, as what the journal takes: live, and over the past.
 
-For a site whose readings Telegraf, or another collector, already stores. It is told which field of which
-measurement is which quantity, and which tag says of which asset. Whoever calls appends what comes to the
-journal, so everything behind that is the same as with a broker.
+For a site whose readings Telegraf, or another collector, already stores. Rules name the measurement and field
+of each quantity, and the tag that holds the asset's id. The caller appends what comes to the journal, so
+everything behind that is the same as with a broker.
 
 A point is one series. Where more than one says what it is (three phases, two collectors), each of their
 readings is refused and the point is in doubt: which of them is right, or whether they are to be added, only
@@ -55,7 +55,7 @@ class InfluxFeed:
     """Reads what is new in an InfluxDB. Blocking; not to be shared between threads.
 
     Args:
-        query: The way to it.
+        query: Asks the database.
         rules: Which series are which points.
         broker: What this source is called, as a broker would be.
         known: Every point that the journal knows, by its number; new ones are numbered after them.
@@ -105,7 +105,7 @@ class InfluxFeed:
 
         Args:
             now_ms: The time [ms].
-            back_ms: How far back the first time reaches, where nobody said since when [ms].
+            back_ms: How far back the first time reaches, where no start was given [ms].
 
         Raises:
             StoreUnavailable: Where it can not be read now; nothing is skipped by that.
@@ -263,7 +263,7 @@ class InfluxFeed:
             quality[:] = Quality.REFUSED
             values = np.full(len(times), np.nan)
         times = np.concatenate([times, other_times])
-        # The line's time is when whoever stored it received it; how long it then took is no news of
+        # The line's time is when the other collector received it; how long it then took is no news of
         # the rack, and must not make it look younger.
         received = times if now_ms is None else np.minimum(times, now_ms)
         return Batch.of(

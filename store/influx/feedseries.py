@@ -1,4 +1,4 @@
-"""The series of somebody else's InfluxDB that are read, and what is said where they can not be believed."""
+"""The series of a foreign InfluxDB that are read, and what is told where they cannot be believed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Found:
     """What is new of one series.
 
     Attributes:
-        source: The series.
+        source: The series, by its measurement, field and tags.
         subject: What it is about.
-        number: The number of its point.
+        number: Number of its point in the register.
         time_ms: When, shape (n,), int64 [ms].
         value: What was stored, shape (n,), float64 [canonical unit].
         others: What was stored and is no number: when [ms], and a text or a truth value.
@@ -73,7 +73,7 @@ def contradiction(rules: Sequence[FeedRule], subject: Subject, sources: Sequence
     Args:
         rules: All rules.
         subject: What the point is about.
-        sources: The series.
+        sources: The series, at least two.
     """
     asset, quantity, _ = subject
     used = (rules[place] for place, _ in sources)

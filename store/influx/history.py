@@ -96,7 +96,7 @@ class InfluxHistory:
         """Return a figure of a draw, as `History.draw` says."""
         unit, span = figure_of(figure).unit, span_of(from_ms, to_ms)
         need_tenant(tenant)
-        # The best estimate is always there, so that a moment has a row though nobody could tell the figure.
+        # The best estimate is always there, so that a moment has a row though the figure was not known.
         questions = [
             f'SELECT "{_FIELDS[figure]}" AS "asked", "best_mw" FROM {source}'  # noqa: S608 - our own words
             f' WHERE "tenant" = $tenant AND {_SPAN}'

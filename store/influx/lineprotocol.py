@@ -76,7 +76,7 @@ class Lines:
     """A chunk as it is sent.
 
     Attributes:
-        chunk: The chunk.
+        chunk: What the lines are made of.
         lines: A line each, without its end, by how long it is kept. Readings come first, by their time.
         rows: Which reading of the batch each of the first lines that are kept for days is.
         refused: What has no line, for its names are not allowed.
@@ -194,7 +194,7 @@ class Encoder:
                 self._faults.add(number)
 
     def _point_lines(self, numbers: set[int], now_ms: int) -> list[bytes]:
-        """Return what is known of points, where nobody wrote it since it became known, or today."""
+        """Return what is known of points, where it was not written since it became known, or today."""
         day, found = now_ms // DAY_MS, []
         for number in sorted(numbers - self._faults):
             heads = self._heads[number]
@@ -234,7 +234,7 @@ class Encoder:
         return list(map(b"".join, parts))
 
     def _odd_lines(self, batch: Batch, has_value: BoolArray) -> list[bytes]:
-        """Return the lines of readings of which more is to be said than their value, or less."""
+        """Return the lines of readings that have more than a value, or none."""
         lines = []
         for number, at_ms, received_ms, value, quality, is_valued in zip(
             batch.point.tolist(),
@@ -254,7 +254,7 @@ class Encoder:
         return lines
 
     def _mean_lines(self, means: Means) -> list[bytes]:
-        """Return means; a step of which nothing is left has its coverage only."""
+        """Return means; a step without any good reading has its coverage only."""
         means = means.take(~np.isin(means.point, list(self._faults)))
         gone = means.take(means.covered_ms == 0)
         lines = [

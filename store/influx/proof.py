@@ -32,7 +32,7 @@ class _Line:
     Attributes:
         measurement: Its measurement.
         tags: Its tags.
-        field: The name of one of its fields that is a number.
+        field: Name of one of its numeric fields.
         at_ms: Its time [ms].
     """
 
@@ -54,9 +54,9 @@ class Proof:
     """Looks for lines in a database.
 
     Args:
-        http: The way to it.
+        http: Sends requests to it.
         kind: Which database it is.
-        token: The token.
+        token: Its access token.
         pauses_s: How long is waited before each look for a line [s].
 
     Attributes:
@@ -83,13 +83,13 @@ class Proof:
         than the oldest line that is there was dropped.
 
         Args:
-            lines: The lines of a chunk.
+            lines: Lines of a chunk, in order of time, without their ends.
             accepted: Which of them are said to be stored, at least one.
-            bucket: The bucket in which they should be.
+            bucket: Bucket or database that they were written to.
 
         Raises:
             NothingThere: Where no line of the sample is there, nor anything newer that was.
-            Unreadable: Where nobody can tell, as with a token that may only write.
+            Unreadable: Where nothing can be read, as with a token that may only write.
         """
         sample = sorted({accepted[n * (len(accepted) - 1) // (SAMPLE - 1)] for n in range(SAMPLE)})
         missing = await self._look(lines, sample, bucket)
@@ -130,11 +130,11 @@ class Proof:
         """Return which lines, made by us and said to be stored, are not there.
 
         Args:
-            lines: The lines.
-            bucket: The bucket in which they should be.
+            lines: Lines without their ends.
+            bucket: Bucket or database that they were written to.
 
         Raises:
-            Unreadable: Where nobody can tell, as with a token that may only write.
+            Unreadable: Where nothing can be read, as with a token that may only write.
         """
         wanted = [_read(line) for line in lines]
         try:

@@ -155,7 +155,7 @@ class InfluxQuery:
         return series
 
     def _known(self) -> dict[str, str]:
-        """Find out whom it is spoken to, and show the token from then on."""
+        """Find out which server answers, and send the token from then on."""
         if self._headers is not None:
             return self._headers
         if not _NAME.fullmatch(self._table.bucket):

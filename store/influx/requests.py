@@ -29,7 +29,7 @@ class Reply:
     Attributes:
         status: The HTTP status.
         headers: The headers, their names in lower case.
-        body: The body.
+        body: The body, not decoded.
     """
 
     status: int

@@ -54,10 +54,10 @@ class DatabaseServer:
         takes_writes: Whether a write with this token is accepted.
         answers_queries: Whether a read with this token is answered; None where it was not tried.
         speaks_influxql: Whether it can be read with InfluxQL, as the history does.
-        overwrites: Whether a line that is sent twice is kept once; None where nobody can tell.
+        overwrites: Whether a line that is sent twice is kept once; None where that is not known.
         retention: How long it keeps readings, in its own words; "" where it does not say.
         buckets: Where lines of each kind go: the name of a bucket, or of a database and its policy.
-        notes: What somebody should know or put right, a sentence each.
+        notes: What people should know or put right, a sentence each.
     """
 
     kind: Kind
@@ -101,7 +101,7 @@ def started(http: Http, kind: Kind) -> str:
         A VictoriaMetrics' time, to the second; "" of others, and where it does not say.
 
     Raises:
-        StoreBusy: Where nobody answers.
+        StoreBusy: Where no server answers.
     """
     if kind is not Kind.VICTORIA_METRICS:
         return ""
@@ -120,7 +120,7 @@ def write_target(kind: Kind, table: InfluxTable, bucket: str) -> tuple[str, dict
     Args:
         kind: Which database it is.
         table: What the site file says of it.
-        bucket: The bucket.
+        bucket: Name of the bucket, or of the database of an InfluxDB 1.
     """
     if kind is Kind.INFLUXDB_1:
         database, _, policy = bucket.partition("/")
@@ -137,7 +137,7 @@ def try_write(http: Http, kind: Kind, table: InfluxTable, token: str, bucket: st
     """Write nothing, for which all must be right that must be for a line; return what was said.
 
     Raises:
-        StoreBusy: Where nobody answers.
+        StoreBusy: Where no server answers.
         ValueError: Where the token can not be one.
     """
     path, query = write_target(kind, table, bucket)
@@ -148,7 +148,7 @@ def find_buckets(http: Http, kind: Kind, table: InfluxTable, token: str) -> dict
     """Return where lines go: into a bucket of their own where there is one, else with the readings.
 
     Raises:
-        StoreBusy: Where nobody answers.
+        StoreBusy: Where no server answers.
         ValueError: Where the token can not be one.
     """
     found = {Kept.DAYS: bucket_of(table, Kept.DAYS)}
@@ -165,11 +165,11 @@ def inspect(table: InfluxTable, token: str, timeout_s: float = 5.0) -> DatabaseS
 
     Args:
         table: What the site file says of it.
-        token: The token.
+        token: Access token, "" for none.
         timeout_s: How long it may be silent [s].
 
     Raises:
-        StoreUnavailable: Where nobody answers, or the token can not be one.
+        StoreUnavailable: Where no server answers, or the token cannot be one.
     """
     http = Http(table.url, timeout_s)
     try:
@@ -251,10 +251,10 @@ def show(http: Http, question: str, database: str, token: str) -> tuple[list[dic
     """Ask a question in InfluxQL that has no parameters and a short answer.
 
     Args:
-        http: The way to the database.
+        http: Sends requests to the server.
         question: The question, in our own words.
-        database: The database.
-        token: The token.
+        database: Name of the database that is asked.
+        token: Access token, "" for none.
 
     Returns:
         Rows by column, None where it was not answered; and what was said then.

@@ -157,7 +157,7 @@ class InfluxSink:
 
         Raises:
             StoreBusy: Where it will pass by itself: the same chunk is tried again later.
-            StoreUnavailable: Where somebody has to do something first, which it says.
+            StoreUnavailable: Where people have to act first; the error says how.
         """
         if self._work is not None and self._work.lines.chunk is not chunk:
             self._forget()
@@ -178,7 +178,7 @@ class InfluxSink:
 
         Raises:
             StoreBusy: Where it can not be stored now.
-            StoreUnavailable: Where somebody has to do something first, which it says.
+            StoreUnavailable: Where people have to act first; the error says how.
         """
         connection = await self._connected()
         answer = await self._write(connection, Kept.DAYS, NOTHING)
@@ -253,7 +253,7 @@ class InfluxSink:
             await self._complain(answer)
 
     async def _complain(self, answer: Answer) -> NoReturn:
-        """Say why nothing can be stored; where somebody must change something, all is sent again after it."""
+        """Say why nothing can be stored; where people must change something, all is sent again after it."""
         if answer.status in _PASSING or answer.status >= _FAILED:
             raise StoreBusy(self._table.url, f"it answered {answer.words}", answer.retry_after_s)
         await self._disconnect()

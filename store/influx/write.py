@@ -70,12 +70,12 @@ class Writer(Protocol):
 
 
 def open_writer(kind: Kind, table: InfluxTable, token: str, *, timeout_s: float, is_squeezed: bool) -> Writer:
-    """Return a way to a database.
+    """Return a connection that writes lines to a database.
 
     Args:
         kind: Which database it is.
         table: Where it is, as the site file says.
-        token: The token.
+        token: Access token, "" for none.
         timeout_s: How long a request may take in all [s].
         is_squeezed: Whether bodies are compressed.
     """

@@ -1,4 +1,4 @@
-"""Appending to the journal for whoever takes readings in: for as long as it takes, and counted."""
+"""Appending to the journal for a source of readings: retried until the disk takes it, and counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Counters:
-    """What whoever takes readings in has done since it started.
+    """What a source of readings has done since it started.
 
     Attributes:
         messages: Messages taken.
@@ -80,7 +80,7 @@ class Appender:
     Args:
         journal: Where it goes.
         source: What the source is called.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
 
     Attributes:
         counters: What was done.
@@ -103,7 +103,7 @@ class Appender:
         """Return what says that something happened to the source.
 
         Args:
-            kind: What.
+            kind: What happened.
             since_ms: From when on it holds [ms].
             detail: What was seen, for people.
         """

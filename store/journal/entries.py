@@ -54,7 +54,7 @@ class Mark:
     """Something that happened to a connection.
 
     Attributes:
-        kind: What.
+        kind: What happened.
         broker: Which connection, by the broker's name in the site file; `EVERY_BROKER` for all of them.
         since_ms: From when on it holds [ms]: for a broken connection, when something was last heard.
         detail: What was seen, for people.
@@ -73,8 +73,8 @@ class Known:
     """A point that became known, or known better.
 
     Attributes:
-        id: What batches call it.
-        point: The point.
+        id: Its number, as batches use it.
+        point: What it is.
         asset: Its asset, with what that serves; None where another point described it.
         unconfirmed_ms: Since when it means something else than before, not confirmed yet [ms]; else 0.
     """
@@ -155,7 +155,7 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
     """Return the content that `pack` made.
 
     Args:
-        kind: The entry's kind.
+        kind: `EntryKind` code.
         data: What `pack` made.
         where: What to call the bytes in an error.
 
@@ -185,7 +185,7 @@ def seal(data: bytes, stamp_ms: int = 0, kind: int = 0) -> bytes:
     """Return bytes with a checksum over them, and over what is kept beside them.
 
     Args:
-        data: The bytes.
+        data: Content of an entry, as `pack` made it.
         stamp_ms: The stamp of their entry [ms].
         kind: Its kind.
     """

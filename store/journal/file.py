@@ -1,4 +1,4 @@
-"""The journal's file: its tables, and what is read from them by whoever reads.
+"""The journal's file: its tables, and reading from them.
 
 `Journal` writes it (`store.journal.journal`); `JournalReader` reads it beside the writer, from any process.
 """
@@ -90,12 +90,12 @@ class Waiting:
     """A message that can not be understood yet: its metadata has not come.
 
     Attributes:
-        broker: The broker it came from.
+        broker: Name of the broker that it came from.
         topic: Its topic.
         payload: Its payload, whole.
         received_ms: When it was received [ms].
         flags: `Flag` bits.
-        id: Its number, given by who lets it wait.
+        id: Its number, given by the decoder.
     """
 
     broker: str
@@ -146,14 +146,14 @@ def read_entries(
 ) -> Iterator[Entry]:
     """Yield the entries after `after_seq`, in order, at most so many.
 
-    One that is damaged is a mark of a gap instead: nobody knows what any broker said by then.
+    A damaged one becomes a gap mark: what any broker sent by then is not known.
 
     Args:
-        connection: The file.
-        after_seq: The entry before the first.
-        most: How many there may be.
+        connection: An open journal file.
+        after_seq: Number of the entry before the first.
+        most: Most entries to yield.
         where: What to call the file in an error.
-        lost: Points of which nobody knows any more what they are; their readings are left out.
+        lost: Numbers of points whose description is lost; their readings are left out.
 
     Raises:
         StoreCorrupt: Where the file is so damaged that entries do not follow each other.
@@ -181,7 +181,7 @@ def content_of(row: Row, where: str) -> Content:
     """Return what an entry holds.
 
     Args:
-        row: The entry.
+        row: The entry, as its table holds it.
         where: What to call the file in an error.
 
     Raises:
@@ -251,7 +251,7 @@ def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
 
 
 def read_lost(connection: sqlite3.Connection, where: str) -> dict[int, str]:
-    """Return the key of each point of which nobody knows any more what it is, by its number."""
+    """Return the key of each point whose description is lost, by its number."""
     known = latest(_read_points(connection, where))
     rows = connection.execute("SELECT id, key FROM point").fetchall()
     return {number: key for number, key in rows if number not in known}
@@ -284,7 +284,7 @@ def seq_since(connection: sqlite3.Connection, stamp_ms: int) -> int:
     Stamps never fall, so that is found by halving: reading them all would take minutes of a day's journal.
 
     Args:
-        connection: The file.
+        connection: An open journal file.
         stamp_ms: The moment [ms].
     """
     low, high = connection.execute(

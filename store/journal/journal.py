@@ -101,13 +101,13 @@ class Journal:
     aside, and begun anew with what can be read of it.
 
     Args:
-        folder: The folder that it is in.
+        folder: Data folder of the site.
         clock: The clock that stamps are of; None where it is never set.
 
     Attributes:
-        path: The file.
-        head_seq: The last number that was given to an entry.
-        head_stamp_ms: The last stamp [ms].
+        path: Its SQLite file.
+        head_seq: Number of the last entry.
+        head_stamp_ms: Stamp of the last entry [ms].
         is_another: Whether it is not the file that others read before: what they made of it says nothing now.
         damaged: What is wrong with entries that were found damaged, by their numbers.
     """
@@ -325,7 +325,7 @@ class Journal:
     def known(self) -> dict[int, Known]:
         """Return every point that has a number, as it is known best, by its number.
 
-        One of which is not known any more what it is keeps its number and its key: whoever describes it anew
+        One whose description is lost keeps its number and its key: a source that describes it anew
         makes it known again.
         """
         lost = {number: Known(number, _nameless(key)) for number, key in self._lost.items()}
@@ -520,7 +520,7 @@ class Journal:
 
 
 def _nameless(key: str) -> Point:
-    """Return what stands for a point of which only the key is known."""
+    """Return what stands for a point that only has its key left."""
     return Point(
         key=key,
         asset=AssetId(""),

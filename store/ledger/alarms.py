@@ -15,9 +15,9 @@ class Alarm:
 
     Attributes:
         id: Its identity.
-        rule: The rule's name.
+        rule: Name of the rule, such as C2 or C2-cannot-verify.
         title: What the rule detects.
-        subject: Whom it is about.
+        subject: Id of the tenant, rack or other subject.
         severity: How bad it is.
         unit: The unit of value, limit and peak.
         since_ms: Since when the limit is broken [ms].
@@ -27,9 +27,9 @@ class Alarm:
         limit: What it was held against; None where there is none.
         peak: The worst value; None where there is none.
         is_told: Whether people were told.
-        needs_acknowledgement: Whether it stays on the list until somebody acknowledged it.
-        acknowledged_ms: When somebody did [ms].
-        acknowledged_by: Who.
+        needs_acknowledgement: Whether it stays on the list until it is acknowledged.
+        acknowledged_ms: When it was acknowledged [ms]; None while it is not.
+        acknowledged_by: Name of the person who did.
     """
 
     id: str
@@ -73,7 +73,7 @@ class AlarmChange:
     """A change of an alarm.
 
     Attributes:
-        alarm: The alarm after it.
+        alarm: The alarm after the change.
         change: What happened: `opened`, `worsened`, `returned`, `acknowledged`.
         at_ms: When [ms].
         reason: Why it ended, where nothing was judged that ended it.
@@ -92,7 +92,7 @@ class Notice:
     Attributes:
         key: What makes it the same message whenever it is sent; one for each change of an episode.
         route: Where it goes.
-        alarm_id: The alarm that it tells of.
+        alarm_id: Id of the alarm that it tells of.
         body: What it says, as the receiver's adapter takes it.
         source_ms: The source time of what it tells: the tick at which the change happened [ms].
         created_ms: When it was made [ms].
@@ -123,12 +123,12 @@ class Progress:
     """What is saved at once.
 
     Attributes:
-        seq: The last entry of the journal that was taken.
+        seq: Number of the last journal entry that was taken.
         tick_ms: The last tick that was evaluated [ms].
         changes: What happened to alarms.
         notices: What is to be told.
         series: The engine's series, by tick [ms].
-        blocks: The demand blocks that closed.
+        blocks: Demand blocks that closed, live or settled.
     """
 
     seq: int

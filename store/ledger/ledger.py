@@ -251,7 +251,7 @@ class LedgerReader(Guard):
         """Return a tenant's demand blocks that end in a span, in order of time.
 
         Args:
-            tenant: The tenant.
+            tenant: Id of the tenant.
             from_ms: After this [ms].
             to_ms: At this at the latest [ms].
         """
@@ -360,15 +360,15 @@ class Ledger(LedgerReader):
             )
 
     def acknowledge(self, alarm: Alarm, *, by: str, at_ms: int) -> Alarm:
-        """Note that somebody has taken an alarm in hand.
+        """Note that a person has taken an alarm in hand.
 
         Args:
-            alarm: The alarm.
-            by: Who.
+            alarm: The alarm, as it is listed.
+            by: Name of the person.
             at_ms: When [ms].
 
         Returns:
-            The alarm afterwards; unchanged where somebody had done so before.
+            The alarm afterwards; unchanged where it was acknowledged before.
         """
         with self._lock, saving(self._writer, self.path) as connection:
             connection.execute(

@@ -1,4 +1,4 @@
-"""A ledger in memory: alarms and notifications for as long as a rehearsal. Series and blocks go to nobody."""
+"""A ledger in memory: alarms and notifications for one rehearsal. Series and blocks are dropped."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Meaner:
         return found
 
     def _close_silent(self) -> list[Means]:
-        """Return the last steps of points of which nothing holds any more."""
+        """Return the last steps of points that have no value which still holds."""
         ends = self._last_ms + self._hold_ms + SETTLE_MS
         found = []
         silent = np.flatnonzero(~self._is_closed & (ends <= self.now_ms))

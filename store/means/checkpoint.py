@@ -25,11 +25,11 @@ class MeanFile:
     A file that is damaged or gone is done without: the steps that were open then are made of what comes.
 
     Args:
-        path: The file.
+        path: File that keeps open steps over a restart.
         hold: Tells how long a value stands for its point [ms].
 
     Attributes:
-        seq: The last entry of the journal that was taken; 0 where nobody knows.
+        seq: The last entry of the journal that was taken; 0 where that is not known.
     """
 
     def __init__(self, path: Path, hold: Callable[[Point], int]) -> None:

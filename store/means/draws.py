@@ -1,7 +1,7 @@
 """Means of tenants' draws over minutes and quarter-hours, across restarts: what is looked at over months.
 
 A figure stands from its tick to the next one, and no longer than two ticks of a series that has one each
-second; one that nobody could tell stands for nothing. What a mean is, `store.means.means` says.
+second; one that is not known stands for nothing. What a mean is, `store.means.means` says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from store.means.means import Means
 from store.series import DrawMean, TenantDraw
 
 AVERAGED: Final = ("low", "best", "high", "limit", "headroom", "coverage")
-"""The figures of which means are kept; demand and forecast are means already."""
+"""Figures whose means are kept; demand and forecast are means already."""
 HOLD_MS: Final = 2_500
 """How long a figure stands [ms]: two ticks of a second, and a half."""
 

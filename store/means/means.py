@@ -32,7 +32,7 @@ _PERIODIC_MS: Final = 5_000
 
 
 def hold_ms(point: Point) -> int:
-    """Return how long a value stands for its point, where nobody knows better [ms].
+    """Return how long a value stands for its point, where its source says nothing [ms].
 
     On change: 100 s, after which the DSX BMS bus repeats an unchanged value, and a tenth. Periodic: 5 s.
     """
@@ -79,8 +79,8 @@ class Means:
         covered_ms: How much of it a good value stood for, shape (n,), int64 [ms].
         total: Values times the share of the step that they stood for, shape (n,), float64 [canonical unit].
         low: The lowest value that stood in it, shape (n,), float64; infinite where none did.
-        high: The highest one.
-        last: The last one; NaN where none did.
+        high: The highest value, likewise.
+        last: The last value; NaN where none did.
         count: How many good readings were made in it, shape (n,), int64.
     """
 
@@ -213,7 +213,7 @@ def add_up(step_ms: int, parts: Iterable[Means]) -> Means:
 
 
 def nothing(count: int) -> dict[str, NDArray[Any]]:
-    """Return the columns of steps of which nothing is known yet, by name."""
+    """Return the columns of steps without any reading yet, by name."""
     return {
         "covered_ms": np.zeros(count, np.int64),
         "total": np.zeros(count),
