@@ -26,7 +26,7 @@ class Health:
         stale: Acknowledgements that came too late for their connection.
         repeated: Messages that came again while they were in hand, or safe already.
         contested: Whether another client seems to have our client id, and takes our place again and again.
-        trouble: What somebody must put right: why the broker refuses us, or gives our place away; else "".
+        trouble: What people must put right: why the broker refuses us, or gives our client id away; else "".
         dropped: Messages of quality of service 0 that were dropped because too many waited.
     """
 

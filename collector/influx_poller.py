@@ -1,4 +1,4 @@
-"""Readings that somebody else stores, taken into the journal as those of a broker are: poll, append, go on.
+"""Readings that other software stores, taken into the journal as those of a broker are: poll, append, go on.
 
 Everything behind the journal is the same as with a broker, and so are the marks: a database that does not
 answer is a connection that was lost. Nothing is written to it.
@@ -89,7 +89,7 @@ class InfluxPoller:
         site: The site, for what its racks are rated.
         journal: Where readings go.
         ledger: Where the place is kept up to which was read.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
 
     Attributes:
@@ -139,7 +139,7 @@ class InfluxPoller:
         return self._rounds, self.counters.refused_by_disk
 
     def hand_over(self, cause: str) -> Handover:
-        """Return what whoever goes on here needs, once this one has ended.
+        """Return what a successor needs, once this one has ended.
 
         Args:
             cause: What ended it, for people.
@@ -321,11 +321,11 @@ def make_poller(
 
     Args:
         table: What the site file says of it.
-        query: The way to it.
-        site: The site.
+        query: Asks the database.
+        site: The site, for what its racks are rated.
         journal: Where readings go.
         ledger: Where the place is kept up to which was read.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
     """
     newest_ms, _ = ledger.cursor(cursor_of(table))

@@ -21,7 +21,7 @@ class Plausibility:
 
     Args:
         site: The site, for what its racks are rated.
-        known: The points that are known already.
+        known: Points of the journal, each with its asset.
     """
 
     def __init__(self, site: Site, known: Iterable[Known]) -> None:

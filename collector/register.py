@@ -40,7 +40,7 @@ class Register:
         """Return a point's number; one that is new, or known otherwise now, is news.
 
         Args:
-            point: The point.
+            point: What the source says it is.
             asset: Its asset, where the same source describes it.
         """
         number = self._numbers.get(point.key)
@@ -57,7 +57,7 @@ class Register:
         """Note that a point means something else than before, and nothing confirms it yet: that is news.
 
         Args:
-            number: The point's number.
+            number: Number of the point.
             since_ms: Since when [ms].
         """
         self._unconfirmed_ms[number] = since_ms

@@ -23,7 +23,7 @@ MOST_AHEAD_MS: Final = 30_000
 OLDEST_MS: Final = 7 * DAY_MS
 """One that is older than this is refused: no broker keeps a queue so long."""
 MOST_REFUSALS: Final = 1_000
-"""Dead letters of one message at most: a row of a thousand racks that nobody declared (our choice)."""
+"""Dead letters of one message at most: a document of a thousand undeclared racks (our choice)."""
 MOST_PAYLOADS: Final = 16
 """How many of them hold the message's payload; the others say topic, reason and detail (our choice)."""
 IN_SECONDS: Final = "a time in seconds"
@@ -58,8 +58,8 @@ class Ranges:
 
         Args:
             number: Its number.
-            point: The point.
-            rating_kw: What its asset is rated [kW], None where nobody knows.
+            point: What it is.
+            rating_kw: What its asset is rated [kW], None where that is not known.
         """
         for column, value in self._figures(point, rating_kw).items():
             self._put(column, number, value)
@@ -125,7 +125,7 @@ class Rows:
         times: Source times [ms].
         values: Values, None where the source has none.
         is_good: Whether the source trusts the value.
-        messages: The message of each row.
+        messages: Message that each row came in.
         rejections: What could not be decoded.
         doubts: Values that could not be kept: before which row that was, whose point it was, when it was
             received, and what it was stamped, where it was refused for that, else the same [ms].
@@ -174,10 +174,10 @@ class Rows:
         """Refuse a message, or a value in one; beyond `MOST_REFUSALS` of one message in one for all.
 
         Args:
-            message: The message.
+            message: What was received.
             reason: Why.
             detail: What was expected and what was found.
-            point: Whose value it was; the point is in doubt from then on. None where nobody knows.
+            point: Whose value it was; the point is in doubt from then on. None where that is not known.
             row: The row that it was; None where it comes after all rows so far.
             time_ms: What it was stamped, where it is refused for that [ms].
         """

@@ -37,13 +37,13 @@ class Collector:
     """The collector of one broker.
 
     Args:
-        session: The session with the broker.
+        session: Connects to the broker, and takes its messages.
         decoder: Turns its messages into readings.
         context: What decoders share.
         journal: Where readings go.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
-        keeping: What the broker can keep for us, by default what nobody knows.
+        keeping: What the broker can keep for us, by default not known.
         patience_s: After how long without anything the broker is silent [s].
 
     Attributes:
@@ -90,7 +90,7 @@ class Collector:
         return self._rounds, self.counters.refused_by_disk
 
     def hand_over(self, cause: str) -> Handover:
-        """Return what whoever goes on here needs, once this one has ended.
+        """Return what a successor needs, once this one has ended.
 
         Args:
             cause: What ended it, for people.

@@ -1,4 +1,4 @@
-"""What readings come from: the broker of a bus, or a database that somebody else fills."""
+"""What readings come from: the broker of a bus, or a database that other software fills."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Source(Protocol):
         ...
 
     def hand_over(self, cause: str) -> Handover:
-        """Return what whoever goes on here needs, once this one has ended.
+        """Return what a successor needs, once this one has ended.
 
         Args:
             cause: What ended it, for people.

@@ -21,7 +21,7 @@ class Continuity:
     """Follows the connection with a broker, and tells the journal what follows from it.
 
     Args:
-        broker: The broker's name.
+        broker: Name of the broker.
         keeping: What it can keep for us.
         now_ms: The time [ms].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
@@ -62,7 +62,7 @@ class Continuity:
         """Take in what happened to the connection.
 
         Args:
-            event: What.
+            event: What happened.
             now_ms: The time [ms].
         """
         match event.change:

@@ -14,7 +14,7 @@ USUAL_QUEUE: Final = 1_000
 MARGIN: Final = 2
 """How much faster than before a break may be published in it: who loses a feed says more (our choice)."""
 FULL: Final = 0.9
-"""A queue of which so much arrived may have been full: some brokers count what is on its way (our choice)."""
+"""A queue that sent this share of its size may have been full: some count messages in flight (our choice)."""
 SPAN_MS: Final = 10_000
 """Over how long a rate is taken [ms] (our choice)."""
 SPANS: Final = 60
@@ -26,7 +26,7 @@ class Keeping:
 
     Args:
         queued_messages: How many messages the broker's queue can hold; None where the site file does not say.
-        rate_per_s: How much was published before this start, at most [messages/s]; None where nobody knows.
+        rate_per_s: How much was published before this start, at most [messages/s]; None if not known.
     """
 
     def __init__(self, queued_messages: int | None, rate_per_s: float | None = None) -> None:

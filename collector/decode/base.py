@@ -62,8 +62,8 @@ class Context:
     """What decoders share.
 
     Attributes:
-        site: The site.
-        register: The register of points.
+        site: What the site file declares.
+        register: Gives each point its number.
         ranges: What values of each point may be.
         waiting_numbers: Gives each message that has to wait its number.
     """
@@ -145,7 +145,7 @@ def check_keys(payload: bytes) -> tuple[Reason, str] | None:
     What a decoder skips it does not look at: bytes that are no text, and keys that stand twice.
 
     Args:
-        payload: The payload.
+        payload: JSON, as it was received.
     """
     repeated = False
 

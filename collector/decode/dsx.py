@@ -115,7 +115,7 @@ class DsxDecoder:
     doubt until that is confirmed, by this decoder or by one after it.
 
     Args:
-        broker: The broker.
+        broker: Its `[[broker]]` table.
         context: What decoders share.
         metadata: The metadata that was kept, payload by topic.
         waiting: What waits for its metadata.
@@ -403,7 +403,7 @@ class DsxDecoder:
         """Put a point into the register, with the stream that a heartbeat's scope gives it.
 
         Args:
-            found: The point.
+            found: The point, as its metadata describe it.
             rows: Takes the doubts that follow.
             message: What describes it; None where that is not new.
             was: What the values on its topic were before.

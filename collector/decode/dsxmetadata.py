@@ -20,7 +20,7 @@ MOST_PARTS: Final = 8
 MOST_STATES: Final = 256
 """How many states of a point are told apart by a text (our choice)."""
 MOST_UNIT: Final = 40
-"""How much of a unit that nobody knows is kept."""
+"""How much of an unknown unit is kept [characters]."""
 MOST_SERVED: Final = 5_000
 """The most assets that one may serve."""
 
@@ -62,7 +62,7 @@ class Described:
     """What metadata says.
 
     Attributes:
-        point: The point.
+        point: The point that is described.
         asset: Its asset, None where the point only belongs to one that others describe.
         publisher: Who publishes its values.
         value_topic: On which topic.

@@ -11,7 +11,7 @@ MOST_SHOWN: Final = 100
 
 
 class Powers:
-    """Which points tell the power of which asset."""
+    """The points of power of each asset."""
 
     def __init__(self) -> None:
         self._keys: dict[tuple[str, str, str], set[str]] = {}

@@ -1,7 +1,7 @@
 """Who is believed on a DSX bus: anyone who can publish may say anything under any name of its own.
 
 The site file names the publishers. Where it names none, those that describe the site in the first minutes of
-the first start are kept, and nobody after them: what was kept of the bus's metadata tells who that was.
+the first start are kept, and none after them: what was kept of the bus's metadata tells who that was.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Publishers:
     """Who is believed on one bus.
 
     Args:
-        named: Whom the site file names; None where it names nobody.
+        named: Publishers that the site file names; None where it names none.
         kept: Who described what was kept of an earlier start.
     """
 

@@ -93,10 +93,10 @@ class Scopes:
         """Take in what metadata says of a scope.
 
         Args:
-            topic: The topic of the metadata.
+            topic: Topic of the metadata.
             publisher: Who publishes its heartbeat.
             scope: What its heartbeat covers; "" for nothing of its own.
-            stream: The stream that the heartbeat beats for.
+            stream: Name of the stream whose life the heartbeat proves.
 
         Returns:
             The scopes that hold no longer and that hold now, where that changed anything.
@@ -120,7 +120,7 @@ class Scopes:
         long the stream that is first by name, so that the order in which they became known means nothing.
 
         Args:
-            value_topic: The topic.
+            value_topic: Topic of the values.
             publisher: Who publishes on it.
         """
         covering = [

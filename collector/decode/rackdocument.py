@@ -44,7 +44,7 @@ MOST_KEYS: Final = 500
 MOST_MISSED: Final = 1_000_000
 """A sequence number that is further ahead than this was set anew: 11 days at one a second (our choice)."""
 MOST_HINTS: Final = 200
-"""How many names that nobody knows are compared with those that are known; the rest get no hint."""
+"""How many unknown names are compared with the known ones; the rest get no hint."""
 
 _DECODER: Final = msgspec.json.Decoder()
 _log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class RackDocumentDecoder:
     """Decodes one broker's rack documents.
 
     Args:
-        broker: The broker.
+        broker: Its `[[broker]]` table.
         context: What decoders share.
 
     Attributes:
@@ -95,7 +95,7 @@ class RackDocumentDecoder:
         """Nothing waits here: a document explains itself."""
 
     def problems(self, now_ms: int) -> dict[str, str]:  # noqa: ARG002 - it is always well
-        """Nothing is wrong: a rack that nobody declared is a dead letter."""
+        """Nothing is wrong: an undeclared rack is a dead letter."""
         return {}
 
     def _decode(self, message: Message, rows: Rows) -> None:
@@ -181,7 +181,7 @@ class RackDocumentDecoder:
         return AssetId(rack)
 
     def _declared(self, rack: str) -> tuple[Reason, str] | None:
-        """Say what is wrong with a rack that nobody declared; None for nothing."""
+        """Say what is wrong with an undeclared rack; None for nothing."""
         racks = self._context.site.racks
         if rack in racks:
             return None
@@ -239,7 +239,7 @@ class RackDocumentDecoder:
 
 
 class _Hints:
-    """The known name that is nearest to one that nobody knows, for those who write documents.
+    """The known name that is nearest to an unknown one, for people who write documents.
 
     Comparing a name with thousands takes tens of milliseconds, so that is done once for a name, once in a
     message, and for so many names at all.
@@ -273,7 +273,7 @@ class _Values:
     """Takes the values out of one document.
 
     Args:
-        message: The message.
+        message: The message that the document came in.
         rows: Takes what can be no value.
         hints: What names may have been meant.
 

@@ -41,12 +41,12 @@ class Usual:
         """Note which point a key of a rack stands for.
 
         Args:
-            rack: The rack.
+            rack: Id of the rack.
             feed: The letter of the feed, "" for the rack as a whole.
-            name: The key.
+            name: The key, as it is written.
             phase: The phase, "" where the key has one number for all.
-            number: The point's number.
-            unit: The unit that the key names.
+            number: Number of the point.
+            unit: Unit that the key names.
         """
         key = (name, phase) if phase else name
         self._slots.setdefault((rack, feed), {})[key] = _Slot(number, unit.factor, unit.offset)
@@ -64,10 +64,10 @@ class Usual:
         """Take a document, if it is a usual one.
 
         Args:
-            message: The message.
-            rack: The rack.
+            message: The message that it came in.
+            rack: Id of the rack.
             time_ms: When it was measured [ms].
-            document: The document.
+            document: The object, decoded.
             rows: Takes its values.
             is_whole: Whether it is all of the message, so that no key may stand twice in it.
 
@@ -127,7 +127,7 @@ def may_repeat_keys(payload: bytes, documents: list[object]) -> bool:
     """Tell whether a key may stand twice in a payload: each text that was read stands between two quotes.
 
     Args:
-        payload: The payload.
+        payload: JSON, as it was received.
         documents: What was read of it.
     """
     texts = _texts(documents, DEEPEST)

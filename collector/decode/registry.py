@@ -25,7 +25,7 @@ class Kept:
 
     Attributes:
         metadata: The metadata messages that describe the points, payload by topic.
-        waiting: The messages that wait for theirs.
+        waiting: Messages that wait for their metadata.
     """
 
     metadata: Mapping[str, bytes] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def make_decoder(broker: BrokerTable, context: Context, kept: Kept | None = None
     """Return what reads the messages of a broker.
 
     Args:
-        broker: The broker.
+        broker: Its `[[broker]]` table.
         context: What decoders share.
         kept: What an earlier run left; nothing where there was none.
     """
@@ -83,8 +83,8 @@ def topics_of(broker: BrokerTable, site: str) -> tuple[str, ...]:
     """Return the topic filters of a broker: its own, else those of its format.
 
     Args:
-        broker: The broker.
-        site: The site's name.
+        broker: Its `[[broker]]` table.
+        site: Name of the site, a level of the topics of rack documents.
     """
     return tuple(broker.topics or (FORMATS[broker.format].topics(site),))
 

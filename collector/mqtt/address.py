@@ -1,4 +1,4 @@
-"""Where and as whom to connect to a broker, and what people are told when that fails."""
+"""Broker and credentials of a connection, and what people are told when it fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOISE: Final = re.compile(r"^\[[^\]]*\] *|\.? *\(_ssl\.c:\d+\)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where and as whom to connect.
+    """Broker and credentials of a connection.
 
     Attributes:
         host: Host name or address.
@@ -50,7 +50,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def as_probe(self, role: str = "probe") -> Address:
-        """Return the same place under a client id that nobody else has, and of which nothing stays."""
+        """Return the same with a client id of its own, whose session leaves nothing behind."""
         return replace(self, client_id=f"megawatch-{role}-{secrets.token_hex(4)}", session_expiry_s=0)
 
     def login_refused(self, answer: str) -> str:

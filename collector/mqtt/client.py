@@ -23,7 +23,7 @@ def make_client(address: Address, version: int, *, is_clean: bool = False) -> ai
     """Return a client that is not connected yet.
 
     Args:
-        address: Where and as whom.
+        address: Broker and credentials.
         version: MQTT version, 5 or 4 (which is 3.1.1).
         is_clean: Whether the broker is to drop what it keeps of our session, at once and afterwards.
     """

@@ -37,7 +37,7 @@ _CLOSED: Final = 128
 _PAHO_ERROR: Final = 8
 _HUNG_UP: Final = "the broker hung up without an answer"
 _HANG_UPS: Final = tuple(f"[Errno {number}]" for number in (EBADF, ECONNRESET, ENOTCONN, EPIPE))
-"""What the operating system says of a socket on which somebody hung up before anything was answered."""
+"""What the operating system says of a socket that was closed before anything was answered."""
 CHECK_S: Final = 1.0
 """How often it is looked whether anything arrives while an answer is awaited."""
 
@@ -63,7 +63,7 @@ class Lost(Exception):  # noqa: N818 - says what happened
         cause: What was seen.
         is_taken_over: Whether another client took our place, with our client id.
         is_unanswered: Whether the broker hung up without a word when we introduced ourselves.
-        is_down: Whether nobody listened there: the broker does not run.
+        is_down: Whether nothing listened there: the broker does not run.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Connection:
     """One connection, from its CONNECT to its end: an async context manager, used once.
 
     Args:
-        address: Where and as whom.
+        address: Broker and credentials.
         version: MQTT version, 5 or 4 (which is 3.1.1).
         generation: Marks acknowledgements of this connection; one of another is never sent on it.
         take: Is given each message as it arrives.
@@ -168,7 +168,7 @@ class Connection:
             self._abandon()
             ended = self._client._disconnected  # noqa: SLF001 - the reason of this module
             if ended.done() and not ended.cancelled():
-                ended.exception()  # whoever waited has been told
+                ended.exception()  # what waited for it has been told
 
     def _abandon(self) -> None:
         """Close the socket.

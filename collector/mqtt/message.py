@@ -38,7 +38,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True):
     """Something that happened to a connection.
 
     Attributes:
-        change: What.
+        change: What happened.
         since_ms: Since when it holds [ms]: for a lost connection, when something was last received.
         detail: What was seen, for people.
         doubt: Of a session that was resumed: why the broker may not have kept everything, "" where nothing

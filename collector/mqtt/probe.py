@@ -1,7 +1,6 @@
 """What a broker does for us, measured: whether it lets us read, and how much it keeps while we are away.
 
-What is measured uses sessions that nobody else has, and a topic that nobody else has; nothing is ever
-published to a topic of a site.
+What is measured uses sessions and a topic of its own; nothing is ever published to a topic of a site.
 """
 
 from __future__ import annotations
@@ -108,11 +107,11 @@ async def listen(
     """Listen to a broker for a time.
 
     Args:
-        address: Where and as whom.
+        address: Broker and credentials.
         topics: Topic filters, each with the quality of service to ask for.
         seconds: How long [s].
         version: MQTT version, 5 or 4 (which is 3.1.1).
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
 
     Raises:
         Refused: Where the broker does not accept us.
@@ -136,9 +135,9 @@ async def measure_queue(
     """Measure how much a broker keeps for a session that is away.
 
     Args:
-        address: Where and as whom.
+        address: Broker and credentials.
         version: MQTT version, 5 or 4 (which is 3.1.1).
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         count: How many messages to publish.
 
     Raises:

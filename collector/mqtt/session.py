@@ -35,7 +35,7 @@ CONTESTED: Final = 3
 """So often in a row a broker hangs up soon after it let us in, where another has our client id (our choice).
 """
 CONTESTED_S: Final = 45.0
-"""How soon that is: whoever lost its place comes back after a pause, as we do (our choice)."""
+"""How soon that is: a client that lost its place comes back after a pause, as we do (our choice)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,8 +44,8 @@ class Session:
     """A session with one broker.
 
     Args:
-        name: The broker's name.
-        address: Where and as whom.
+        name: Name of the broker.
+        address: Broker and credentials.
         topics: Topic filters, each with the quality of service to ask for.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
@@ -168,7 +168,7 @@ class Session:
             await asyncio.sleep(BACKOFF.pause_s(failures, self._random))
 
     def _lost(self, error: Lost, lasted_s: float) -> None:
-        """Note how a connection ended, and whether others that ended so say that somebody has our place."""
+        """Note how a connection ended, and whether such ends say that another client has our client id."""
         connection, cause = self._ended, error.cause
         if error.is_down:
             self._doubt = "the broker did not run for a time"

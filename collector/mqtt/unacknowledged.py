@@ -49,7 +49,7 @@ class Unacknowledged:
         """Begin another connection: what is open of the one before may come again.
 
         Args:
-            generation: Which.
+            generation: Number of the connection.
         """
         self._carried.update(dict.fromkeys(self._sent))
         self._sent.clear()
