@@ -1,8 +1,8 @@
 """What a rule is: a declaration, and one pure method from a view of the site to a verdict for each subject.
 
 A rule is one file in `rules/library`. It names the kind of its subjects, the quantities and windows that it
-needs, whom it calls and what hides it. Its parameters are described fields, so that the site file can set
-them and the documentation can list them. It never sees a clock, a socket or another rule.
+needs, the desks that it calls and what hides it. Its parameters are described fields, so that the site file
+can set them and the documentation can list them. It never sees a clock, a socket or another rule.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class Block(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HiddenBy:
-    """What hides an alarm: it opens and ends, and nobody is told beside the alarm that hides it.
+    """What hides an alarm: it opens and ends, and is not told beside the alarm that hides it.
 
     Attributes:
-        rule: The rule whose alarm says more.
+        rule: Name of the rule whose alarm says more.
         relation: How that alarm's subject hangs together with this one's.
         is_early: Whether an alarm that is only pending hides it as well.
     """
@@ -187,7 +187,7 @@ class Rule(BaseModel):
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
     """What hides its alarms."""
     needs_acknowledgement: ClassVar[bool] = False
-    """Whether an alarm that returned stays on the list until somebody acknowledged it."""
+    """Whether an alarm that returned stays on the list until it is acknowledged."""
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE})
     """Which judgement it belongs to: live, settled, or both."""
     unknown_pages: ClassVar[bool] = False
@@ -229,7 +229,7 @@ class Rule(BaseModel):
         """Return what an alarm says: the rule's own, or that of not being able to tell.
 
         Args:
-            alarm_rule: The rule as the alarm names it.
+            alarm_rule: Name of the rule in the alarm, such as C2 or C2-cannot-verify.
         """
         return cls.unknown_title if alarm_rule.endswith(CANNOT_VERIFY) else cls.title
 
@@ -238,7 +238,7 @@ class Rule(BaseModel):
         """Return what to look at first, for the rule's own alarm or for that of not being able to tell.
 
         Args:
-            alarm_rule: The rule as the alarm names it.
+            alarm_rule: Name of the rule in the alarm, such as C2 or C2-cannot-verify.
         """
         return cls.unknown_look_at if alarm_rule.endswith(CANNOT_VERIFY) else cls.look_at
 

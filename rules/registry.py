@@ -96,7 +96,7 @@ def _variant(
     """Make a rule with the parameters that hold for some of its subjects.
 
     Args:
-        rule: The rule.
+        rule: Class of the rule.
         usual: The parameters that hold for all others.
         given: Who is chosen, and the parameters that are other than usual.
         path: Where that stands in the site file.

@@ -24,7 +24,7 @@ class SubjectKind(StrEnum):
     LOOP = "loop"  # one coolant circuit of a coolant unit
     VALVE = "valve"
     SENSOR = "sensor"
-    PUBLISHER = "publisher"  # whoever speaks over a connection, and the monitor itself
+    PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself
     OTHER = "other"
 
 

@@ -35,10 +35,10 @@ class TenantView:
     """Every tenant at one moment; arrays of shape (tenants,), the operator's own load last.
 
     Attributes:
-        ids: Whom each place is about.
+        ids: Id of each tenant, the operator's own load last.
         low: The draw is at least this [mW], int64.
         best: The best estimate of it [mW], int64.
-        high: It is at most this [mW], int64; `UNBOUNDED` where nobody can tell.
+        high: It is at most this [mW], int64; `UNBOUNDED` where there is no bound.
         limit: What may be drawn [mW], int64; `NO_LIMIT` without a contract in force.
         final: What may be drawn once every ramp is over [mW], int64; `NO_LIMIT` without one.
         warn: Above this the desk is warned [mW], int64; `NO_LIMIT` without a contract in force.
@@ -111,7 +111,7 @@ class RackView:
     """Every rack at one moment; arrays of shape (racks,).
 
     Attributes:
-        ids: Which rack each place is about.
+        ids: Id of each rack.
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
         is_unheard: Whether it is silent and was never heard at all.
         is_starting: Whether it was never heard and still has time to speak: that is no silence.
@@ -147,11 +147,11 @@ class MeterView:
     say the same.
 
     Attributes:
-        ids: Which meters each place is about.
+        ids: Id of each comparison: the meters that it is about.
         is_denied: Whether they contradict others, and were not seen to agree since.
         apart: How far the two are apart beyond their errors [mW], int64; 0 where they meet or one is silent.
         low: What is beneath them says that it is at least this [mW], int64.
-        high: It says that it is at most this [mW], int64; `UNBOUNDED` where nobody can tell.
+        high: It says that it is at most this [mW], int64; `UNBOUNDED` where there is no bound.
         names: What each of the meters is called.
         readings: What each of them says, or said last [mW], int64, shape (readings,).
         starts: Where those of each place begin among them.
@@ -235,7 +235,7 @@ class View:
     Attributes:
         at_ms: The moment, in event time [ms].
         tenants: Every tenant.
-        demand: The demand blocks of every tenant.
+        demand: Open and last closed demand block of every tenant.
         racks: Every rack.
         meters: Every meter that others can be held against; none where no rule is about meters.
         publishers: Every publisher; none where no rule is about publishers.

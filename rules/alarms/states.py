@@ -12,7 +12,7 @@ Where a rule asks for it, a breach opens the alarm also when those of the last m
 above, however often they were interrupted; not where a contract says how long the subject must stay above.
 
 UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
-a breach; a running off-delay begins anew after it, for nobody knows that it was clear meanwhile.
+a breach; a running off-delay begins anew after it, for it is not known to be clear meanwhile.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Transition:
     Attributes:
         is_told: Whether people are told, now or when the alarm opened: not while another alarm says more.
         alarm_id: The alarm's identity, the same whenever this is computed.
-        rule: The rule's name.
-        subject: Whom it is about.
+        rule: Name of the rule, such as C2 or C2-cannot-verify.
+        subject: Id of the tenant, rack or other subject.
         change: What happened.
         at_ms: When, in event time [ms].
         since_ms: Since when the limit is broken [ms].
@@ -125,7 +125,7 @@ class Bank:
 
     Args:
         rule: The rule's name, part of each alarm's identity.
-        severity: The severity where findings carry none.
+        severity: Severity of subjects whose findings carry none.
         on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
         off_delay_ms: How long it must be over [ms].
         above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
@@ -163,7 +163,7 @@ class Bank:
     def over_ms(self, subject: str) -> int | None:
         """Return since when the limit of a subject's alarm is broken no more [ms].
 
-        None while it is broken, and while nobody can tell.
+        None while it is broken, and while it is not known.
         """
         place = self.subjects.index(subject)
         is_kept = self._columns.returning_ms[place] != NEVER
@@ -185,7 +185,7 @@ class Bank:
 
     @property
     def has_untold(self) -> bool:
-        """Whether an alarm is active that nobody was told of."""
+        """Whether an alarm is active that was not told."""
         return bool(((self._columns.state == ACTIVE) & ~self._columns.told).any())
 
     def opened_ms(self, place: int) -> int:
@@ -207,7 +207,7 @@ class Bank:
         """Judge every machine by what was found at a moment.
 
         Args:
-            subjects: Whom each place of the findings is about.
+            subjects: Id of each subject, in the order of the findings.
             found: What the rule found.
             at_ms: The moment, after that of the step before [ms].
 
@@ -324,7 +324,7 @@ class Bank:
 
         Args:
             changes: What `step` returned.
-            suppressed: Whose alarm says nothing new, shape (subjects,); None for nobody.
+            suppressed: Whose alarm says nothing new, shape (subjects,); None for no alarm.
             found: What the rule found.
             at_ms: The moment [ms].
 
@@ -334,7 +334,7 @@ class Bank:
         columns = self._columns
         before = columns.told.copy()
         hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed.copy()
-        # What nobody was told of and is about to return ends without a word.
+        # What was not told and is about to return ends without a word.
         hidden |= (found.verdict == Verdict.CLEAR) & found.returned
         columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
@@ -345,7 +345,7 @@ class Bank:
             if where is None:
                 result.append(change)
                 continue
-            # Whoever hears of an alarm only now hears that it opened, and of no change before.
+            # People who are told of an alarm only now are told that it opened, and of no change before.
             opens = change.change is Change.OPENED and columns.told[where]
             result.append(replace(change, is_told=bool(before[where] or opens)))
         opened = {change.subject for change in changes if change.change is Change.OPENED}
@@ -371,7 +371,7 @@ class Bank:
     # A snapshot -----------------------------------------------------------------------
 
     def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return everything: the arrays, and as plain values whom their places are about."""
+        """Return everything: the arrays, and as plain values the subjects of their rows."""
         above = {} if self._above is None else self._above.save()
         return self._columns.save() | above, {"subjects": list(self.subjects), "edited": dict(self._edited)}
 

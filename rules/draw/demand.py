@@ -115,7 +115,7 @@ class Demand:
         """Integrate a draw that held from one tick to the next, and close the blocks that end meanwhile.
 
         Args:
-            tenants: The tenant of each place of the draw.
+            tenants: Id of each tenant of the draw, in its order.
             draw: What was drawn from `from_ms` on.
             from_ms: The tick before [ms].
             to_ms: This tick [ms].
@@ -232,7 +232,7 @@ class Demand:
         """Return every tenant's demand at a moment, with the forecast to the end of its block.
 
         Args:
-            tenants: Whom each place is about.
+            tenants: Id of each tenant of the draw, in its order.
             draw: What is drawn now.
             at_ms: The moment [ms].
         """

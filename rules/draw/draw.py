@@ -42,8 +42,8 @@ class Draw:
     Attributes:
         low: At least this [mW], int64.
         best: The best estimate [mW], int64.
-        high: At most this [mW], int64; `UNBOUNDED` where nobody can tell.
-        most: What it could draw if nothing were known [mW], int64; `UNBOUNDED` where nobody can tell.
+        high: At most this [mW], int64; `UNBOUNDED` where there is no bound.
+        most: What it could draw if nothing were known [mW], int64; `UNBOUNDED` where there is no bound.
         loss_ppm: Power at the delivery point for a million at the boundary, int64.
         coverage: Share of the rating that is covered by fresh readings, 0 to 1, float64.
         is_consistent: Whether no other meter contradicts what its draw is summed of.
@@ -119,7 +119,7 @@ class _Units:
     """What units are by themselves; arrays of shape (units,).
 
     Attributes:
-        cap: The most that each could draw [mW], `OPEN` where nobody knows.
+        cap: The most that each could draw [mW], `OPEN` where that is not known.
         is_whole: Whether all of its elements are certain.
         last: The last that was known of it [mW].
     """
@@ -138,7 +138,7 @@ class Compared:
         most: At most this is claimed [mW], int64.
         tells: Whether anything is claimed.
         low: It is at least this by what is beneath [mW], int64.
-        high: It is at most this by what is beneath [mW], int64; `OPEN` where nobody can tell.
+        high: It is at most this by what is beneath [mW], int64; `OPEN` where there is no bound.
         is_whole: Whether all that is beneath is certain.
     """
 
@@ -302,7 +302,7 @@ class _Ages:
         return self._least_of(level, self._known.times()[0], self._at_ms)
 
     def is_of_one_time(self, level: Level) -> BoolArray:
-        """Tell of which claims every reading is younger than the shortest time for which one of them lasts.
+        """Tell which claims have only readings younger than the shortest time for which one of them lasts.
 
         Beside a meter that speaks every second, what one said some seconds ago is of another time, and
         together they say nothing.
@@ -342,7 +342,7 @@ def _by_tenant(
 
 
 def sound(layout: Layout, draw: Draw) -> Draw:
-    """Return draws whose bounds hold their best estimate; those of which that is not so are not known.
+    """Return draws whose bounds hold their best estimate; any other counts as not known.
 
     Bounds that contradict each other are a fault of ours, which must not be taken for compliance or a breach.
     """
@@ -360,7 +360,7 @@ def sound(layout: Layout, draw: Draw) -> Draw:
 
 
 def rated_share(layout: Layout, holds: BoolArray) -> FloatArray:
-    """Return the share of each tenant's rating of which something holds, shape (tenants,).
+    """Return the share of each tenant's rating whose units satisfy a condition, shape (tenants,).
 
     Args:
         layout: Who is summed of what.

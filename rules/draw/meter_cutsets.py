@@ -2,7 +2,7 @@
 
 What the meters of a cut say, less what is lost on the way, is the sum of what the racks beneath draw. That
 only holds where every feed of every rack beneath passes exactly one of them, and where nothing else hangs on
-them; a set of which that is not sure is no cut.
+them; a set where that is not sure is no cut.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Cuts:
         """Return the sets of meters that all feeds of a rack pass, nearest first.
 
         Args:
-            rack: The rack.
+            rack: Id of the rack.
             taps: Where it is measured at the meters that serve it directly, those of them that are its own
                 boundary and no parents of it. A feed without any meter there is measured nowhere, and then
                 nothing stands in for the boundary.

@@ -32,7 +32,7 @@ class Feed:
     Attributes:
         kind: Its object type.
         point: The point of its own power, `UNMETERED` where it has none.
-        currents: The points of its line currents.
+        currents: Numbers of the points of its line currents.
         limit: The point of what it may carry, `UNMETERED` where it has none.
         racks: The places of the racks beneath it among all racks, ascending.
     """
@@ -49,7 +49,7 @@ class Twins:
     """Points that say the same: one power of one asset, by several sources.
 
     Attributes:
-        asset: The asset.
+        asset: Id of the asset.
         feed: Which of its power feeds, "" for the whole.
         points: The points; the first stands for all.
         error_ppm: The class error of each [millionths].
@@ -123,7 +123,7 @@ class LayoutBuilder:
         return arrange(tenants, tuple(versions), units, self._claims(tenants, units))
 
     def twins(self) -> tuple[Twins, ...]:
-        """Return the points of which several say the same power."""
+        """Return the points that measure one power by several sources."""
         return tuple(
             Twins(asset, feed, tuple(numbers), self._error(asset, self._tolerance_ppm))
             for asset, by_feed in self._power.items()
@@ -164,7 +164,7 @@ class LayoutBuilder:
         """Return what racks have in common, each with the places of its racks among `racks`.
 
         Args:
-            streams: The streams that each rack's power comes by.
+            streams: Names of the streams that each rack's power comes by.
         """
         place = {rack: i for i, rack in enumerate(self.racks)}
         members: dict[str, set[int]] = defaultdict(set)
@@ -239,7 +239,7 @@ class LayoutBuilder:
         return otherwise if given is None else given
 
     def _meters(self, meters: Iterable[AssetId], otherwise: int = 0) -> Meters:
-        """Return meters, with an error for those of which no class is given."""
+        """Return meters, with an error for those without a class error."""
         listed = list(meters)
         errors = tuple(self._error(meter, otherwise) for meter in listed)
         return Meters(tuple(self._whole(meter) for meter in listed), errors)
@@ -346,8 +346,8 @@ class LayoutBuilder:
     def _by_taps(self, racks: list[AssetId]) -> list[tuple[list[AssetId], list[AssetId]]]:
         """Part racks so that no meter serves two parts; each with the meters that serve it alone.
 
-        A meter that serves something else as well, such as a rack of another tenant, tells nobody's part: it
-        is no tap of anyone.
+        A meter that serves something else as well, such as a rack of another tenant, tells no part: it is no
+        tap of any tenant.
         """
         held = frozenset(racks)
         home = {rack: rack for rack in racks}

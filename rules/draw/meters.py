@@ -23,7 +23,7 @@ def meter_view(
 
     Args:
         layout: Which claims there are.
-        sources: The points of which several say the same.
+        sources: Points that measure one power by several sources.
         compared: What was compared at each level of the layout.
         merged: What was compared of points that say the same, None where there are none.
         memory: How far each is believed.

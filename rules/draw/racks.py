@@ -68,7 +68,7 @@ class Racks:
             waits = np.logical_or.reduceat(waits, self._starts)
             misdated = np.logical_or.reduceat(misdated, self._starts)
         is_starting = waits & ~fresh
-        # Whoever speaks with a wrong clock is not silent: Q6 tells.
+        # A rack with a wrong clock is not silent: Q6 tells.
         is_silent = ~fresh & ~is_starting & ~misdated
         unheard = heard == NEVER
         since = heard

@@ -26,7 +26,7 @@ UNMETERED: Final = -1
 OUTERMOST: Final = -1
 """In place of a claim, where none is about more."""
 OPEN: Final = np.iinfo(np.int64).max
-"""The most that something draws, where nobody knows it."""
+"""The most that something draws, where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Level:
     A cell is a tenant's part of a group, or all that it has in none. Its units are neighbours.
 
     Attributes:
-        keys: The identity of each claim.
+        keys: Identity of each claim, as Q8 names it.
         sums: The points of each claim, in which a row is a claim.
         least: What a reading claims at least of its units, as parts of `least_of`, shape (elements,).
         least_of: The whole of these parts, shape (elements,).
@@ -82,7 +82,7 @@ class Claims:
     """What is claimed, as people are told it.
 
     Attributes:
-        keys: The identity of each claim.
+        keys: Identity of each claim, as Q8 names it.
         names: What each of the meters of each claim is called.
         points: Their points, one claim after the other, shape (points,).
         starts: Where those of each claim begin, shape (claims,).
@@ -102,14 +102,14 @@ class Layout:
     """The arrays of one span of time.
 
     Attributes:
-        tenants: Whom each place of a tenant array is about, the operator's own load last.
+        tenants: Id of each tenant, in the order of tenant arrays; the operator's own load last.
         versions: The contract version in force of each, None where there is none.
-        elements: The points of each unit.
+        elements: Points that each unit is the sum of.
         unit_points: The same, as the identity of each unit.
         cap: The most that each unit draws by its rating and its contract [mW], shape (units,); `OPEN` where
-            nobody knows.
+            that is not known.
         ceiling: The most that is credible of a unit that was seen above its cap [mW], shape (units,); `OPEN`
-            where nobody knows.
+            where that is not known.
         floor: The least that each unit draws [mW], shape (units,).
         weight: What each unit counts in coverage, shape (units,).
         levels: What other meters claim, from the units up.
@@ -157,10 +157,10 @@ class Unit:
 
     Attributes:
         racks: The racks that it is; none for a meter that a contract names.
-        tenant: The place of its tenant.
+        tenant: Row of its tenant.
         elements: The meters that its power is the sum of.
-        cap: The most that it draws by its rating and its contract [mW], None where nobody knows.
-        ceiling: The most that is credible of it [mW], None where nobody knows.
+        cap: The most that it draws by its rating and its contract [mW], None if not known.
+        ceiling: The most that is credible of it [mW], None if not known.
         floor: The least that it draws [mW].
         meters: The meters that it is measured at, where these are not the racks' own.
     """
@@ -180,11 +180,11 @@ class Claim:
 
     Attributes:
         key: The identity, which is what it is called.
-        meters: The meters.
+        meters: Points of the meters, with their class errors.
         names: What each of them is called.
         loss_ppm: The most that is lost between them and the units [millionths].
         is_above: Whether they are nearer to the source than the units, so that they carry the loss as well.
-        units: The places of the units in the list of all.
+        units: Places of the units in the list of all units.
     """
 
     key: str

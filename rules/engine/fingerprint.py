@@ -54,15 +54,15 @@ class Fingerprint:
 
 
 UNKNOWN: Final = Fingerprint("", {}, {}, {})
-"""That of a site file of which nobody knows what it said."""
+"""That of a site file whose content is not known."""
 
 
 class Fingerprints:
     """Makes the fingerprints of one site file.
 
     Args:
-        site: The site.
-        rules: The rules.
+        site: What the site file declares.
+        rules: The rules, with the parameters that it sets.
         timings: When points are published, by the broker's name.
     """
 
@@ -206,7 +206,7 @@ class Edits:
 
         Args:
             rule: Its rule.
-            subject: Whom it is about.
+            subject: Id of its subject.
         """
         what = ""
         if rule.name in self._rules:

@@ -23,7 +23,7 @@ class Judge:
     """A rule and its machines.
 
     Attributes:
-        rule: The rule.
+        rule: What judges.
         bank: Its alarms.
         unverified: Its alarms of not being able to tell, None where that is no alarm.
         judging_error: What the rule raised when it judged last, "" where it judged.

@@ -25,14 +25,14 @@ class Judging:
     Args:
         site: The site.
         timings: When points are published, by the broker's name.
-        rules: The rules.
+        rules: The rules, with the parameters that the site file sets.
         tick_ms: Event time between two ticks [ms].
         lateness_ms: How long a live tick waits for readings on their way [ms].
         patience: How long a settled tick is left open.
 
     Attributes:
-        live: The live engine.
-        settled: The settled one.
+        live: Judges by what had arrived at each tick.
+        settled: Judges in source time, once everything has arrived.
     """
 
     def __init__(

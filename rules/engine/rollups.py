@@ -1,7 +1,7 @@
 """What each rack draws, what each feed of them carries and what the site does, minute by minute.
 
-Racks are looked at once a second, as the series of tenants are; a minute is told at the tick at its end. What
-is counted here is looked at and never judged.
+Racks are sampled once a second, as the series of tenants are; a minute is told at the tick at its end. What
+is counted here is shown, and no rule judges it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Tally:
         total: The sum over seconds [mW].
         most: The most in any second [mW].
         seconds: In how many seconds there was something to add.
-        heard: The sum over seconds of how many racks were heard.
+        heard: Racks that were heard, summed over seconds.
     """
 
     ids: tuple[str, ...]
@@ -51,7 +51,7 @@ class _Tally:
 
     @classmethod
     def nothing(cls, ids: tuple[str, ...]) -> _Tally:
-        """Return that of nodes of which nothing was added."""
+        """Return that of nodes before anything was added."""
         return cls(ids, *(np.zeros(len(ids), np.int64) for _ in _COLUMNS))
 
     def add(self, power: IntArray, is_told: BoolArray, heard: IntArray | BoolArray) -> None:
@@ -59,7 +59,7 @@ class _Tally:
 
         Args:
             power: What each node drew or carried [mW].
-            is_told: Of which that is known at least in part.
+            is_told: Nodes where that is known at least in part.
             heard: How many racks of each were heard.
         """
         told = np.where(is_told, power, 0)
@@ -83,7 +83,7 @@ class _Tally:
 
 
 def _speaks(points: IntArray, known: Known) -> BoolArray:
-    """Tell of which points the power is known; of none that is not there."""
+    """Tell which points have a known power; a missing point has none."""
     speaks: BoolArray = known.is_fresh[points] & (points != UNMETERED)
     return speaks
 
@@ -118,7 +118,7 @@ class Rollups:
         self._members, self._starts = in_a_row([feed.racks for feed in feeds.values()])
         self._sizes = np.diff(np.append(self._starts, len(self._members)))
         self._points = np.array([feed.point for feed in feeds.values()], np.int64)
-        # One point more for each, so that no row is empty: that of which nothing is ever known.
+        # One point more for each, so that no row is empty: nothing is ever known of it.
         self._currents, self._lines = in_a_row([(*feed.currents, UNMETERED) for feed in feeds.values()])
         self._limits = np.array([feed.limit for feed in feeds.values()], np.int64)
         self._supply = np.array([builder.point_of(meter) for meter in self._site.supply_meters], np.int64)
@@ -275,7 +275,7 @@ class Rollups:
         """Take over a state that was saved.
 
         Args:
-            columns: The columns.
+            columns: Arrays by name, as they were saved.
             values: What says which nodes they are of.
             is_same_site: Whether the site file says the same as then; where not, what was added up of several
                 racks or meters may be of others now, and that minute begins anew.

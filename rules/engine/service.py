@@ -93,7 +93,7 @@ class Lag:
 
     Attributes:
         tick_ms: The last tick that was judged [ms], 0 before the first.
-        seq: The last entry that was taken.
+        seq: Number of the last journal entry that was taken.
         steps_ms: How long the last step took [ms].
         is_recovering: Whether it waits for what brokers have kept.
         store_error: What the disk said, "" while it takes everything.
@@ -117,18 +117,18 @@ class RulesService:
 
     Args:
         judging: Engines that have taken nothing.
-        source: The journal.
+        source: The journal, as it is read.
         ledger: Where what it brings is saved.
-        site: The site.
+        site: What the site file declares.
         routes: Which notifications go where.
         folder: The data folder, where the snapshot is; None where none is kept.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         rhythm: When to judge and to save.
         told: Is called when something is to be told.
 
     Attributes:
         lag: How far it is behind.
-        watch: Is given every step before it is saved; None for nobody.
+        watch: Is given every step before it is saved; None for none.
     """
 
     def __init__(

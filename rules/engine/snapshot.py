@@ -69,7 +69,7 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
 
     Args:
         judging: Judgements that have taken nothing.
-        path: The snapshot.
+        path: File of the snapshot.
         known: Every entry of the journal that makes points known, in order.
 
     Returns:

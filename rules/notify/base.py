@@ -14,7 +14,7 @@ from store.ledger.alarms import Notice
 BACKOFF: Final = Backoff(first_s=1.0, longest_s=60.0, least=0.5)
 """Pauses between attempts where the fault passes by itself."""
 SLOW_BACKOFF: Final = Backoff(first_s=10.0, longest_s=300.0, least=0.5)
-"""The same where somebody has to change something first (our choice)."""
+"""The same where people have to change something first (our choice)."""
 
 
 class Notifier(Protocol):

@@ -27,7 +27,7 @@ class ConsoleNotifier:
     async def deliver(self, notice: Notice) -> None:
         """Print a notification: its headline in the colour of its severity, and what belongs to it.
 
-        A terminal that takes nothing, such as one that was stopped with Ctrl-S, holds up nobody else.
+        A terminal that takes nothing, such as one that was stopped with Ctrl-S, holds up no other receiver.
         """
         async with self._printing:
             await in_thread(self._print, notice)

@@ -39,7 +39,7 @@ class MemoryPages:
 
         Args:
             now_ms: The time [ms].
-            route: The route.
+            route: Name of the route.
             most: How many at most.
         """
         first: dict[str, Notice] = {}

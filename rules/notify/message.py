@@ -70,7 +70,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         change: What happened.
         rule: The rule that found it.
         view: The site at that moment.
-        site: The site.
+        site: What the site file declares.
     """
     subject = Subject(rule.kind, change.subject)
     details, incomplete = Details(), ""
@@ -134,7 +134,7 @@ def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, sit
         opening: The document that told its opening; one that was damaged may lack any key.
         reason: Why it ended.
         at_ms: When [ms].
-        site: The site.
+        site: What the site file declares.
     """
     known = {name: getattr(alarm, name) for name in Alarm.__slots__ if name in _Opening.__struct_fields__}
     known |= {"alarm": alarm.id, "site": site.name, "subject_name": alarm.subject, "tenant": None}
@@ -312,7 +312,7 @@ def held_by(view: View, place: int) -> Index:
 
     Args:
         view: The site at the moment.
-        place: The tenant's place.
+        place: Row of the tenant.
     """
     tenant = view.tenants.ids[place]
     return np.array([row for row, holder in enumerate(view.racks.holders) if holder == tenant], np.intp)

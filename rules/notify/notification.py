@@ -160,13 +160,13 @@ class Notification:
 
     Attributes:
         key: What makes it the same message whenever it is sent.
-        alarm: The alarm's identity.
+        alarm: Id of the alarm.
         site: The site's name.
         rule: The rule, as the alarm names it.
         title: What the rule detects.
         change: What happened.
         severity: How bad it is.
-        desks: Who has to act.
+        desks: Desks that have to act.
         subject: What it is about.
         subject_name: What people call that.
         at_ms: When it happened, in event time [ms].
@@ -175,7 +175,7 @@ class Notification:
         value: What was judged, in `unit`; None where there is none.
         limit: What it was held against; None where there is none.
         peak: The worst value; None where there is none.
-        unit: The unit of these.
+        unit: Symbol of the unit of value, limit and peak.
         look_at: What to look at first.
         reason: Why it ended, where nothing was judged that ended it.
         past: Where late readings show an episode of the past.
@@ -252,7 +252,7 @@ def message_key(alarm: str, change: Change, severity: Severity) -> str:
     """Return what makes a notification the same message whenever it is sent.
 
     Args:
-        alarm: The alarm's identity.
+        alarm: Id of the alarm.
         change: What happened to it.
         severity: How bad it is; an alarm may worsen more than once.
     """

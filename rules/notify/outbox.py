@@ -2,7 +2,7 @@
 
 An attempt is recorded before it is made, and its outcome after; a crash in between repeats it, with the same
 key. Several notifications are on their way to a receiver at once, the gravest first; what is told of one
-alarm goes in order: nobody hears that it is over before it began.
+alarm goes in order: its end is never told before its beginning.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Pages(Protocol):
 
         Args:
             now_ms: The time [ms].
-            route: The route.
+            route: Name of the route.
             most: How many at most.
         """
         ...
@@ -71,7 +71,7 @@ class Failing:
         since_ms: Since when [ms].
         cause: What it or the network said last.
         needs_somebody: Whether that does not pass by itself.
-        headline: The gravest that was tried there meanwhile.
+        headline: Headline of the gravest page that was tried there meanwhile.
         severity: How grave that is.
     """
 
@@ -86,7 +86,7 @@ class Receiver:
     """Delivers what waits for one route.
 
     Args:
-        route: The route.
+        route: Name of the route.
         notifier: Delivers to it.
         pages: Where notifications wait.
         label: What people read of the route.

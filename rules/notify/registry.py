@@ -24,7 +24,7 @@ class Surroundings:
 
     Attributes:
         now_ms: The clock [ms].
-        console: The terminal of the monitor.
+        console: Where the console notifier prints.
         secret: Gives what a secret file holds, by the name that the site file writes.
     """
 
@@ -70,7 +70,7 @@ def make_routes(tables: Sequence[RouteTable]) -> Sequence[Route]:
     """Return which notifications go where; everything to the console where no route is given.
 
     Args:
-        tables: The routes of the site file.
+        tables: The `[[route]]` tables of the site file.
     """
     routes = [
         Route(
@@ -91,7 +91,7 @@ def make_notifiers(tables: Sequence[RouteTable], around: Surroundings) -> dict[s
     """Return the notifier of each route, by the route's name; the console is always there.
 
     Args:
-        tables: The routes of the site file.
+        tables: The `[[route]]` tables of the site file.
         around: What notifiers need beside it.
     """
     targets = [TargetTable(console=True), *(table.to for table in tables)]
@@ -108,7 +108,7 @@ def addresses_of(tables: Sequence[RouteTable]) -> list[tuple[str, str | None]]:
     """Return where a connection to a receiver can be tried, and through which proxy: each once, in order.
 
     Args:
-        tables: The routes of the site file.
+        tables: The `[[route]]` tables of the site file.
     """
     found = {
         (address, table.to.proxy)

@@ -7,7 +7,7 @@
     Megawatch-Signature: v1={hex HMAC-SHA256 of "{timestamp}.{body}" under the shared secret}
 
 2xx accepts. 408, 425, 429, 5xx and anything of the network passes, and the page is tried again, not before
-`Retry-After`. A redirect, 401, 403, 404 and the like need somebody: the page is tried again slowly, and other
+`Retry-After`. A redirect, 401, 403, 404 and the like need people: the page is tried again slowly, and other
 routes are told. 400, 422 and the like refuse this page and no other; a critical one is tried again too.
 
 Where the way goes is what the site file says: no proxy and no password is taken from the environment.
@@ -63,7 +63,7 @@ class WebhookNotifier:
     """Posts notifications to one address.
 
     Args:
-        url: The address.
+        url: Address, http or https.
         secret: The shared secret; b"" leaves the signature out.
         proxy: The proxy on the way there; None for the straight way.
         now_ms: The clock [ms].

@@ -16,7 +16,7 @@ FIRST_PLACES: Final = 64
 
 
 class PointState(Columns):
-    """What is known of every point; arrays of shape (places,), of which each point has its own.
+    """What is known of every point; arrays of shape (places,), a place for each point.
 
     Attributes:
         power: The last power that was to be trusted [mW].
@@ -33,7 +33,7 @@ class PointState(Columns):
         is_retained: Whether it was what the broker retains for anybody.
         heard_since_break: Whether the point was heard since its stream was last broken.
         gap_until_ms: Up to when its stream may lack something [ms]; what was measured by then says no more.
-        stream: The stream that it comes by.
+        stream: Place of the stream that it comes by.
         clock: Whose clock stamps it.
         is_power: Whether it is a power.
         is_watched: Whether a draw may be summed of it.

@@ -24,7 +24,7 @@ _SILENT: Final = -OPEN
 
 
 class Sources:
-    """The points of which several say the same.
+    """Points that measure one power by several sources.
 
     Args:
         twins: These points, each set of them with one power.
@@ -86,7 +86,7 @@ class Sources:
         return self._merged(known, chosen, in_doubt, compared, (as_of_ms, lasts_ms)), compared
 
     def _is_given_up(self, certain: BoolArray, fresh: BoolArray) -> BoolArray:
-        """Tell of which sets one publisher goes on with one point and repeats the others no longer."""
+        """Tell the sets where one publisher goes on with one point and repeats the others no longer."""
         alone = np.add.reduceat(fresh, self.starts, dtype=np.int64) == 1
         is_given_up: BoolArray = self._is_one_publisher & alone & np.logical_or.reduceat(certain, self.starts)
         return is_given_up

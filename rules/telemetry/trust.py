@@ -27,7 +27,7 @@ class Trust:
     """How far claims about a power are believed; arrays of shape (claims,).
 
     Attributes:
-        keys: The identity of each claim.
+        keys: Identity of each claim, as Q8 names it.
         since_ms: Since when it is in question [ms], `NEVER` where it is believed.
         is_denied: Whether it is contradicted: what is claimed and what is beneath prove neither.
     """
@@ -79,7 +79,7 @@ class Memory:
 
     Attributes:
         levels: The trust in the claims of each level of a layout.
-        twins: The trust in points of which several say the same.
+        twins: The trust in points that measure one power by several sources.
         proved: The most that was ever measured of each unit [mW], shape (units,).
     """
 

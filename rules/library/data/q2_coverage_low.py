@@ -37,7 +37,7 @@ class CoverageLow(Rule):
         """Hold the coverage of each tenant against the levels."""
         coverage, has_racks = view.tenants.coverage, view.tenants.has_racks
         low = (coverage < self.low_share) & has_racks & ~view.tenants.is_starting
-        low[-1] = False  # what nobody contracted is nobody's contract: Q1 says how much of it is silent
+        low[-1] = False  # what is not contracted breaks no contract: Q1 says how much of it is silent
         severe = np.where(coverage < self.invalid_share, max(Severity.HIGH, self.severity), self.severity)
         return Findings(
             verdict=codes(low, ~low),
