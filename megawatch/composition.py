@@ -66,9 +66,9 @@ def make_context(
     """Return what the decoders of a site share.
 
     Args:
-        file: The site file.
+        file: What the site file says.
         known: The points that an earlier run knew, by their numbers.
-        waiting: The messages that wait for their metadata since then.
+        waiting: Messages of then that wait for their metadata.
     """
     return Context(
         site=file.site,
@@ -82,7 +82,7 @@ def make_judging(file: SiteFile, rules: Sequence[Rule]) -> Judging:
     """Return engines that have taken nothing.
 
     Args:
-        file: The site file.
+        file: What the site file says.
         rules: The rules, with the parameters that it sets.
     """
     rhythm = file.engine
@@ -114,12 +114,12 @@ def make_rules_service(
     """Return judging on a journal.
 
     Args:
-        file: The site file.
+        file: What the site file says.
         judging: Engines that have taken nothing.
-        source: The journal.
+        source: The journal, as it is read.
         ledger: Where what it brings is saved.
         routes: Which notifications go where.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         folder: The data folder, where the snapshot is; None where none is kept.
         told: Is called when something is to be told.
     """
@@ -140,7 +140,7 @@ class Composition:
     """The running monitor: builds the parts of one process.
 
     Args:
-        site: The site.
+        site: The site's files.
         wanted: Which parts run in this process.
         console: Where the console notifier prints.
         random_source: Where the jitter of pauses comes from.

@@ -68,7 +68,7 @@ def site_file_reference() -> str:
 
 
 def rules_reference() -> str:
-    """Return the page of the rules: what each one detects, whom it calls and what can be set."""
+    """Return the page of the rules: what each one detects, the desks that it calls and what can be set."""
     severities = ", ".join(f"{severity:d} {severity.word}" for severity in Severity)
     intro = (
         "What a table shows can be set in the site file under `[rules.NAME]`, such as `[rules.C2]`.\n"
@@ -118,7 +118,7 @@ def _rule(rule: type[Rule]) -> str:
     desks = ", ".join(rule.desks)
     facts = [f"Severity {severity}; desks {desks}; values in {rule.unit}."]
     if rule.needs_acknowledgement:
-        facts.append("It stays on the list until somebody acknowledged it.")
+        facts.append("It stays on the list until it is acknowledged.")
     if rule.unknown_pages:
         facts.append(f"An UNKNOWN that lasts is the alarm “{rule.unknown_title}” ([why](unknown.md)).")
     about = inspect.cleandoc(rule.__doc__ or "")
@@ -196,7 +196,7 @@ def _words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
             found = _words(items, definitions)
             return "tables" if found == "a table" else f"a list of: {found}"
         case {"anyOf": choices}:
-            # An exact decimal is a number to whoever writes it; pydantic says that a text would do, too.
+            # An exact decimal is a number to people; pydantic says that a text would do, too.
             numbers = [choice for choice in choices if choice.get("type") == "number"]
             parts = (_words(c, definitions) for c in numbers or choices if c.get("type") != "null")
             return ", ".join((" or ".join(parts), *_bounds(schema)))

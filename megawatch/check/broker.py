@@ -32,7 +32,7 @@ class BrokerExam:
     Attributes:
         name: What it is called.
         mqtt: The version of MQTT that it speaks; "" where it was not reached.
-        qos: The quality of service that the site file asks for.
+        qos: Quality of service that the site file asks for, 0 to 2.
         said: What the site file says that its queue holds, None for nothing.
         heard: What was heard; None where it was not reached.
         queue: What it keeps; None where it was not reached.
@@ -143,8 +143,8 @@ async def examine_broker(site: SiteFolder, table: BrokerTable) -> BrokerExam:
     """Measure what a broker does for us; listens until each publisher must have spoken.
 
     Args:
-        site: The site.
-        table: The broker.
+        site: The site's files.
+        table: The broker's table.
     """
     clock, address = SteadyClock(), site.address(table, "doctor")
     topics = [(topic, table.qos) for topic in topics_of(table, site.file.site.name)]

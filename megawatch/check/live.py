@@ -37,7 +37,7 @@ async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> 
     """Try to reach everything that a site file names.
 
     Args:
-        site: The site.
+        site: The site's files.
         heard: Takes the assets that DSX buses describe meanwhile.
 
     Returns:
@@ -57,7 +57,7 @@ async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> 
 async def _feed(site: SiteFolder) -> Reached:
     """Read what the database holds: one series of numbers for each point, and a reading that is not old."""
     table = site.file.feed
-    assert table is not None  # noqa: S101 - who has no feed calls nobody
+    assert table is not None  # noqa: S101 - is called where there is a feed
     query, now_ms = query_of(table, site.feed_token), SteadyClock().now_ms()
     try:
         found = await in_thread(InfluxFeed(query, rules_of(table), table.name, {}).stored, now_ms)

@@ -24,8 +24,8 @@ def demand_blocks(
     """Return the demand blocks of a tenant that ended in a span, in order of time.
 
     Args:
-        folder: The site.
-        tenant: The tenant's id.
+        folder: The site's files.
+        tenant: Id of the tenant.
         last: How far back, where no start is given.
         since: Start of the span; None for as far back as `last`.
         until: End of the span; None for now.

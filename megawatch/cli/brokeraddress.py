@@ -1,4 +1,4 @@
-"""Where a broker is, and as whom to connect to it: out of a site file, or out of a command's options."""
+"""Broker and credentials of a connection, out of a site file or a command's options."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def present_certificate(tls: ssl.SSLContext, certificate: Path, key: Path) -> No
 
 
 def address_of(broker: BrokerTable, client_id: str, secrets: Mapping[str, str], folder: Path) -> Address:
-    """Return where and as whom to connect to a broker.
+    """Return broker and credentials of a connection.
 
     Args:
-        broker: The broker.
+        broker: Its `[[broker]]` table.
         client_id: The client id, where the broker's table names none.
         secrets: What secret files hold, by the path that the table names.
         folder: Where these paths begin.

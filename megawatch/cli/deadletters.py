@@ -27,7 +27,7 @@ SHOWN_CHARACTERS: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which dead letters somebody asked for, as written.
+    """A question for dead letters, as it was written.
 
     Attributes:
         reason: Refused for this; None for any reason.

@@ -56,7 +56,7 @@ def init(
 
 
 def write_secret(target: Path, text: str, mode: int) -> None:
-    """Write a secret that nobody else may read, in place of the one that was there."""
+    """Write a secret that only its owner may read, in place of the one that was there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
     draft.unlink(missing_ok=True)

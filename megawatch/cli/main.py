@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MegawatchError as error:
         fail(str(error), 2 if isinstance(error, WrongUsage) else 1)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more is to be written at the end.
+        # The reader of our output has seen enough; nothing more is to be written at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

@@ -337,7 +337,7 @@ class Doctor(TypedDict):
 
 @with_config(_CLOSED)
 class LeftOut(TypedDict):
-    """A topic of which nothing is in the proposal."""
+    """A topic that the proposal holds nothing of."""
 
     topic: str
     reason: str

@@ -189,12 +189,12 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
     """Take an alarm in hand.
 
     Args:
-        folder: The site.
-        beginning: The beginning of its id.
+        folder: The site's files.
+        beginning: First characters of the alarm's id.
         by: Who takes it.
 
     Returns:
-        The alarm afterwards; unchanged where somebody had done so before.
+        The alarm afterwards; unchanged where it was acknowledged before.
 
     Raises:
         NeverRan: Where no monitor ever did anything.
@@ -237,7 +237,7 @@ def alarm_document(alarm: Alarm) -> AlarmNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What somebody asked for, as written.
+    """A question for a series, as it was written.
 
     Attributes:
         subject: A tenant, an asset, or the key of a point.

@@ -1,4 +1,4 @@
-"""Finding a series: what somebody means by a tenant, a rack or a point, and over which time."""
+"""Finding a series: from a tenant, a rack or a point as people write it, and a span of time."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def answer(question: Question, site: Site, points: list[Point], history: History
 
     Args:
         question: What is asked.
-        site: The site.
+        site: What the site file declares.
         points: Every known point.
         history: Where to look.
 
@@ -116,10 +116,10 @@ def answer(question: Question, site: Site, points: list[Point], history: History
 def means(series: Series, step_ms: int) -> Series:
     """Return the means of a series that has a value a second, one for each step that has any.
 
-    A step of which nobody can tell a part has no mean: a gap must not make it look better than it was.
+    A step that is not known in part has no mean: a gap must not make it look better than it was.
 
     Args:
-        series: The series.
+        series: One value a second.
         step_ms: Length of a step [ms].
     """
     starts, first = np.unique(series.time_ms // step_ms * step_ms, return_index=True)
@@ -171,7 +171,7 @@ def as_table(series: Series, zone: ZoneInfo) -> Table:
 
     Args:
         series: The series.
-        zone: The zone of the times.
+        zone: Time zone of the times.
     """
     table = Table("time", box=None, header_style="dim", pad_edge=False)
     table.add_column(Text(f"{series.name} [{series.unit}]"), justify="right")

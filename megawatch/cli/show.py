@@ -120,7 +120,7 @@ def alarms_table(
     """Return alarms: open ones first, then the gravest, then the newest.
 
     Args:
-        alarms: The alarms.
+        alarms: Alarms in any order.
         zone: In which times are shown.
         now_ms: The time [ms]; alarms of the same day are shown without their date.
         width: Columns of the terminal.

@@ -38,7 +38,7 @@ class Wish:
     """How a scenario is to be played; None leaves it as its file says.
 
     Attributes:
-        broker: Where.
+        broker: Broker and credentials.
         connections: Connections to it, which share the topics.
         seconds: For how long [s]; nothing new happens beyond the end of a scenario.
         truth: The folder to write the truth to; None for nowhere.
@@ -61,7 +61,7 @@ async def simulate(name: str, wish: Wish) -> Simulated:
 
     Args:
         name: A scenario that comes with the product, or a file.
-        wish: How.
+        wish: How to play it.
 
     Returns:
         What became of it.
@@ -116,7 +116,7 @@ def _progress() -> Progress:
 class _Watcher:
     """Shows how far a run is, how fast it publishes, and what is happening in it.
 
-    Where nobody looks on at a terminal, it says so in lines: whenever something else happens, and every
+    Where standard error is no terminal, it says so in lines: whenever something else happens, and every
     minute.
     """
 

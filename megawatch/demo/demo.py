@@ -68,7 +68,7 @@ async def run_demo(wish: Wish) -> Demo:
     """Run the demo.
 
     Args:
-        wish: How.
+        wish: What to play, and how.
 
     Returns:
         What happened: accounting, alarms and pages.
@@ -93,7 +93,7 @@ async def run_demo(wish: Wish) -> Demo:
 
 
 async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> Demo:
-    """Play the scenario until it is over or somebody interrupts it."""
+    """Play the scenario until it is over or interrupted."""
     view = View(stage, wish.console or Console(quiet=True))
     clock = stage.monitor.built.clock
     acting = asyncio.create_task(stage.play.run(stage.publisher, clock=clock, said=stage.heard))

@@ -59,7 +59,7 @@ def summary_of(
     """Return for how many ticks each verdict held, and the bounds where they were widest [kW].
 
     Args:
-        tenant: The tenant's id.
+        tenant: Id of the tenant.
         time_ms: The ticks [ms].
         figures: Low, best, high, limit [MW] and coverage at each.
 

@@ -24,7 +24,7 @@ class Pager:
     """A receiver of pages that checks what it is given, as a real one would.
 
     Attributes:
-        secret: The key that pages are signed with.
+        secret: Shared secret that pages are signed with.
         pages: What was accepted, in order.
     """
 
@@ -47,8 +47,8 @@ class Stage:
     """What the demo is made of while it runs.
 
     Attributes:
-        monitor: The monitor.
-        running: The task that it runs in.
+        monitor: The monitor that is shown.
+        running: Task that it runs in.
         ledger: Its ledger.
         pager: Who gets its pages.
         broker: Where they meet, for people.

@@ -44,7 +44,7 @@ def write_site(
     Args:
         folder: An empty folder.
         scenario: The scenario whose site it is, with its dates as they are to be.
-        broker: The broker.
+        broker: Broker and credentials.
         webhook: Where pages go.
         secret: What they are signed with.
         run: What tells this run from others on the same broker.
@@ -78,7 +78,7 @@ def without_tables(text: str, names: frozenset[str]) -> str:
 
     Args:
         text: The document, each table's header on a line of its own.
-        names: The first names of the tables.
+        names: First part of the names of these tables.
     """
     kept: list[str] = []
     is_kept = True

@@ -29,7 +29,7 @@ TAKE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """As whom to listen.
+    """Credentials to listen with.
 
     Attributes:
         username: User name, None for none or the one in the address.
@@ -48,8 +48,8 @@ class Bus:
 
     Attributes:
         table: The broker, as the proposed site file will name it.
-        address: Where and as whom to connect.
-        name: The site's name.
+        address: Broker and credentials.
+        name: Name of the site.
     """
 
     table: BrokerTable

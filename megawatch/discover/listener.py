@@ -1,4 +1,4 @@
-"""What is heard on a DSX bus by somebody who only listens."""
+"""What is heard on a DSX bus by a client that only listens."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Heard:
 
     @property
     def without_power(self) -> list[str]:
-        """The racks of which no point says their power, in order."""
+        """Racks without a point of power, in order."""
         powered = {point.asset for point in self.points.values() if point.quantity == "rack.power.active"}
         return [rack for rack in self.racks if rack not in powered]
 
@@ -92,7 +92,7 @@ class Heard:
         """Return what should be looked at: who is not named, and forms that are not of the contract.
 
         Args:
-            named: Whom the site file names as publishers; None where it names nobody.
+            named: Publishers that the site file names; None where it names none.
         """
         strangers = [name for name in self.publishers if named is not None and name not in named]
         found = [f"{name} publishes and is not named under publishers: not believed" for name in strangers]
@@ -122,7 +122,7 @@ class Listener:
     """Takes in what a DSX bus says.
 
     Args:
-        broker: The broker.
+        broker: Its `[[broker]]` table.
     """
 
     def __init__(self, broker: BrokerTable) -> None:
@@ -135,7 +135,7 @@ class Listener:
             ranges=self._ranges,
             waiting_numbers=count(1),
         )
-        # Whoever speaks is heard: it is people who decide who is believed.
+        # Every publisher is heard: people decide which are believed.
         self._decoder = DsxDecoder(broker.model_copy(update={"publishers": None}), context, {})
         self.heard = Heard()
 
@@ -179,5 +179,5 @@ class Listener:
 
 
 def _form_of(rejection: Rejection) -> str:
-    """Return of which other form of the bus a refused message is, "" for none that is known."""
+    """Return the other form of the bus that a refused message has, "" for none that is known."""
     return "time in seconds" if rejection.detail.endswith(IN_SECONDS) else foreign_form(rejection.topic)

@@ -32,7 +32,7 @@ def propose(heard: Heard, broker: BrokerTable, name: str, seconds: float) -> str
 
     Args:
         heard: What was heard.
-        broker: The broker.
+        broker: Its `[[broker]]` table.
         name: What to call the site.
         seconds: For how long it was listened to [s].
     """

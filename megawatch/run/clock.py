@@ -21,7 +21,7 @@ class SteadyClock:
     """Wall time at the start and monotonic time from then on, drawn slowly to the wall clock.
 
     Where the two differ by more than a second, the machine's clock was set, or the machine stood still: then
-    the wall clock is right, and is followed at once. `take_step` says so to whoever writes it down.
+    the wall clock is right, and is followed at once. `take_step` says so to the journal.
 
     Args:
         wall_s: Gives the machine's time [s].

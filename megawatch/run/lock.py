@@ -73,7 +73,7 @@ def _hold(file: TextIO, part: Part, data: Path) -> None:
             if not left:
                 file.seek(0)
                 raise AlreadyRuns(part, data, file.read(20).strip()) from error
-            time.sleep(PAUSE_S)  # somebody may only be looking who runs
+            time.sleep(PAUSE_S)  # another process may only be looking who runs
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

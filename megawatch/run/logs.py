@@ -1,4 +1,4 @@
-"""Logs: one event a line, to standard error; JSON where nobody looks at it."""
+"""Logs: one event a line, to standard error; JSON where that is no terminal."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Beside:
 
     def _run(self) -> None:
         while (text := self._texts.get()) is not None:
-            with suppress(OSError, ValueError):  # nobody reads it any more
+            with suppress(OSError, ValueError):  # it is read no more
                 self._stream.write(text)
                 self._stream.flush()
 

@@ -18,7 +18,7 @@ class MetricsServer(Collector):
     """Serves metrics on a port of 127.0.0.1; a scrape is answered by a thread, with the latest.
 
     Args:
-        port: The port.
+        port: TCP port of the server.
         metrics: Makes the metrics.
 
     Attributes:

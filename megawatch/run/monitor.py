@@ -39,7 +39,7 @@ from store.ledger.ledger import Ledger
 from store.threads import in_thread
 
 TRIM_S: Final = 60.0
-"""How often what nobody needs any more is dropped from journal and ledger."""
+"""How often what is needed no more is dropped from journal and ledger."""
 START_PAUSE_S: Final = 5.0
 """How long to wait before a start that the disk did not allow is tried again (our choice)."""
 STATUS_S: Final = 1.0
@@ -61,7 +61,7 @@ class Monitor:
     """The monitor of one site.
 
     Args:
-        site: The site.
+        site: The site's files.
         parts: Which parts run in this process.
         console: Where the console notifier prints.
         random_source: Where the jitter of pauses comes from.
@@ -253,8 +253,8 @@ def trim(store: StoreTable, journal: Journal, ledger: Ledger) -> None:
 
     Args:
         store: What the site file says of keeping.
-        journal: The journal.
-        ledger: The ledger. What the journal may bring again is kept in it: nobody is paged twice.
+        journal: The journal, as its writer.
+        ledger: The ledger. What the journal may bring again is kept in it, so that nothing is paged twice.
 
     Raises:
         StoreUnavailable: Where the disk did not take it.

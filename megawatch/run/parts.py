@@ -22,10 +22,10 @@ class Parts:
     """What runs.
 
     Attributes:
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         sources: Each broker, or the database that is read.
         journal: The journal, where this process writes it.
-        ledger: The ledger.
+        ledger: Alarms, outbox and cursors.
         rules: Judging, where it runs here.
         outbox: Telling, where it runs here.
         distress: Telling of our own stores, where the outbox runs here.

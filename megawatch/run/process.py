@@ -1,4 +1,4 @@
-"""Running until somebody says stop."""
+"""Running until a signal says stop."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ LOOK_AT_START: Final = (
     " tried again every few seconds. Until then nothing is received, and no tenant is known to comply."
 )
 ON_DELAY_MS: Final = 10_000
-"""How long a disk must refuse before somebody is told: trimming may make room by itself (our choice)."""
+"""How long a disk must refuse before that is told: trimming may make room by itself (our choice)."""
 OFF_DELAY_MS: Final = 10_000
 """How long it must take everything again before that is told (our choice)."""
 CHECK_S: Final = 1.0
@@ -91,11 +91,11 @@ class Distress:
     """Tells what is wrong with the monitor itself.
 
     Attributes:
-        site: The site's name.
+        site: Name of the site.
         problems: Gives what is wrong now; empty while all is well.
         notifiers: The notifier of each route, by the route's name.
         routes: Which notifications go where.
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         random_source: Where the jitter of pauses comes from.
         pages: What no receiver has accepted yet.
         outbox: Delivers it; each of its receivers runs by itself.

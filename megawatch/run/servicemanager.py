@@ -1,7 +1,7 @@
 """What the service manager that started us is told: that we are ready, that we live, that we end.
 
-The protocol is that of sd_notify(3): a datagram to the socket that NOTIFY_SOCKET names. Where nobody asked,
-nobody is told.
+The protocol is that of sd_notify(3): a datagram to the socket that NOTIFY_SOCKET names. Without that
+variable nothing is sent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def tell(text: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 def pause_s(environment: Mapping[str, str] = os.environ) -> float | None:
-    """Return how often a sign of life is expected [s]; None where nobody watches us."""
+    """Return how often a sign of life is expected [s]; None where no watchdog is set."""
     period = environment.get("WATCHDOG_USEC", "")
     if not period.isdecimal() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None

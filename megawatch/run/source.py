@@ -13,7 +13,7 @@ class SourcePart:
     """Runs one of the sources of a monitor, and replaces it where it failed.
 
     Attributes:
-        sources: All of them.
+        sources: All sources of the monitor, one of them replaced where it failed.
         place: Which one it is.
         make: Makes it anew, as the journal and the last status have left it.
         error: What ended it, until another one stands in its place; "" for nothing.

@@ -1,6 +1,6 @@
 """What the monitor is doing, as one document: for `status`, for `/metrics`, and for the demo's last line.
 
-The monitor writes it beside its data every second, each process its own part of it; whoever asks reads the
+The monitor writes it beside its data every second, each process its own part of it; a command reads the
 files. Nothing has to be connected to, and an answer that is old says so.
 """
 
@@ -52,7 +52,7 @@ class StatusWriter:
     """Writes what one process of the monitor is doing.
 
     Args:
-        site: The site.
+        site: The site's files.
         parts: What runs.
     """
 
@@ -272,7 +272,7 @@ def _broker(source: Source, silent_s: float) -> Broker:
     """Return how the connection with a source does.
 
     Args:
-        source: The source.
+        source: A broker's collector, or the poller of a database.
         silent_s: How long nothing has arrived [s].
     """
     health, counters = source.health, source.counters
@@ -377,7 +377,7 @@ def _verdict(
 
     Args:
         view: The site at this moment.
-        place: Which tenant.
+        place: Row of the tenant.
         overdrawn: What the rule of every moment found of each tenant.
         exceeded: What the rule of demand blocks found of each.
     """

@@ -56,7 +56,7 @@ class Every:
 
     Attributes:
         period_s: How long it rests in between [s].
-        work: The work.
+        work: What is run each time.
         rounds: How often it began.
     """
 
@@ -78,7 +78,7 @@ class Supervised:
 
     Attributes:
         name: What people call it.
-        runs: It.
+        runs: What is run.
         bound_s: For how long it may make no progress [s].
         failed: Tidies up after a failure, before the pause; it is given what ended the part.
         state: What it is doing.
@@ -111,7 +111,7 @@ class Supervised:
         """Run its work to the end, whatever that is.
 
         Args:
-            work: The work.
+            work: What is run each time.
 
         Returns:
             What ended it.
@@ -165,7 +165,7 @@ class Supervisor:
     """Runs parts until it is cancelled.
 
     Args:
-        clock: The clock.
+        clock: Gives wall time [ms] and monotonic time [s].
         random_source: Where the jitter of pauses comes from.
         backoff: Pauses before a part begins again.
 
@@ -193,7 +193,7 @@ class Supervisor:
 
         Args:
             name: What people call it.
-            runs: It.
+            runs: What is run.
             bound_s: For how long it may make no progress [s].
             failed: Tidies up after a failure, before the pause; it is given what ended the part.
         """

@@ -1,4 +1,4 @@
-"""Where a simulated site is published, and as whom: out of a command's options."""
+"""Broker and credentials for publishing a simulated site, out of a command's options."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Destination:
 
     @property
     def address(self) -> Address:
-        """Where and as whom to publish."""
+        """Broker and credentials to publish with."""
         return address_of(self.url, username=self.username, password=self.password, authority=self.authority)
 
     def not_published(self, error: BrokerLost | BrokerRefused | OSError) -> NotPublished:

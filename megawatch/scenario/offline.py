@@ -44,7 +44,7 @@ class Page:
     Attributes:
         key: What makes it the same page whenever it is sent.
         rule: The rule, as the alarm names it.
-        subject: Whom it is about.
+        subject: Id of the tenant, rack or other subject.
         change: What happened.
         severity: How bad it is.
         at_ms: The event time at which it happened [ms].
@@ -69,16 +69,16 @@ class Alarm:
     Attributes:
         id: Its identity.
         rule: The rule, as the alarm names it.
-        subject: Whom it is about.
-        severity: The worst it came to.
+        subject: Id of the tenant, rack or other subject.
+        severity: The worst that it had.
         opened_ms: When it opened, in event time [ms].
         returned_ms: When it returned [ms], None while it stands.
         told_ms: When people were told, by the clock of the rehearsal [ms]; None while they are not.
         value: What was judged when it opened, in the rule's unit.
         limit: What that was held against.
         opened_clock: How often the clock of the machine had been set when it opened.
-        told_clock: The same when people were told.
-        returned_clock: The same when it returned.
+        told_clock: How often it had been set when people were told.
+        returned_clock: How often it had been set when the alarm returned.
     """
 
     id: str
@@ -104,7 +104,7 @@ class Heard:
         pages: Everything that people were told, in order.
         account: What became of everything that was received.
         received: Readings and refused messages that were decoded.
-        rejections: The first few dead letters of each reason.
+        rejections: The first few dead letters by reason.
     """
 
     alarms: list[Alarm] = field(default_factory=list)
@@ -118,7 +118,7 @@ class Rehearsal:
     """The monitor without the world around it.
 
     Args:
-        file: The site file.
+        file: What the site file says.
         broker: Through which of its brokers everything comes; the first where nothing is said.
         told: Is given every tick's step, for those who look at draws and bounds.
         begin_ms: When the monitor starts [ms].
@@ -129,7 +129,7 @@ class Rehearsal:
         journal: What came in.
         ledger: What came of it.
         judging: Its judgements.
-        engine: The live one.
+        engine: The engine of the live judgement.
         now_ms: Its clock [ms].
         clock: How often that was set.
     """
@@ -214,7 +214,7 @@ class Rehearsal:
         """Note what happened to the connection.
 
         Args:
-            kind: What.
+            kind: What happened.
             since_ms: Since when it holds [ms].
             until_ms: Up to when it held, for a gap [ms].
         """
@@ -338,7 +338,7 @@ class _Time:
 
 
 def as_message(topic: str, payload: bytes, received_ms: int, *, qos: int, is_retained: bool) -> Message:
-    """Return a publication as whoever is subscribed receives it.
+    """Return a publication as a subscriber receives it.
 
     Args:
         topic: Its topic.

@@ -59,7 +59,7 @@ def perform(
     """Perform a scenario.
 
     Args:
-        scenario: The scenario.
+        scenario: What happens, and the site.
         equipment: What of the plant is on the bus; None for what is usual.
         tick_ms: Event time between two judgements, where not as the site file says [ms].
         gather_ms: What arrives within this comes into one append, unless it is judged before [ms].
@@ -88,13 +88,13 @@ def perform(
 
 
 class Audience:
-    """The monitor's end of the connection: what the broker holds while nobody listens, and what it forgets.
+    """The monitor's end of the connection: what the broker holds while it is away, and what it forgets.
 
     The plant's time is the true one; what arrives is received by the clock of the monitor's machine.
 
     Args:
-        rehearsal: The monitor.
-        breaks: When nobody listens, or by a wrong clock, in order.
+        rehearsal: The monitor, in virtual time.
+        breaks: When the monitor does not listen, or has a wrong clock, in order.
         begin_ms: When the first second begins [ms].
         qos: Quality of service of the values.
         keeping: What the broker can keep, by the site file.
@@ -147,7 +147,7 @@ class Audience:
             self._rehearsal.hear([], end_ms, judges=kind.is_judging)
 
     def _change(self, second: int, time_ms: int) -> None:
-        """Begin and end the times in which nobody listens, or by a wrong clock."""
+        """Begin and end the times in which the monitor does not listen, or has a wrong clock."""
         if self._away is not None and second >= self._away.to_s:
             self._come_back(self._away, time_ms)
             self._away = None
@@ -157,7 +157,7 @@ class Audience:
                 self._leave(self._away, time_ms)
 
     def _leave(self, away: Break, time_ms: int) -> None:
-        """Begin a time in which nobody listens, or by a wrong clock."""
+        """Begin a time in which the monitor does not listen, or has a wrong clock."""
         if away.kind is BreakKind.CLOCK_OFF:
             self.ahead_ms = away.by_s * SECOND_MS
             self._rehearsal.set_clock(time_ms + self.ahead_ms)

@@ -94,8 +94,8 @@ class Play:
         """Publish it from its beginning to its end.
 
         Args:
-            publisher: Where.
-            clock: The clock.
+            publisher: Connections to the broker.
+            clock: Gives wall time [ms] and monotonic time [s].
             speed: How many times as fast as real time.
             said: Is told of each second once it is published.
         """
@@ -167,9 +167,9 @@ async def play_scenario(
     past, so that it ends now: no message is stamped ahead of the clock.
 
     Args:
-        scenario: The scenario.
-        to: The broker.
-        clock: The clock.
+        scenario: What happens, and the site.
+        to: Broker and credentials.
+        clock: Gives wall time [ms] and monotonic time [s].
         speed: How many times as fast as real time, at least 1.
         connections: Connections to the broker.
         equipment: What of the plant is on the bus; None for what is usual.
@@ -208,7 +208,7 @@ async def connected(
     Args:
         stack: Disconnects it.
         play: What it will say.
-        to: The broker.
+        to: Broker and credentials.
         client_id: Beginning of the client ids.
         connections: How many connections share the topics.
         told: Is told when the broker goes away and comes back.

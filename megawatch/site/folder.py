@@ -42,10 +42,10 @@ class SiteFolder:
         return self.secrets | _read(((name, name) for name in self.secrets), self.path.parent, [])
 
     def address(self, broker: BrokerTable, client_id: str) -> Address:
-        """Return where and as whom to connect to a broker, with its secrets as their files hold them now.
+        """Return broker and credentials of a connection, with the secrets as their files hold them now.
 
         Args:
-            broker: The broker.
+            broker: Its `[[broker]]` table.
             client_id: The client id, where the broker's table names none.
 
         Raises:

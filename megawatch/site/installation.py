@@ -17,7 +17,7 @@ def client_id_of(data: Path, site: str, *, is_new: bool) -> str:
 
     Args:
         data: The data folder.
-        site: The site's name.
+        site: Name of the site.
         is_new: Whether nothing was ever collected here: earlier versions were called after the site alone,
             and so is an installation that is older, for the broker keeps its session under that name.
 
