@@ -38,10 +38,10 @@ class Second:
     Attributes:
         second: Which, from 0.
         time_ms: When it begins, by the time of the scenario [ms].
-        state: The plant.
+        state: The plant in one second.
         rows: What is sent in it, in order of time.
         withheld: What faults kept from being sent; bit `i` of `faults` is fault `i` of the scenario.
-        topics: The topic of each channel.
+        topics: Topic of each channel of its rows.
     """
 
     second: int
@@ -70,16 +70,16 @@ class Simulation:
     """A scenario in operation, to be run once.
 
     Args:
-        scenario: The scenario.
-        wiring: Its plant, where somebody has wired it already.
+        scenario: What happens, and the site.
+        wiring: Its plant, where it was wired before.
         equipment: What of the plant is on the bus; None for what is usual.
         instruments: What instruments are like; None for what the scenario says.
 
     Attributes:
-        scenario: The scenario.
+        scenario: What happens, and the site.
         wiring: Its plant.
         catalogue: Its points.
-        topics: The topic of each channel of its messages.
+        topics: Topic of each channel of its messages.
 
     Raises:
         WiringError: Where the site can not be simulated.

@@ -36,7 +36,7 @@ class Readings:
     """What the instruments of all points show in one second: (P,) each. Faults of instruments change it.
 
     Attributes:
-        second: The second.
+        second: Second of the run.
         time_ms: When it begins [ms].
         due: Points that are looked at in this second.
         value: What they show; of those that are not due, what they showed last.
@@ -64,7 +64,7 @@ class Meters:
     """All instruments of a plant.
 
     Args:
-        catalogue: The points.
+        catalogue: Points of the plant, in columns.
         instruments: What each kind of instrument is like.
         seed: What errors and noise follow from.
         said: What the scenario says of the instruments of a point type, by its name.
@@ -73,7 +73,7 @@ class Meters:
         gain: (P,) gain of each device; a fault may change it.
         offset: (P,) offset of each point, in its unit.
         registers: The energy registers, in the order of `register_points`.
-        register_points: The points that show them.
+        register_points: Numbers of the points that show them.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Meters:
         """Return what the instruments show; to be called for every second in turn.
 
         Args:
-            state: The plant.
+            state: The plant in one second.
             second: The second, from 0.
         """
         catalogue = self._catalogue
@@ -212,7 +212,7 @@ class Meters:
         """Return the power that meters with registers see now [mW].
 
         Args:
-            state: The plant.
+            state: The plant in one second.
             which: Places in `register_points`.
         """
         powers = [group.read(state) * self.gain[group.part] for group in self._register_groups]

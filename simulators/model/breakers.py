@@ -48,6 +48,6 @@ class Breakers:
         return trips
 
     def reset(self, nodes: list[int]) -> None:
-        """Cool breakers down at once, as when somebody closes them again."""
+        """Cool breakers down at once, as when they are closed again by hand."""
         self.used = self.used.copy()
         self.used[nodes] = 0.0

@@ -76,7 +76,7 @@ class Cooling:
     stopped; where a site names none, its facility water comes from outside at a constant temperature.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         seed: What all chance follows from.
         settled: (R,) what the racks draw at first; they start as warm as that makes them [mW].
     """

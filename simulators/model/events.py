@@ -1,4 +1,4 @@
-"""What may befall the plant, by whom and when; the plant itself does the rest by its physics."""
+"""What may happen to the plant, where and when; the plant itself does the rest by its physics."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class EventKind(StrEnum):
     UPS_FAULT = "ups_fault"
     """A UPS fails and everything beneath it loses that feed [UPS nodes]."""
     BREAKER_OPEN = "breaker_open"
-    """Somebody opens a breaker [nodes]."""
+    """A breaker is opened by hand [nodes]."""
     BREAKER_CLOSE = "breaker_close"
-    """Somebody closes a breaker, tripped or opened [nodes]."""
+    """A breaker is closed by hand, tripped or opened [nodes]."""
     GENERATOR_FAILURE = "generator_failure"
     """A generator does not start, or stops [generator nodes]."""
     PUMP_FAILURE = "pump_failure"
@@ -50,7 +50,7 @@ class EventKind(StrEnum):
 
 
 ENDLESS = float("inf")
-"""The end of what nobody ends [s]."""
+"""The end of what does not end [s]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Event:
     """One thing that happens.
 
     Attributes:
-        kind: What.
+        kind: What happens.
         at_s: When it begins, in seconds of the run; fractions matter to a sag only, else it counts from the
             whole second that holds it.
         until_s: When it ends, exclusive; None where it stays (a sag then lasts 100 ms).
@@ -83,7 +83,7 @@ class Event:
 
     @property
     def ends_s(self) -> float:
-        """When it ends, endless where nobody ends it [s]."""
+        """When it ends, infinite where it does not end [s]."""
         return ENDLESS if self.until_s is None else self.until_s
 
     def is_on(self, second: int) -> bool:

@@ -46,7 +46,7 @@ class Flows:
     """The coolant in motion.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         seed: What all chance follows from.
     """
 

@@ -56,11 +56,11 @@ class Shape:
         racks_per_row: Racks on a pair of busways and on a coolant unit.
         rows_per_group: Rows on the same pair of UPS systems.
         scheme: How UPS systems back each other.
-        name: The site's name.
+        name: Name of the site.
         timezone: Its zone.
         starts: From when tenants hold and contracts are in force, as TOML.
         leases: Its tenants; None for three that share nine tenths of the racks: one with a ramp, one with
-            a burst, one with an amendment. What nobody holds is the operator's.
+            a burst, one with an amendment. What no tenant holds is the operator's.
         broker: Where its bus is, None for no broker in the file.
         path_loss_percent: The most that is lost from the utility to the racks, at idle [%].
         extra: Further tables, as TOML.

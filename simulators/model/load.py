@@ -59,7 +59,7 @@ class Loads:
     """What every rack wants.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         jobs: What runs on it; where two jobs want one rack, the later has it.
         seed: What all chance follows from.
         start_ms: When the run starts [ms].
@@ -85,7 +85,7 @@ class Loads:
         """Return the racks that a rack's id, a job's name or a tenant's id stands for, by index.
 
         Args:
-            subject: The id.
+            subject: Id of a rack or a tenant, or name of a job.
             second: At which second of the run.
         """
         if subject in self._wiring.rack_place:

@@ -28,7 +28,7 @@ class Model(Protocol):
         """Return the shares of a second, which follow each other without a gap.
 
         Args:
-            second: The second of the run.
+            second: Second of the run.
 
         Returns:
             (n,) means over the second, and (n,) values at its very beginning.
@@ -39,7 +39,7 @@ def model_of(job: Job, idle: Floats, seed: int, midnight_ms: int) -> Model:
     """Return the model of a job.
 
     Args:
-        job: The job.
+        job: Kind of job, with its parameters.
         idle: (n,) draw of its racks at idle, as shares.
         seed: Seed of the run.
         midnight_ms: How long after local midnight the run starts [ms].

@@ -1,6 +1,6 @@
 """Chance that depends on the seed, the purpose and the second alone.
 
-Every purpose has numbers of its own, and those of a second are the same whoever asked for which seconds
+Every purpose has numbers of its own, and those of a second are the same whichever seconds were asked for
 before: a fault that is switched on shifts no other noise, and a run in batches equals a run in one go.
 """
 

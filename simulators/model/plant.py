@@ -32,7 +32,7 @@ class Plant:
     and whatever else is asked in between.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         jobs: What runs on its racks; racks without a job idle.
         seed: What all chance follows from.
         events: What befalls it; more can come with a step.

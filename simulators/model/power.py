@@ -61,7 +61,7 @@ class Power:
     """The electrical side of the plant.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         seed: What all chance follows from.
     """
 

@@ -182,7 +182,7 @@ def rating_faults(path: str, rating: Rating) -> list[Fault]:
 
     Args:
         path: Where it stands, for the faults.
-        rating: The rating.
+        rating: What the file says of one kind of equipment.
     """
     bounds: tuple[tuple[str, float | None, float, float, str], ...] = (
         ("amps", rating.amps, 0.1, 200_000, "a current from 0.1 to 200,000 A"),

@@ -1,4 +1,4 @@
-"""What every node is rated, where nobody says it: enough for the worst that its redundancy asks of it."""
+"""What every node is rated, where no rating is given: enough for the worst that its redundancy asks of it."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def size(
     """Rate every node.
 
     Args:
-        chains: The graph.
+        chains: Chains of power from the roots to the racks.
         rack_milliwatts: (R,) ratings of the racks [mW].
         rack_idle: (R,) draw at idle as a share of the rating.
         taps: (R, F) node of each feed, -1 for none.

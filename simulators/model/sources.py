@@ -18,7 +18,7 @@ RETURN_S: Final = 300.0
 RIDE_THROUGH: Final = 0.9
 """Voltage below which a UPS takes over from the grid, per unit (usual window: +-10 %)."""
 SAG_S: Final = 0.1
-"""How long a sag lasts where nobody says it: six periods of 60 Hz [s]."""
+"""How long a sag lasts by default: six periods of 60 Hz [s]."""
 TOLERATED_S: Final = ((0.9, float("inf")), (0.8, 10.0), (0.7, 0.5), (0.0, 0.02))
 """From which voltage on, per unit, power supplies bear a sag for how long (ITIC curve, 2000) [s]."""
 RECHARGE_SHARE: Final = 0.05
@@ -37,7 +37,7 @@ class Sags:
 
     Attributes:
         mean: Voltage as a share of the normal, mean over the second.
-        low: The lowest within the second.
+        low: Lowest voltage within the second, likewise.
         disturbed: Share of the second from the beginning of a sag on, in which a UPS does not use the grid.
         drops: Whether it is longer and deeper than power supplies bear.
     """
@@ -69,7 +69,7 @@ class Sources:
     """Switching: opens and closes, transfers, starts generators, takes over from the grid and gives back.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
 
     Attributes:
         tripped: (N,) whether the node's breaker has tripped.

@@ -34,8 +34,8 @@ def subjects_of(kind: EventKind, wiring: Wiring, jobs: Sequence[Job]) -> list[st
     """Return every id that may be the subject of a kind of event.
 
     Args:
-        kind: The kind.
-        wiring: The plant.
+        kind: What happens.
+        wiring: The plant's graph and ratings, in arrays.
         jobs: What runs on it.
     """
     of_role = {Role.UPS: wiring.of_role(Role.UPS), Role.GENERATOR: wiring.of_role(Role.GENERATOR)}
@@ -65,9 +65,9 @@ def event_faults(
     """Return what is wrong with events.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         jobs: What runs on it.
-        events: The events.
+        events: Events, in any order.
         path: What their list is called in faults: `event[3].at_s`.
     """
     faults: list[Fault] = []
@@ -161,8 +161,8 @@ def job_faults(wiring: Wiring, jobs: Sequence[Job], path: str = "load") -> list[
     """Return what is wrong with jobs.
 
     Args:
-        wiring: The plant.
-        jobs: The jobs.
+        wiring: The plant's graph and ratings, in arrays.
+        jobs: Jobs, in any order.
         path: What their list is called in faults: `load[0].racks`.
     """
     faults: list[Fault] = []

@@ -1,4 +1,4 @@
-"""From the site to arrays: who feeds and cools whom, and what everything is rated.
+"""From the site to arrays: what feeds and cools what, and what everything is rated.
 
 One site file feeds both the monitor and the simulator: racks, tenants and the graph are the site's. Kinds are
 those of the DSX bus, which has no word for transformers, busways and taps (all are `PowerMeter`); what a node
@@ -93,7 +93,7 @@ class Wiring:
         """Return the racks that a tenant holds at an instant, by index.
 
         Args:
-            tenant: Its id; `operator` holds what nobody else does.
+            tenant: Its id; `operator` holds what no tenant does.
             instant_ms: When [ms].
         """
         held = {t.id: t.racks_at(instant_ms) for t in self.site.tenants}

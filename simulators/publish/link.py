@@ -63,7 +63,7 @@ class BrokerLost(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where and as whom to publish.
+    """Broker and credentials to publish with.
 
     Attributes:
         host: Host name or address.
@@ -88,7 +88,7 @@ class Link(asyncio.Protocol):
     """One connection, from its CONNECT to its end.
 
     Args:
-        address: Where and as whom.
+        address: Broker and credentials.
         version: Version of MQTT.
         topics: The topic of each channel; may grow.
         tally: Where messages are counted.

@@ -46,12 +46,12 @@ async def perform(
     run stands still; afterwards it goes on as fast as it can until it has caught up with its clock.
 
     Args:
-        seconds: The run.
+        seconds: Seconds of the run, in order.
         publisher: Where it is published.
         now_ms: A clock that runs evenly [ms].
         speed: How many times as fast as real time; None for as fast as possible.
         said: Is told of each second once it is published.
-        pace: Where to keep account, if somebody watches; None for a new one.
+        pace: Where to keep account, if it is watched; None for a new one.
 
     Returns:
         How it kept its time.

@@ -66,7 +66,7 @@ def address_of(
     password: str | None = None,
     authority: str | None = None,
 ) -> Address:
-    """Return where and as whom to publish.
+    """Return broker and credentials to publish with.
 
     Args:
         url: `mqtt://host:port` or `mqtts://host:port`, user and password before the host where there are any.
@@ -106,8 +106,8 @@ class Publisher:
     0 is not, and is in `undelivered`.
 
     Args:
-        address: Where and as whom.
-        options: How.
+        address: Broker and credentials.
+        options: Quality of service, number of connections, patience.
         topics: The topic of each channel; may grow.
         told: Is told of every loss and return of a connection.
 
@@ -170,7 +170,7 @@ class Publisher:
                 await line.link.settle(GOODBYE_S)
             again = self._settle(line)
             if len(again):
-                self.undelivered.append(again)  # nobody is left to send it again
+                self.undelivered.append(again)  # no connection is left to send it again
             line.link.close()
             line.link = None
 

@@ -113,7 +113,7 @@ class Window:
         """Note acknowledgements; those of ids that are not on their way are of no effect.
 
         Args:
-            ids: The packet ids.
+            ids: Packet ids, shape (n,).
             is_refused: Which of them say that the message was not accepted.
         """
         ids, first = np.unique(ids, return_index=True)

@@ -1,4 +1,4 @@
-"""What stands between a scenario's plant and whoever listens: meters, clocks, faults, and breaks.
+"""What stands between a scenario's plant and the monitor: meters, clocks, faults, and breaks.
 
 Names and amounts are checked against the points that the plant has; everything that is wrong is noted.
 """
@@ -153,7 +153,7 @@ def _offset(at_ms: int, zone: ZoneInfo) -> timedelta:
 
 
 def breaks_of(tables: Sequence[tuple[str, BreakTable]], seconds: int, notes: Notes) -> tuple[Break, ...]:
-    """Return the times in which nobody listens, or by a wrong clock, in order.
+    """Return the times in which the monitor does not listen, or has a wrong clock, in order.
 
     Args:
         tables: The `[[break]]` tables.

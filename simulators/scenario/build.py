@@ -68,7 +68,7 @@ class Names:
     """Names that there are.
 
     Attributes:
-        known: All of them.
+        known: All names.
         choosable: Those that a pattern with `*` or `?` chooses among; None for all.
     """
 
@@ -119,7 +119,7 @@ def jobs_of(
     Args:
         tables: The `[[load]]` tables.
         names: What racks and tenants are called.
-        site: The site.
+        site: What the site file declares.
         wiring: The plant, None where it can not be.
         opener: Opens files beside the scenario's.
         notes: Takes the faults.
@@ -289,7 +289,7 @@ def ratings_of(
     Args:
         tables: The `[[rating]]` tables.
         names: What assets and racks are called.
-        site: The site.
+        site: What the site file declares.
         notes: Takes the faults.
     """
     found: dict[str, Rating] = {}

@@ -34,7 +34,7 @@ def check_commitments(site: Site, span_ms: tuple[int, int], notes: Notes) -> Non
     A tenant that holds no racks yet, or whose draw is that of named meters, is not judged.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         span_ms: When the scenario begins and ends [ms].
         notes: Takes the faults.
     """

@@ -28,7 +28,7 @@ def expectations_of(
         tables: The `[[must]]` tables.
         seconds: How long the scenario lasts [s].
         rules: The rules that there are; none are checked if empty.
-        subjects: Whom alarms can be about; None where that is not known.
+        subjects: Ids of what alarms can be about; None where that is not known.
         notes: Takes the faults.
     """
     found: list[Expectation] = []
@@ -59,7 +59,7 @@ def expectations_of(
 
 
 def _about(path: str, patterns: Sequence[str], subjects: Names | None, notes: Notes) -> list[str]:
-    """Return whom alarms are about; a stream, which has a colon, stands for itself."""
+    """Return ids of what alarms are about; a stream, which has a colon, stands for itself."""
     found: list[str] = []
     for pattern in patterns:
         if ":" in pattern or pattern in TOGETHER or subjects is None:
@@ -77,7 +77,7 @@ def prohibitions_of(
     Args:
         tables: The `[[must_not]]` tables.
         rules: The rules that there are; none are checked if empty.
-        subjects: Whom alarms can be about; None where that is not known.
+        subjects: Ids of what alarms can be about; None where that is not known.
         notes: Takes the faults.
     """
     for path, table in tables:
@@ -96,7 +96,7 @@ def waiting_of(
     Args:
         tables: The `[[waits_for]]` tables.
         rules: The rules that there are; none are checked if empty.
-        subjects: Whom alarms can be about; None where that is not known.
+        subjects: Ids of what alarms can be about; None where that is not known.
         notes: Takes the faults.
     """
     for path, table in tables:

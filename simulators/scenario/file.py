@@ -1,7 +1,7 @@
 """Reading a scenario file: all of its faults at once, or the scenario.
 
 A file says what a site is, or has one made of a few figures; what runs on it, what happens to it, what goes
-wrong on the way to whoever listens; and which alarms must be raised. Everything is checked that can be before
+wrong on the way to the monitor; and which alarms must be raised. Everything is checked that can be before
 it runs: names against what is there, times against its length, strengths and ratings against what can be.
 """
 
@@ -91,7 +91,7 @@ def read_scenario(
     """Read a scenario.
 
     Args:
-        text: The file's text.
+        text: Content of the file, TOML.
         name: What it is called, in faults too.
         rules: The rules that there are, with which expectations are checked; nothing is if empty.
         folder: Where recorded loads lie, if they are named without a folder; None for where we are.
@@ -142,7 +142,7 @@ class _Reader:
             raise SiteFileError(self._name, (fault,)) from error
 
     def _head(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Return what stands before the first table; a table that nobody knows is a fault."""
+        """Return what stands before the first table; an unknown table is a fault."""
         tables = [*_ONE, *_MANY]
         head: dict[str, Any] = {}
         for key, value in document.items():
@@ -304,8 +304,8 @@ def open_scenario(name: str, *, rules: Collection[str] = ()) -> Scenario:
     """Read a scenario: one that comes with the product, by its name, or a file.
 
     Args:
-        name: The name or the path.
-        rules: The rules that there are.
+        name: Name of a scenario that comes with the product, or path of a file.
+        rules: Names of the rules that there are.
 
     Raises:
         SiteFileError: Where it can not be found or has faults.

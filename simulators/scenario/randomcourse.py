@@ -29,9 +29,9 @@ MISSED_PERIODS: Final = 2
 """By when that of a row of documents is known: each stands for a period and its jitter."""
 
 _GONE: Final = (TroubleKind.FORGOTTEN, TroubleKind.OVERFLOW, TroubleKind.CLOCK_OFF)
-"""Breaks of which part of what was said is gone for good, or dated by a clock that was wrong."""
+"""Breaks that lose part of what was said for good, or date it by a wrong clock."""
 _OWN_CLOCK: Final = (TroubleKind.MACHINE_PAUSED, TroubleKind.CLOCK_OFF)
-"""Breaks after which whoever listens knows nothing but what is said from then on."""
+"""Breaks after which the monitor knows only what is said from then on."""
 _TWOFOLD: Final = (TroubleKind.TWO_SOURCES, TroubleKind.SAME_TIME)
 """Troubles in which two values are said of one rack."""
 
@@ -47,7 +47,7 @@ def course_of(
     """Return what every rack drew and said, and what can be known of it.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         faults: What goes wrong on it.
         published: When each rack's value is published, shape (T, R).
         troubles: What goes wrong beyond silence and wrong values.
@@ -104,7 +104,7 @@ class _Knowing:
         self.dark = self.lost.copy()
 
     def befall(self, trouble: Trouble) -> None:
-        """Note what a trouble lets nobody know."""
+        """Note what cannot be known in a trouble."""
         kind, start = trouble.kind, trouble.from_s
         of_row = np.flatnonzero(self._day.row == trouble.row)
         racks = trouble.racks
@@ -119,7 +119,7 @@ class _Knowing:
         elif kind is TroubleKind.LATE:
             self.dark[:, of_row] = self.hidden[:, of_row] = True
         elif kind is TroubleKind.BURSTS:
-            # Whether what a round said is believed until the next one is left to whoever listens.
+            # Whether what a round said is believed until the next one is left to the monitor.
             self.dark[:, of_row] = True
         elif kind is TroubleKind.AHEAD:
             # Who has seen a clock jump may doubt what it stamps until it has seen it run evenly again.

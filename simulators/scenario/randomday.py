@@ -54,12 +54,12 @@ class RandomDay:
 
     Attributes:
         seed: What it follows from.
-        site_text: The site file.
+        site_text: Content of the site file.
         begin_ms: The first second [ms].
-        racks: The racks.
+        racks: Ids of the racks.
         row: The row of each rack, shape (R,).
         drawn: What each rack draws, shape (T, R) [mW].
-        holder: The place in `TENANTS` of who holds each rack, -1 for nobody, shape (T, R).
+        holder: The place in `TENANTS` of who holds each rack, -1 for none, shape (T, R).
     """
 
     seed: int
@@ -82,7 +82,7 @@ def random_day(seed: int, *, seconds: int = SHORT_S, wire: str = "dsx") -> Rando
     Args:
         seed: What it follows from.
         seconds: How long it lasts [s].
-        wire: The format of its broker.
+        wire: Format of its broker: dsx or rack.
     """
     return _Maker(seed, seconds, wire).make()
 

@@ -31,7 +31,7 @@ class Said(IntEnum):
     NEGATIVE = 5  # the current transformer is the wrong way round
     WILD = 6  # more than the rack's rating allows
     NOUGHT = 7  # nought, with all confidence
-    SAME_TIME = 8  # two values of one moment, of which one is true
+    SAME_TIME = 8  # two values of one moment, one of them true
     AHEAD = 9  # the truth, stamped half a minute ahead at most
     FAR_AHEAD = 10  # the truth, stamped an hour ahead
 
@@ -75,7 +75,7 @@ class Faults:
         """Return how far the stamps of each rack may be from the truth [s].
 
         Args:
-            row: The row of each rack.
+            row: Row of each rack, shape (racks,).
         """
         off = -(-np.abs(self.offset_ms) // 1_000)
         found: NDArray[np.int64] = (np.maximum(off, self.late_s) + self.polled_s)[row]
@@ -86,7 +86,7 @@ def metered_rows(day: RandomDay, troubles: Sequence[Trouble]) -> tuple[int, ...]
     """Return the rows with a meter above them.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         troubles: What goes wrong on it.
     """
     chosen = np.flatnonzero(np.random.default_rng((day.seed, 6)).random(ROWS) < METERED)
@@ -98,9 +98,9 @@ def faults_of(day: RandomDay, troubles: Sequence[Trouble], metered: Sequence[int
     """Return what goes wrong on a day.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         troubles: What goes wrong beyond silence and wrong values.
-        metered: The rows with a meter above them.
+        metered: Rows with a meter above them.
         is_dsx: Whether it is a bus that speaks, and not rack documents.
     """
     random, seconds = np.random.default_rng((day.seed, 1)), day.seconds
@@ -158,7 +158,7 @@ def _strike(faults: Faults, trouble: Trouble, of_row: NDArray[np.bool_], chance:
     if trouble.kind in _SAID:
         said[span, trouble.racks] = _SAID[trouble.kind]
     if trouble.kind in TEMPTING:
-        # Some racks are doubted then, so that somebody may be tempted to believe the rest.
+        # Some racks are doubted then, so that a monitor may be tempted to believe the rest.
         racks = np.flatnonzero(of_row)
         some = racks[: 1 + int(chance.integers(0, len(racks)))]
         start = trouble.from_s + SEEN_S + int(chance.integers(1, 20))

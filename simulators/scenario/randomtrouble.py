@@ -1,6 +1,6 @@
 """What goes wrong on a random day beyond silence and wrong values: troubles that once made monitors lie.
 
-Each is drawn by chance and strikes some racks, a row, or whoever listens. `randomwire` says what it does to
+Each is drawn by chance and strikes some racks, a row, or the monitor. `randomwire` says what it does to
 the messages, `randomcourse` what a listener can know of it.
 """
 
@@ -35,7 +35,7 @@ TAIL_S: Final = 45
 class TroubleKind(StrEnum):
     """What goes wrong."""
 
-    # Of whoever listens: everything arrives afterwards, but for a queue that overflows.
+    # Of the monitor: everything arrives afterwards, but for a queue that overflows.
     CUT = "cut"
     PAUSED = "paused"
     STOPPED = "stopped"
@@ -57,8 +57,8 @@ class TroubleKind(StrEnum):
     TWO_SOURCES = "two-sources"  # another point says another value of the same rack
     # Of a row.
     METER_LIES = "meter-lies"  # the meter above it sees what its racks do not
-    FOREIGN_METER = "foreign-meter"  # somebody else describes a meter above it
-    FOREIGN_RACKS = "foreign-racks"  # somebody else describes its racks
+    FOREIGN_METER = "foreign-meter"  # another publisher describes a meter above it
+    FOREIGN_RACKS = "foreign-racks"  # another publisher describes its racks
     ZONE = "zone"  # the stamps of its gateway are of another zone from then on
     LATE = "late"  # its messages take long
     BURSTS = "bursts"  # it polls its racks in rounds, and says nothing of them in between
@@ -73,7 +73,7 @@ BREAKS: Final = {
     TroubleKind.MACHINE_PAUSED: BreakKind.MACHINE_PAUSED,
     TroubleKind.CLOCK_OFF: BreakKind.CLOCK_OFF,
 }
-"""The troubles of whoever listens."""
+"""The troubles of the monitor."""
 
 OF_METERS: Final = frozenset({TroubleKind.RACKS_LIE, TroubleKind.METER_LIES})
 """Troubles of a row that has a meter."""
@@ -81,7 +81,7 @@ OF_METERS: Final = frozenset({TroubleKind.RACKS_LIE, TroubleKind.METER_LIES})
 OF_METADATA: Final = frozenset(
     {TroubleKind.CLEARED, TroubleKind.UNIT, TroubleKind.ASSET, TroubleKind.PATH, TroubleKind.TWO_SOURCES}
 )
-"""Troubles after which nobody can say for certain what a value is of: they last until the day is over."""
+"""Troubles after which it is not certain what a value is of: they last until the day is over."""
 
 TEMPTING: Final = OF_METERS | {TroubleKind.FOREIGN_METER}
 """Troubles in which some racks of the row are doubted as well."""
@@ -119,11 +119,11 @@ class Trouble:
     """Something that goes wrong.
 
     Attributes:
-        kind: What.
+        kind: What goes wrong.
         from_s: When it begins [s].
         to_s: When it is over [s].
-        racks: The places of the racks that it strikes; none where it strikes whoever listens.
-        row: The row that it strikes.
+        racks: The places of the racks that it strikes; none where it strikes the monitor.
+        row: Row that it strikes.
         amount: How much, in the measure of its kind.
     """
 
@@ -138,7 +138,7 @@ class Trouble:
         """Return the rack that those it strikes are taken for.
 
         Args:
-            row: The row of each rack.
+            row: Row of each rack, shape (racks,).
         """
         racks = np.flatnonzero(row == self.row)
         others = racks[~np.isin(racks, self.racks)]
@@ -149,7 +149,7 @@ def troubles_of(day: RandomDay, wire: str, kinds: Sequence[TroubleKind] | None =
     """Return what goes wrong on a random day: on three of four days something does.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         wire: What is spoken, `dsx` or `rack-documents`.
         kinds: What goes wrong, as far as that is spoken of on the wire; None for chance.
     """
@@ -236,7 +236,7 @@ def shaken(day: RandomDay, troubles: Sequence[Trouble]) -> RandomDay:
     and how often racks are polled.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         troubles: What goes wrong on it.
     """
     drawn = day.drawn.copy()
@@ -286,7 +286,7 @@ def period_of(troubles: Sequence[Trouble]) -> int:
 
 
 def breaks_of(troubles: Sequence[Trouble]) -> Iterator[Break]:
-    """Yield when nobody listens.
+    """Yield when the monitor does not listen.
 
     Args:
         troubles: What goes wrong on a day.

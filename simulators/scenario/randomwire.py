@@ -56,7 +56,7 @@ class Sent:
 
     Attributes:
         at_ms: When [ms].
-        message: What.
+        message: Topic, payload and how it is published.
     """
 
     at_ms: int
@@ -67,7 +67,7 @@ class RandomWire:
     """A random day as it is heard.
 
     Args:
-        day: The day.
+        day: Racks, draws and contracts of the day.
         wire: `dsx` or `rack-documents`.
         troubles: What goes wrong beyond silence and wrong values.
 
@@ -182,7 +182,7 @@ class RandomWire:
             yield Sent(arrives_ms, message)
 
     def _spoken(self, second: int, row: int) -> Iterable[tuple[int, float, int]]:
-        """Return of whom a row speaks: the rack, what it draws [kW], and what becomes of it."""
+        """Return what a row speaks of: the rack, what it draws [kW], and what becomes of it."""
         if second != self._spoken_at:
             racks = np.flatnonzero(self._published[second])
             kilowatts, said = self._day.drawn[second, racks] / 1e6, self._faults.said[second, racks]
@@ -196,7 +196,7 @@ class RandomWire:
         for rack, kilowatts, kind in self._spoken(second, row):
             at_ms = stamp_ms + _AHEAD_MS.get(kind, 0)
             other = self._others.get(rack)
-            # Which of two points of a rack says the truth, nobody can tell.
+            # Which of two points of a rack says the truth cannot be told.
             lies = other is not None and rack % 2 == 0
             for figure in self._figures(rack, kilowatts, kind):
                 yield _value(self._tag_of[rack], figure * other[1] if other and lies else figure, kind, at_ms)

@@ -17,7 +17,7 @@ from simulators.model.ratings import RackRating, Rating
 
 
 class BreakKind(StrEnum):
-    """What can happen to whoever listens; the plant does not notice."""
+    """What can happen to the monitor; the plant does not notice."""
 
     MONITOR_STOPPED = "monitor-stopped"  # the collector is away; what is kept for it comes when it is back
     CONNECTION_LOST = "connection-lost"  # the same, and the collector runs on
@@ -45,7 +45,7 @@ class BreakKind(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What can go wrong between a meter and whoever listens."""
+    """What can go wrong between a meter and the monitor."""
 
     SILENT = "silent"  # nothing is published, heartbeat included
     MUTE = "mute"  # values are not published, the heartbeat is
@@ -84,7 +84,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
-    """A time in which nobody listens, or by a wrong clock.
+    """A time in which the monitor does not listen, or has a wrong clock.
 
     Attributes:
         kind: Why.
@@ -106,7 +106,7 @@ class FaultSpec:
     """A fault between meters and listeners.
 
     Attributes:
-        kind: What.
+        kind: What goes wrong.
         from_s: When it begins [s].
         to_s: When it is over [s].
         scope: The assets whose points are touched; or publishers, by name.
@@ -128,7 +128,7 @@ class Expectation:
 
     Attributes:
         rule: The rule, as the alarm names it.
-        subject: Whom it is about.
+        subject: Id of the tenant, rack or other subject.
         from_s: The earliest right moment for it to open [s].
         to_s: The latest [s].
         severity: The worst that it comes to; "" where that is not said.
@@ -150,8 +150,8 @@ class Waiting:
     """An alarm that a rule which does not exist yet must raise.
 
     Attributes:
-        rule: The rule.
-        subject: Whom it will be about.
+        rule: Name of the rule.
+        subject: Id of its subject.
         why: What it will say.
     """
 
@@ -166,7 +166,7 @@ class Prohibition:
 
     Attributes:
         rule: The rule, `*` for any.
-        subject: Whom it would be about, `*` for anyone.
+        subject: Id of its subject, `*` for any.
         why: What would be wrong with it.
     """
 
@@ -181,7 +181,7 @@ class InstrumentSpec:
 
     Attributes:
         period_s: How often they look [s]; it divides 60.
-        step: The finest that they show.
+        step: Finest step that they show [canonical unit].
         noise: Standard deviation of each reading's noise.
         threshold: By how much a reading must move to be published; 0 for any step.
         gain_sigma: Spread of their gains around 1.
@@ -248,7 +248,7 @@ class Scenario:
     Attributes:
         name: What it is called.
         proves: What it proves, in one sentence.
-        site_text: The site file that feeds both the simulator and the monitor.
+        site_text: Content of the site file, for simulator and monitor alike.
         site: What it says.
         begin_ms: When it begins [ms].
         seconds: How long it lasts [s].
@@ -261,7 +261,7 @@ class Scenario:
         jobs: What runs on the racks.
         events: What happens to the plant.
         faults: What goes wrong on the wire.
-        breaks: When nobody listens.
+        breaks: When the monitor does not listen.
         captions: What to tell onlookers, by the second at which it begins.
         must: Alarms that must be raised; no others may be.
         must_not: Alarms that are named because raising them would be the mistake.

@@ -229,7 +229,7 @@ class EventTable(Table):
 
 
 class FaultTable(Table):
-    """`[[fault]]`: something that goes wrong between the meters and whoever listens."""
+    """`[[fault]]`: something that goes wrong between the meters and the monitor."""
 
     kind: FaultKind = Field(description="what")
     from_s: Second = Field(description="when it begins [s]")
@@ -240,7 +240,7 @@ class FaultTable(Table):
 
 
 class BreakTable(Table):
-    """`[[break]]`: a time in which nobody listens, or by a wrong clock."""
+    """`[[break]]`: a time in which the monitor does not listen, or has a wrong clock."""
 
     kind: BreakKind = Field(description="why")
     from_s: Second = Field(description="when it begins [s]")
@@ -264,7 +264,7 @@ class MustTable(Table):
     """`[[must]]`: an alarm that must be raised; no others may be."""
 
     rule: str = Field(description="the rule, as the alarm names it")
-    subject: Racks = Field(description="whom it is about: one, or racks by a pattern")
+    subject: Racks = Field(description="id of its subject, or a pattern of racks")
     from_s: Second = Field(description="the earliest right moment [s]")
     to_s: Second = Field(description="the latest [s]")
     severity: Literal["", "info", "low", "medium", "high", "critical"] = Field(
@@ -278,7 +278,7 @@ class MustNotTable(Table):
     """`[[must_not]]`: alarms that would be the mistake."""
 
     rule: str = Field("*", description="the rule, * for any")
-    subject: str = Field("*", description="whom, * for anybody")
+    subject: str = Field("*", description="id of its subject, * for any")
     why: str = Field(description="what would be wrong with it")
 
 
@@ -286,5 +286,5 @@ class WaitsTable(Table):
     """`[[waits_for]]`: an alarm of a rule that does not exist yet."""
 
     rule: str = Field(description="the rule of the catalogue")
-    subject: str = Field(description="whom it will be about")
+    subject: str = Field(description="id of its subject")
     why: str = Field(description="what it will say")

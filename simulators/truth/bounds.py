@@ -22,7 +22,7 @@ class Bounds:
     Attributes:
         at_ms: The moment, a whole second [ms].
         low: It draws at least this [mW].
-        high: It draws at most this [mW], None where nobody can tell.
+        high: It draws at most this [mW], None where there is no bound.
     """
 
     at_ms: int

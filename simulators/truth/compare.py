@@ -16,7 +16,7 @@ DOUBTS: Final[Mapping[Clause, tuple[str, ...]]] = {
     Clause.OVERDRAW: ("C2", "C3", "C2-cannot-verify"),
     Clause.DEMAND: ("C4", "C4-cannot-verify"),
 }
-"""Alarms of which one must stand where nobody can tell whether a clause is kept."""
+"""Alarms, one of which must stand where it cannot be told whether a clause is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Raised:
 
     Attributes:
         rule: The rule, as the alarm names it.
-        subject: Whom it is about.
+        subject: Id of the tenant, rack or other subject.
         opened_ms: When it opened, in event time [ms].
         told_ms: When people were told [ms], None where they were not.
         returned_ms: When it returned [ms], None while it stands.

@@ -42,13 +42,13 @@ class Condition:
     """A time in which something was so.
 
     Attributes:
-        rule: The rule that is about it.
-        subject: Where.
+        rule: Name of the rule that is about it.
+        subject: Id of the tenant, rack or other subject.
         from_ms: When it began [ms].
         to_ms: When it ended [ms], None where it had not.
         worst: The worst value [unit].
         limit: What it is held against [unit].
-        unit: The unit of both.
+        unit: Symbol of the unit of worst and limit.
     """
 
     rule: str
@@ -80,7 +80,7 @@ class Conditions:
     """Follows every condition through a run.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
 
     Attributes:
         found: Every condition, in the order in which they began.

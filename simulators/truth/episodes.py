@@ -63,7 +63,7 @@ class Sight:
 
         Args:
             start: The first second, by its place.
-            end: The second after the last.
+            end: One past the last second.
             begin_ms: What the clock says at the first [ms].
         """
         return Sight(
@@ -78,7 +78,7 @@ class Sight:
 
     @classmethod
     def perfect(cls, begin_ms: int, true: Series) -> Sight:
-        """Return the sight of somebody who sees every draw at once."""
+        """Return the sight of a monitor that sees every draw at once."""
         return cls(
             begin_ms=begin_ms, true=true, open=true, proven=true, brief=true, recent=true, possible=true
         )

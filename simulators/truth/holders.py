@@ -1,4 +1,4 @@
-"""Who holds which racks at any moment, and which meters count for whom."""
+"""Who holds which racks at any moment, and which meters count for which tenant."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Holders:
     """Who holds which racks, at any moment.
 
     Args:
-        site: The site.
-        wiring: The order of the racks.
+        site: What the site file declares.
+        wiring: Gives the order of the racks.
     """
 
     def __init__(self, site: Site, wiring: Wiring) -> None:

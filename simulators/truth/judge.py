@@ -2,7 +2,7 @@
 
 It knows nothing of the monitor. It goes second by second through the truth, holds it against the words of the
 contract (`terms`), and says which episodes a perfect monitor would have paged, each with the earliest and the
-latest moment that would still have been right. Where nobody could have known, because meters were silent, it
+latest moment that would still have been right. Where it could not be known, because meters were silent, it
 says that too: there a monitor has to tell that it can not tell.
 
 It is plain and slow, and it shares no arithmetic with what it judges.
@@ -82,7 +82,7 @@ def put_off(episodes: Iterable[Episode], away: Sequence[tuple[int, int]], lag_ms
     """Return episodes with the deadlines of a monitor that can tell nothing while it is away.
 
     Args:
-        episodes: The episodes.
+        episodes: Episodes, in any order.
         away: When it is away: from and to [ms].
         lag_ms: How long it may take to tell what it finds when it is back [ms].
     """
@@ -242,7 +242,7 @@ class _Case:
         Args:
             clause: Which words are broken.
             tests: Whether it could be known; whether it was so, and the doubt could be known; whether it
-                could be seen so; whether nobody could tell that it was not so.
+                could be seen so; whether it could not be told that it was not so.
             hold_ms: How long it must last, for a place [ms].
         """
         known, open_to_doubt, seen, is_open = tests
@@ -267,7 +267,7 @@ class _Case:
                 yield replace(doubt, told_by_ms=told_by_ms)
         # A dip shorter than the lag may pass unseen, and an end is seen later than it comes.
         for seen_run in joined(runs_of(seen, self._count), lag):
-            # Once it was seen, it may be held to go on until somebody can tell that it does not.
+            # Once it was seen, it may be held to go on until it can be told that it does not.
             places = range(seen_run.end, self._count)
             run = Run(seen_run.start, next((i for i in places if not is_open(i)), self._count))
             due_ms = self._due_ms(run, hold_ms, lag)
@@ -279,7 +279,7 @@ class _Case:
         """Return when a run has first lasted as long as it must [ms]; None where it never has.
 
         Args:
-            run: The run.
+            run: Places in which the clause is broken, one after the other.
             hold_ms: How long it must last, for a place [ms].
             more: How much longer it may have seemed [places].
         """

@@ -226,8 +226,8 @@ def compare(recorded: Figures, simulated: Figures) -> list[Line]:
     """Hold a simulated bus against a recorded one: first the rates, then the relations.
 
     Args:
-        recorded: The recorded bus.
-        simulated: The simulated one.
+        recorded: Figures of the recorded bus.
+        simulated: Figures of the simulated one.
     """
     lines = []
     for kind, rate in recorded.rates.items():

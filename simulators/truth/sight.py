@@ -1,7 +1,7 @@
-"""What could be known of the truth by somebody who hears every message: the bounds of a perfect monitor.
+"""What could be known of the truth by a monitor that hears every message: the bounds of a perfect monitor.
 
 News takes time: what a rack drew at a moment may count a little later, so a sum may mix moments.
-The least and the most over that time bound any such mixture. A rack of which nothing could be known counts
+The least and the most over that time bound any such mixture. A rack that nothing could be known of counts
 nothing towards what is proven, and its cap towards what is possible.
 
 There are two sights of a tenant. The *live* one is what could be known at each moment. The *settled* one is
@@ -37,9 +37,9 @@ class Course:
         begin_ms: The first second [ms].
         drawn: What was drawn.
         believed: What was last said of it, right or wrong; what was drawn where nothing goes wrong.
-        is_dark: Whether nobody could know at that moment what was drawn.
-        is_hidden: Whether nobody could even know that; only where `is_dark`.
-        is_lost: Whether nobody can ever know what was drawn; only where `is_dark`.
+        is_dark: Whether it could not be known at that moment what was drawn.
+        is_hidden: Whether not even that could be known; only where `is_dark`.
+        is_lost: Whether it can never be known what was drawn; only where `is_dark`.
         late_s: How late the news of each rack is at most, beyond the usual, shape (R,) [s].
         stamped_s: How far its stamps may be from the moment that they are of, shape (R,) [s].
         holder: The place of the tenant that holds the rack, -1 for none, shape (T, R).
@@ -117,7 +117,7 @@ def _sights(
     ahead = np.zeros_like(back) if ahead is None else ahead
     window, brief = _Window(back, ahead), _Window(back - less_s, ahead)
     dark = window.any(is_dark)
-    # Before the first news came nobody knew anything.
+    # Before the first news came nothing was known.
     dark[:first_s] = True
     spoken = np.maximum(course.drawn, course.believed)
     lowest = -window.highest(-course.drawn)

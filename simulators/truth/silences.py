@@ -22,8 +22,8 @@ def silences(scenario: Scenario, catalogue: Catalogue) -> list[Condition]:
     """Return the silent racks (Q1), the tenants that are not covered (Q2) and the silent gateways (Q3).
 
     Args:
-        scenario: The scenario.
-        catalogue: The points of its plant.
+        scenario: What happens, and the site.
+        catalogue: Points of its plant, in columns.
     """
     specs = [spec for spec in scenario.faults if spec.kind in SILENT]
     begin_ms, end_ms = scenario.begin_ms, scenario.begin_ms + scenario.seconds * SECOND_MS

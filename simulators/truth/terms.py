@@ -150,7 +150,7 @@ def read_agreements(site_text: str) -> tuple[ZoneInfo, dict[str, Agreement]]:
     """Read every tenant's contract out of the text of a site file that has no faults.
 
     Args:
-        site_text: The text.
+        site_text: Content of the site file, TOML.
 
     Returns:
         The zone in which dates and blocks begin, and the contracts by tenant.

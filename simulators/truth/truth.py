@@ -68,7 +68,7 @@ class Truth:
     """Records the truth of one run.
 
     Args:
-        scenario: The scenario.
+        scenario: What happens, and the site.
         wiring: Its plant.
         folder: Where to write; None keeps tenants in memory only.
 
@@ -97,7 +97,7 @@ class Truth:
             self._write_head(folder, {})
 
     def note(self, state: State, traffic: Traffic | None = None) -> None:
-        """Take in a second of the plant, and what was said in it where somebody publishes."""
+        """Take in a second of the plant, and what was said in it where it is published."""
         self._drawn.append(self._tenant_powers(state))
         if traffic is not None:
             self._traffic.append(traffic)
@@ -154,10 +154,10 @@ class Truth:
         """Write what is not written yet.
 
         Args:
-            conditions: The times in which something was so that a rule is about.
+            conditions: Times in which something was so that a rule is about.
             accounts: What each fault did.
             published: What became of the messages, by the words of the publisher.
-            undelivered: The messages that may not have arrived.
+            undelivered: Messages that may not have arrived.
             errors: How far instruments and clocks were off when it began.
         """
         if self._folder is None:
@@ -263,7 +263,7 @@ def write_blocks(path: Path, blocks: Sequence[Block]) -> None:
 
     Args:
         path: The Parquet file.
-        blocks: The blocks.
+        blocks: Demand blocks, in order.
     """
     with duckdb.connect() as connection:
         columns = {
@@ -286,7 +286,7 @@ def plain(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """Return a record as a document: times as text too, exact fractions as numbers.
 
     Args:
-        record: A dataclass.
+        record: An instance of a dataclass.
     """
     document: dict[str, Any] = {}
     for name, value in asdict(record).items():

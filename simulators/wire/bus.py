@@ -32,7 +32,7 @@ class Tag:
 
     @property
     def metadata_topic(self) -> str:
-        """The topic of its metadata, which the building system publishes whoever publishes the values."""
+        """The topic of its metadata; the building system publishes them, whatever publishes the values."""
         return metadata_topic(self.key)
 
 
@@ -43,7 +43,7 @@ class Publication:
     Attributes:
         topic: Its topic.
         payload: Its payload.
-        is_retained: Whether the broker keeps it for whoever subscribes later.
+        is_retained: Whether the broker keeps it for later subscribers.
     """
 
     topic: str
@@ -55,8 +55,8 @@ def publications(rows: Rows, topics: Sequence[str]) -> list[Publication]:
     """Return rows as messages to publish.
 
     Args:
-        rows: The rows.
-        topics: The topic of each channel.
+        rows: Messages in columns.
+        topics: Topic of each channel.
     """
     return [
         Publication(topics[channel], payload, is_retained)
@@ -116,7 +116,7 @@ def tag(
     Args:
         object_type: What kind of thing it is of.
         point_type: What is measured.
-        path: The publisher's own path.
+        path: Rest of the topic, chosen by the publisher.
         unit: The engineering unit, None for a state or a bare number.
         states: What the numbers of a state mean.
         metadata: Further keys of the contract.
@@ -148,8 +148,8 @@ def heartbeat_tag(system: str, path: str, scope: str) -> Tag:
     """Describe the heartbeat of one of the building system's connections.
 
     Args:
-        system: The identity of what publishes.
-        path: The publisher's own path.
+        system: Id of the system that publishes.
+        path: Rest of the topic, chosen by the publisher.
         scope: Which topics it covers.
     """
     return tag("System", "HeartbeatTimestampBms", path, objectName=system, objectId=system, scope=scope)
@@ -165,7 +165,7 @@ def value_message(point: Tag, value: float | None, time_ms: int, quality: int = 
     """Return a point's value as it is published.
 
     Args:
-        point: The point.
+        point: What the value is of.
         value: The value, None where there is none.
         time_ms: When it was measured [ms].
         quality: 1 for good, anything else for not to be trusted.

@@ -13,7 +13,7 @@ def catalogue(wiring: Wiring, equipment: Equipment | None = None, *, samples: bo
     """Return every point of a plant that a DSX bus has.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         equipment: What of it is on the bus; None for what is usual.
         samples: Whether the racks' meters show the draw at the instant at which a second begins, instead of
             its mean over the second.

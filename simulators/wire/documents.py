@@ -38,7 +38,7 @@ def document_catalogue(wiring: Wiring, *, samples: bool = False) -> Catalogue:
     same, always 0, so that the table is whole; its document leaves them out.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         samples: Whether the racks' meters show the draw at the instant at which a second begins, instead of
             its mean over the second.
     """
@@ -104,7 +104,7 @@ class DocumentSpeaker:
         period_s: How often each document comes [s].
 
     Attributes:
-        topics: The topic of each rack.
+        topics: Topic of each rack's documents.
     """
 
     def __init__(self, catalogue: Catalogue, clocks: Clocks, *, period_s: int = 1) -> None:

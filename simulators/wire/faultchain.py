@@ -25,7 +25,7 @@ def chain_of(specs: Sequence[FaultSpec], catalogue: Catalogue, speaker: Speaker,
 
     Args:
         specs: What is asked for.
-        catalogue: The points.
+        catalogue: Points of the plant, in columns.
         speaker: Who says what.
         seed: What their chance follows from.
 

@@ -1,4 +1,4 @@
-"""What goes wrong between the plant and whoever listens: every fault has a window, a scope and a strength.
+"""What goes wrong between the plant and the monitor: every fault has a window, a scope and a strength.
 
 A fault works in one of two places. Faults of instruments change what instruments show, before it is decided
 what is worth a message; faults of the wire change the messages. Each touches its scope in its window only,
@@ -34,8 +34,8 @@ class Kind:
 
     Attributes:
         unit: What its strength means; "" where it has none.
-        least: The least strength that makes sense.
-        most: The most.
+        least: Least strength that makes sense [unit].
+        most: Greatest strength that makes sense [unit].
         usual: A usual strength.
     """
 
@@ -104,14 +104,14 @@ class Fault:
     Args:
         place: Its place in the scenario.
         spec: What is asked for.
-        catalogue: The points.
+        catalogue: Points of the plant, in columns.
         speaker: Who says what.
         seed: What its chance follows from.
 
     Attributes:
         account: What it did.
-        points: The points of its scope.
-        gateways: The gateways that are wholly in its scope.
+        points: Numbers of the points in its scope.
+        gateways: Numbers of the gateways that are wholly in its scope.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Chain:
     """All faults of a scenario, in its order.
 
     Args:
-        faults: The faults.
+        faults: Faults, in the order of the scenario.
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:

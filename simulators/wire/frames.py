@@ -199,7 +199,7 @@ class Framer:
         """Return PUBLISH packets, one after the other.
 
         Args:
-            channels: The channel of each message.
+            channels: Channel of each message.
             payloads: Its payload.
             ids: Its packet id; None for quality of service 0.
             is_retained: Whether the broker is asked to keep them.

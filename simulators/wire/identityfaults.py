@@ -27,7 +27,7 @@ RETAGGED: Final = "-retagged"
 SECOND: Final = "-second"
 """What is added to the path of a second point of the same thing."""
 FOREIGNER: Final = "FOREIGNER"
-"""The publisher that nobody knows."""
+"""The publisher that the site file does not name."""
 
 Channels = NDArray[np.int64]
 

@@ -33,12 +33,12 @@ class Builder:
     """Builds a catalogue.
 
     Args:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         equipment: What of it is on the bus.
         samples: Whether the racks' meters show the draw of an instant.
 
     Attributes:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         equipment: What of it is on the bus.
         samples: Whether the racks' meters show the draw of an instant.
         rows: Names of the rows.
@@ -91,7 +91,7 @@ class Builder:
 
         Args:
             kind: Kind of instrument.
-            tags: The points.
+            tags: What each point is.
             assets: What each is a point of.
             gateways: Who publishes each, unless an integration does.
             read: Reads them.

@@ -111,12 +111,12 @@ class Catalogue:
     """Every point, by its number.
 
     Attributes:
-        wiring: The plant.
+        wiring: The plant's graph and ratings, in arrays.
         groups: The kinds, in the order of their points.
         tags: (P) the points.
         assets: (P) what each is a point of.
         gateway: (P,) who publishes it.
-        gateways: The publishers.
+        gateways: What publishes, each with its scope.
         heartbeats: The heartbeat of each gateway, in the same order; empty where there are none.
     """
 
@@ -154,7 +154,7 @@ class Catalogue:
         """Read all points but registers from the plant, each in its unit.
 
         Args:
-            state: The plant.
+            state: The plant in one second.
             out: (P,) where to put them.
         """
         for group in self.groups:
@@ -228,7 +228,7 @@ def rows_of(wiring: Wiring) -> tuple[list[str], Ints]:
     """Return the rows of the plant, and the row of each rack.
 
     Racks whose ids differ in nothing but their last number stand in one row. That is a convention of this
-    simulator for its gateways; nobody on the wire may rely on it.
+    simulator for its gateways; nothing on the wire may rely on it.
     """
     names = [str(rack).rstrip("0123456789").rstrip("-_./") or "row" for rack in wiring.racks]
     rows = list(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""Messages as columns: one row is one message, and its bytes are made only when somebody asks.
+"""Messages as columns: one row is one message, and its bytes are made only when they are asked for.
 
 A second of a 300 MW site is some twenty thousand messages. As objects they would cost more than the plant
 that they tell of; as columns they cost next to nothing until they are written out.
@@ -142,6 +142,6 @@ class Rows:
         """Return the rows, all touched by one more fault.
 
         Args:
-            bit: The place of the fault in the scenario.
+            bit: Place of the fault in the scenario.
         """
         return self.changed(faults=self.faults | np.uint64(1 << bit))

@@ -61,7 +61,7 @@ class Clocks:
     """When each point is looked at within a second, and what its gateway's clock makes of that.
 
     Args:
-        catalogue: The points.
+        catalogue: Points of the plant, in columns.
         seed: What the moments follow from.
         metering: How far clocks are off; None for not at all.
 
@@ -101,7 +101,7 @@ class BusSpeaker:
     Metadata come all at once at the start, before any value, and each again every 100 s, spread evenly.
 
     Args:
-        catalogue: The points.
+        catalogue: Points of the plant, in columns.
         clocks: When they are looked at.
 
     Attributes:
