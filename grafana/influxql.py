@@ -46,7 +46,7 @@ def last(name: str, quantity: str, *by: str, where: str = "") -> str:
 
     Args:
         name: What the value is called in the query around it.
-        quantity: The quantity.
+        quantity: Name of the quantity, as `facility.quantities` has it.
         by: The tags.
         where: A further condition.
     """
@@ -62,7 +62,7 @@ def last_minute(name: str, field: str, quantity: str, *by: str) -> str:
     Args:
         name: What it is called in the query around it.
         field: Which figure of the minute: `mean`, `min`, `max` or `last`.
-        quantity: The quantity.
+        quantity: Name of the quantity, as `facility.quantities` has it.
         by: The tags.
     """
     where = f"{of(quantity)} AND {RECENT}"
@@ -74,7 +74,7 @@ def joined(select: str, *queries: str, by: tuple[str, ...] = ("asset",), where: 
 
     Args:
         select: What is selected.
-        queries: The queries.
+        queries: Queries in InfluxQL.
         by: The tags; none for one value over all.
         where: What must hold of what is found; what has no value there is left out.
     """

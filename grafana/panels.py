@@ -160,7 +160,7 @@ def panel_of(panel: Panel, place: tuple[int, int]) -> build.Panel:
     """Return a panel as the kit's builder.
 
     Args:
-        panel: The panel.
+        panel: Panel that is changed.
         place: Its left and upper edge.
     """
     width, height = panel.size

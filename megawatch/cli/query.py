@@ -170,7 +170,7 @@ def as_table(series: Series, zone: ZoneInfo) -> Table:
     """Return a series as a table for people.
 
     Args:
-        series: The series.
+        series: Values in order of time.
         zone: Time zone of the times.
     """
     table = Table("time", box=None, header_style="dim", pad_edge=False)

@@ -307,7 +307,7 @@ def section(title: str, *content: RenderableType, is_roomy: bool, note: str = ""
     """Return content under a title: in a frame, or under a line where rows are dear.
 
     Args:
-        title: The title.
+        title: Words in its upper edge, or on the line.
         content: What stands there.
         is_roomy: Whether there is room for a frame.
         note: What stands at its lower edge, in a frame only.

@@ -110,7 +110,7 @@ async def listen(bus: Bus, seconds: float) -> Heard:
     """Listen to a bus.
 
     Args:
-        bus: The bus.
+        bus: Broker and credentials, and the name of the site.
         seconds: For how long [s].
 
     Raises:
@@ -155,7 +155,7 @@ async def discover_site(bus: Bus, seconds: float) -> Discovered:
     """Listen to a bus and propose a site file.
 
     Args:
-        bus: The bus.
+        bus: Broker and credentials, and the name of the site.
         seconds: For how long to listen [s].
 
     Returns:

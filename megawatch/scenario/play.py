@@ -228,7 +228,7 @@ def begun_at(scenario: Scenario, begin_ms: int) -> Scenario:
     """Return a scenario as it is when it begins at another time: every date of its site moves with it.
 
     Args:
-        scenario: The scenario.
+        scenario: What happens, and the site with its dates.
         begin_ms: When it begins, a whole second [ms].
     """
     moved_ms = begin_ms - scenario.begin_ms

@@ -65,7 +65,7 @@ class LayoutBuilder:
     """Makes layouts of what is known of the site.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         graph: The power graph, of the bus and the site file together.
         points: Every known point, by its number.
     """

@@ -82,14 +82,14 @@ class Engine:
     """The engine.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         timings: When points are published, by the broker's name.
-        rules: The rules.
+        rules: The rules that it judges by, with their parameters.
         tick_ms: Event time between two ticks [ms].
         lateness_ms: How long a tick waits for readings on their way [ms].
 
     Attributes:
-        site: The site.
+        site: What the site file declares.
         seq: The last entry that was taken.
         tick_ms: The last tick that was evaluated [ms]; None before the first.
         view: The site at that tick; None before the first.
@@ -213,7 +213,7 @@ class Engine:
         """Take in points that became known, or known better.
 
         Args:
-            points: Which.
+            points: Points, with their numbers and assets.
             at_ms: When that was written down [ms].
         """
         for known in points:
@@ -481,8 +481,8 @@ class Engine:
         """Take in what `save` returned; of a tenant or a rule that was not there, nothing is known.
 
         Args:
-            arrays: The arrays.
-            values: The plain values.
+            arrays: Arrays by name.
+            values: Plain values by name.
             known: Entries of the journal that make points known, in order.
             where: What to call the source in an error.
 

@@ -22,7 +22,7 @@ class Queued:
     """Readings or a mark.
 
     Attributes:
-        content: Which.
+        content: The readings, or the mark.
         from_ms: When the first of it counts [ms].
         is_backlog: Whether the broker kept it while we were away; of a mark, whether the collector began
             anew and is reading what was kept.

@@ -126,7 +126,7 @@ def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
     """Return a rule with machines that have judged nothing.
 
     Args:
-        rule: The rule.
+        rule: What judges.
         tells_unknown: Whether being unable to tell is an alarm, where the rule makes it one.
     """
     above = None

@@ -23,7 +23,7 @@ class Judging:
     """Judges a site twice.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         timings: When points are published, by the broker's name.
         rules: The rules, with the parameters that the site file sets.
         tick_ms: Event time between two ticks [ms].

@@ -101,7 +101,7 @@ class Rollups:
     """Adds up what is seen each second, and tells each minute when it is over.
 
     Args:
-        site: The site.
+        site: What the site file declares.
     """
 
     def __init__(self, site: Site) -> None:

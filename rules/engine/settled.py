@@ -67,7 +67,7 @@ class SettledEngine(Engine):
     """Judges in source time. It takes the same entries as the live engine; its ticks come later.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         timings: When points are published, by the broker's name.
         rules: The rules that judge settled ticks.
         tick_ms: Event time between two ticks [ms].

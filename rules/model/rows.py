@@ -112,7 +112,7 @@ class Topology:
     """Everything that rows of tables are made of.
 
     Args:
-        site: The site.
+        site: What the site file declares.
         graph: The power and cooling graph.
         points: Every known point, by its number.
         quantities: The quantities that rules judge.

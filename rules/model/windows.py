@@ -60,7 +60,7 @@ class _Figure(ABC):
     """One window of all subjects of a kind: arrays of shape (slots, rows) by name.
 
     Args:
-        window: The window.
+        window: Quantity, statistic and length.
 
     Attributes:
         ids: The subjects, one for each row.

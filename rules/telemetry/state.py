@@ -171,7 +171,7 @@ class Knowledge:
 
         Args:
             number: Its number.
-            point: The point.
+            point: What it is.
             is_judged: Whether a rule judges its value.
         """
         points, stream = self._points, self._stream(point.stream)
