@@ -176,7 +176,7 @@ def test_a_statement_of_what_counts_that_is_damaged_is_found_again_from_the_part
     assert len(damaged_files(site.folder)) == 5
 
     statement.write_bytes(msgspec.json.encode({"version": 2}))
-    with pytest.raises(StoreForeign, match="expected version 1 or older, found 2"):
+    with pytest.raises(StoreForeign, match="expected version 1 or older, found version 2"):
         rows_of(site.folder)
     with pytest.raises(StoreForeign):
         ParquetSink(site.folder)
