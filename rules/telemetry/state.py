@@ -106,12 +106,14 @@ class _Life:
         speaks: Whether silence is news: of a periodic point where its stream is alive, else where it is sure.
         may_speak: Whether the stream is talking and not sure, so that a point's own habit decides.
         has_doubt: Whether there is any such.
+        connected: Whether we are connected to the broker of each stream, shape (streams,).
     """
 
     alive: BoolArray
     speaks: BoolArray
     may_speak: BoolArray
     has_doubt: bool
+    connected: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class Knowledge:
         self._points = PointState(FIRST_PLACES)
         self._terms = Terms(FIRST_PLACES)
         self._streams = Streams()
-        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False)
+        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING)
         self._conflict_until_ms = NEVER
         self._clocks = Clocks(lateness_ms)
         self._clock_count = 0
@@ -455,11 +457,14 @@ class Knowledge:
     def _life_at(self, at_ms: int) -> _Life:
         """Return what each channel is worth at a moment [ms]."""
         sure, talking, alive = self._streams.at(at_ms)
+        connected = self._streams.is_connected
+        if not len(alive):  # a point that is not there has the first stream, which lives no more than it
+            sure = talking = alive = connected = np.zeros(1, np.bool_)
         speaks, may_speak = np.zeros((2, 2 * len(alive)), np.bool_)
         # A periodic value needs nothing but its own time; of the others, silence must be news.
         speaks[0::2], speaks[1::2] = talking & sure, alive
         may_speak[0::2] = talking & ~sure
-        return _Life(np.repeat(alive, 2), speaks, may_speak, bool(may_speak.any()))
+        return _Life(np.repeat(alive, 2), speaks, may_speak, bool(may_speak.any()), connected)
 
     def _hold(self, numbers: Index, channel: Index, at_ms: int) -> tuple[BoolArray, BoolArray]:
         """Return which judged points are certain at a moment, and which are fresh."""
@@ -490,7 +495,7 @@ class Knowledge:
         stream = points.stream[numbers]
         conditions = (
             (Cause.NEVER_HEARD, points.heard_ms[numbers] == NEVER),
-            (Cause.DISCONNECTED, ~self._streams.is_connected[stream]),
+            (Cause.DISCONNECTED, ~life.connected[stream]),
             (Cause.PUBLISHER_DEAD, ~life.alive[channel]),
             (Cause.CONFLICT, at_ms - points.conflict_ms[numbers] <= points.fresh_ms[numbers]),
             (Cause.REFUSED, quality == Quality.REFUSED),

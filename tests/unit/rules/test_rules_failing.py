@@ -24,6 +24,7 @@ from tests.unit.rules.halls import (
     BUS,
     EVERY_SECOND,
     Tape,
+    a_judging,
     known_racks_of,
     lines_of,
     one_tenant,
@@ -222,3 +223,15 @@ def test_a_tick_that_can_not_be_judged_loses_no_page_before_it(
 
         assert [notice.body["change"] for notice in ledger.notices()] == ["opened"]
     assert service.lag.error == "RuntimeError: a fault of the engine"
+
+
+def test_no_rule_fails_before_anything_is_described() -> None:
+    """A site whose racks nobody has spoken of yet is judged by every rule."""
+    site = one_tenant(200)
+    engine = a_judging(replace(site, settings={rack: {"rated_lpm": 100.0} for rack in site.racks}))
+    tape = Tape()
+    tape.connect(T0_MS)
+    play(engine, tape.entries, until_ms=T0_MS + 10_000)
+
+    assert engine.live.tick_ms is not None
+    assert [judge.error for judge in engine.judges] == [""] * len(engine.judges)
