@@ -312,7 +312,9 @@ def latest_before(connection: sqlite3.Connection, seq: int) -> int | None:
 
 def read_account(connection: sqlite3.Connection) -> Account:
     """Return where everything went."""
-    return account_of(dict(connection.execute("SELECT name, value FROM account").fetchall()))
+    rows = connection.execute("SELECT name, value FROM account").fetchall()
+    # A damaged row may hold anything: what is no figure is not counted.
+    return account_of({n: value for n, value in rows if isinstance(n, str) and isinstance(value, int)})
 
 
 def account_of(values: Mapping[str, int]) -> Account:

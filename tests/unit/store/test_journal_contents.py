@@ -32,7 +32,7 @@ from store.journal.entries import (
     unpack,
     unseal,
 )
-from store.journal.file import FILE, JournalReader, Waiting
+from store.journal.file import FILE, JournalReader, Waiting, read_account
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from tests.builders import T0_MS, a_batch, a_point, known_racks
@@ -288,3 +288,12 @@ def test_an_older_journal_without_checksums_is_read(tmp_path: Path) -> None:
         assert journal.metadata() == {"one": b"{}"}
         assert journal.known() == dict(enumerate(known_racks(["r0"])))
         assert np.isclose(journal.account().stored, 0)
+
+
+def test_a_damaged_figure_of_the_account_costs_only_itself() -> None:
+    """Seed 1125 of the random damage: a row without a name, and one whose figure is text."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE account (name, value)")
+        connection.execute("INSERT INTO account VALUES (NULL, NULL), ('bad-json', 'x'), ('bad-topic', 3)")
+
+        assert read_account(connection).dead_lettered == {"bad-topic": 3}
