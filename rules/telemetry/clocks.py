@@ -42,12 +42,14 @@ UNKNOWN: Final = 2**62
 
 
 class _ClockColumns(Columns):
-    """One place for each clock."""
+    """One place for each clock: the least lag of all stamps, and that of those that are believed."""
 
     last_ms: IntArray
     before_ms: IntArray
     least_ms: IntArray
     least_before_ms: IntArray
+    believed_ms: IntArray
+    believed_before_ms: IntArray
     lead_ms: IntArray
     lead_before_ms: IntArray
     count: IntArray
@@ -65,6 +67,8 @@ class _ClockColumns(Columns):
         "before_ms": (np.int64, 0),
         "least_ms": (np.int64, UNKNOWN),
         "least_before_ms": (np.int64, UNKNOWN),
+        "believed_ms": (np.int64, UNKNOWN),
+        "believed_before_ms": (np.int64, UNKNOWN),
         "lead_ms": (np.int64, 0),
         "lead_before_ms": (np.int64, 0),
         "count": (np.int64, 0),
@@ -119,11 +123,14 @@ class Clocks:
         lead = -np.maximum(columns.last_ms[clock], columns.before_ms[clock])
         lead = np.where(lead <= REFUSED_MS, lead, 0)
         columns.lead_ms[clock] = np.maximum(columns.lead_ms[clock], lead)
+        believed = np.where(lag >= -REFUSED_MS, lag, UNKNOWN)
         if (clock[1:] > clock[:-1]).all():
             columns.least_ms[clock] = np.minimum(columns.least_ms[clock], lag)
+            columns.believed_ms[clock] = np.minimum(columns.believed_ms[clock], believed)
             columns.count[clock] += 1
         else:
             np.minimum.at(columns.least_ms, clock, lag)
+            np.minimum.at(columns.believed_ms, clock, believed)
             np.add.at(columns.count, clock, 1)
         ahead = np.flatnonzero(lag < 0)
         if len(ahead):
@@ -134,7 +141,7 @@ class Clocks:
         """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
         if self._behind_ms is None:
             columns = self._columns
-            least = np.minimum(columns.least_ms, columns.least_before_ms)
+            least = np.minimum(columns.believed_ms, columns.believed_before_ms)
             known = (columns.count >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
             self._behind_ms = np.where(known, least, 0)
         behind: IntArray = self._behind_ms[clock]
@@ -158,6 +165,9 @@ class Clocks:
             self._follow_drift(said, at_ms)
         columns.least_before_ms = np.where(said, columns.least_ms, columns.least_before_ms)
         columns.least_ms = np.full(len(self), UNKNOWN)
+        is_believed = columns.believed_ms != UNKNOWN
+        columns.believed_before_ms = np.where(is_believed, columns.believed_ms, columns.believed_before_ms)
+        columns.believed_ms = np.full(len(self), UNKNOWN)
         columns.lead_before_ms = np.where(said, columns.lead_ms, columns.lead_before_ms)
         columns.lead_ms = np.zeros(len(self), np.int64)
         return True

@@ -138,6 +138,20 @@ def test_a_clock_that_was_an_hour_ahead_is_believed_once_it_is_right() -> None:
     assert is_certain(knowledge, 21.5)
 
 
+def test_a_clock_that_is_slow_stays_so_whatever_was_stamped_far_ahead() -> None:
+    """By how much it is slow is known of the stamps that are believed: what they date is not late."""
+    knowledge = on_change(2)
+    says(knowledge, range(70), 50, 60, T0_MS, late_ms=900)
+    for second in range(70, 80):
+        now_ms = T0_MS + second * 1_000
+        far = at_once([np.nan], now_ms + HOUR_MS, received_ms=now_ms, quality=Quality.REFUSED)
+        knowledge.hear(far)
+        says(knowledge, [second], None, 60, T0_MS, late_ms=900)
+    says(knowledge, range(80, 82), 50, 60, T0_MS, late_ms=900)
+
+    assert is_certain(knowledge, 82.5)
+
+
 def test_what_is_judged_in_source_time_learns_no_clock_of_refused_stamps() -> None:
     """Two values of one gateway an hour ahead: those that are stamped right hold again at once.
 
