@@ -116,6 +116,15 @@ def test_what_was_not_heard_since_a_break_is_not_known() -> None:
     assert cause(knowledge) is Cause.STREAM_BROKEN
 
 
+@pytest.mark.shows(Cause.QUIET)
+def test_a_publisher_that_pauses_for_longer_than_usual_is_quiet() -> None:
+    """It is alive still; what it said last may have changed, and the news be on its way or lost."""
+    knowledge = connected(on_change())
+    says(knowledge, range(-20, 1), 90, 1)
+
+    assert cause(knowledge, 12) is Cause.QUIET
+
+
 @pytest.mark.shows(Cause.LATE)
 def test_a_value_that_should_have_been_followed_is_too_old() -> None:
     """A point that says something every second has said nothing for longer."""
