@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from facility.errors import Fault
 from facility.graph import cycle_in
 from facility.instants import to_iso
+from facility.kinds import KINDS
 from facility.names import OPERATOR, AssetId, TenantId, nearest
 from facility.patterns import PatternError, choose, expand, is_open
 from facility.points import Asset
@@ -245,6 +246,14 @@ class Builder:
         known = [AssetId(located.table.id) for located in assets] + list(racks)
         for located in assets:
             self._rate(AssetId(located.table.id), located.table)
+            kind = located.table.kind
+            if kind not in KINDS:
+                hint = nearest(kind, KINDS)
+                self.notes.warn(
+                    f"{located.path}.kind",
+                    f"nothing is known of the kind '{kind}', so no power is taken to pass through it"
+                    + (f"; {hint}" if hint else ""),
+                )
         built = tuple(
             Asset(
                 id=AssetId(located.table.id),

@@ -285,7 +285,7 @@ class AssetTable(Rated):
     """`[[asset]]`: a node of the graph that the bus does not tell."""
 
     id: Id = Field(description="the identity that the bus uses for it, where it has one")
-    kind: Id = Field(description="object type, such as PowerMeter or CDU")
+    kind: Id = Field(description="object type, such as PowerMeter, Transformer, CDU or Room")
     name: str = Field("", description="what people call it")
     serves: list[str] = Field(default_factory=list, description="ids or patterns that it serves")
     error_percent: Percent | None = Field(

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from facility.graph import Graph
-from facility.kinds import ELECTRICAL, METER
+from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES
 from facility.names import OPERATOR, AssetId
 from facility.points import Point
 from facility.quantities import QUANTITIES
@@ -27,7 +27,6 @@ from rules.subject import SubjectKind
 
 DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
-COOLANT_UNIT: Final = "CDU"
 KILOWATT: Final = 1e6
 PPM: Final = 1e6
 _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
@@ -257,7 +256,7 @@ class Topology:
         return {
             str(asset.id): (str(asset.id), self._of_asset.get(asset.id, []))
             for asset in self._graph.assets.values()
-            if asset.kind == "Breaker"
+            if asset.kind == BREAKER
             or asset.id in limited
             or "rated_a" in self._site.settings.get(asset.id, {})
         }
@@ -308,7 +307,7 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
     {
         SubjectKind.SITE: Topology.of_site,
         SubjectKind.TENANT: Topology.of_tenants,
-        SubjectKind.ROOM: lambda topology: topology.of_kinds(frozenset({"Room", "Hall", "System"})),
+        SubjectKind.ROOM: lambda topology: topology.of_kinds(PLACES),
         SubjectKind.RACK: Topology.of_racks,
         SubjectKind.FEED: lambda topology: topology.parts(_feed_of),
         SubjectKind.NODE: lambda topology: topology.of_kinds(ELECTRICAL),

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from facility.graph import Graph, Reach, cycle_in
+from facility.kinds import ELECTRICAL, OF_THE_SITE_FILE, PLACES
 from facility.names import AssetId
 from facility.points import Asset
 
@@ -233,3 +234,22 @@ def test_each_step_of_a_found_cycle_is_an_edge() -> None:
 def test_a_reach_is_compared_by_what_it_says() -> None:
     """Two nodes that see the same racks have equal reaches."""
     assert Reach(frozenset({AssetId("R")}), is_whole=True) == Reach(frozenset({AssetId("R")}), is_whole=True)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_THE_SITE_FILE & ELECTRICAL))
+def test_power_passes_through_what_only_the_site_file_names(kind: str) -> None:
+    """A busway between a meter and its racks hides none of them; it is no part of the cooling."""
+    graph = a_graph(an_asset("M", "B"), an_asset("B", "R1", kind=kind), a_rack("R1"))
+
+    assert reach_of(graph, "M") == ({"R1"}, True)
+    assert graph.parents(electrical=True)[AssetId("R1")] == ["B"]
+    assert AssetId("R1") not in graph.parents(electrical=False)
+
+
+@pytest.mark.parametrize("kind", sorted(PLACES))
+def test_no_power_passes_through_a_place(kind: str) -> None:
+    """A room contains racks; that it serves them makes it no power source."""
+    graph = a_graph(an_asset("ROOM", "R1", kind=kind), a_rack("R1"))
+
+    assert graph.parents(electrical=True) == {}
+    assert reach_of(graph, "ROOM") == (set(), False)

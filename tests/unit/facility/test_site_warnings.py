@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facility.instants import from_iso
+from facility.kinds import KINDS
 from facility.names import AssetId
 from facility.points import Asset
 from facility.sitefile.advice import warnings_at, warnings_of_assets
@@ -93,3 +94,24 @@ def test_a_held_rack_that_the_bus_never_told_of_is_said() -> None:
     (told,) = warnings_of_assets(site, described())
     assert told.startswith("tenant[0].holds: the bus has never told of rack 'A-3'; did you mean 'A-")
     assert warnings_of_assets(site, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("Transformer", ""),
+        ("Row", ""),
+        ("CDU", ""),
+        ("transformer", "; did you mean 'Transformer'?"),
+        ("Switchbord", "; did you mean 'Switchboard'?"),
+        ("Gizmo", ""),
+    ],
+)
+def test_a_kind_that_means_nothing_is_said(kind: str, told: str) -> None:
+    """Its edges would be those of the cooling, and the racks beneath it would hang on no power path."""
+    found = read_site(f'{SITE}[[asset]]\nid = "T1"\nkind = "{kind}"\n').warnings
+
+    expected = (
+        f"asset[0].kind: nothing is known of the kind '{kind}', so no power is taken to pass through it"
+    )
+    assert found == (() if kind in KINDS else (expected + told,))
