@@ -350,7 +350,7 @@ class Engine:
         self._tables = tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
         for kind, window in self.windows:
             table = tables.table(kind)
-            self.windows.note((kind, window), table.ids, table.measured(window.quantity), at_ms)
+            self.windows.note((kind, window), table.ids, table.noted(window), at_ms)
         return tables
 
     def _publishers_at(self, at_ms: int) -> PublisherView:

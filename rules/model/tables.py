@@ -64,6 +64,10 @@ class Table:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
 
+    def noted(self, window: Window) -> Measured:
+        """Return what a window takes in of each row at the moment."""
+        return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)
+
     def over(self, window: Window) -> Measured:
         """Return a window's figure of each row, of a window that a rule declares."""
         key = (str(window), "window")
@@ -188,21 +192,22 @@ def _worst(found: Measured, column: Column) -> NDArray[np.int8]:
 
 def _hull(found: Measured, column: Column) -> Measured:
     """Return what lies between the points that are known: several that say the same, or do not."""
-    known = found.is_known
-    low = np.minimum.reduceat(np.where(known, found.low, np.inf), column.starts)
-    high = np.maximum.reduceat(np.where(known, found.high, -np.inf), column.starts)
+    known, starts = found.is_known, column.starts
+    low = np.minimum.reduceat(np.where(known, found.low, np.inf), starts)
+    high = np.maximum.reduceat(np.where(known, found.high, -np.inf), starts)
     any_known = low <= high
-    agree = np.maximum.reduceat(np.where(known, found.low, -np.inf), column.starts) <= np.minimum.reduceat(
-        np.where(known, found.high, np.inf), column.starts
-    )
-    cause = np.where(any_known, np.where(agree, Cause.NONE, Cause.DISAGREE), _worst(found, column))
+    # They agree where one value can be what all of them say.
+    highest_low = np.maximum.reduceat(found.low, starts)
+    lowest_high = np.minimum.reduceat(found.high, starts)
+    cause = np.where(highest_low <= lowest_high, Cause.NONE, Cause.DISAGREE)
+    best = np.fmax.reduceat(np.where(known, found.best, np.nan), starts)
     return _reduced(
         found,
         column,
         low=np.where(any_known, low, -np.inf),
-        best=np.fmax.reduceat(found.best, column.starts),
+        best=np.where(any_known, best, np.fmax.reduceat(found.best, starts)),
         high=np.where(any_known, high, np.inf),
-        cause=cause.astype(np.int8),
+        cause=np.where(any_known, cause, _worst(found, column)).astype(np.int8),
     )
 
 

@@ -7,6 +7,7 @@ never wrong. What was heard of a subject is found again by its id after a restar
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,13 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.quantities import QUANTITIES
-from facility.readings import FloatArray
+from facility.readings import BoolArray, FloatArray
 from rules.model.measured import Measured
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 
 SLOTS: Final = 12
 """Parts of a window (our choice): 12 columns of 8 bytes a row for each figure that is kept."""
+LONGEST_STEP_MS: Final = 2_000
+"""What holds now has held since the note before where that is no longer ago [ms]; tables are made once a
+second (our choice)."""
+FORGOTTEN: Final = 0.01
+"""A dose counts as known once less than this share of its memory is not (our choice)."""
 
 
 class Statistic(StrEnum):
@@ -40,20 +46,36 @@ class Statistic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A figure over the last time.
+    """A figure over the last time; it slides by a twelfth of that.
 
     Attributes:
         quantity: Of which quantity.
         statistic: Which figure.
         over_s: Over how long [s]; the time constant of a dose.
+        of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
+
+    Raises:
+        ValueError: Where there is no such quantity, or no such time.
     """
 
     quantity: str
     statistic: Statistic
     over_s: float
+    of_largest: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            raise ValueError(f"expected a quantity of facility.quantities, found '{self.quantity}'")
+        if not 0 < self.over_s < math.inf:
+            raise ValueError(f"expected a window of more than 0 s, found {self.over_s} s")
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.statistic} over {self.over_s:g} s"
+        largest = "largest " if self.of_largest else ""
+        return f"{largest}{self.quantity} {self.statistic} over {self.over_s!r} s"
+
+
+_Bounds = tuple[FloatArray, FloatArray, FloatArray, BoolArray]
+"""At least, best and at most of a figure, and whether nothing of the time was missed; shape (rows,) each."""
 
 
 class _Figure(ABC):
@@ -84,22 +106,28 @@ class _Figure(ABC):
         return {name: np.full((self.SLOTS, rows), fill) for name, fill in self.FILL.items()}
 
     def note(self, ids: tuple[str, ...], found: Measured, at_ms: int) -> None:
-        """Take in what the quantity of each subject is at a moment [ms]."""
+        """Take in what the quantity of each subject is at a moment [ms].
+
+        Where our own clock was set back, what was noted before belongs to no time any more.
+        """
+        if at_ms < self.at_ms:
+            self.at_ms, self.columns = 0, self._empty(len(self.ids))
         self._align(ids)
         past_ms, self.at_ms = (at_ms - self.at_ms if self.at_ms else 0), at_ms
         self._note(found, past_ms)
 
     def figure(self) -> Measured:
         """Return the figure at the moment of the last note."""
-        low, best, high = self._bounds()
-        is_known = np.isfinite(low) & np.isfinite(high)
+        low, best, high, is_whole = self._bounds()
+        is_bounded = np.isfinite(low) & np.isfinite(high)
+        is_known = is_whole & is_bounded
         return Measured(
-            low=np.where(is_known, low, -np.inf),
+            low=np.where(is_bounded, low, -np.inf),
             best=best,
-            high=np.where(is_known, high, np.inf),
+            high=np.where(is_bounded, high, np.inf),
             is_fresh=is_known,
             age_ms=np.zeros(len(self.ids), np.int64),
-            cause=np.where(is_known, Cause.NONE, Cause.LATE).astype(np.int8),
+            cause=np.where(is_known, Cause.NONE, Cause.GAPS).astype(np.int8),
         )
 
     @abstractmethod
@@ -107,8 +135,8 @@ class _Figure(ABC):
         """Take in what holds for the time since the note before [ms]."""
 
     @abstractmethod
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return at least, best and at most of the figure."""
+    def _bounds(self) -> _Bounds:
+        """Return the figure."""
 
     def _align(self, ids: tuple[str, ...]) -> None:
         """Give every subject its place, with what was known of it."""
@@ -125,20 +153,45 @@ class _Figure(ABC):
 class _Slotted(_Figure):
     """A figure of what was known in each slot of the window."""
 
-    def _slot(self, past_ms: int) -> int | None:
-        """Return the slot of now, with those emptied that passed; None where the time since was a gap."""
-        now, before = self.at_ms // self._slot_ms, (self.at_ms - past_ms) // self._slot_ms
-        first = now if not past_ms else max(before + 1, now - SLOTS + 1)
-        for slot in range(first, now + 1):
+    def _note(self, found: Measured, past_ms: int) -> None:
+        slots = self._slots(past_ms)
+        if slots:
+            known = found.is_known
+            low, high = np.where(known, found.low, np.nan), np.where(known, found.high, np.nan)
+            for slot, part_ms in slots:
+                self.columns["known_ms"][slot] += np.where(known, part_ms, 0.0)
+                self._put(slot, part_ms, low, high)
+
+    @abstractmethod
+    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
+        """Take in what each row is for a part of a slot [ms]; NaN where that is not known."""
+
+    def _slots(self, past_ms: int) -> list[tuple[int, int]]:
+        """Return the slots that the time since the note before lies in, and how much of it lies in each [ms].
+
+        None where it was too long. Slots that begin are emptied of what they held a window ago.
+        """
+        begin_ms = self.at_ms - past_ms
+        now, before = self.at_ms // self._slot_ms, begin_ms // self._slot_ms
+        oldest = now - SLOTS + 1
+        for slot in range(max(before + 1, oldest), now + 1):
             for name, fill in self.FILL.items():
                 self.columns[name][slot % SLOTS] = fill
-        return now % SLOTS if 0 < past_ms <= self._slot_ms else None
+        if past_ms > LONGEST_STEP_MS:
+            return []
+        parts = (
+            (
+                slot % SLOTS,
+                min((slot + 1) * self._slot_ms, self.at_ms) - max(slot * self._slot_ms, begin_ms),
+            )
+            for slot in range(max(before, oldest), now + 1)
+        )
+        return [(slot, part_ms) for slot, part_ms in parts if part_ms > 0]
 
-    def _unknown_ms(self) -> tuple[FloatArray, FloatArray]:
+    def _unknown_ms(self) -> tuple[FloatArray, float]:
         """Return for how long of the window each row was not known, and how long the window is [ms]."""
         span_ms = float((SLOTS - 1) * self._slot_ms + self.at_ms % self._slot_ms)
-        known_ms = self.columns["known_ms"].sum(axis=0)
-        return np.maximum(span_ms - known_ms, 0.0), np.maximum(span_ms, known_ms)
+        return span_ms - self.columns["known_ms"].sum(axis=0), span_ms
 
 
 class _Sums(_Slotted):
@@ -146,112 +199,131 @@ class _Sums(_Slotted):
 
     FILL: ClassVar[Mapping[str, float]] = {"known_ms": 0.0, "low_sum": 0.0, "high_sum": 0.0}
 
-    def _note(self, found: Measured, past_ms: int) -> None:
-        slot = self._slot(past_ms)
-        if slot is not None:
-            known = found.is_known
-            self.columns["known_ms"][slot] += np.where(known, past_ms, 0.0)
-            self.columns["low_sum"][slot] += np.where(known, found.low, 0.0) * past_ms
-            self.columns["high_sum"][slot] += np.where(known, found.high, 0.0) * past_ms
+    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
+        self.columns["low_sum"][slot] += np.nan_to_num(low) * part_ms
+        self.columns["high_sum"][slot] += np.nan_to_num(high) * part_ms
+
+    def _mean(self, low: FloatArray, high: FloatArray, known_ms: FloatArray, span_ms: float) -> _Bounds:
+        """Return means over a time, of sums over what was known of it."""
+        unknown_ms = span_ms - known_ms
+        least, most = low + unknown_ms * self._least, high + unknown_ms * self._most
+        return least / span_ms, _divided(low + high, 2 * known_ms), most / span_ms, unknown_ms == 0
 
 
 class _Mean(_Sums):
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _bounds(self) -> _Bounds:
         low, high, known_ms = (self.columns[name].sum(axis=0) for name in ("low_sum", "high_sum", "known_ms"))
-        unknown_ms, span_ms = self._unknown_ms()
-        best = _divided(low + high, 2 * known_ms)
-        return (low + unknown_ms * self._least) / span_ms, best, (high + unknown_ms * self._most) / span_ms
+        return self._mean(low, high, known_ms, self._unknown_ms()[1])
 
 
 class _Slope(_Sums):
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """From the mean of the oldest slot that is over to that of the newest."""
+
+    def _bounds(self) -> _Bounds:
         now = self.at_ms // self._slot_ms
-        new, old = (now - 1) % SLOTS, (now + 1) % SLOTS
-        known_ms = self.columns["known_ms"]
-        is_whole = np.minimum(known_ms[new], known_ms[old]) >= self._slot_ms / 2
-        low, high = (
-            {slot: _divided(self.columns[name][slot], known_ms[slot]) for slot in (new, old)}
-            for name in ("low_sum", "high_sum")
-        )
+        new, old = self._mean_of((now - 1) % SLOTS), self._mean_of((now + 1) % SLOTS)
         over_s = (SLOTS - 2) * self._slot_ms / 1_000
-        least, most = (low[new] - high[old]) / over_s, (high[new] - low[old]) / over_s
-        return np.where(is_whole, least, -np.inf), (least + most) / 2, np.where(is_whole, most, np.inf)
+        low, best, high = new[0] - old[2], new[1] - old[1], new[2] - old[0]
+        return low / over_s, best / over_s, high / over_s, new[3] & old[3]
+
+    def _mean_of(self, slot: int) -> _Bounds:
+        low, high, known_ms = (self.columns[name][slot] for name in ("low_sum", "high_sum", "known_ms"))
+        return self._mean(low, high, known_ms, self._slot_ms)
 
 
 class _Extremes(_Slotted):
     """The least or the most of each slot."""
 
-    def _note(self, found: Measured, past_ms: int) -> None:
-        slot = self._slot(past_ms)
-        if slot is None:
-            return
-        known = found.is_known
-        self.columns["known_ms"][slot] += np.where(known, past_ms, 0.0)
-        for name, bound in (("low", found.low), ("high", found.high)):
-            column = self.columns[name]
-            column[slot] = self.PICK(column[slot], np.where(known, bound, self.FILL[name]))
-
     PICK: ClassVar[np.ufunc]
+
+    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
+        del part_ms
+        for name, bound in (("low", low), ("high", high)):
+            column = self.columns[name]
+            column[slot] = self.PICK(column[slot], np.where(np.isnan(bound), self.FILL[name], bound))
+
+    def _bounds(self) -> _Bounds:
+        low, high = (self.PICK.reduce(self.columns[name], axis=0) for name in ("low", "high"))
+        is_any = np.isfinite(low)
+        best = np.add(low, high, out=np.full(len(low), np.nan), where=is_any) / 2
+        is_whole = self._unknown_ms()[0] == 0
+        # What was not heard may have been anything that is possible, on either side.
+        return (
+            np.where(is_whole, low, self.PICK(low, self._least)),
+            best,
+            np.where(is_whole, high, self.PICK(high, self._most)),
+            is_whole,
+        )
 
 
 class _Least(_Extremes):
     FILL: ClassVar[Mapping[str, float]] = {"known_ms": 0.0, "low": np.inf, "high": np.inf}
     PICK: ClassVar[np.ufunc] = np.minimum
 
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        low, high = self.columns["low"].min(axis=0), self.columns["high"].min(axis=0)
-        best = np.where(np.isfinite(high), (low + high) / 2, np.nan)
-        return np.where(self._unknown_ms()[0] > 0, np.minimum(low, self._least), low), best, high
-
 
 class _Most(_Extremes):
     FILL: ClassVar[Mapping[str, float]] = {"known_ms": 0.0, "low": -np.inf, "high": -np.inf}
     PICK: ClassVar[np.ufunc] = np.maximum
 
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        low, high = self.columns["low"].max(axis=0), self.columns["high"].max(axis=0)
-        best = np.where(np.isfinite(low), (low + high) / 2, np.nan)
-        return low, best, np.where(self._unknown_ms()[0] > 0, np.maximum(high, self._most), high)
-
 
 class _Unchanged(_Figure):
-    """For how long a value has been the same; what was not heard may have been another one."""
+    """For how long a value has been the same; what was not heard may have been another one.
 
-    FILL: ClassVar[Mapping[str, float]] = {"last": np.nan, "low_ms": 0.0, "high_ms": 0.0}
+    A change is seen at the next note: it came between the two.
+    """
+
+    FILL: ClassVar[Mapping[str, float]] = {
+        "last": np.nan,
+        "low_ms": -1.0,
+        "high_ms": np.inf,
+        "unheard_ms": 0.0,
+    }
     SLOTS: ClassVar[int] = 1
 
     def _note(self, found: Measured, past_ms: int) -> None:
-        last, low_ms, high_ms = (self.columns[name][0] for name in self.FILL)
-        is_same = found.is_known & (found.best == last)
-        high_ms[:] = np.where(is_same | ~found.is_known, high_ms + past_ms, 0.0)
-        low_ms[:] = np.where(is_same, low_ms + past_ms, 0.0)
-        last[:] = np.where(found.is_known, found.best, last)
+        last, low_ms, high_ms, unheard_ms = (self.columns[name][0] for name in self.FILL)
+        known = found.is_known
+        is_same = known & (found.best == last)
+        has_changed = known & ~is_same & ~np.isnan(last)
+        unheard_ms += past_ms
+        high_ms[:] = np.where(has_changed, unheard_ms, high_ms + past_ms)
+        # Below zero where it was not known: then it is not known to have stayed the same.
+        is_followed = is_same & (low_ms >= 0) & (past_ms <= LONGEST_STEP_MS)
+        low_ms[:] = np.where(is_followed, low_ms + past_ms, np.where(known, 0.0, -1.0))
+        last[:] = np.where(known, found.best, last)
+        unheard_ms[known] = 0.0
 
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _bounds(self) -> _Bounds:
         low, high = (
-            np.minimum(self.columns[name][0] / 1_000, self._window.over_s) for name in ("low_ms", "high_ms")
+            np.clip(self.columns[name][0] / 1_000, 0.0, self._window.over_s) for name in ("low_ms", "high_ms")
         )
-        return low, (low + high) / 2, high
+        return low, (low + high) / 2, high, high - low <= LONGEST_STEP_MS / 1_000
 
 
 class _Dose(_Figure):
-    """The mean square with exponential memory; while it is not known, it may be anything that is possible."""
+    """The mean square with exponential memory; while it is not known, it may be anything that is possible.
 
-    FILL: ClassVar[Mapping[str, float]] = {"low": 0.0, "high": 0.0}
+    So it was before the first note: high holds what is known only, and `unknown` is the share of the rest.
+    """
+
+    FILL: ClassVar[Mapping[str, float]] = {"low": 0.0, "high": 0.0, "unknown": 1.0}
     SLOTS: ClassVar[int] = 1
 
     def _note(self, found: Measured, past_ms: int) -> None:
         share = -np.expm1(-past_ms / (self._window.over_s * 1_000))
-        known, bounds = found.is_known, (np.abs(found.low), np.abs(found.high))
+        known = found.is_known & (past_ms <= LONGEST_STEP_MS)
+        one, other = np.abs(found.low), np.abs(found.high)
         crosses = (found.low <= 0) & (found.high >= 0)
-        least = np.where(known & ~crosses, np.minimum(*bounds), 0.0)
-        most = np.where(known, np.maximum(*bounds), max(abs(self._least), abs(self._most)))
-        for name, bound in (("low", least), ("high", most)):
-            self.columns[name][0] += (bound**2 - self.columns[name][0]) * share
+        least = np.where(known & ~crosses, np.minimum(one, other), 0.0)
+        most = np.where(known, np.maximum(one, other), 0.0)
+        for name, now in (("low", least**2), ("high", most**2), ("unknown", np.where(known, 0.0, 1.0))):
+            self.columns[name][0] += (now - self.columns[name][0]) * share
 
-    def _bounds(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        low, high = self.columns["low"][0], self.columns["high"][0]
-        return low.copy(), (low + high) / 2, high.copy()
+    def _bounds(self) -> _Bounds:
+        low, known_high, unknown = (self.columns[name][0] for name in self.FILL)
+        high = np.maximum(low, known_high + unknown * max(self._least**2, self._most**2))
+        best = np.clip(_divided((low + known_high) / 2, 1 - unknown), low, high)
+        return low.copy(), best, high, unknown < FORGOTTEN
 
 
 def _divided(amount: FloatArray, by: FloatArray) -> FloatArray:
@@ -316,6 +388,6 @@ class Windows:
         """Take in what `save` returned; of a window that was not declared then, nothing is known."""
         for (kind, window), figure in self._figures.items():
             name = f"{kind} {window}"
-            if name in values:
+            if name in values and all(f"{name}.{column}" in arrays for column in figure.FILL):
                 figure.ids, figure.at_ms = tuple(values[name]["ids"]), values[name]["at_ms"]
                 figure.columns = {column: arrays[f"{name}.{column}"].copy() for column in figure.FILL}

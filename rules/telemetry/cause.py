@@ -26,6 +26,7 @@ class Cause(IntEnum):
     QUIET = 12
     LATE = 13
     DISAGREE = 14
+    GAPS = 15
 
 
 WORDS: Final[Mapping[Cause, str]] = MappingProxyType(
@@ -45,6 +46,7 @@ WORDS: Final[Mapping[Cause, str]] = MappingProxyType(
         Cause.QUIET: "its publisher is quieter than it usually is",
         Cause.LATE: "too old",
         Cause.DISAGREE: "its sources disagree",
+        Cause.GAPS: "not known all the time",
     }
 )
 """Each cause as people read it."""

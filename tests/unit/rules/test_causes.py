@@ -9,6 +9,8 @@ from facility.readings import Flag, Quality
 from rules.model import tables
 from rules.model.measured import Measured
 from rules.model.rows import Column
+from rules.model.windows import Statistic, Window, Windows
+from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.telemetry.state import Knowledge
 from tests.builders import T0_MS
@@ -160,3 +162,13 @@ def test_two_points_of_one_quantity_that_differ_disagree() -> None:
 
     assert found.cause.tolist() == [Cause.DISAGREE]
     assert (found.low[0], found.high[0]) == (80.0, 90.0)
+
+
+@pytest.mark.shows(Cause.GAPS)
+def test_a_figure_over_time_that_was_not_known_all_the_time_has_gaps() -> None:
+    """It says how far it may be off; the cause is that something was missed."""
+    key = SubjectKind.RACK, Window("coolant.flow", Statistic.MEAN, 60)
+    windows = Windows([key])
+    windows.note(key, ("r0",), tables._unmeasured(1), T0_MS)
+
+    assert windows.figure(key).cause.tolist() == [Cause.GAPS]

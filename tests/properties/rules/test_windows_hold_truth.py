@@ -1,0 +1,245 @@
+"""Figures over time, against what was the case: it never lies outside of what they say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.model.measured import Measured
+from rules.model.windows import LONGEST_STEP_MS, SLOTS, Statistic, Window, Windows
+from rules.subject import SubjectKind
+from rules.telemetry.cause import Cause
+from tests.builders import T0_MS
+
+QUANTITY: Final = "air.pressure.differential"
+LEAST, MOST = -10.0, 10.0
+"""The hard range of that quantity."""
+SUBJECTS: Final = ("a", "b", "c")
+STEPS_MS: Final = (250, 999, 1_000, LONGEST_STEP_MS, LONGEST_STEP_MS + 1, 7_000, 90_000)
+OVER_S: Final = (0.012, 3.0, 12.0, 60.0)
+EPS: Final = 1e-6
+"""What sums of floats may be off by."""
+
+values = st.one_of(st.sampled_from([LEAST, -1.0, 0.0, 2.0, MOST]), st.floats(LEAST, MOST))
+
+
+@dataclass(frozen=True)
+class Saying:
+    """What is the case with one subject since the note before, and what is said of it."""
+
+    before: float
+    """What it was in the first half of that time; where the step is short and it is known, what it is now."""
+    now: float
+    is_known: bool
+    error: float
+
+
+@dataclass(frozen=True)
+class Note:
+    """One note: how long after the one before [ms], and the subjects in their order."""
+
+    step_ms: int
+    sayings: tuple[tuple[str, Saying], ...]
+    is_restarted: bool
+
+
+@st.composite
+def notes(draw: st.DrawFn, *, is_whole: bool = False) -> list[Note]:
+    """Return courses of three subjects that come, go and change places."""
+    steps = STEPS_MS[:4] if is_whole else STEPS_MS
+    saying = st.builds(
+        Saying,
+        before=values,
+        now=values,
+        is_known=st.just(value=True) if is_whole else st.booleans(),
+        error=st.just(0.0) if is_whole else st.sampled_from([0.0, 0.5]),
+    )
+    found = []
+    for _ in range(draw(st.integers(1, 20))):
+        there = SUBJECTS if is_whole else draw(st.permutations(SUBJECTS))[: draw(st.integers(1, 3))]
+        found.append(
+            Note(
+                draw(st.sampled_from(steps)),
+                tuple((name, draw(saying)) for name in there),
+                draw(st.booleans()),
+            )
+        )
+    return found
+
+
+@dataclass
+class Course:
+    """What was the case with one subject: from when each value held [ms], until the next."""
+
+    first: float
+    pieces: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def add(self, begin_ms: int, end_ms: int, saying: Saying) -> None:
+        """Take in a step; what is known at the end of a short one held all the time."""
+        middle_ms = (begin_ms + end_ms) // 2
+        is_sure = saying.is_known and end_ms - begin_ms <= LONGEST_STEP_MS
+        self.pieces.append((begin_ms, middle_ms, saying.now if is_sure else saying.before))
+        self.pieces.append((middle_ms, end_ms, saying.now))
+
+    def between(self, begin_ms: int, end_ms: int) -> Iterator[tuple[int, float]]:
+        """Give how long each value held within a time [ms]."""
+        whole = [(-(10**15), self.pieces[0][0], self.first), *self.pieces]
+        for begin, end, value in whole:
+            part_ms = min(end, end_ms) - max(begin, begin_ms)
+            if part_ms > 0:
+                yield part_ms, value
+
+    def mean(self, begin_ms: int, end_ms: int) -> float:
+        """Return the mean over a time."""
+        return sum(part * value for part, value in self.between(begin_ms, end_ms)) / (end_ms - begin_ms)
+
+    def figure(self, window: Window, at_ms: int) -> float:
+        """Return a window's figure at a moment, by its definition."""
+        slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
+        now = at_ms // slot_ms
+        begin_ms = (now - SLOTS + 1) * slot_ms
+        match window.statistic:
+            case Statistic.MEAN:
+                return self.mean(begin_ms, at_ms)
+            case Statistic.LEAST:
+                return min(value for _, value in self.between(begin_ms, at_ms))
+            case Statistic.MOST:
+                return max(value for _, value in self.between(begin_ms, at_ms))
+            case Statistic.SLOPE:
+                new = self.mean((now - 1) * slot_ms, now * slot_ms)
+                old = self.mean(begin_ms, begin_ms + slot_ms)
+                return (new - old) / ((SLOTS - 2) * slot_ms / 1_000)
+            case Statistic.UNCHANGED:
+                last = self.pieces[-1][2]
+                since = [end for _, end, value in self.pieces if value != last]
+                since_ms = max(since, default=self.pieces[0][0] if self.first != last else -math.inf)
+                return min((at_ms - since_ms) / 1_000, window.over_s)
+            case Statistic.DOSE:
+                dose = self.first**2
+                for begin, end, value in self.pieces:
+                    dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
+                return dose
+
+
+def said_of(sayings: Sequence[Saying]) -> Measured:
+    """Return what is known of subjects."""
+    known = np.array([saying.is_known for saying in sayings])
+    now = np.array([saying.now for saying in sayings])
+    error = np.array([saying.error for saying in sayings])
+    return Measured(
+        low=np.where(known, now - error, -np.inf),
+        best=now,
+        high=np.where(known, now + error, np.inf),
+        is_fresh=known,
+        age_ms=np.zeros(len(now), np.int64),
+        cause=np.where(known, Cause.NONE, Cause.LATE).astype(np.int8),
+    )
+
+
+def figures(window: Window, course: Sequence[Note]) -> Iterator[tuple[str, Measured, int, float]]:
+    """Give, after each note, what the window says of each subject: id, all figures, row, truth."""
+    key = SubjectKind.RACK, window
+    windows = Windows([key])
+    truth = {name: Course(-3.0) for name in SUBJECTS}
+    at_ms = T0_MS
+    for note in course:
+        begin_ms, at_ms = at_ms, at_ms + note.step_ms
+        there = dict(note.sayings)
+        for name in SUBJECTS:
+            hidden = Saying(1.0, -4.0, is_known=False, error=0.0)
+            truth[name].add(begin_ms, at_ms, there.get(name, hidden))
+        if note.is_restarted:
+            arrays, plain = windows.save()
+            windows = Windows([key])
+            windows.load(arrays, plain)
+        windows.note(key, tuple(there), said_of(list(there.values())), at_ms)
+        found = windows.figure(key)
+        for row, name in enumerate(there):
+            yield name, found, row, truth[name].figure(window, at_ms)
+
+
+@pytest.mark.parametrize("statistic", Statistic)
+@given(course=notes(), over_s=st.sampled_from(OVER_S))
+def test_the_truth_lies_within_what_a_window_says(
+    statistic: Statistic, over_s: float, course: list[Note]
+) -> None:
+    """Over gaps, late notes, restarts, and subjects that come, go and change places."""
+    for name, found, row, truth in figures(Window(QUANTITY, statistic, over_s), course):
+        assert found.low[row] - EPS <= truth <= found.high[row] + EPS, name
+        if not np.isnan(found.best[row]):
+            assert found.low[row] - EPS <= found.best[row] <= found.high[row] + EPS, name
+
+
+@pytest.mark.parametrize("statistic", [Statistic.MEAN, Statistic.LEAST, Statistic.MOST, Statistic.SLOPE])
+@given(course=notes(is_whole=True), over_s=st.sampled_from(OVER_S[:3]))
+def test_where_nothing_is_missing_a_window_says_the_truth(
+    statistic: Statistic, over_s: float, course: list[Note]
+) -> None:
+    """All that was in the window was known, and without errors: there is nothing between low and high."""
+    began_ms = T0_MS + course[0].step_ms
+    at_ms = T0_MS
+    seen = iter(figures(Window(QUANTITY, statistic, over_s), course))
+    for note in course:
+        at_ms += note.step_ms
+        for _ in note.sayings:
+            name, found, row, truth = next(seen)
+            if at_ms - began_ms >= over_s * 1_000:
+                assert found.cause[row] == Cause.NONE
+                assert found.low[row] == pytest.approx(truth, abs=EPS), name
+                assert found.high[row] == pytest.approx(truth, abs=EPS), name
+
+
+@given(course=notes(is_whole=True))
+def test_what_stays_the_same_is_told_to_within_a_step(course: list[Note]) -> None:
+    """A change is seen at the next note, so it is known to within the longest step once one was seen."""
+    window = Window(QUANTITY, Statistic.UNCHANGED, 30.0)
+    for _, found, row, _ in figures(window, course):
+        if found.high[row] < window.over_s:
+            assert found.cause[row] == Cause.NONE
+            assert found.high[row] - found.low[row] <= LONGEST_STEP_MS / 1_000
+
+
+@pytest.mark.parametrize("statistic", Statistic)
+def test_the_memory_of_a_window_is_bounded(statistic: Statistic) -> None:
+    """A row has the same few columns, however long it is watched and whatever came and went."""
+    key = SubjectKind.RACK, Window(QUANTITY, statistic, 6)
+    windows = Windows([key])
+    for second in range(60):
+        ids = (f"r{second}", f"r{second + 1}")
+        windows.note(
+            key, ids, said_of([Saying(0, second % 7, is_known=True, error=0)] * 2), T0_MS + second * 1_000
+        )
+
+        arrays, _ = windows.save()
+        assert sum(array.size for array in arrays.values()) <= 3 * SLOTS * len(ids)
+
+
+@pytest.mark.parametrize("statistic", Statistic)
+def test_where_the_clock_was_set_back_a_window_begins_anew(statistic: Statistic) -> None:
+    """What was noted under another clock belongs to no time any more."""
+    key = SubjectKind.RACK, Window(QUANTITY, statistic, 12)
+    windows, fresh = Windows([key]), Windows([key])
+    high, low = (said_of([Saying(0, now, is_known=True, error=0)]) for now in (9, 1))
+    for second in range(20):
+        windows.note(key, ("r",), high, T0_MS + second * 1_000)
+
+    for second in range(5):
+        for each in (windows, fresh):
+            each.note(key, ("r",), low, T0_MS - 30_000 + second * 1_000)
+
+    found, expected = windows.figure(key), fresh.figure(key)
+    assert (found.low[0], found.high[0]) == (expected.low[0], expected.high[0])
+
+
+@pytest.mark.parametrize(("quantity", "over_s"), [("draught", 60), ("current", 0), ("current", math.inf)])
+def test_a_window_of_no_quantity_or_no_time_is_refused(quantity: str, over_s: float) -> None:
+    """Where the rule is written, not where it is judged."""
+    with pytest.raises(ValueError, match="expected a"):
+        Window(quantity, Statistic.MEAN, over_s)
