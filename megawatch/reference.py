@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -16,13 +16,14 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from facility.kinds import ELECTRICAL, MECHANICAL, PLACES
 from facility.names import NAME_RULE
 from facility.sitefile.fields import FIRST_YEAR, FORM, LAST_YEAR
 from facility.sitefile.tables import Table
 from formats.rackdoc import json_schema
 from megawatch.cli.outputs import output_schema
 from rules.base import Rule, Severity
-from rules.registry import RULES
+from rules.registry import OF_THE_WHOLE, RULES
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 
@@ -62,6 +63,10 @@ def site_file_reference() -> str:
         f"A name is {NAME_RULE.removeprefix('a name of ')}.\n"
         "The id of a rack, a meter or another asset is written as its bus does, such as `Rack 7`; in pages\n"
         "and series it is `Rack~207`, in which nothing has to be escaped, and that may be written as well.\n"
+        "The `kind` of an asset says what its edges are. Power passes through "
+        f"{_listed(ELECTRICAL)}.\n"
+        f"{_listed(MECHANICAL)} are of the cooling, and {_listed(PLACES)} are places.\n"
+        "`megawatch check` warns of any other kind.\n"
         "What can be set under `[rules.NAME]` is in [rules.md](rules.md)."
     )
     return _page("The site file", intro, (_table(model) for root in roots for model in _walk(root)))
@@ -73,6 +78,13 @@ def rules_reference() -> str:
     intro = (
         "What a table shows can be set in the site file under `[rules.NAME]`, such as `[rules.C2]`.\n"
         "`enabled = false` there leaves the rule out.\n"
+        "`[[rules.NAME.for]]` sets other parameters for some of a rule's subjects: those of `assets` (ids\n"
+        "or patterns of subjects, or of the assets that they belong to), of `tenants` (who hold every rack\n"
+        "behind it) and of `kinds` (kinds of assets). Where several of these stand in one table, all must\n"
+        "hold; of several tables that choose a subject, the last holds. What a table leaves out is as under\n"
+        f"`[rules.NAME]`. {_listed(OF_THE_WHOLE, 'and')} are of the whole rule.\n\n"
+        "```toml\n[rules.E1]\npercent = 80\n\n"
+        '[[rules.E1.for]]\nassets = ["BRK-{1..4}"]\npercent = 100\n```\n\n'
         f"A severity is a number: {severities}."
     )
     return _page("The rules", intro, map(_rule, RULES))
@@ -101,6 +113,12 @@ def main() -> None:
     """Write every page anew."""
     for name, make in PAGES.items():
         (DOCS / name).write_text(make(), encoding="utf-8")
+
+
+def _listed(names: Collection[str], last: str = "") -> str:
+    """Return names as code, in order."""
+    *most, end = (f"`{name}`" for name in sorted(names))
+    return f"{', '.join(most)} {last} {end}" if last else ", ".join((*most, end))
 
 
 def _page(title: str, intro: str, sections: Iterator[str]) -> str:

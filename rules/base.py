@@ -126,7 +126,7 @@ class Findings:
         )
 
     def check(self, count: int) -> None:
-        """Check that there is one finding for each subject, and that nothing in breach has returned.
+        """Check that there is one finding for each subject, and that only what is clear has returned.
 
         Raises:
             ValueError: Where that is not so.
@@ -135,6 +135,9 @@ class Findings:
             column = getattr(self, name)
             if column is not None and np.shape(column) != (count,):
                 raise ValueError(f"expected {name} of shape ({count},), found {np.shape(column)}")
+        both = np.count_nonzero(self.returned & (self.verdict != Verdict.CLEAR))
+        if both:
+            raise ValueError(f"expected only what is clear to have returned, found {both} that are not")
 
     def of(self, rule: Rule) -> Findings:
         """Return the same with the severity and the delays of a rule, where they were left to it."""
@@ -242,6 +245,11 @@ class Rule(BaseModel):
         """
         return cls.unknown_look_at if alarm_rule.endswith(CANNOT_VERIFY) else cls.look_at
 
+    @property
+    def is_of_tables(self) -> bool:
+        """Whether it judges what is measured, once for each making of the tables."""
+        return bool(self.quantities or self.windows)
+
     def subjects(self, view: View) -> tuple[str, ...]:
         """Return the identity of each subject, one for each place of the findings."""
         return view.ids(self.kind)
@@ -289,7 +297,8 @@ class Threshold(Rule):
         table = view.table(self.kind)
         value, limit = self.value(table), self.limit(table)
         beyond: Callable[[Measured, FloatArray], Condition] = below if self.falls else above
-        margin = limit * (1 + (1 if self.falls else -1) * self.deadband_percent / 100)
+        good_side = 1 if self.falls else -1
+        margin = limit + good_side * np.abs(limit) * self.deadband_percent / 100
         breach, is_well = beyond(value, limit), ~beyond(value, margin)
         when = self.applies(table)
         if when is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ from rules.library.data.q3_common_silence import CommonSilence
 from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.library.electrical.e1_breaker_load import BreakerLoad
+from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
 
 RULES: Final[tuple[type[Rule], ...]] = (
     DrawNearLimit,
@@ -47,12 +48,17 @@ OF_THE_WHOLE: Final = ("unknown_delay_s", "above_s", "above_window_s")
 """Parameters that cannot differ between subjects."""
 
 
-def make_rules(parameters: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> tuple[Rule, ...]:
+def make_rules(
+    parameters: Mapping[str, Mapping[str, Any]],
+    faults: list[Fault],
+    tenants: Collection[str] | None = None,
+) -> tuple[Rule, ...]:
     """Make every rule, with the parameters that the site file sets.
 
     Args:
         parameters: Parameters by rule, as the site file says them; a rule with `enabled = false` is left out.
         faults: Takes what is wrong with them.
+        tenants: Whom parameters may be for; None where that is not checked.
     """
     known = {rule.name: rule for rule in RULES}
     faults += [
@@ -65,11 +71,13 @@ def make_rules(parameters: Mapping[str, Mapping[str, Any]], faults: list[Fault])
         for name in parameters
         if name not in known
     ]
-    made = (_make(rule, dict(parameters.get(rule.name, {})), faults) for rule in RULES)
+    made = (_make(rule, dict(parameters.get(rule.name, {})), faults, tenants) for rule in RULES)
     return tuple(rule for rule in made if rule is not None)
 
 
-def _make(rule: type[Rule], parameters: dict[str, Any], faults: list[Fault]) -> Rule | None:
+def _make(
+    rule: type[Rule], parameters: dict[str, Any], faults: list[Fault], tenants: Collection[str] | None
+) -> Rule | None:
     enabled = parameters.pop("enabled", True)
     others = parameters.pop(OVERRIDES, [])
     path = f"rules.{rule.name}"
@@ -82,7 +90,7 @@ def _make(rule: type[Rule], parameters: dict[str, Any], faults: list[Fault]) -> 
         faults.append(Fault(path=f"{path}.{OVERRIDES}", expected=expected, found=repr(others)))
         return None
     variants = [
-        _variant(rule, parameters, other, f"{path}.{OVERRIDES}[{i}]", faults)
+        _variant(rule, {} if made is None else parameters, other, f"{path}.{OVERRIDES}[{i}]", faults, tenants)
         for i, other in enumerate(others)
     ]
     if made is None or not enabled:
@@ -91,33 +99,32 @@ def _make(rule: type[Rule], parameters: dict[str, Any], faults: list[Fault]) -> 
 
 
 def _variant(
-    rule: type[Rule], usual: Mapping[str, Any], given: Mapping[str, Any], path: str, faults: list[Fault]
+    rule: type[Rule],
+    usual: Mapping[str, Any],
+    given: Mapping[str, Any],
+    path: str,
+    faults: list[Fault],
+    tenants: Collection[str] | None,
 ) -> Variant | None:
     """Make a rule with the parameters that hold for some of its subjects.
 
     Args:
         rule: Class of the rule.
-        usual: The parameters that hold for all others.
+        usual: The parameters that hold for all others, without faults.
         given: Who is chosen, and the parameters that are other than usual.
         path: Where that stands in the site file.
         faults: Takes what is wrong with it.
+        tenants: Whom parameters may be for; None where that is not checked.
     """
-    parameters, chosen = dict(given), {}
     count = len(faults)
-    for name in CHOICES:
-        found = parameters.pop(name, [])
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            faults.append(Fault(path=f"{path}.{name}", expected="a list of names", found=repr(found)))
-            continue
-        chosen[name] = tuple(found)
-    if not any(chosen.values()):
-        expected = f"one of {', '.join(CHOICES)}: whom the parameters are for"
-        faults.append(Fault(path=path, expected=expected, found="none"))
-    for pattern in chosen.get("assets", ()):
-        try:
-            choose(pattern, ())
-        except PatternError as error:
-            faults.append(Fault(path=f"{path}.assets", expected=error.expected, found=error.found))
+    parameters = {name: value for name, value in given.items() if name not in CHOICES}
+    chosen = _choices(rule, given, path, faults)
+    for name in chosen.get("tenants", ()):
+        if tenants is not None and name not in tenants:
+            hint = nearest(name, tenants)
+            faults.append(
+                Fault(path=f"{path}.tenants", expected="a tenant's id", found=f"'{name}'", hint=hint)
+            )
     faults += [
         Fault(
             path=f"{path}.{name}",
@@ -127,8 +134,37 @@ def _variant(
         for name in OF_THE_WHOLE
         if name in parameters
     ]
-    made = _validated(rule, {**usual, **parameters}, path, faults)
-    return None if made is None or len(faults) > count else Variant(made, **chosen)
+    made = _validated(rule, parameters, path, faults)
+    if made is None or len(faults) > count:
+        return None
+    return Variant(rule.model_validate({**usual, **parameters}), **chosen)
+
+
+def _choices(
+    rule: type[Rule], given: Mapping[str, Any], path: str, faults: list[Fault]
+) -> dict[str, tuple[str, ...]]:
+    """Return the subjects that parameters are for: patterns, tenants and kinds, as they are written."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    count = len(faults)
+    for name in CHOICES:
+        found = given.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            faults.append(Fault(path=f"{path}.{name}", expected="a list of names", found=repr(found)))
+        else:
+            chosen[name] = tuple(found)
+    if not any(chosen.values()) and len(faults) == count:
+        expected = f"one of {', '.join(CHOICES)}, which say what the parameters are for"
+        faults.append(Fault(path=path, expected=expected, found="none"))
+    for name, without in (("tenants", OF_NO_RACKS - {SubjectKind.TENANT}), ("kinds", OF_NO_ASSET)):
+        if chosen.get(name) and rule.kind in without:
+            expected = f"no {name}: {rule.name} is about a {rule.kind}, which has none"
+            faults.append(Fault(path=f"{path}.{name}", expected=expected, found=repr(list(chosen[name]))))
+    for pattern in chosen.get("assets", ()):
+        try:
+            choose(pattern, ())
+        except PatternError as error:
+            faults.append(Fault(path=f"{path}.assets", expected=error.expected, found=error.found))
+    return chosen
 
 
 def _validated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class SubjectKind(StrEnum):
@@ -26,6 +27,14 @@ class SubjectKind(StrEnum):
     SENSOR = "sensor"
     PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself
     OTHER = "other"
+
+
+OF_NO_RACKS: Final = frozenset(
+    {SubjectKind.TENANT, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER}
+)
+"""Kinds of subjects that stand for no racks; a tenant holds other racks at another time."""
+OF_NO_ASSET: Final = OF_NO_RACKS | {SubjectKind.SITE}
+"""Kinds of subjects that belong to no asset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facility.names import TenantId
 from facility.readings import BoolArray, FloatArray, IntArray
-from rules.subject import SubjectKind
+from rules.subject import OF_NO_RACKS, SubjectKind
 from store.series import DemandBlock
 
 if TYPE_CHECKING:
@@ -270,6 +270,4 @@ class View:
 
     def racks_of(self, kind: SubjectKind) -> Links | None:
         """Return the racks that subjects of a kind stand for, None for a kind that stands for none."""
-        if kind in (SubjectKind.TENANT, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER):
-            return None
-        return self.table(kind).racks
+        return None if kind in OF_NO_RACKS else self.table(kind).racks

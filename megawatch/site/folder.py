@@ -9,6 +9,7 @@ from pathlib import Path
 
 from collector.mqtt.address import Address
 from facility.errors import Fault, SiteFileError
+from facility.names import OPERATOR
 from facility.sitefile.reader import SiteFile, read_site
 from facility.sitefile.tables import BrokerTable
 from megawatch.cli.brokeraddress import address_of, present_certificate
@@ -104,7 +105,9 @@ def open_site(path: Path) -> SiteFolder:
     rules: tuple[Rule, ...] = ()
     secrets: dict[str, str] = {}
     if file is not None:
-        rules = make_rules(file.rules, faults)
+        rules = make_rules(
+            file.rules, faults, [*(str(tenant.id) for tenant in file.site.tenants), str(OPERATOR)]
+        )
         secrets = _secrets(file, source.parent, faults)
         _check_brokers(file, secrets, source.parent, faults)
     if file is None or faults:

@@ -58,7 +58,7 @@ class Judge:
         Where it raises, its alarms stay as they are: nothing opens, worsens or returns. A rule of measured
         quantities judges each of their tables once.
         """
-        is_of_tables = bool(self.rule.quantities or self.rule.windows)
+        is_of_tables = self.rule.is_of_tables
         if is_of_tables and self._found is not None and self._found[0] is view.tables:
             return self._found[1:]
         subjects = self.bank.subjects
@@ -110,7 +110,11 @@ class Judge:
             case Relation.MEMBER_OF if self.rule.kind is SubjectKind.COMPARISON:
                 return _inside(view.meters.within, hides)
             case Relation.MEMBER_OF:
-                return _covered(self.rule.racks(view), other.rule.racks(view), hides, len(view.racks.ids))
+                covered = _covered(other.rule.racks(view), hides, len(view.racks.ids))
+                # What is measured of a subject does not say what it stands for: one without racks is a
+                # member of nothing. Of any other rule, such a subject has nothing left to tell.
+                of_none = not self.rule.is_of_tables
+                return None if covered is None else _are_all(self.rule.racks(view), covered, of_none=of_none)
             case Relation.SERVED_BY:
                 return self._served_by(other, hides, view)
 
@@ -159,8 +163,7 @@ def doubt_of(found: Findings, starting: BoolArray | None) -> Findings:
 def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: View) -> BoolArray:
     """Return which subjects of a rule a variant is for, shape (subjects,)."""
     chosen = np.ones(len(subjects), np.bool_)
-    tables = rule.quantities or rule.windows
-    assets = view.table(rule.kind).assets if tables else subjects
+    assets = view.table(rule.kind).assets if rule.is_of_tables else subjects
     if variant.assets:
         named = {found for pattern in variant.assets for found in choose(pattern, {*assets, *subjects})}
         chosen &= [
@@ -170,7 +173,8 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
         held = np.isin(np.array(view.racks.holders), [TenantId(tenant) for tenant in variant.tenants])
-        chosen &= _are_all(rule.racks(view), held)
+        of_them = _are_all(rule.racks(view), held, of_none=False)
+        chosen &= False if of_them is None else of_them
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
     return chosen
@@ -193,20 +197,27 @@ def _inside(within: np.ndarray[tuple[int], np.dtype[np.intp]], hides: BoolArray)
     return hidden
 
 
-def _covered(mine: Links | None, theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
-    """Return which subjects stand for racks that all belong to subjects of another rule that hide."""
+def _covered(theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
+    """Return which racks belong to subjects of another rule that hide; None where its subjects have none."""
     if theirs is None:
         return None
     covered = np.zeros(racks, np.bool_)
     for row in np.flatnonzero(hides).tolist():
         covered[theirs[row]] = True
-    return _are_all(mine, covered)
+    return covered
 
 
-def _are_all(links: Links | None, flags: BoolArray) -> BoolArray:
-    """Return for which rows a flag holds of every rack; of a row without racks it does."""
+def _are_all(links: Links | None, flags: BoolArray, *, of_none: bool) -> BoolArray | None:
+    """Return for which rows a flag holds of every rack; None where rows stand for no racks.
+
+    Args:
+        links: The racks of each row.
+        flags: The flag of each rack.
+        of_none: What is returned for a row without racks.
+    """
     if links is None:
-        return np.zeros(0, np.bool_)
+        return None
     lacking = np.concatenate(([0], np.cumsum(~flags[links.members])))
-    are_all: BoolArray = lacking[links.starts[1:]] == lacking[links.starts[:-1]]
-    return are_all
+    begin, end = links.starts[:-1], links.starts[1:]
+    are_all: BoolArray = lacking[end] == lacking[begin]
+    return are_all if of_none else are_all & (end > begin)
