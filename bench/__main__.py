@@ -20,6 +20,7 @@ TITLES: Final = {
     "ingest": "collector CPU per message, from the broker to the acknowledgement",
     "journal": "journal append",
     "tick": "engine tick",
+    "model": "tables of measured quantities",
     "history": "Parquet: sealing and the three usual reads",
     "influx": "InfluxDB, VictoriaMetrics and Parquet: writing, disk by schema, reads",
     "dashboards": "every query of every dashboard, on a day of 2,270 racks",

@@ -32,7 +32,8 @@ class Measured:
     cause: NDArray[np.int8]
 
     def __post_init__(self) -> None:
-        assert not (self.low > self.high).any(), "expected low at most high"  # noqa: S101 - an invariant
+        is_exact = self.low is self.high
+        assert is_exact or not (self.low > self.high).any(), "expected low at most high"  # noqa: S101 - an invariant
 
     @property
     def is_known(self) -> BoolArray:

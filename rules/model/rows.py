@@ -70,6 +70,7 @@ class Column:
     Attributes:
         points: The points, one row's after the other's, -1 for a row without one, shape (members,).
         starts: Where those of each row begin, shape (rows,).
+        missing: Places among them that have no point.
         is_single: Whether each row has one.
         at_least: What flows at least for one that is read, by the class error, shape (members,); None for 1.
         at_most: What flows at most.
@@ -77,6 +78,7 @@ class Column:
 
     points: Index
     starts: Index
+    missing: Index
     is_single: bool
     at_least: FloatArray | None
     at_most: FloatArray | None
@@ -215,7 +217,8 @@ class Topology:
             )
             if errors.any():
                 at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
-        return Column(points, starts, len(points) == len(starts), at_least, at_most)
+        missing = np.flatnonzero(points == UNMETERED)
+        return Column(points, starts, missing, len(points) == len(starts), at_least, at_most)
 
     def _settings(self, assets: Sequence[str]) -> Mapping[str, FloatArray]:
         found: dict[str, FloatArray] = defaultdict(lambda: np.full(len(assets), np.nan))

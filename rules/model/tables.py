@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import FloatArray
-from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured
 from rules.model.rows import Column, Links, Rows, Topology
 from rules.subject import SubjectKind
@@ -130,8 +129,7 @@ class Tables:
         """
         if self._knowledge is None:
             raise LookupError(f"no rule asked for it at {self.at_ms}")
-        points = column.points
-        return self._knowledge.values_at(points, self._knowledge.channels_of(points), self.at_ms)
+        return self._knowledge.values_at(column.points, self.at_ms)
 
     def close(self) -> None:
         """End the moment: what was asked for stays."""
@@ -140,28 +138,23 @@ class Tables:
 
 def _intervals(column: Column, tables: Tables) -> Measured:
     """Return each point of a column as an interval, shape (members,)."""
-    values = tables.values(column)
-    known, best = values.is_certain, values.value
-    cause, fresh = values.cause, values.is_fresh
-    measured_ms = values.measured_ms
-    is_missing = column.points == UNMETERED
-    if is_missing.any():
-        known, fresh = known & ~is_missing, fresh & ~is_missing
-        best = np.where(is_missing, np.nan, best)
-        cause = np.where(is_missing, np.int8(Cause.NO_POINT), cause)
-        measured_ms = np.where(is_missing, NEVER, measured_ms)
+    values, missing = tables.values(column), column.missing
+    best, fresh, cause, measured_ms = values.value, values.is_fresh, values.cause, values.measured_ms
+    if len(missing):
+        best[missing], fresh[missing], cause[missing] = np.nan, False, Cause.NO_POINT
+        measured_ms[missing] = NEVER
     low = high = best
     if column.at_least is not None and column.at_most is not None:
         one, other = best * column.at_least, best * column.at_most
         low, high = np.minimum(one, other), np.maximum(one, other)
-    return Measured(
-        low=np.where(known, low, -np.inf),
-        best=best,
-        high=np.where(known, high, np.inf),
-        is_fresh=fresh,
-        age_ms=np.where(measured_ms == NEVER, -1, tables.at_ms - measured_ms),
-        cause=cause,
-    )
+    unknown = np.flatnonzero(cause)
+    if len(unknown):
+        low, high = low.copy(), high.copy()
+        low[unknown], high[unknown] = -np.inf, np.inf
+    never = np.flatnonzero(measured_ms == NEVER)
+    age_ms = np.subtract(tables.at_ms, measured_ms, out=measured_ms)
+    age_ms[never] = -1
+    return Measured(low=low, best=best, high=high, is_fresh=fresh, age_ms=age_ms, cause=cause)
 
 
 def _reduced(

@@ -94,7 +94,6 @@ class Clocks:
         self._lateness_ms = lateness_ms
         self._columns = _ClockColumns(1)
         self._season_ms = NEVER
-        self._behind_ms: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -103,7 +102,6 @@ class Clocks:
         """Make room for at least so many clocks."""
         if count > len(self):
             self._columns.grow(count)
-            self._behind_ms = None
 
     def hear(self, clock: NDArray[Any], lag: IntArray, received_ms: IntArray) -> None:
         """Take in readings that came live.
@@ -115,7 +113,7 @@ class Clocks:
         """
         if not len(clock):
             return
-        columns, self._behind_ms = self._columns, None
+        columns = self._columns
         columns.before_ms[clock] = columns.last_ms[clock]
         columns.last_ms[clock] = lag
         columns.heard_at_ms[clock] = received_ms
@@ -139,12 +137,10 @@ class Clocks:
 
     def behind_ms(self, clock: NDArray[Any]) -> IntArray:
         """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
-        if self._behind_ms is None:
-            columns = self._columns
-            least = np.minimum(columns.believed_ms, columns.believed_before_ms)
-            known = (columns.count >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
-            self._behind_ms = np.where(known, least, 0)
-        behind: IntArray = self._behind_ms[clock]
+        columns = self._columns
+        least = np.minimum(columns.believed_ms[clock], columns.believed_before_ms[clock])
+        known = (columns.count[clock] >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
+        behind: IntArray = np.where(known, least, 0)
         return behind
 
     def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
@@ -158,7 +154,7 @@ class Clocks:
         if at_ms - self._season_ms < SEASON_MS:
             return False
         is_first, self._season_ms = self._season_ms == NEVER, at_ms
-        columns, self._behind_ms = self._columns, None
+        columns = self._columns
         # A clock that said nothing in this season is what it was in the one before.
         said = columns.least_ms != UNKNOWN
         if not is_first:
@@ -220,7 +216,7 @@ class Clocks:
     def forget(self) -> None:
         """Forget everything: our own clock was set, and no lag means what it meant."""
         self._columns = _ClockColumns(len(self))
-        self._season_ms, self._behind_ms = NEVER, None
+        self._season_ms = NEVER
 
     def last_ahead_ms(self, since_ms: int) -> IntArray:
         """Return how far ahead the last stamp in the future was of each clock [ms], 0 for none since then."""
@@ -241,4 +237,4 @@ class Clocks:
     def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
         self._columns = _ClockColumns.load(arrays)
-        self._season_ms, self._behind_ms = values["season_ms"], None
+        self._season_ms = values["season_ms"]

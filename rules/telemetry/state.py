@@ -107,6 +107,7 @@ class _Life:
         may_speak: Whether the stream is talking and not sure, so that a point's own habit decides.
         has_doubt: Whether there is any such.
         connected: Whether we are connected to the broker of each stream, shape (streams,).
+        is_whole: Whether every channel of a judged point is alive, and its silence news.
     """
 
     alive: BoolArray
@@ -114,6 +115,7 @@ class _Life:
     may_speak: BoolArray
     has_doubt: bool
     connected: BoolArray
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,13 @@ class Knowledge:
         self._points = PointState(FIRST_PLACES)
         self._terms = Terms(FIRST_PLACES)
         self._streams = Streams()
-        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING)
+        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING, is_whole=False)
         self._conflict_until_ms = NEVER
         self._clocks = Clocks(lateness_ms)
         self._clock_count = 0
         self._season_ms = NEVER
         self._watched: Index | None = None
+        self._judged_channels: Index | None = None
         self._clocked: Index | None = None
         self._publishers: Index = np.zeros(0, np.intp)
         self._watched_streams: Index | None = None
@@ -197,7 +200,7 @@ class Knowledge:
             points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
-        self._watched = self._watched_streams = self._clocked = None
+        self._watched = self._watched_streams = self._clocked = self._judged_channels = None
         self._terms.channel[number] = 2 * stream.place + points.is_periodic[number]
         self._set_terms(np.array([number]))
 
@@ -422,7 +425,7 @@ class Knowledge:
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
         watched = self._watched_points()
         if len(watched):
-            certain[watched], fresh[watched] = self._hold(watched, self._terms.channel[watched], at_ms)
+            certain[watched], fresh[watched] = self._hold(watched, at_ms)
         return Known(
             power=points.power,
             is_certain=certain,
@@ -434,25 +437,20 @@ class Knowledge:
             most=points.power,
         )
 
-    def values_at(self, numbers: Index, channel: Index, at_ms: int) -> Values:
+    def values_at(self, numbers: Index, at_ms: int) -> Values:
         """Return what is known of some judged points, at the moment of the last `at`.
 
         Args:
             numbers: The points, shape (n,).
-            channel: Their channels, as `channels_of` gives them, shape (n,).
             at_ms: The moment [ms].
         """
         points = self._points
-        certain, fresh = self._hold(numbers, channel, at_ms)
+        certain, fresh = self._hold(numbers, at_ms)
         cause = np.zeros(len(numbers), np.int8)
         if not certain.all():
             rows = np.flatnonzero(~certain)
             cause[rows] = self.causes_of(numbers[rows], at_ms)
         return Values(points.value[numbers], certain, fresh, points.measured_ms[numbers], cause)
-
-    def channels_of(self, numbers: Index) -> Index:
-        """Return the channels of some points, which last until a point becomes known better."""
-        return self._terms.channel[numbers]
 
     def _life_at(self, at_ms: int) -> _Life:
         """Return what each channel is worth at a moment [ms]."""
@@ -464,18 +462,25 @@ class Knowledge:
         # A periodic value needs nothing but its own time; of the others, silence must be news.
         speaks[0::2], speaks[1::2] = talking & sure, alive
         may_speak[0::2] = talking & ~sure
-        return _Life(np.repeat(alive, 2), speaks, may_speak, bool(may_speak.any()), connected)
+        alive = np.repeat(alive, 2)
+        if self._judged_channels is None:
+            self._judged_channels = np.unique(self._terms.channel[self._points.is_judged])
+        judged = self._judged_channels
+        is_whole = bool(alive[judged].all() and speaks[judged].all())
+        return _Life(alive, speaks, may_speak, bool(may_speak.any()), connected, is_whole)
 
-    def _hold(self, numbers: Index, channel: Index, at_ms: int) -> tuple[BoolArray, BoolArray]:
+    def _hold(self, numbers: Index, at_ms: int) -> tuple[BoolArray, BoolArray]:
         """Return which judged points are certain at a moment, and which are fresh."""
         points, terms, life = self._points, self._terms, self._life
-        fresh: BoolArray = (at_ms <= terms.fresh_until_ms[numbers]) & life.alive[channel]
-        holds = at_ms < terms.certain_until_ms[numbers]
-        certain: BoolArray = holds & life.speaks[channel]
-        if life.has_doubt:
-            rows = np.flatnonzero(holds & life.may_speak[channel])
-            if len(rows):
-                certain[rows] = self._is_usual(numbers[rows], points.stream[numbers[rows]], at_ms)
+        fresh: BoolArray = at_ms <= terms.fresh_until_ms[numbers]
+        certain: BoolArray = at_ms < terms.certain_until_ms[numbers]
+        if not life.is_whole:
+            channel = terms.channel[numbers]
+            fresh &= life.alive[channel]
+            may_be = np.flatnonzero(certain & life.may_speak[channel]) if life.has_doubt else ()
+            certain &= life.speaks[channel]
+            if len(may_be):
+                certain[may_be] = self._is_usual(numbers[may_be], points.stream[numbers[may_be]], at_ms)
         if at_ms <= self._conflict_until_ms:
             certain &= at_ms - points.conflict_ms[numbers] > points.fresh_ms[numbers]
         return certain, fresh
@@ -696,4 +701,4 @@ class Knowledge:
         self._terms.channel = 2 * points.stream + points.is_periodic
         self._conflict_until_ms = int((points.conflict_ms + points.fresh_ms).max(initial=NEVER))
         self._set_terms_of_all()
-        self._watched = self._watched_streams = self._clocked = None
+        self._watched = self._watched_streams = self._clocked = self._judged_channels = None

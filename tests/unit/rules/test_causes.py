@@ -23,7 +23,7 @@ def cause(knowledge: Knowledge, second: float = 0.5) -> Cause:
     at_ms = T0_MS + round(second * 1_000)
     knowledge.at(at_ms)
     numbers = np.array([0], np.intp)
-    return Cause(int(knowledge.values_at(numbers, knowledge.channels_of(numbers), at_ms).cause[0]))
+    return Cause(int(knowledge.values_at(numbers, at_ms).cause[0]))
 
 
 def connected(knowledge: Knowledge) -> Knowledge:
@@ -154,9 +154,8 @@ def test_two_points_of_one_quantity_that_differ_disagree() -> None:
         age_ms=np.zeros(2, np.int64),
         cause=np.zeros(2, np.int8),
     )
-    both = Column(
-        np.array([0, 1], np.intp), np.array([0], np.intp), is_single=False, at_least=None, at_most=None
-    )
+    nothing, pair = np.zeros(0, np.intp), np.array([0, 1], np.intp)
+    both = Column(pair, pair[:1], nothing, is_single=False, at_least=None, at_most=None)
 
     found = tables._hull(known, both)
 
