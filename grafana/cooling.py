@@ -281,7 +281,7 @@ def dashboard() -> build.Dashboard:
         .label("Coolant")
         .description("heat that one L/min carries at one kelvin, which heat is computed with")
         .values(", ".join(f"{text} : {value}" for text, value in values.items()))
-        # Without these a dashboard that comes from a file has no value until somebody chooses one.
+        # Without these a dashboard that comes from a file has no value until one is chosen.
         .options(options)
         .current(options[0])
     )

@@ -145,7 +145,7 @@ def dashboard_of(
         description: What it is for.
         panels: Its panels, in order; a line is broken where it is full.
         choices: Its variables.
-        more: Variables of which no database is asked.
+        more: Variables without a query.
         annotations: Its annotations.
         hours: Which range it begins with [h].
     """

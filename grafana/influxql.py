@@ -24,7 +24,7 @@ WHOLE_LATELY: Final = f"$timeFilter AND time > ${{__to}}ms - {RAW_HOURS}h AND ti
 """The last six hours without the step that is not full yet: areas that stand on each other would fall to zero
 there."""
 WHOLE_RANGE: Final = "$timeFilter AND time <= ${__to}ms - 3m"
-"""The whole range without the minutes of which no means are stored yet, for the same reason."""
+"""The whole range without the minutes whose means are not stored yet, for the same reason."""
 EVER: Final = "time > ${__to}ms - 400d AND time <= ${__to}ms"
 """Up to the end of the range: what opened long ago may still be open."""
 

@@ -66,7 +66,7 @@ def faults_of(dashboards: Mapping[str, Document]) -> list[str]:
 
 
 def has_identity(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
-    """A dashboard has a stable uid, a title, a description; nobody edits it, for an upgrade would undo it."""
+    """A dashboard has a stable uid, a title, a description; it is not edited: an upgrade would undo that."""
     del others
     if not re.fullmatch(r"megawatch-[a-z]+", str(document.get("uid", ""))):
         yield f"expected a uid megawatch-<name>, found {document.get('uid')!r}"
@@ -181,7 +181,7 @@ def fills_variables(document: Document, others: Mapping[str, Document]) -> Itera
 
 
 def has_choices(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
-    """A variable of which no database is asked has its values and a choice: a file is loaded as it is."""
+    """A variable without a query has its values and a choice: a file is loaded as it is."""
     del others
     for variable in variables_of(document):
         if variable.get("type") == "custom":
@@ -244,7 +244,7 @@ def has_thresholds(document: Document, others: Mapping[str, Document]) -> Iterat
 
 
 def keeps_gaps(document: Document, others: Mapping[str, Document]) -> Iterator[str]:
-    """Nothing is drawn where nobody knows: a gap is no line, and no value is carried over it."""
+    """Nothing is drawn where nothing is known: a gap is no line, and no value is carried over it."""
     del others
     for place, query in all_queries(document):
         for fill in _FILL.findall(query):

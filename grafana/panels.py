@@ -208,7 +208,7 @@ def _is_of_means(panel: Panel) -> bool:
 
 def _colours(panel: Panel) -> build.FieldColor:
     if panel.kind == "timeseries":
-        # Lines of which nobody knows the number: shades of one colour, told apart by name.
+        # Lines whose number is not known: shades of one colour, told apart by name.
         return build.FieldColor().mode(models.FieldColorModeId.SHADES).fixed_color(BLUE)
     if panel.kind == "table":
         return build.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(GREY)
@@ -263,7 +263,7 @@ def _custom(panel: Panel) -> dict[str, object]:
         "lineWidth": 1,
         "pointSize": 3,
         "showPoints": "auto",
-        # A gap is a gap: nothing is drawn where nobody knows.
+        # A gap is a gap: nothing is drawn where nothing is known.
         "spanNulls": False,
         "stacking": {"mode": "normal" if panel.is_stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if has_steps else "off"},

@@ -67,7 +67,7 @@ _ALONE = (
 )
 FAILOVER = f'SELECT * FROM ({_ALONE}) WHERE "share" >= 0 AND {RECENT} GROUP BY "asset"'
 """What every meter that knows its limit would carry were all other feeds of its racks lost. Of a meter that
-carries nothing now nobody can tell."""
+carries nothing now it is not known."""
 
 
 def _line(select: str, quantity: str, *by: str, ref: str = "A", alias: str = "$col") -> Influx:

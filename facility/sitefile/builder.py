@@ -126,7 +126,7 @@ class Builder:
             ):
                 self.notes.warn(
                     f"{path}.publishers",
-                    "nobody is named, so whoever describes the site in the first minutes"
+                    "none is named, so those that describe the site in the first minutes"
                     " of the first start is believed; `megawatch discover` writes who publishes",
                 )
             for name in ("ca_file", "cert_file"):
@@ -315,7 +315,7 @@ class Builder:
                     told.add((holder, second))
                     self.notes.fault(
                         f"{tenants[second].path}.holds",
-                        f"racks that nobody else holds from {to_iso(start)} on",
+                        f"racks that no other tenant holds from {to_iso(start)} on",
                         f"'{rack}', which '{built[holder].id}' holds then",
                     )
                 until[second] = max(end, until.get(second, end))

@@ -118,8 +118,8 @@ class BrokerTable(Table):
     topics: list[Topic] | None = Field(None, description="topic filters, where not all of the format's")
     publishers: list[Level] | None = Field(
         None,
-        description="who publishes on a DSX bus: PUB and the integrations; where not given, whoever describes"
-        " the site in the first minutes of the first start",
+        description="who publishes on a DSX bus: PUB and the integrations; where not given, those that"
+        " describe the site in the first minutes of the first start",
     )
     qos: Annotated[Literal[0, 1], WHOLE] = Field(1, description="the most that is asked of the broker")
     username: str | None = Field(None, description="user name")
@@ -191,8 +191,8 @@ class FeedTable(Table):
     poll_s: Annotated[Number, Field(ge=0.25, le=60)] = Field(1, description="how often it is asked [s]")
     delay_s: Annotated[Number, Field(ge=0, le=300)] = Field(
         11,
-        description="how much later than its time a line may be stored: the flush interval of whoever "
-        "stores it, and a second; every judgement waits for so long [s]",
+        description="how much later than its time a line may be stored: the flush interval of its "
+        "writer, and a second; every judgement waits for so long [s]",
     )
     period_s: Seconds = Field(1, description="how often each reading comes [s]")
     jitter_s: Annotated[Number, Field(ge=0, le=86_400)] | None = Field(

@@ -132,7 +132,7 @@ def _queue(queue: Queue) -> BrokerQueue:
 def _reading(heard: Heard) -> str:
     if not heard.messages:
         return (
-            f"NO: nothing arrived within {heard.seconds:g} s. Nobody publishes, or its access list lets us"
+            f"NO: nothing arrived within {heard.seconds:g} s. Nothing is sent, or its access list lets us"
             " subscribe and not read, or topics under [[broker]] name something else"
         )
     live = f"{heard.live} of them not retained, {heard.rate_per_s:.1f} a second"

@@ -84,7 +84,7 @@ def _broker_lines(broker: BrokerTable, heard: Heard) -> list[str]:
         lines.append(f"ca_file = {json.dumps(broker.ca_file)}")
     if heard.publishers:
         lines.append(
-            "# Everybody who was heard: leave out whom you do not know. Nobody else will be believed."
+            "# All publishers that were heard. Leave out those that you do not know: no other is believed."
         )
         lines += _list("publishers", heard.publishers)
     if heard.beat_s is not None and abs(heard.beat_s - HEARTBEAT_S) > 1:

@@ -22,18 +22,18 @@ LOOK_AT_SNAPSHOT: Final = (
 )
 RULE_TITLE: Final = "a rule fails, and judges nothing"
 LOOK_AT_RULE: Final = (
-    "Report the error to whoever maintains the rule; `enabled = false` in the site file switches it off. Its"
+    "Report the error to the rule's maintainers; `enabled = false` in the site file switches it off. Its"
     " alarms stay as they are, and what it watches is not known. Every other rule goes on."
 )
 BUS_TITLE: Final = "what is said on the bus is in doubt"
 LOOK_AT_BUS: Final = (
     "Ask who publishes that, and whether the building system was changed. Name a publisher that is right"
-    " under `publishers` in the site file. What is in doubt counts as unknown: nobody complies by it."
+    " under `publishers` in the site file. What is in doubt counts as unknown, never as compliance."
 )
 BROKER_TITLE: Final = "a broker does not let us in, or throws us out"
 LOOK_AT_BROKER: Final = (
     "Check address, password, certificate and client id of the broker in the site file, and the broker's log."
-    " The monitor goes on trying; what it does not hear is unknown, and nobody complies by it."
+    " The monitor goes on trying; what it does not hear is unknown, never compliance."
 )
 JUDGING_TITLE: Final = "nothing is judged"
 LOOK_AT_JUDGING: Final = (

@@ -215,7 +215,7 @@ def _points(
     rating = min(ratings, default=0)
     if len(ratings) > 1:
         said = ", ".join(f"{rating / 1e6:g} kW" for rating in sorted(ratings))
-        notes.fault(path, "racks of one rating, of which a course is a share", said)
+        notes.fault(path, "racks of one rating, since a course is a share of it", said)
     points: list[tuple[float, float]] = []
     for i, row in enumerate(kw or []):
         if len(row) != 2:  # noqa: PLR2004 - a second and a power

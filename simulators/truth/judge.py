@@ -310,7 +310,7 @@ class _Case:
 
         A block is judged as it closes, over the part of it since when its clause has been in force: versions
         in a row that measure demand alike. One in which the clause ends closes there; a rolling one is then
-        judged by nobody. To one that the truth knows only in part nothing is owed.
+        not judged. To one that the truth knows only in part nothing is owed.
         """
         sight = self._sight
         for start, end, is_known in self._blocks():

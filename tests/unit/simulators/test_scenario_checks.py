@@ -335,6 +335,6 @@ def test_a_course_needs_racks_of_one_rating() -> None:
     none = faults_of(text.format(site=site.format(rating="")))
 
     assert other == [
-        "load[0].kw: expected racks of one rating, of which a course is a share, found 50 kW, 60 kW"
+        "load[0].kw: expected racks of one rating, since a course is a share of it, found 50 kW, 60 kW"
     ]
     assert "rack.rating_kw: expected a rating, to be simulated, found none for 1 racks, such as 'b'" in none
