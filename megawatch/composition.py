@@ -259,6 +259,7 @@ class Composition:
             self._address(broker),
             [(topic, broker.qos) for topic in topics_of(broker, self.site.file.site.name)],
             now_ms=clock.now_ms,
+            monotonic_s=clock.monotonic_s,
             random_source=self._random,
             asked_again=partial(self._address, broker),
         )

@@ -68,6 +68,8 @@ class Continuity:
         match event.change:
             case ConnectionChange.LOST:
                 return self._lose(event, now_ms)
+            case ConnectionChange.PAUSED:
+                return self._pause(event, now_ms)
             case ConnectionChange.OVERLOADED:
                 self._backlog = self._backlog or Backlog(now_ms)
                 return [self._mark(MarkKind.OVERLOADED, event.since_ms, event.detail)]
@@ -100,6 +102,23 @@ class Continuity:
             return []
         self._backlog = None
         return [self._mark(MarkKind.LOST, event.since_ms, event.detail)]
+
+    def _pause(self, event: ConnectionEvent, now_ms: int) -> list[Mark]:
+        """Return what a standstill of ours means: a break, in a connection that stands."""
+        if not self._is_connected:
+            return []
+        gap = self._gap(event.since_ms, now_ms, self._keeping.doubt_of_delay(now_ms - event.since_ms))
+        self._keeping.pause()
+        if self._is_recovering:
+            return gap  # nothing is judged, so that nobody is called silent
+        if self._backlog is None:
+            self._away_ms = event.since_ms
+        self._backlog, self._empty_ms = Backlog(now_ms), None
+        return [
+            self._mark(MarkKind.LOST, event.since_ms, event.detail),
+            self._mark(MarkKind.CONNECTED, now_ms, event.detail),
+            *gap,
+        ]
 
     # What arrives ---------------------------------------------------------------------
 

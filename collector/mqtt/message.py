@@ -31,6 +31,7 @@ class ConnectionChange(StrEnum):
     RESUMED = "resumed"  # connected, and the broker kept our session
     RENEWED = "renewed"  # connected, and the broker had no session of ours
     LOST = "lost"
+    PAUSED = "paused"  # we stood still: what came meanwhile waits in the socket, and at the broker
     OVERLOADED = "overloaded"  # messages of quality of service 0 were dropped: too many were waiting
 
 

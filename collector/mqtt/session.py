@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from collector.continuity.standstill import BEAT_S, Pulse
 from collector.health import Health, State
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused, forget
@@ -48,6 +49,7 @@ class Session:
         address: Broker and credentials.
         topics: Topic filters, each with the quality of service to ask for.
         now_ms: The clock [ms].
+        monotonic_s: Gives monotonic time, which tells whether this process stood still [s].
         random_source: Where the jitter of pauses comes from.
         asked_again: Gives the address anew where no connection came about: passwords and certificates change.
     """
@@ -59,6 +61,7 @@ class Session:
         topics: Iterable[tuple[str, int]],
         *,
         now_ms: Callable[[], int],
+        monotonic_s: Callable[[], float],
         random_source: random.Random,
         asked_again: Callable[[], Address] | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Session:
         self._address = address
         self._topics = list(topics)
         self._now_ms = now_ms
+        self._monotonic_s = monotonic_s
         self._random = random_source
         self._asked_again = asked_again
         self._unacknowledged = Unacknowledged()
@@ -80,6 +84,7 @@ class Session:
         self._ended: Connection | None = None  # the last one, where the broker had let us in
         self._generation = 0
         self._overloaded = False
+        self._pulse: Pulse | None = None
         self._greeting = ""
 
     # What the service uses ------------------------------------------------------------
@@ -201,9 +206,13 @@ class Session:
         )
         async with connection:
             self._connection = connection
+            self._pulse = Pulse(self._monotonic_s)
+            beating = asyncio.create_task(self._beat_on(), name=f"pulse {self.name}")
             try:
                 await self._live(connection)
             finally:
+                beating.cancel()
+                self._pulse = None
                 self._connection, self._ended = None, connection
                 since_ms = connection.heard_ms
                 self._put(ConnectionEvent(ConnectionChange.LOST, since_ms, self.health.detail))
@@ -239,12 +248,27 @@ class Session:
         if state is State.REFUSED:
             self.health.trouble = detail
 
+    async def _beat_on(self) -> None:
+        """Note that we run, while we are connected."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            self._beat()
+
+    def _beat(self) -> None:
+        """Note that we run; where we had stood still, say so before anything that came meanwhile is read."""
+        stood_s = self._pulse.beat() if self._pulse is not None else 0.0
+        if stood_s:
+            since_ms = self._now_ms() - round(stood_s * 1_000)
+            detail = f"this process stood still for {stood_s:.1f} s"
+            self._put(ConnectionEvent(ConnectionChange.PAUSED, since_ms, detail))
+
     def _is_full(self) -> bool:
         """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
         return self._unacknowledged.waiting > MOST_UNASKED * self._address.receive_maximum
 
     def _receive(self, message: Message) -> None:
         """Take a message; one that is in hand, or safe, is not handed on again."""
+        self._beat()
         if not message.acknowledgement[1] or self._unacknowledged.come(message):
             self._put(message)
         else:

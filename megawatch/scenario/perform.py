@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from collector.continuity.keeping import Keeping
+from collector.continuity.standstill import STANDSTILL_S
 from collector.mqtt.message import Message
 from facility.instants import SECOND_MS, to_iso
 from facility.readings import Flag
@@ -176,15 +177,20 @@ class Audience:
         if away.kind in (BreakKind.MACHINE_PAUSED, BreakKind.CLOCK_OFF):
             self.ahead_ms = 0
             rehearsal.set_clock(time_ms)
-        if away.kind.is_pause or away.kind is BreakKind.CLOCK_OFF:
+        is_noticed = not away.kind.is_pause or away.to_s - away.from_s > STANDSTILL_S
+        if away.kind in (BreakKind.MACHINE_PAUSED, BreakKind.CLOCK_OFF) or not is_noticed:
             self.messages += len(held)
             rehearsal.hear(held, time_ms)
             return
         if away.kind is BreakKind.MONITOR_STOPPED:
             rehearsal.mark(MarkKind.STARTED, since_ms)
+        elif away.kind is BreakKind.MONITOR_PAUSED:
+            self._keeping.pause()
+            rehearsal.mark(MarkKind.LOST, since_ms)
         is_new = away.kind is BreakKind.SESSION_LOST
         rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, since_ms)
-        if not is_new and self._keeping.doubt_of_break(time_ms - since_ms):
+        doubt_of = self._keeping.doubt_of_delay if away.kind.is_pause else self._keeping.doubt_of_break
+        if not is_new and doubt_of(time_ms - since_ms):
             rehearsal.mark(MarkKind.GAP, since_ms, until_ms=time_ms)
         kept = self.kept.items() if is_new else ()
         again = [as_message(topic, said, time_ms, qos=1, is_retained=True) for topic, said in kept if said]

@@ -396,7 +396,7 @@ class Engine:
             case MarkKind.GAP:
                 self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
             case MarkKind.LOST:
-                self.knowledge.connect(mark.broker, is_connected=False)
+                self.knowledge.connect(mark.broker, is_connected=False, at_ms=mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 

@@ -249,6 +249,9 @@ class Streams:
         within: dict[int, list[int]] = {}
         for place, gap_ms in zip(streams[paused].tolist(), gaps[paused].tolist(), strict=True):
             within.setdefault(place, []).append(gap_ms)
+        spoke = streams[starts]
+        # What arrived in time and is told to us late, as from a disk that was full, was no silence.
+        was_silent = np.minimum.reduceat(arrived, starts) > self._talking[spoke]
         beats = np.maximum.reduceat(np.where(is_beat[order], arrived, NEVER), starts)
         for place, first_ms, last_ms, heard_ms, late, beat_ms in zip(
             streams[starts].tolist(),
@@ -263,8 +266,7 @@ class Streams:
             stream.hear(first_ms, last_ms, heard_ms, gaps_ms=within.get(place, ()), is_late=late)
             stream.heartbeat_ms = max(stream.heartbeat_ms, beat_ms)
             self._reckon(stream)
-        spoke = streams[starts]
-        back, risen = spoke[self._fell_silent[spoke]], spoke[self._died[spoke]]
+        back, risen = spoke[was_silent & self._fell_silent[spoke]], spoke[was_silent & self._died[spoke]]
         self._fell_silent[spoke] = self._died[spoke] = False
         return back, risen
 
@@ -279,13 +281,14 @@ class Streams:
             self._reckon(self._list[place])
 
     def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
-        """Note that the connection to a broker was made or lost, and when [ms]."""
+        """Note that the connection to a broker was made, or since when it is lost [ms]."""
         self._connected[broker] = is_connected
         for stream in self._list:
             if stream.broker == broker:
                 stream.is_connected = is_connected
                 if is_connected:
                     stream.restart(at_ms)
+                elif self._talking[stream.place] >= at_ms:
                     # Its silence was ours: what it said meanwhile, the broker may have kept.
                     self._died[stream.place] = False
                 self._reckon(stream)

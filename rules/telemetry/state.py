@@ -402,7 +402,7 @@ class Knowledge:
         self._set_terms(np.flatnonzero(touched & points.is_judged))
 
     def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
-        """Note that the connection to a broker was made or lost, and when [ms]."""
+        """Note that the connection to a broker was made, or since when it is lost [ms]."""
         self._streams.connect(broker, is_connected=is_connected, at_ms=at_ms)
         if is_connected:
             of_broker = np.isin(self._points.stream, self._streams.of_broker(broker))

@@ -43,6 +43,7 @@ async def a_session(port: int, *, receive_maximum: int = 5_000) -> AsyncIterator
         ),
         [("readings/#", 1)],
         now_ms=lambda: time.monotonic_ns() // 1_000_000,
+        monotonic_s=time.monotonic,
         random_source=random.Random(1),  # noqa: S311 - jitter
     )
     running = asyncio.create_task(session.run())

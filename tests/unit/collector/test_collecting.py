@@ -77,7 +77,15 @@ class ASession(Session):
 
     def __init__(self) -> None:
         address = Address(host="127.0.0.1", port=1, client_id="test")
-        super().__init__("bus", address, [], now_ms=StoppedClock().now_ms, random_source=random.Random(1))  # noqa: S311 - a test
+        clock = StoppedClock()
+        super().__init__(
+            "bus",
+            address,
+            [],
+            now_ms=clock.now_ms,
+            monotonic_s=clock.monotonic_s,
+            random_source=random.Random(1),  # noqa: S311 - a test
+        )
         self.acknowledged: list[Message] = []
 
     def acknowledge(self, messages: Iterable[Message]) -> None:

@@ -11,11 +11,12 @@ from collector.mqtt.message import ConnectionChange, ConnectionEvent
 from store.journal.entries import Mark, MarkKind
 from tests.builders import T0_MS
 
-LOST, RESUMED, RENEWED, OVERLOADED = (
+LOST, RESUMED, RENEWED, OVERLOADED, PAUSED = (
     ConnectionChange.LOST,
     ConnectionChange.RESUMED,
     ConnectionChange.RENEWED,
     ConnectionChange.OVERLOADED,
+    ConnectionChange.PAUSED,
 )
 PLENTY = 1_000_000
 
@@ -215,6 +216,40 @@ def test_a_start_is_told_from_when_on_nothing_was_heard() -> None:
     mark = continuity(since_ms=T0_MS - 5_000).opening()
 
     assert (mark.kind, mark.since_ms) == (MarkKind.STARTED, T0_MS - 5_000)
+
+
+def test_a_standstill_of_ours_is_a_break_that_ends_by_itself() -> None:
+    """The process was stopped for 10 s: what came meanwhile is read first, and then what is new."""
+    made = continuity()
+    happen(made, RENEWED, 0)
+    live(made, 1)
+
+    lost, connected = made.happen(ConnectionEvent(PAUSED, T0_MS + 2_000, "stood still"), T0_MS + 12_000)
+    assert (lost.kind, lost.since_ms) == (MarkKind.LOST, T0_MS + 2_000)
+    assert (connected.kind, connected.since_ms) == (MarkKind.CONNECTED, T0_MS + 12_000)
+    assert kinds(made.take(100, 0, 9_000.0, T0_MS + 12_100)) == []
+    assert live(made, 12.2) == [MarkKind.CAUGHT_UP]
+
+
+def test_a_standstill_that_the_queue_can_not_have_held_is_a_gap() -> None:
+    """The broker queues what we do not acknowledge, and drops what is too much."""
+    made = continuity(queue=1_000, rate_per_s=300)
+    happen(made, RENEWED, 0)
+    live(made, 1)
+
+    marks = made.happen(ConnectionEvent(PAUSED, T0_MS + 2_000, "stood still"), T0_MS + 12_000)
+    assert kinds(marks) == [MarkKind.LOST, MarkKind.CONNECTED, MarkKind.GAP]
+    assert (marks[2].since_ms, marks[2].until_ms) == (T0_MS + 2_000, T0_MS + 12_000)
+
+
+@pytest.mark.parametrize("before", [RESUMED, LOST])
+def test_a_standstill_while_nothing_is_judged_says_nothing(before: ConnectionChange) -> None:
+    """Just after a restart, or while we are not connected."""
+    made = continuity(since_ms=T0_MS - 5_000)
+    happen(made, RESUMED, 0)
+    happen(made, before, 1)
+
+    assert happen(made, PAUSED, 5) == []
 
 
 @pytest.mark.shows(MarkKind.OVERLOADED, MarkKind.CAUGHT_UP)

@@ -31,7 +31,13 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "BACKOFF", Backoff(first_s=0.001, longest_s=0.001))
 
 
-def a_session_with(port: int, *, receive_maximum: int = 5_000, keepalive_s: int = 15) -> Session:
+def a_session_with(
+    port: int,
+    *,
+    receive_maximum: int = 5_000,
+    keepalive_s: int = 15,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Session:
     """Return a session with whatever listens on a port."""
     address = Address(
         host="127.0.0.1",
@@ -45,15 +51,18 @@ def a_session_with(port: int, *, receive_maximum: int = 5_000, keepalive_s: int 
         address,
         [("t", 1)],
         now_ms=lambda: time.monotonic_ns() // 1_000_000,
+        monotonic_s=monotonic_s,
         random_source=random.Random(1),  # noqa: S311 - jitter
     )
 
 
 @asynccontextmanager
-async def a_session(behave: Behaviour, **more: int) -> AsyncIterator[tuple[Session, list[Client]]]:
+async def a_session(
+    behave: Behaviour, *, monotonic_s: Callable[[], float] = time.monotonic, **more: int
+) -> AsyncIterator[tuple[Session, list[Client]]]:
     """Run a session with a broker that behaves as a test wants; yield it and the clients that came."""
     async with a_broker(behave) as broker:
-        made = a_session_with(broker.port, **more)
+        made = a_session_with(broker.port, monotonic_s=monotonic_s, **more)
         running = asyncio.create_task(made.run())
         try:
             yield made, broker.clients
@@ -100,6 +109,34 @@ def test_an_answer_may_take_as_long_as_something_arrives_before_it() -> None:
             await until(lambda: made.health.state is State.CONNECTED, "connected")
             assert len(clients) == 1
             assert payloads(all_items(made)) == [b"%d" % number for number in range(1, 21)]
+
+    asyncio.run(story())
+
+
+def test_a_standstill_of_ours_is_said_before_what_came_meanwhile() -> None:
+    """What waits in the socket then is read as one: nothing but the order tells that it is old."""
+    now_s = [0.0]
+
+    async def two(client: Client, _place: int) -> None:
+        await client.introduced()
+        client.accept()
+        client.serve_aside()
+        client.publish(1, b"before")
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_session(two, monotonic_s=lambda: now_s[0]) as (made, clients):
+            await until(
+                lambda: made.waiting == 2 and made.health.state is State.CONNECTED, "the first message"
+            )
+            now_s[0] += 10
+            clients[0].publish(2, b"after")
+            await until(lambda: made.waiting == 4, "the second")
+            _, before, paused, after = all_items(made)
+            assert payloads([before, after]) == [b"before", b"after"]
+            assert isinstance(paused, ConnectionEvent)
+            assert paused.change is ConnectionChange.PAUSED
+            assert paused.detail == "this process stood still for 10.0 s"
 
     asyncio.run(story())
 
