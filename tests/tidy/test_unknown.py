@@ -47,17 +47,3 @@ def test_every_quality_is_listed() -> None:
 def test_every_row_says_what_it_means_and_what_to_do(heading: str) -> None:
     """No cell is empty."""
     assert [row for row in table("unknown.md", heading) if not all(row)] == []
-
-
-def anchors(page: str) -> set[str]:
-    """Return what links into a page may end with, as GitHub makes it of the headings."""
-    headings = re.findall(r"^## (.+)$", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
-def test_every_link_leads_to_a_heading_that_is_there() -> None:
-    """A heading that is renamed is renamed where it is linked."""
-    text = (DOCS / "unknown.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", text)
-
-    assert [link for link in links if link[1] not in anchors(link[0] or "unknown.md")] == []
