@@ -582,9 +582,13 @@ class Knowledge:
         stream, clock = points.stream[rows], points.clock[rows]
         lead, lag = self._offsets(clock, at_ms)
         offset = np.where(lead >= lag, lead, -lag)
-        # Of several clocks of a publisher the worst is told.
-        order = np.lexsort((offset, np.abs(offset), stream))
-        worst = order[np.flatnonzero(np.diff(stream[order], append=-1))]
+        # Of several clocks of a publisher the worst is told: the last one put in its place stays.
+        worst_of = np.zeros(self.stream_count, np.intp)
+        worst_of[stream] = np.arange(len(rows))
+        is_off = np.flatnonzero(offset)
+        order = is_off[np.lexsort((offset[is_off], np.abs(offset[is_off])))]
+        worst_of[stream[order]] = order
+        worst = worst_of[self._publishers]
         alike = np.zeros(self.stream_count, np.bool_)
         alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = True
         names = self._streams.names
