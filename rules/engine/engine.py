@@ -8,7 +8,7 @@ service tells it how far the journal is closed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -33,12 +33,13 @@ from rules.draw.tenants import tenant_series, tenant_view
 from rules.engine.event_time_buffer import Queue, Queued, SourceQueue
 from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
 from rules.engine.judge import Judge, doubt_of, make_judge
+from rules.engine.ongoing import Ongoing
 from rules.engine.rollups import Rollups
 from rules.model.rows import Topology
 from rules.model.tables import Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
-from rules.telemetry.liveness import NEVER
+from rules.telemetry.liveness import NEVER, broker_of
 from rules.telemetry.sources import Sources
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge, Timing
@@ -49,6 +50,12 @@ from store.series import DemandBlock, Rollup, TenantDraw
 
 STEP_TOLD_MS: Final = 60_000
 """How long after our own clock was set that is an alarm [ms] (our choice)."""
+RECOVERY_MS: Final = 150_000
+"""How long a broker whose collector began anew is waited for at most [ms]: its collector gives up before that
+(our choice)."""
+SHARED_RECOVERY_MS: Final = 30_000
+"""The same where another broker has sent what it kept, and waits as well [ms]: longer than a collector waits
+for an answer (our choice)."""
 SERIES_MS: Final = 1_000
 """How often the engine's own series have a value [ms]."""
 
@@ -96,9 +103,10 @@ class Engine:
         draw: What each tenant drew at that tick; None before the first.
         rollups: What is added up of the minute that is not over.
         memory: What judgements of draws remember from tick to tick.
-        recovering: Brokers whose collector began anew and has not read yet what was kept for it: until
-            it has, no tick is evaluated.
-        behind: Brokers of which what arrives may be old.
+        recovering: Where a collector began anew and has not read yet what was kept for it: until it has,
+            or was waited for long enough, no tick is evaluated.
+        behind: Where what arrives may be old.
+        connected: Where a collector has reached its broker since it began.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
         stepped_ms: When our own clock was last set, as it says since then [ms]; `NEVER` where it never was.
         step_ms: By how much that was [ms], above zero where it was set forward.
@@ -126,7 +134,6 @@ class Engine:
         self._topology: Topology | None = None
         self._tables: Tables | None = None
         self._fingerprints = Fingerprints(site, rules, timings)
-        self._brokers = frozenset(timings)
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
         self.memory = Memory()
@@ -146,8 +153,9 @@ class Engine:
         self.stepped_ms = NEVER
         self.step_ms = 0
         self.queue: Queue | SourceQueue = Queue(lateness_ms)
-        self.recovering: set[str] = set()
-        self.behind: set[str] = set()
+        self.recovering = Ongoing(timings)
+        self.behind = Ongoing(timings)
+        self.connected = Ongoing(timings)
         self.seq = 0
         self.tick_ms: int | None = None
         self.view: View | None = None
@@ -173,21 +181,21 @@ class Engine:
         Returns:
             What those ticks brought.
         """
+        until_ms = _until_ms(entry) - 1
+        self._end_overdue(until_ms)
         if not self.recovering:
-            self._run(_until_ms(entry) - self._lateness_ms - 1)
+            self._run(until_ms - self._lateness_ms)
         self.seq = entry.seq
         match entry.content:
             case Batch() as batch:
                 self._begin(entry.stamp_ms)
-                batch = self._of_known_points(batch)
-                self.queue.put_readings(batch, is_backlog=self._broker_of(batch) in self.behind)
+                self._put(self._of_known_points(batch))
             case Mark(kind=MarkKind.STEPPED) as mark:
                 self._follow(mark.since_ms, entry.stamp_ms)
             case Mark() as mark:
-                # A broker that the site file names no longer never catches up.
-                is_ours = mark.broker in self._brokers
-                if mark.kind is MarkKind.STARTED and is_ours and self.tick_ms is not None:
-                    self.recovering.add(mark.broker)
+                if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
+                    self.recovering.end(mark.scope)  # a start that was not finished is followed by another
+                    self.recovering.begin(mark.scope, entry.stamp_ms)
                 self._begin(entry.stamp_ms)
                 self._take_mark(mark, entry.stamp_ms)
             case points:
@@ -200,6 +208,7 @@ class Engine:
         Args:
             closed_ms: Nothing will be stamped at or before this any more [ms].
         """
+        self._end_overdue(closed_ms)
         if not self.recovering:
             self._run(closed_ms - self._lateness_ms)
         return self.hand_over()
@@ -232,17 +241,64 @@ class Engine:
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> None:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
-        if mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
-            self.behind.discard(mark.broker)
+        is_end = mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST)
+        if is_end:
+            self.behind.end(mark.scope)
         elif mark.kind not in (MarkKind.GAP, MarkKind.OVERLOADED):
-            self.behind.add(mark.broker)
-        is_recovery = mark.broker in self.recovering
+            self.behind.begin(mark.scope, stamp_ms)
+        if mark.kind in (MarkKind.STARTED, MarkKind.LOST):
+            self.connected.end(mark.scope)
+        elif mark.kind in (MarkKind.CONNECTED, MarkKind.SESSION_LOST):
+            self.connected.begin(mark.scope, stamp_ms)
+        is_recovery = self.recovering.since_ms(mark.scope) is not None
         effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
-        self.queue.put(Queued(mark, effective_ms, is_recovery))
-        if is_recovery and mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST):
-            self.recovering.discard(mark.broker)
+        self.queue.put(Queued(mark, effective_ms, is_recovery, mark.broker))
+        if is_recovery and is_end:
+            self.recovering.end(mark.scope)
+            self._end_overdue(stamp_ms, at_ms=stamp_ms)
             if not self.recovering:
                 self._run(stamp_ms - self._lateness_ms - 1)
+
+    def _end_overdue(self, closed_ms: int, at_ms: int = NEVER) -> None:
+        """End recoveries that were waited for long enough: the others' ticks go on, and this one is late.
+
+        Args:
+            closed_ms: Nothing will be stamped at or before this any more [ms].
+            at_ms: When that came about, where something else did [ms].
+        """
+        is_shared = any(self.recovering.since_ms(scope) is None for scope in self.connected)
+        bound_ms = SHARED_RECOVERY_MS if is_shared else RECOVERY_MS
+        for scope, since_ms in self.recovering.items():
+            due_ms = max(since_ms + bound_ms, at_ms)
+            if due_ms <= closed_ms and self.recovering.since_ms(scope) is not None:
+                for mark in self._ends_of(scope, due_ms):
+                    self._take_mark(mark, due_ms)
+
+    def _ends_of(self, scope: str, at_ms: int) -> list[Mark]:
+        """Return what ends a recovery that goes on for too long, as its collector would have said it."""
+        mark = Mark(MarkKind.LOST, broker_of(scope), at_ms, stream=scope if ":" in scope else "")
+        if self.connected.since_ms(scope) is not None:
+            return [mark, replace(mark, kind=MarkKind.CONNECTED)]
+        # What waits since the collector began says up to when all was heard.
+        marks = [item.content for item in self.queue.items if isinstance(item.content, Mark)]
+        away_ms = min((each.since_ms for each in marks if each.scope == scope), default=at_ms)
+        return [replace(mark, since_ms=away_ms)]
+
+    def _put(self, batch: Batch) -> None:
+        """Queue readings; those of streams that are behind are what was kept for us."""
+        if not len(batch):
+            return
+        broker, is_behind = self._broker_of(batch), self._is_within(self.behind, batch)
+        for is_backlog, rows in ((True, is_behind), (False, ~is_behind)):
+            if rows.any():
+                part = batch if rows.all() else batch.take(rows)
+                self.queue.put_readings(part, broker=broker, is_backlog=is_backlog)
+
+    def _is_within(self, ongoing: Ongoing, batch: Batch) -> BoolArray:
+        """Tell which readings come by streams for which something holds."""
+        if not ongoing:
+            return np.zeros(len(batch), np.bool_)
+        return np.isin(self.knowledge.stream_of[batch.point], self.knowledge.streams_within(*ongoing))
 
     def _follow(self, from_ms: int, to_ms: int) -> None:
         """Go on where our own clock was set to: nothing that was dated by it before means anything now.
@@ -261,6 +317,7 @@ class Engine:
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = self._tables = None
         self.queue.clear()
+        self.recovering.begin_anew(to_ms)
         self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
@@ -279,7 +336,7 @@ class Engine:
     def _broker_of(self, batch: Batch) -> str:
         """Return the broker that a batch came through: a collector appends what one broker sent."""
         point = self.points.get(int(batch.point[0])) if len(batch) else None
-        return "" if point is None else point.stream.partition(":")[0]
+        return "" if point is None else broker_of(point.stream)
 
     def _begin(self, stamp_ms: int) -> None:
         if self.tick_ms is None:
@@ -383,20 +440,20 @@ class Engine:
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
             case MarkKind.STARTED | MarkKind.OVERLOADED:
-                self.knowledge.break_stream(mark.broker, is_lossless=True)
+                self.knowledge.break_stream(mark.scope, is_lossless=True)
             case MarkKind.CONNECTED:
-                self.knowledge.break_stream(mark.broker, is_lossless=True)
+                self.knowledge.break_stream(mark.scope, is_lossless=True)
                 if is_recovery:
-                    self.knowledge.resume(mark.broker)
+                    self.knowledge.resume(mark.scope)
                 else:
-                    self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
+                    self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.SESSION_LOST:
-                self.knowledge.break_stream(mark.broker, is_lossless=False)
-                self.knowledge.connect(mark.broker, is_connected=True, at_ms=mark.since_ms)
+                self.knowledge.break_stream(mark.scope, is_lossless=False)
+                self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.GAP:
-                self.knowledge.break_stream(mark.broker, is_lossless=False, until_ms=mark.until_ms)
+                self.knowledge.break_stream(mark.scope, is_lossless=False, until_ms=mark.until_ms)
             case MarkKind.LOST:
-                self.knowledge.connect(mark.broker, is_connected=False, at_ms=mark.since_ms)
+                self.knowledge.connect(mark.scope, is_connected=False, at_ms=mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 
@@ -460,8 +517,9 @@ class Engine:
             "began_ms": self.began_ms,
             "stepped_ms": self.stepped_ms,
             "step_ms": self.step_ms,
-            "recovering": sorted(self.recovering),
-            "behind": sorted(self.behind),
+            "recovering": self.recovering.save(),
+            "behind": self.behind.save(),
+            "connected": self.connected.save(),
             "knowledge": knowledge,
             "demand": self.demand.save(),
             "memory": self.memory.save(),
@@ -496,12 +554,14 @@ class Engine:
         self.seq, self.tick_ms = values["seq"], values["tick_ms"]
         self.began_ms = values["began_ms"]
         self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
-        self.recovering = set(values["recovering"]) & self._brokers
-        self.behind = set(values["behind"]) & self._brokers
+        self.recovering.load(values["recovering"], self.tick_ms or 0)
+        self.behind.load(values["behind"], self.tick_ms or 0)
+        self.connected.load(values.get("connected", ()), self.tick_ms or 0)
         for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):
             content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
             assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
-            self.queue.put(Queued(content, from_ms, is_backlog))
+            broker = content.broker if isinstance(content, Mark) else self._broker_of(content)
+            self.queue.put(Queued(content, from_ms, is_backlog, broker))
         self.demand.load(values["demand"])
         edits = Edits(Fingerprint(**values["fingerprint"]), self._fingerprint())
         self.memory.load(values["memory"])

@@ -26,11 +26,13 @@ class Queued:
         from_ms: When the first of it counts [ms].
         is_backlog: Whether the broker kept it while we were away; of a mark, whether the collector began
             anew and is reading what was kept.
+        broker: The broker that it came through, or that it happened to.
     """
 
     content: Batch | Mark
     from_ms: int
     is_backlog: bool = False
+    broker: str = ""
 
 
 class Queue:
@@ -55,41 +57,47 @@ class Queue:
         """Add what comes next."""
         self.items.append(item)
 
-    def put_readings(self, batch: Batch, *, is_backlog: bool) -> None:
+    def put_readings(self, batch: Batch, *, broker: str = "", is_backlog: bool) -> None:
         """Add readings that come next.
 
         Args:
             batch: The readings.
-            is_backlog: Whether the broker kept them while we were away.
+            broker: The broker that they came through.
+            is_backlog: Whether it kept them while we were away.
         """
         if len(batch):
-            self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog))
+            self.put(Queued(batch, int(self._due_ms(batch).min()), is_backlog, broker))
 
     def due(self, at_ms: int) -> Iterator[Queued]:
         """Yield what counts at a moment, and keep the rest.
 
-        A mark waits for everything before it, and everything after it waits for the mark: what was heard
-        before a break must not count as heard after it. Only what a broker kept for us passes: it is of the
-        time of the break, and at least once, so that the break takes nothing of it.
+        A mark waits for everything of its broker before it, and everything after it waits for the mark: what
+        was heard before a break must not count as heard after it. Only what a broker kept for us passes: it
+        is of the time of the break, and at least once, so that the break takes nothing of it.
         """
         kept: deque[Queued] = deque()
-        is_held = False
+        waiting, held = set[str](), set[str]()
         while self.items:
             item = self.items.popleft()
+            broker = item.broker
+            is_held = broker in held
             if isinstance(item.content, Mark):
-                is_held = is_held or bool(kept) or item.from_ms > at_ms
-                if is_held:
+                if broker in waiting or item.from_ms > at_ms:
+                    held.add(broker)
+                    waiting.add(broker)
                     kept.append(item)
                 else:
                     yield item
                 continue
             if item.from_ms > at_ms or (is_held and not item.is_backlog):
+                waiting.add(broker)
                 kept.append(item)
                 continue
             ready, later = self._split(item.content, item, at_ms, is_held=is_held)
             if len(ready):
-                yield Queued(ready, item.from_ms, item.is_backlog)
+                yield Queued(ready, item.from_ms, item.is_backlog, broker)
             if later is not None:
+                waiting.add(broker)
                 kept.append(later)
         self.items = kept
 
@@ -103,7 +111,9 @@ class Queue:
             return batch, None
         if not due.any():
             return Batch.empty(), item
-        return batch.take(due), Queued(batch.take(~due), int(due_ms[~due].min()), item.is_backlog)
+        return batch.take(due), Queued(
+            batch.take(~due), int(due_ms[~due].min()), item.is_backlog, item.broker
+        )
 
     def _due_ms(self, batch: Batch) -> IntArray:
         """Return when readings count: from their source time on, but not before they were received.
@@ -146,8 +156,9 @@ class SourceQueue:
             tick_ms = -(-item.from_ms // self._tick_ms) * self._tick_ms
             self._add(tick_ms if self._next_ms is None else max(tick_ms, self._next_ms), item)
 
-    def put_readings(self, batch: Batch, *, is_backlog: bool = True) -> None:
+    def put_readings(self, batch: Batch, *, broker: str = "", is_backlog: bool = True) -> None:
         """Add readings; each counts from its source time on, or from its arrival where that was before."""
+        del broker  # source time is one order for all
         due_ms = np.minimum(batch.source_ms, batch.received_ms)
         ticks = -(-due_ms // self._tick_ms) * self._tick_ms
         if self._next_ms is not None:

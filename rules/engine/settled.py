@@ -32,6 +32,7 @@ from rules.engine.engine import Engine, Step, named
 from rules.engine.event_time_buffer import Queued, SourceQueue
 from rules.engine.fingerprint import Edits
 from rules.engine.judge import Judge, make_judge
+from rules.engine.ongoing import Ongoing
 from rules.engine.past import Past
 from rules.telemetry.clocks import Clocks
 from rules.telemetry.liveness import NEVER
@@ -93,7 +94,7 @@ class SettledEngine(Engine):
         self._streams = _Reached()
         self._clocks = Clocks(patience.grace_ms)
         self._slow_ms = 0
-        self._away: dict[str, int] = {}
+        self._away = Ongoing(timings)
         self._closed_ms = 0
 
     def _make_judge(self, rule: Rule) -> Judge:
@@ -184,11 +185,11 @@ class SettledEngine(Engine):
         """Return up to when ticks are settled [ms]."""
         streams, until_ms = self._streams, closed_ms - self._slow_ms
         streams.grow(self.knowledge.stream_count)
-        for broker, since_ms in self._away.items():
+        for scope, since_ms in self._away.items():
             if closed_ms - since_ms <= self._patience.away_ms:
                 # However much of what it kept has come: that all of it has is proved by the mark alone.
                 until_ms = min(until_ms, since_ms)
-                streams.excuse(self.knowledge.streams_of_broker(broker), closed_ms)
+                streams.excuse(self.knowledge.streams_within(scope), closed_ms)
         streams.give_up(closed_ms - self._patience.silent_ms)
         if self.queue.size > MOST_WAITING:
             streams.give_up(closed_ms)
@@ -203,9 +204,9 @@ class SettledEngine(Engine):
         stream = knowledge.stream_of[batch.point]
         self._streams.grow(knowledge.stream_count)
         self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
-        if self._broker_of(batch) not in self._away:
-            # When something came that was kept for us says nothing of a clock.
-            self._hear_clocks(batch.take(spoke & knowledge.is_watched[batch.point]))
+        # When something came that was kept for us says nothing of a clock.
+        dates = spoke & knowledge.is_watched[batch.point] & ~self._is_within(self._away, batch)
+        self._hear_clocks(batch.take(dates))
         rest = np.flatnonzero(spoke & ~counts)
         if len(rest):
             # One sign of life for each tick: a backlog holds those of many.
@@ -224,20 +225,18 @@ class SettledEngine(Engine):
 
     def _note(self, mark: Mark, stamp_ms: int) -> None:
         """Queue what a mark says of readings, at the time from which on it holds."""
-        broker, since_ms = mark.broker, min(mark.since_ms, stamp_ms)
+        scope, since_ms = mark.scope, min(mark.since_ms, stamp_ms)
         self._streams.grow(self.knowledge.stream_count)
         match mark.kind:
-            case MarkKind.STARTED | MarkKind.LOST if broker not in self._brokers:
-                pass  # the site file names it no longer: it never catches up
             case MarkKind.STARTED | MarkKind.LOST:
                 # Of several losses one after the other, the first began the gap.
-                self._away.setdefault(broker, since_ms)
+                self._away.begin(scope, since_ms)
             case MarkKind.CAUGHT_UP:
-                self._away.pop(broker, None)
-                self._streams.excuse(self.knowledge.streams_of_broker(broker), stamp_ms)
+                self._away.end(scope)
+                self._streams.excuse(self.knowledge.streams_within(scope), stamp_ms)
             case MarkKind.CONNECTED | MarkKind.SESSION_LOST:
-                gap_ms = min(since_ms, self._away.get(broker, since_ms))
-                self.queue.put(Queued(mark, gap_ms))
+                away_ms = self._away.since_ms(scope)
+                self.queue.put(Queued(mark, since_ms if away_ms is None else min(since_ms, away_ms)))
             case MarkKind.STEPPED:
                 pass
             case MarkKind.OVERLOADED | MarkKind.GAP:
@@ -252,7 +251,7 @@ class SettledEngine(Engine):
         """Doubt what a gap may have swallowed; when we were connected says nothing about source time."""
         del is_recovery
         is_lossless = mark.kind not in (MarkKind.SESSION_LOST, MarkKind.GAP)
-        self.knowledge.break_stream(mark.broker, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
+        self.knowledge.break_stream(mark.scope, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
 
     def _arrange_series(self, builder: LayoutBuilder) -> None:
         """Arrange nothing, for the same reason as `_series`."""
@@ -280,7 +279,7 @@ class SettledEngine(Engine):
         clocks, clock_values = self._clocks.save()
         arrays |= {f"stamped.{name}": column for name, column in clocks.items()}
         return arrays, values | {
-            "away": dict(self._away),
+            "away": self._away.save(),
             "closed_ms": self._closed_ms,
             "clocks": clock_values,
             "slow_ms": self._slow_ms,
@@ -298,7 +297,7 @@ class SettledEngine(Engine):
         self._streams = _Reached.load(named("waited.", arrays))
         self._clocks.load(named("stamped.", arrays), values["clocks"])
         self._slow_ms = values["slow_ms"]
-        self._away = {name: since for name, since in values["away"].items() if name in self._brokers}
+        self._away.load(values["away"], self.tick_ms or 0)
         self._closed_ms = values["closed_ms"]
         return edits
 

@@ -48,6 +48,21 @@ MISSED_HEARTBEATS: Final = 3
 Index = NDArray[np.intp]
 
 
+def broker_of(name: str) -> str:
+    """Return the broker that a stream comes through, by the stream's name."""
+    return name.partition(":")[0]
+
+
+def is_within(name: str, scope: str) -> bool:
+    """Tell whether a stream, or a broker, is one of those that something happened to.
+
+    Args:
+        name: The name of the stream, or of the broker.
+        scope: What it happened to: a stream, a broker with all of its streams, or `EVERY_BROKER`.
+    """
+    return scope in (name, broker_of(name), EVERY_BROKER)
+
+
 @dataclass(slots=True)
 class Stream:
     """What one publisher sends over one connection.
@@ -182,13 +197,13 @@ class Streams:
             repeat_ms: How long its values may stay without being repeated [ms].
         """
         if name not in self._by_name:
-            broker = name.partition(":")[0]
+            broker = broker_of(name)
             stream = Stream(
                 place=len(self._list),
                 broker=broker,
                 heartbeat_period_ms=heartbeat_period_ms,
                 repeat_ms=repeat_ms,
-                is_connected=self._connected.get(broker, True),
+                is_connected=self._connected.get(name, self._connected.get(broker, True)),
             )
             self._by_name[name] = stream
             self._list.append(stream)
@@ -204,9 +219,9 @@ class Streams:
             self._reckon(stream)
         return stream
 
-    def of_broker(self, broker: str) -> list[int]:
-        """Return the places of the streams that come through a broker, or through any."""
-        return [stream.place for stream in self._list if broker in (stream.broker, EVERY_BROKER)]
+    def within(self, scope: str) -> list[int]:
+        """Return the places of the streams within a scope: a stream, a broker, or `EVERY_BROKER`."""
+        return [place for place, name in enumerate(self._by_name) if is_within(name, scope)]
 
     def set_patience(self, stream: Stream, patience_ms: int) -> None:
         """Note how long a periodic point of a stream may say nothing [ms]."""
@@ -280,26 +295,30 @@ class Streams:
         for place in np.unique(stream_of).tolist():
             self._reckon(self._list[place])
 
-    def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
-        """Note that the connection to a broker was made, or since when it is lost [ms]."""
-        self._connected[broker] = is_connected
-        for stream in self._list:
-            if stream.broker == broker:
-                stream.is_connected = is_connected
-                if is_connected:
-                    stream.restart(at_ms)
-                elif self._talking[stream.place] >= at_ms:
-                    # Its silence was ours: what it said meanwhile, the broker may have kept.
-                    self._died[stream.place] = False
-                self._reckon(stream)
+    def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
+        """Note that a broker or a stream is connected, or since when it is not [ms]."""
+        self._note_connected(scope, is_connected=is_connected)
+        for place in self.within(scope):
+            stream = self._list[place]
+            stream.is_connected = is_connected
+            if is_connected:
+                stream.restart(at_ms)
+            elif self._talking[place] >= at_ms:
+                # Its silence was ours: what it said meanwhile, the broker may have kept.
+                self._died[place] = False
+            self._reckon(stream)
 
-    def resume(self, broker: str) -> None:
+    def resume(self, scope: str) -> None:
         """Note that we were away and go on where we were, in a session that the broker kept."""
-        self._connected[broker] = True
-        for stream in self._list:
-            if stream.broker == broker:
-                stream.is_connected = stream.was_away = True
-                self._reckon(stream)
+        self._note_connected(scope, is_connected=True)
+        for place in self.within(scope):
+            stream = self._list[place]
+            stream.is_connected = stream.was_away = True
+            self._reckon(stream)
+
+    def _note_connected(self, scope: str, *, is_connected: bool) -> None:
+        rest = {name: is_so for name, is_so in self._connected.items() if not is_within(name, scope)}
+        self._connected = rest | {scope: is_connected}
 
     def at(self, at_ms: int) -> tuple[BoolArray, BoolArray, BoolArray]:
         """Return which streams are sure, talking and alive at a moment [ms]; remember which are not."""
@@ -319,7 +338,7 @@ class Streams:
 
     @property
     def connected(self) -> Mapping[str, bool]:
-        """Whether we are connected to each broker of which that is known."""
+        """Whether we are connected to each broker, and stream, of which that is known."""
         return self._connected
 
     @property

@@ -39,7 +39,7 @@ from rules.draw.summation_plan import Index
 from rules.telemetry.cause import Cause
 from rules.telemetry.clocks import REFUSED_MS, Clocks
 from rules.telemetry.columns import FIRST_PLACES, PointState, Terms
-from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams
+from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams, broker_of
 from rules.view import MONITOR, PublisherView
 
 REPEAT_MARGIN: Final = 1.1
@@ -165,8 +165,8 @@ class Knowledge:
     def anew(self) -> Knowledge:
         """Return what knows of the same connections, and of nothing that comes by them."""
         knowledge = Knowledge(self._timings, self._lateness_ms)
-        for broker, is_connected in self._streams.connected.items():
-            knowledge.connect(broker, is_connected=is_connected)
+        for scope, is_connected in self._streams.connected.items():
+            knowledge.connect(scope, is_connected=is_connected)
         return knowledge
 
     # What becomes known ---------------------------------------------------------------
@@ -384,33 +384,33 @@ class Knowledge:
                 points.quality[point] = Quality.REFUSED
                 points.doubted_ms[point] = batch.received_ms[row]
 
-    def break_stream(self, broker: str, *, is_lossless: bool, until_ms: int = NEVER) -> None:
-        """Note that part of a broker's stream was not received.
+    def break_stream(self, scope: str, *, is_lossless: bool, until_ms: int = NEVER) -> None:
+        """Note that part of a stream, or of all those of a broker, was not received.
 
         Args:
-            broker: The broker's name.
+            scope: The stream, or the broker.
             is_lossless: Whether what is published at least once is whole nevertheless.
             until_ms: Up to when it may lack something [ms]: what was measured by then and comes late does
                 not count as heard again.
         """
         points = self._points
-        touched = np.isin(points.stream, self._streams.of_broker(broker))
+        touched = np.isin(points.stream, self._streams.within(scope))
         if is_lossless:
             touched &= points.at_most_once
         points.heard_since_break[touched] = False
         points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
         self._set_terms(np.flatnonzero(touched & points.is_judged))
 
-    def connect(self, broker: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
-        """Note that the connection to a broker was made, or since when it is lost [ms]."""
-        self._streams.connect(broker, is_connected=is_connected, at_ms=at_ms)
+    def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
+        """Note that a broker or a stream is connected, or since when it is not [ms]."""
+        self._streams.connect(scope, is_connected=is_connected, at_ms=at_ms)
         if is_connected:
-            of_broker = np.isin(self._points.stream, self._streams.of_broker(broker))
-            self._set_terms(np.flatnonzero(of_broker & self._points.is_judged))
+            touched = np.isin(self._points.stream, self._streams.within(scope))
+            self._set_terms(np.flatnonzero(touched & self._points.is_judged))
 
-    def resume(self, broker: str) -> None:
+    def resume(self, scope: str) -> None:
         """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
-        self._streams.resume(broker)
+        self._streams.resume(scope)
 
     # What is known --------------------------------------------------------------------
 
@@ -658,9 +658,9 @@ class Knowledge:
             self._watched_streams = np.unique(self._points.stream[self._watched_points()])
         return self._watched_streams
 
-    def streams_of_broker(self, broker: str) -> list[int]:
-        """Return the streams that come through a broker."""
-        return self._streams.of_broker(broker)
+    def streams_within(self, *scopes: str) -> list[int]:
+        """Return the streams within scopes: each a stream, a broker with all of its streams, or every one."""
+        return [place for scope in scopes for place in self._streams.within(scope)]
 
     @property
     def patience_ms(self) -> IntArray:
@@ -673,7 +673,7 @@ class Knowledge:
         return max((_patience_ms(timing) for timing in self._timings.values()), default=LEAST_FRESH_MS)
 
     def _stream(self, name: str) -> Stream:
-        timing = self._timings.get(name.partition(":")[0], GONE)
+        timing = self._timings.get(broker_of(name), GONE)
         return self._streams.get(
             name,
             heartbeat_period_ms=timing.heartbeat_ms,

@@ -59,6 +59,8 @@ class Mark:
         since_ms: From when on it holds [ms]: for a broken connection, when something was last heard.
         detail: What was seen, for people.
         until_ms: Up to when it held, for a gap [ms]; 0 where that says nothing.
+        stream: The one stream that it happened to, by its name, which begins with the broker's; "" for each
+            that comes through the broker.
     """
 
     kind: MarkKind
@@ -66,6 +68,12 @@ class Mark:
     since_ms: int
     detail: str = ""
     until_ms: int = 0
+    stream: str = ""
+
+    @property
+    def scope(self) -> str:
+        """What it happened to: a stream, or a broker with all of its streams."""
+        return self.stream or self.broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,7 @@ class _MarkForm(msgspec.Struct, array_like=True):
     since_ms: int
     detail: str
     until_ms: int = 0
+    stream: str = ""
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -167,7 +176,9 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
     try:
         if kind == EntryKind.MARK:
             form = _decoded(data, _MARK, _MarkForm)
-            return Mark(MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms)
+            return Mark(
+                MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms, form.stream
+            )
         return tuple(
             Known(
                 form.id,
@@ -223,7 +234,9 @@ def _checksum(data: bytes, stamp_ms: int, kind: int) -> int:
 
 def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | list[_KnownForm]:
     if isinstance(content, Mark):
-        return _MarkForm(content.kind, content.broker, content.since_ms, content.detail, content.until_ms)
+        return _MarkForm(
+            content.kind, content.broker, content.since_ms, content.detail, content.until_ms, content.stream
+        )
     return [
         _KnownForm(
             known.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from store.journal.entries import EntryKind, Mark, MarkKind, pack, unpack
 from tests.builders import T0_MS
@@ -20,3 +21,21 @@ def test_a_mark_of_an_older_journal_has_no_end() -> None:
     old = msgspec.msgpack.encode(["lost", "bus", T0_MS, "cable"])
 
     assert unpack(EntryKind.MARK, old, "here") == Mark(MarkKind.LOST, "bus", T0_MS, "cable")
+
+
+@pytest.mark.parametrize("stream", ["", "bus:PUB:GW-5"])
+def test_a_mark_keeps_the_stream_that_it_is_of(stream: str) -> None:
+    """A mark is of one stream, or of a broker with all of its streams."""
+    mark = Mark(MarkKind.LOST, "bus", T0_MS, "death certificate", stream=stream)
+
+    assert unpack(EntryKind.MARK, pack(mark), "here") == mark
+    assert mark.scope == (stream or "bus")
+
+
+def test_a_mark_of_before_streams_is_of_its_broker() -> None:
+    """Marks had five parts once."""
+    old = msgspec.msgpack.encode(["gap", "bus", T0_MS, "dropped", T0_MS + 5_000])
+
+    mark = unpack(EntryKind.MARK, old, "here")
+    assert isinstance(mark, Mark)
+    assert mark.scope == "bus"
