@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -165,10 +166,7 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
     chosen = np.ones(len(subjects), np.bool_)
     assets = view.table(rule.kind).assets if rule.is_of_tables else subjects
     if variant.assets:
-        named = {found for pattern in variant.assets for found in choose(pattern, {*assets, *subjects})}
-        chosen &= [
-            asset in named or subject in named for asset, subject in zip(assets, subjects, strict=True)
-        ]
+        chosen &= _named(variant.assets, assets, subjects)
     if variant.tenants and rule.kind is SubjectKind.TENANT:
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
@@ -178,6 +176,14 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
     return chosen
+
+
+@lru_cache(maxsize=16)
+def _named(patterns: tuple[str, ...], assets: tuple[str, ...], subjects: tuple[str, ...]) -> BoolArray:
+    """Return which subjects patterns choose, by their own ids or by those of their assets; read only."""
+    named = {found for pattern in patterns for found in choose(pattern, {*assets, *subjects})}
+    pairs = zip(assets, subjects, strict=True)
+    return np.array([asset in named or subject in named for asset, subject in pairs], np.bool_)
 
 
 def _among(subjects: tuple[str, ...], others: tuple[str, ...], hides: BoolArray) -> BoolArray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facility.errors import Fault
+from facility.errors import Fault, SiteFileError
 from facility.sitefile.reader import read_site
+from megawatch.site.folder import open_site
 from rules.registry import make_rules
 from tests.unit.rules.halls import NO_RULES
 
@@ -92,3 +94,17 @@ def test_a_rule_that_is_left_out_is_checked_all_the_same() -> None:
     assert faults_of('[rules.E1]\nenabled = false\n[[rules.E1.for]]\nassets = ["b1"]\npercent = 0')
     assert "E1" not in {rule.name for rule in make_rules({"E1": {"enabled": False}}, [])}
     assert "E1" in {rule.name for rule in make_rules(NO_RULES, [])}
+
+
+def test_check_knows_whom_parameters_may_be_for(tmp_path: Path) -> None:
+    """The operator and every tenant of the file; any other is a fault with the nearest of them."""
+    tenant = '[site]\nname = "hall"\n[[tenant]]\nid = "acme"\n'
+    right = '[[rules.E1.for]]\ntenants = ["acme", "operator"]\npercent = 70\n'
+    (tmp_path / "site.toml").write_text(tenant + right, encoding="utf-8")
+    assert {rule.name: len(rule.variants) for rule in open_site(tmp_path).rules}["E1"] == 1
+
+    (tmp_path / "site.toml").write_text(tenant + right.replace('"acme"', '"acne"'), encoding="utf-8")
+    with pytest.raises(SiteFileError) as caught:
+        open_site(tmp_path)
+    (fault,) = caught.value.faults
+    assert (fault.path, fault.hint) == ("rules.E1.for[0].tenants", "did you mean 'acme'?")

@@ -11,7 +11,7 @@ from facility.names import AssetId
 from facility.points import Asset, Cadence
 from facility.readings import Batch, FloatArray
 from facility.site import Site
-from rules.base import Desk, HiddenBy, Rule, Severity, Threshold, Verdict
+from rules.base import Desk, HiddenBy, Rule, Severity, Threshold, Variant, Verdict
 from rules.engine.engine import Engine
 from rules.model.measured import Measured
 from rules.model.rows import Relation
@@ -20,7 +20,7 @@ from rules.registry import make_rules
 from rules.subject import SubjectKind
 from store.journal.entries import Known
 from tests.builders import T0_MS, a_point
-from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, a_site, lines_of, play, racks_of
+from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, a_site, a_tenant, lines_of, play, racks_of
 
 RACKS: Final = ("r0", "r1")
 
@@ -37,6 +37,7 @@ class UnitFlow(Threshold):
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Look."
 
+    floor_lpm: float = 50
     severity: Severity = Severity.MEDIUM
     on_delay_s: float = 0
     off_delay_s: float = 0
@@ -46,8 +47,8 @@ class UnitFlow(Threshold):
         return table.measured(self.quantities[0])
 
     def limit(self, table: Table) -> FloatArray:
-        """Return 50 L/min."""
-        return np.full(len(table), 50.0)
+        """Return the least that it must give."""
+        return np.full(len(table), self.floor_lpm)
 
 
 class RackFlow(UnitFlow):
@@ -197,6 +198,49 @@ def test_a_site_without_racks_is_judged_by_every_rule(kind: str) -> None:
 
     (judge,) = (judge for judge in engine.judges if judge.rule.name == kind)
     assert not judge.error
+
+
+@pytest.mark.parametrize(
+    ("variants", "limits"),
+    [
+        ([{"assets": ("c0",)}], [7, 50, 50]),
+        ([{"assets": ("c{0..1}",)}], [7, 7, 50]),
+        ([{"assets": ("c*",)}, {"assets": ("c2",)}], [7, 7, 8]),
+        ([{"assets": ("c2",)}, {"assets": ("c*",)}], [8, 8, 8]),
+        ([{"kinds": ("CDU",)}], [7, 7, 7]),
+        ([{"kinds": ("Chiller",)}], [50, 50, 50]),
+        ([{"tenants": ("acme",)}], [7, 50, 50]),
+        ([{"tenants": ("acme", "globex")}], [7, 7, 50]),
+        ([{"tenants": ("operator",)}], [50, 50, 50]),
+        ([{"tenants": ("acme",), "assets": ("c1",)}], [50, 50, 50]),
+    ],
+    ids=str,
+)
+def test_parameters_are_for_those_that_every_choice_names(
+    variants: list[dict[str, tuple[str, ...]]], limits: list[float]
+) -> None:
+    """Of several tables the last holds; `c0` cools acme's rack, `c1` both tenants' racks, `c2` none."""
+    units = [
+        Asset(id=AssetId(name), kind="CDU", serves=tuple(map(AssetId, racks)))
+        for name, racks in (("c0", ["r0"]), ("c1", ["r0", "r1"]), ("c2", []))
+    ]
+    tenants = [a_tenant("acme", ["r0"]), a_tenant("globex", ["r1"])]
+    others = [
+        Variant(UnitFlow.model_validate({"floor_lpm": 7 + place}), **chosen)
+        for place, chosen in enumerate(variants)
+    ]
+    rule = UnitFlow.model_validate({}).with_variants(tuple(others))
+    site = a_site(racks_of(*RACKS), *tenants, assets=units)
+    engine = Engine(site, {BUS: EVERY_SECOND}, [rule], tick_ms=1_000, lateness_ms=0)
+    tape = a_tape(a_flow(0, "c0", "CDU"))
+    tape.second(0, 10)
+    play(engine, tape.entries, until_ms=T0_MS)
+
+    (judge,) = engine.judges
+    assert engine.view is not None
+    _, found = judge.find(engine.view)
+    assert not judge.error
+    assert found.limit.tolist() == limits
 
 
 def test_a_limit_below_zero_has_its_deadband_on_the_good_side() -> None:
