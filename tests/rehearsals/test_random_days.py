@@ -80,6 +80,11 @@ def test_a_gateway_that_stamped_some_values_far_ahead_is_believed_again() -> Non
     _check([202], SHORT_S, kinds=(TroubleKind.FAR_AHEAD,))
 
 
+def test_a_rack_that_moved_is_not_waited_for_because_we_stood_still() -> None:
+    """Its gateway spoke all the time; the overdraw is told when it is due."""
+    _check([88], SHORT_S)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_six_random_hours_agree_with_the_judge(seed: int) -> None:
