@@ -81,6 +81,7 @@ class Known:
         measured_ms: When its value was last measured, as far as that is known [ms], int64.
         least: The least that is read of it now [mW], int64; `power` itself where no points say the same.
         most: The most that is read of it now [mW], int64.
+        arrives: Gives whether something of it arrived lately, whatever that is worth.
     """
 
     power: IntArray
@@ -88,6 +89,7 @@ class Known:
     is_fresh: BoolArray
     beyond_rating: BoolArray
     times: Callable[[], tuple[IntArray, IntArray]]
+    arrives: Callable[[], BoolArray]
     measured_ms: IntArray
     least: IntArray
     most: IntArray

@@ -78,16 +78,19 @@ class Sources:
         )
         differs, agrees = compared.tells & ~compared.meets, compared.tells & compared.meets
         oldest_ms = np.minimum.reduceat(np.where(certain, read_ms, at_ms), starts)
-        agrees |= self._is_given_up(certain, fresh)
+        agrees |= self._is_given_up(certain, known.arrives()[points])
         memory.twins.judge(differs, agrees, lambda: oldest_ms, at_ms)
         newest_ms = np.maximum.reduceat(np.where(certain, read_ms, _SILENT), starts)
         in_doubt = memory.twins.is_denied | (differs & (newest_ms == oldest_ms))
         chosen = self._newest(certain, fresh, known.measured_ms[points])
         return self._merged(known, chosen, in_doubt, compared, (as_of_ms, lasts_ms)), compared
 
-    def _is_given_up(self, certain: BoolArray, fresh: BoolArray) -> BoolArray:
-        """Tell the sets where one publisher goes on with one point and repeats the others no longer."""
-        alone = np.add.reduceat(fresh, self.starts, dtype=np.int64) == 1
+    def _is_given_up(self, certain: BoolArray, arrives: BoolArray) -> BoolArray:
+        """Tell the sets where one publisher goes on with one point and repeats the others no longer.
+
+        One whose values are refused or doubted is repeated all the same.
+        """
+        alone = np.add.reduceat(arrives, self.starts, dtype=np.int64) == 1
         is_given_up: BoolArray = self._is_one_publisher & alone & np.logical_or.reduceat(certain, self.starts)
         return is_given_up
 

@@ -432,6 +432,7 @@ class Knowledge:
             is_fresh=fresh,
             beyond_rating=points.beyond_rating,
             times=partial(self._times, at_ms),
+            arrives=partial(self._arrives, at_ms),
             measured_ms=points.measured_ms,
             least=points.power,
             most=points.power,
@@ -515,6 +516,11 @@ class Knowledge:
             [holds for _, holds in conditions], [int(one) for one, _ in conditions], int(Cause.LATE)
         ).astype(np.int8)
         return cause
+
+    def _arrives(self, at_ms: int) -> BoolArray:
+        """Return for each point whether something of it arrived within its patience before a moment [ms]."""
+        arrives: BoolArray = at_ms - self._points.heard_ms <= self._points.fresh_ms
+        return arrives
 
     def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
         """Return when every point was as it is known at a moment, and for how long that lasts [ms].

@@ -312,6 +312,7 @@ def state_of(
         is_fresh=is_certain,
         beyond_rating=beyond_rating,
         times=lambda: (like + as_of_ms, like + lasts_ms),
+        arrives=lambda: np.ones(len(power), np.bool_),
         measured_ms=like + as_of_ms,
         least=power,
         most=power,

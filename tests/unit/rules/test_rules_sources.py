@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 
 from facility.points import Cadence
+from facility.readings import Quality
 from rules.engine.engine import Engine
 from store.journal.entries import Known, MarkKind
 from tests.builders import T0_MS
@@ -19,6 +21,7 @@ from tests.unit.rules.halls import (
     a_tenant,
     a_version,
     an_engine,
+    at_once,
     known_rack,
     lines_of,
     play,
@@ -143,6 +146,24 @@ def test_the_rack_s_own_power_comes_before_any_other_of_it() -> None:
 
     assert bounds_of(engine) == (110, 110)
     assert told == []
+
+
+def test_a_source_that_is_doubted_is_not_given_up() -> None:
+    """Its publisher goes on with both points: that one of them is refused makes the other no truer."""
+    both = [replace(one, point=replace(one.point, stream="bus:one")) for one in PAIR]
+    change = [replace(one, point=replace(one.point, cadence=Cadence.ON_CHANGE)) for one in both]
+    engine, tape = an_engine(SITE), Tape()
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, (*change, OTHER))
+    for second in range(40):
+        tape.second(second, 95.0 if second < 10 else None, 60.0, 50.0)
+        if second >= 10:
+            at_ms = T0_MS + 1_000 * second
+            tape.put(at_ms, at_once([np.nan], at_ms, quality=Quality.REFUSED))
+
+    play(engine, tape.entries, until_ms=T0_MS + 39_000)
+
+    assert bounds_of(engine) == (50, 150)
 
 
 def test_a_rack_that_its_publisher_goes_on_with_under_another_path_is_known_again() -> None:
