@@ -136,6 +136,8 @@ def live_through(
     audience = Audience(rehearsal, breaks, begin_ms=made.begin_ms, qos=1, keeping=keeping)
     for second, sent in enumerate(sound.seconds()):
         audience.hear(_messages(sent), second)
+    if any(found.to_s >= seconds for found in breaks):
+        audience.hear([], seconds)  # whatever was cut comes back, and what was kept is read
     end_ms = made.begin_ms + seconds * 1_000
     _settle(rehearsal, end_ms, end_ms + SETTLED_MS)
     wrong = _differences(parts, rehearsal, made.begin_ms, stretches)
