@@ -41,6 +41,9 @@ CONFIRM_MS: Final = 300_000
 metadata three times in it (our choice)."""
 CONFIRM_VALUES: Final = 3
 """How many values must have come meanwhile (our choice)."""
+MOST_PASSED_MS: Final = 15_000
+"""How much time passes at most between two messages of a bus, which beats every 10 s: more is a silence, or
+our own clock was set, and confirms nothing (our choice)."""
 
 
 class _Value(msgspec.Struct, gc=False):
@@ -75,7 +78,7 @@ class _Trial:
     """A point in use whose meaning changed: its values are kept, and not trusted yet.
 
     Attributes:
-        since_ms: Since when [ms].
+        since_ms: Since when, in time for which the bus was heard [ms].
         detail: What it was and is.
         values: How many values came since then.
     """
@@ -137,10 +140,12 @@ class DsxDecoder:
         self._names: dict[str, str] = {}
         self._scopes = Scopes()
         self._changed: set[str] = set()
+        self._heard_ms = 0
+        self._last_ms = 0
         self._used = set(context.register.numbers)
         self._trials = {
-            number: _Trial(since_ms, f"{point.key} changed before this start")
-            for number, since_ms in context.register.unconfirmed_ms.items()
+            number: _Trial(0, f"{point.key} changed before this start")
+            for number in context.register.unconfirmed_ms
             if (point := context.register.point(number)) is not None and point.broker == broker.name
         }
         self._powers = Powers()
@@ -164,6 +169,10 @@ class DsxDecoder:
 
     def decode(self, messages: list[Message], into: Gathered) -> None:
         """Decode messages, in order."""
+        if messages:
+            passed_ms = messages[-1].received_ms - (self._last_ms or messages[-1].received_ms)
+            self._heard_ms += min(max(passed_ms, 0), MOST_PASSED_MS)
+            self._last_ms = messages[-1].received_ms
         self._decode_all(messages, into)
         if self._changed:
             self._regroup(into.rows)
@@ -221,7 +230,7 @@ class DsxDecoder:
                     continue
                 is_good = read.quality in dsx.GOOD_FORMS
                 if route in trials:
-                    is_good = self._is_confirmed(route, message) and is_good
+                    is_good = self._is_confirmed(route) and is_good
                 rows.add(route, read.timestamp, read.value, is_good=is_good, message=message)
                 use(route)
         except Exception as error:
@@ -232,11 +241,11 @@ class DsxDecoder:
             return False
         return True
 
-    def _is_confirmed(self, number: int, message: Message) -> bool:
+    def _is_confirmed(self, number: int) -> bool:
         """Count a value of a point whose meaning changed, and tell whether the new one stands by now."""
         trial = self._trials[number]
         trial.values += 1
-        if trial.values <= CONFIRM_VALUES or message.received_ms - trial.since_ms < CONFIRM_MS:
+        if trial.values <= CONFIRM_VALUES or self._heard_ms - trial.since_ms < CONFIRM_MS:
             return False
         del self._trials[number]
         self._context.register.confirm(number)
@@ -452,7 +461,7 @@ class DsxDecoder:
             if old != new
         ]
         detail = f"{point.key} changed from {', '.join(changed)}"
-        self._trials[number] = _Trial(message.received_ms, detail)
+        self._trials[number] = _Trial(self._heard_ms, detail)
         self._context.register.doubt(number, message.received_ms)
         rows.doubt(number, message)
 

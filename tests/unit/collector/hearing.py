@@ -239,6 +239,12 @@ class Hearing:
         else:
             self.decoder = RackDocumentDecoder(a_broker(form=form), self.context)
 
+    def pass_time(self, from_ms: int, to_ms: int) -> None:
+        """Let a bus speak on between two moments, of nothing that anybody knows [ms]."""
+        for at_ms in range(from_ms, to_ms, 10_000):
+            self.hear(value("elsewhere", 1.0, at_ms))
+        self.hear(value("elsewhere", 1.0, to_ms - 1))
+
     def hear(self, *messages: Message, now_ms: int | None = None) -> Outcome:
         """Decode messages at once, and give up what has waited too long where a time is given."""
         gathered = Gathered()

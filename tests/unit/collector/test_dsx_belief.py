@@ -148,6 +148,7 @@ def test_another_meaning_of_a_point_in_use_is_a_doubt_until_it_is_confirmed(chan
     assert " to " in hearing.decoder.problems(T0_MS)["metadata"]
     for second in range(CONFIRM_VALUES + 2):
         assert says(1_000 * (second + 1)).qualities == [Quality.SOURCE_DOUBTS]
+    hearing.pass_time(T0_MS + 10_000, T0_MS + CONFIRM_MS)
     assert says(CONFIRM_MS).qualities == [Quality.GOOD]
     assert "metadata" not in hearing.decoder.problems(T0_MS)
 
@@ -168,7 +169,8 @@ def test_a_doubt_about_another_meaning_outlasts_restarts_until_it_is_confirmed(c
         outcome = hearing.hear(value("r1", 90.0, T0_MS + 1_000 * (restart + 1)))
         assert outcome.qualities == [Quality.SOURCE_DOUBTS]
 
-    later = (value("r1", 90.0, T0_MS + CONFIRM_MS + i) for i in range(CONFIRM_VALUES + 1))
+    hearing.pass_time(T0_MS + 2_000, T0_MS + CONFIRM_MS + 10_000)
+    later = (value("r1", 90.0, T0_MS + CONFIRM_MS + 10_000 + i) for i in range(CONFIRM_VALUES + 1))
     assert hearing.hear(*later).qualities[-1] == Quality.GOOD
     again = hearing.again()
     assert "metadata" not in again.decoder.problems(T0_MS)
@@ -180,10 +182,23 @@ def test_time_alone_confirms_nothing() -> None:
     """Some values must have come."""
     hearing = in_use()
     hearing.hear(metadata("r1", engUnit="W"))
+    hearing.pass_time(T0_MS, T0_MS + CONFIRM_MS)
 
     outcome = hearing.hear(*(value("r1", 90.0, T0_MS + CONFIRM_MS + i) for i in range(CONFIRM_VALUES + 1)))
 
     assert outcome.qualities == [Quality.SOURCE_DOUBTS] * CONFIRM_VALUES + [Quality.GOOD]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_confirms_nothing(hours: int) -> None:
+    """Time passes for a doubt while the bus is heard, and not because our own clock was set: seed 478."""
+    hearing = in_use()
+    hearing.hear(metadata("r1", engUnit="W"))
+    for second in range(20):
+        set_by_ms = hours * 3_600_000 if 5 <= second < 15 else 0
+        said = value("r1", 90.0, T0_MS + 1_000 * second + set_by_ms)
+
+        assert hearing.hear(said).qualities == [Quality.SOURCE_DOUBTS]
 
 
 def test_a_meaning_that_is_contradicted_begins_anew() -> None:
