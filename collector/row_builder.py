@@ -242,7 +242,7 @@ class Rows:
             first = end
 
     def batch(self, ranges: Ranges) -> Batch:
-        """Return the rows as a batch; rows that can not be kept become dead letters and doubts."""
+        """Return the rows as a batch; rows that cannot be kept become dead letters and doubts."""
         self.seal(ranges)
         return self.sealed[0] if len(self.sealed) == 1 else Batch.concatenate(self.sealed)
 

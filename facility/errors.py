@@ -6,7 +6,7 @@
     │   ├── StoreUnavailable   try again later: disk full, database away
     │   ├── StoreCorrupt       what is on disk is not what was written
     │   ├── StoreForeign       what is on disk is of another version, or of another program
-    │   └── ContentRefused     it can not be kept, now or later
+    │   └── ContentRefused     it cannot be kept, now or later
     └── DeliveryError          a notification was not accepted
 
 Bad telemetry is never an exception: it is data, rejected with a reason (`facility.readings.Reason`).
@@ -46,7 +46,7 @@ class Fault:
 
 
 class SiteFileError(MegawatchError):
-    """The site file can not be used.
+    """The site file cannot be used.
 
     Attributes:
         faults: Every fault that was found, in the order of the file.
@@ -78,9 +78,9 @@ class StoreError(MegawatchError):
 
 
 class StoreUnavailable(StoreError):  # noqa: N818 - named for the situation of the caller
-    """The store can not take it now and may later: nothing was stored."""
+    """The store cannot take it now and may later: nothing was stored."""
 
-    says = "can not store now"
+    says = "cannot store now"
 
 
 class StoreCorrupt(StoreError):  # noqa: N818 - named for the situation of the caller
@@ -92,13 +92,13 @@ class StoreCorrupt(StoreError):  # noqa: N818 - named for the situation of the c
 class StoreForeign(StoreError):  # noqa: N818 - named for the situation of the caller
     """What is on disk was not written by this version of the program, or not by this program."""
 
-    says = "can not be used"
+    says = "cannot be used"
 
 
 class ContentRefused(StoreError):  # noqa: N818 - named for the situation of the caller
-    """The store can not keep this content, now or later: nothing of what came with it was stored."""
+    """The store cannot keep this content, now or later: nothing of what came with it was stored."""
 
-    says = "can not keep this"
+    says = "cannot keep this"
 
 
 class Outlook(Enum):

@@ -24,7 +24,7 @@ _RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})", re.ASCII)
 
 
 class PatternError(ValueError):
-    """A pattern can not be read.
+    """A pattern cannot be read.
 
     Attributes:
         expected: What may stand there.
@@ -46,8 +46,8 @@ def expand(pattern: str) -> list[str]:
     """Return every name that a pattern without `*` and `?` stands for, in order.
 
     Raises:
-        PatternError: Where it can not be read, stands for no names, for too many, or for text that
-            can not be a name.
+        PatternError: Where it cannot be read, stands for no names, for too many, or for text that
+            cannot be a name.
     """
     names = [""]
     for choices in _parts(pattern):
@@ -64,7 +64,7 @@ def choose(pattern: str, names: Iterable[str]) -> list[str]:
     """Return those of `names` that a pattern stands for, in their order.
 
     Raises:
-        PatternError: Where the pattern can not be read.
+        PatternError: Where the pattern cannot be read.
     """
     if not is_open(pattern):
         wanted = set(expand(pattern))

@@ -1,7 +1,7 @@
 """What can be measured: each quantity with its canonical unit and the range beyond which it is impossible.
 
 The ranges are our choice: what no plant and no instrument of this kind reaches. A value outside the hard
-range can not be true and is dead-lettered, unless the asset's rating allows it. A value outside `rating_low`
+range cannot be true and is dead-lettered, unless the asset's rating allows it. A value outside `rating_low`
 to `rating_high` times the rating is kept, but not trusted, because the rating may be what is wrong. Meters
 carry more than a rack can: their power range ends at 1 GW, more than any site of this kind draws.
 """

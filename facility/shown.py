@@ -21,12 +21,12 @@ def visible(text: str) -> str:
 
 
 def in_line(text: str) -> str:
-    """Return text as one line, with one space between words and what can not be seen written out."""
+    """Return text as one line, with one space between words and what cannot be seen written out."""
     return visible(" ".join(text.split()))
 
 
 def in_lines(text: str) -> str:
-    """Return text of several lines, with what can not be seen written out."""
+    """Return text of several lines, with what cannot be seen written out."""
     return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
 
 

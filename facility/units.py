@@ -2,7 +2,7 @@
 
 Each dimension has one canonical unit, in which everything is stored and judged. A unit says how to
 come from there to the canonical one: `canonical = value * factor + offset`. A conversion between
-dimensions does not exist, so kW can not become degrees by mistake.
+dimensions does not exist, so kW cannot become degrees by mistake.
 
 The units are those that building systems write. Factors are exact by definition (SI; the international
 inch and pound; the US liquid gallon of 231 cubic inches) unless a comment says otherwise.

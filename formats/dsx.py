@@ -188,7 +188,7 @@ UNITLESS: Final = frozenset({"power.factor", "heartbeat"})
 
 
 class UnitContradiction(ValueError):  # noqa: N818 - says what is wrong with the metadata
-    """The unit of a point's metadata can not be a unit of its point type."""
+    """The unit of a point's metadata cannot be a unit of its point type."""
 
 
 def quantity_of(point_type: str, unit: str | None, *, has_states: bool) -> tuple[Quantity, str]:

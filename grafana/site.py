@@ -118,7 +118,7 @@ PANELS: Final = (
         kind="stat",
         title="Least headroom of a tenant",
         description="The limit less the upper bound of the draw, of the tenant with the least of it: negative"
-        " where keeping the contract can not be proved, and not known where the bound of one is not.",
+        " where keeping the contract cannot be proved, and not known where the bound of one is not.",
         unit=style.MEGAWATT,
         decimals=3,
         steps=style.HEADROOM,

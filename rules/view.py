@@ -77,7 +77,7 @@ class DemandView:
     """Demand blocks at one moment; arrays of shape (tenants,).
 
     A verdict here is 0 where the block keeps its allowance for certain, 1 where it breaks it for certain,
-    2 where that can not be told (`rules.base.Verdict`); it is made of exact integers of energy.
+    2 where that cannot be told (`rules.base.Verdict`); it is made of exact integers of energy.
 
     Attributes:
         closed_verdict: How the last closed block ended, int8; 0 before the first one.

@@ -61,7 +61,7 @@ def wiring_of(scenario: Scenario) -> Wiring:
     """Return the plant of a scenario.
 
     Raises:
-        WiringError: Where it can not be.
+        WiringError: Where it cannot be.
     """
     return wire(scenario.site.site, ratings=scenario.ratings, rack_ratings=scenario.rack_ratings)
 
@@ -82,8 +82,8 @@ class Simulation:
         topics: Topic of each channel of its messages.
 
     Raises:
-        WiringError: Where the site can not be simulated.
-        ValueError: Where a fault can not work on it.
+        WiringError: Where the site cannot be simulated.
+        ValueError: Where a fault cannot work on it.
     """
 
     def __init__(

@@ -85,7 +85,7 @@ class Sink(Protocol):
             What the sink will never take, each with the reason.
 
         Raises:
-            StoreUnavailable: Where it can not take it now: the same chunk is tried again later.
+            StoreUnavailable: Where it cannot take it now: the same chunk is tried again later.
         """
         ...
 
@@ -132,7 +132,7 @@ class History(Protocol):
 
         Raises:
             KeyError: Where no such point is known.
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         ...
 
@@ -150,7 +150,7 @@ class History(Protocol):
         Raises:
             KeyError: Where no such point is known.
             ValueError: Where the step is not more than 0.
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         ...
 
@@ -167,7 +167,7 @@ class History(Protocol):
 
         Raises:
             KeyError: Where there is no such figure, or there can be no such tenant.
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         ...
 
@@ -223,7 +223,7 @@ def need_tenant(tenant: str) -> None:
     """Make sure that there can be such a tenant.
 
     Raises:
-        KeyError: Where there can not.
+        KeyError: Where there cannot.
     """
     if not is_name(tenant):
         raise KeyError(f"no tenant {tenant[:NAME_LENGTH]!r}: expected {NAME_RULE}")

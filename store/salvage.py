@@ -15,7 +15,7 @@ from store.history.integrity import place_aside
 from store.sqlite import Migration, columns_of, open_writer, transaction
 
 _MOST_SKIPS: Final = 200
-"""How often what can not be read is skipped in a table: twice as much each time, as far as it fails."""
+"""How often what cannot be read is skipped in a table: twice as much each time, as far as it fails."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ def _copy_numbers(place: Path, new: sqlite3.Connection) -> None:
 
 
 def _rows(old: sqlite3.Connection, table: str, names: str) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a table; where some can not be read, go on behind them."""
+    """Yield the rows of a table; where some cannot be read, go on behind them."""
     try:
         old.execute(f"SELECT rowid FROM {table} LIMIT 0")  # noqa: S608 - our own names
     except sqlite3.OperationalError:  # it has none, so there is no place to go on from

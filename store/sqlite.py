@@ -2,7 +2,7 @@
 
 Write-ahead mode with full sync: a commit returns after the disk has it, and readers in other processes
 are never in the way (SQLite's documentation: write-ahead logging, PRAGMA synchronous). SQLite falls back
-silently where a file system can not do this, so the settings are read back and a difference is an error.
+silently where a file system cannot do this, so the settings are read back and a difference is an error.
 
 A sync that failed proves nothing, and nor does one that succeeds after it: the system may have dropped what
 was to be written and call it clean, while everybody still reads it from memory. So after a failure, and after
@@ -49,7 +49,7 @@ _TAKEN_BACK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 """Failures after which a transaction is undone for certain, before anything was to be synced."""
 _BLOCK_BYTES: Final = 1 << 20
 REFUSALS: Final = (OverflowError, UnicodeError)
-"""What is raised, apart from errors of SQLite, for a value that it can not hold."""
+"""What is raised, apart from errors of SQLite, for a value that it cannot hold."""
 
 
 class Writer(sqlite3.Connection):
@@ -117,7 +117,7 @@ def open_writer(path: Path, migrations: Sequence[Migration]) -> Writer:
         migrations: What makes its tables.
 
     Raises:
-        StoreUnavailable: Where the file can not be opened, or not with full sync.
+        StoreUnavailable: Where the file cannot be opened, or not with full sync.
         StoreCorrupt: Where it is damaged.
         StoreForeign: Where it is not one of ours, or of a newer version.
     """
@@ -151,7 +151,7 @@ def open_reader(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connecti
         StoreCorrupt: Where it is damaged.
         StoreForeign: Where it is not one of ours, or of another version.
     """
-    # Beside a log SQLite makes a file of its own. Where it can not, and there is no log, nothing changes.
+    # Beside a log SQLite makes a file of its own. Where it cannot, and there is no log, nothing changes.
     is_fixed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_fixed else ''}"
     try:
@@ -296,7 +296,7 @@ def saving(connection: Writer, path: Path) -> Iterator[Writer]:
 
     Raises:
         StoreUnavailable: Where the disk does not take it now.
-        ContentRefused: Where it can not be kept, now or later.
+        ContentRefused: Where it cannot be kept, now or later.
         StoreCorrupt: Where the file is damaged.
     """
     with told(path):
@@ -320,7 +320,7 @@ def prove(connection: Writer, path: Path) -> None:
         path: Its file.
 
     Raises:
-        StoreError: Where that can not be said now.
+        StoreError: Where that cannot be said now.
     """
     if connection.is_proven:
         return

@@ -29,7 +29,7 @@ _threads: Final = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="beside")
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run work in a thread; a caller that is cancelled meanwhile ends once the work has ended.
 
-    A thread can not be stopped: what it works with must not be closed under it.
+    A thread cannot be stopped: what it works with must not be closed under it.
     """
     run = partial(copy_context().run, work, *args, **kwargs)
     working = asyncio.get_running_loop().run_in_executor(_threads, run)

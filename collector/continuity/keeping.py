@@ -61,7 +61,7 @@ class Keeping:
         self._began_ms = None
 
     def doubt_of_break(self, away_ms: int) -> str:
-        """Return why a broker may have dropped something while we were away, "" where it can not have.
+        """Return why a broker may have dropped something while we were away, "" where it cannot have.
 
         Args:
             away_ms: For how long we were [ms].
@@ -80,7 +80,7 @@ class Keeping:
         return ""
 
     def doubt_of_backlog(self, count: int) -> str:
-        """Return why a broker may have dropped something, by what it had kept; "" where it can not have.
+        """Return why a broker may have dropped something, by what it had kept; "" where it cannot have.
 
         Args:
             count: How many messages came until they were new.
@@ -91,7 +91,7 @@ class Keeping:
         return f"{count} messages had been kept, and a queue of {queue} may have been full"
 
     def doubt_of_delay(self, delay_ms: int) -> str:
-        """Return why a broker may have dropped something while we were connected, "" where it can not have.
+        """Return why a broker may have dropped something while we were connected, "" where it cannot have.
 
         Args:
             delay_ms: For how long a message waited for our acknowledgement [ms].

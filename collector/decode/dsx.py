@@ -64,7 +64,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Metadata that can not be used.
+    """Metadata that cannot be used.
 
     Attributes:
         detail: What was expected and what was found.
@@ -322,7 +322,7 @@ class DsxDecoder:
         publisher = scope = stream = ""
         if isinstance(found, Refusal):
             into.rows.refuse(message, found.reason, found.detail)
-            # What can not be read does not say who publishes: that is who did before.
+            # What cannot be read does not say who publishes: that is who did before.
             usual = before.value_topic if before else dsx.value_topic(topic.publisher, topic.key)
             entry = _Entry(found.value_topic or usual, Refused(found.detail))
             self._entries.setdefault(topic.key, {})[topic.publisher] = entry

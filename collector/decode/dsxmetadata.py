@@ -78,12 +78,12 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Metadata that can not be used.
+    """Metadata that cannot be used.
 
     Attributes:
         reason: Why.
         detail: What was expected and what was found.
-        value_topic: The topic of the values that can not be understood therefore; "" where it does not say.
+        value_topic: The topic of the values that cannot be understood therefore; "" where it does not say.
     """
 
     reason: Reason

@@ -138,7 +138,7 @@ class Connection:
 
         Raises:
             Refused: Where the broker does not accept us.
-            Lost: Where it can not be reached.
+            Lost: Where it cannot be reached.
         """
         try:
             await self._stack.enter_async_context(self._client)

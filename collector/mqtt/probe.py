@@ -88,7 +88,7 @@ async def in_either_version(use: Callable[[int], Awaitable[_Result]]) -> tuple[i
 
     Raises:
         Refused: Where the broker does not accept us.
-        Lost: Where it can not be reached, or the connection breaks.
+        Lost: Where it cannot be reached, or the connection breaks.
     """
     try:
         return NEWEST, await use(NEWEST)
@@ -115,7 +115,7 @@ async def listen(
 
     Raises:
         Refused: Where the broker does not accept us.
-        Lost: Where it can not be reached, or the connection breaks.
+        Lost: Where it cannot be reached, or the connection breaks.
     """
     came: list[Message] = []
     async with Patient(address.as_probe(), version, clock, came) as patient:
@@ -142,7 +142,7 @@ async def measure_queue(
 
     Raises:
         Refused: Where the broker does not accept us.
-        Lost: Where it can not be reached, or the connection breaks.
+        Lost: Where it cannot be reached, or the connection breaks.
     """
     topic = f"{TOPICS}/{secrets.token_hex(8)}"
     away = replace(address.as_probe(), session_expiry_s=SESSION_S)

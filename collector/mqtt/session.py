@@ -2,7 +2,7 @@
 
 Messages and what happens to the connection go into one inbox; the service takes from it, appends to the
 journal, and then acknowledges. What the broker sends at least once is held back by the receive maximum while
-we do not acknowledge. What it sends at most once can not be held back: beyond a bound the oldest is dropped,
+we do not acknowledge. What it sends at most once cannot be held back: beyond a bound the oldest is dropped,
 and that is an event like a broken connection.
 """
 

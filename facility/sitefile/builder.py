@@ -1,4 +1,4 @@
-"""From the tables of a site file to the site, with everything that one table alone can not tell.
+"""From the tables of a site file to the site, with everything that one table alone cannot tell.
 
 The invariants are our choice: a rack is one tenant's at any instant, exactly
 one version of a contract is in force at any instant, a ramp rises in time and never above the commitment,

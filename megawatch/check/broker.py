@@ -1,4 +1,4 @@
-"""What a broker of a site can and can not do: measured, and what to set where it can not."""
+"""What a broker of a site can and cannot do: measured, and what to set where it cannot."""
 
 from __future__ import annotations
 

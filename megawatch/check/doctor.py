@@ -1,4 +1,4 @@
-"""`megawatch doctor`: what the broker and the database can and can not do, proved and not asked."""
+"""`megawatch doctor`: what the broker and the database can and cannot do, proved and not asked."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _database(folder: SiteFolder) -> DatabaseServer | None:
     try:
         return inspect(table, folder.influx_token())
     except (OSError, StoreUnavailable):
-        return None  # that it can not be reached is told with all that can not
+        return None  # that it cannot be reached is told with all that cannot
 
 
 def _found(server: DatabaseServer) -> Database:

@@ -95,7 +95,7 @@ def heard_assets(folder: SiteFolder) -> dict[AssetId, Asset]:
         with closing(JournalReader(folder.data)) as journal:
             known = list(journal.known().values())
     except StoreError:
-        return {}  # a journal that can not be read is told by those who need it
+        return {}  # a journal that cannot be read is told by those who need it
     return {one.asset.id: one.asset for one in known if one.asset is not None}
 
 

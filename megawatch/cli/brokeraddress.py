@@ -59,7 +59,7 @@ def present_certificate(tls: ssl.SSLContext, certificate: Path, key: Path) -> No
         key: Its private key, which may be the same file.
 
     Raises:
-        OSError: Where they can not be read, or do not belong together, or the key wants a pass phrase.
+        OSError: Where they cannot be read, or do not belong together, or the key wants a pass phrase.
     """
     tls.load_cert_chain(certificate, key, password=lambda: "")  # else OpenSSL asks on the terminal
 
@@ -74,7 +74,7 @@ def address_of(broker: BrokerTable, client_id: str, secrets: Mapping[str, str], 
         folder: Where these paths begin.
 
     Raises:
-        OSError: Where certificate and key can not be read, or do not belong together.
+        OSError: Where certificate and key cannot be read, or do not belong together.
     """
     url = urlsplit(broker.url)
     tls: ssl.SSLContext | None = None

@@ -140,7 +140,7 @@ def check(
 
 @app.command()
 def doctor(site: Site, *, as_json: AsJson = False) -> None:
-    """Tell what the brokers and the database can and can not do: proved, not asked."""
+    """Tell what the brokers and the database can and cannot do: proved, not asked."""
     from megawatch.check.doctor import examine
     from megawatch.run import logs
 

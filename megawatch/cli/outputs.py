@@ -159,7 +159,7 @@ class Status(ProcessStatus):
     age_s: float
     trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
     free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
-    open_alarms: Annotated[int | None, Field(description="null where the ledger can not be read")]
+    open_alarms: Annotated[int | None, Field(description="null where the ledger cannot be read")]
 
 
 @with_config(_CLOSED)

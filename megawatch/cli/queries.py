@@ -94,7 +94,7 @@ def status_document(folder: SiteFolder) -> Status:
 
 
 def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> str:
-    """Return why a status is old: nothing runs, or what runs can not write it, or hangs."""
+    """Return why a status is old: nothing runs, or what runs cannot write it, or hangs."""
     of = f"this is of {_ago(age_ms / 1_000)} ago" if age_ms else "it has said nothing yet"
     if not running:
         return f"The monitor does not run; {of}."
@@ -106,7 +106,7 @@ def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> st
         )
     if has_no_inodes(folder.data):
         return f"The monitor runs ({who}), and the disk of {folder.data} has no free inode for a file; {of}."
-    return f"The monitor runs ({who}), and hangs or can not write {folder.data}; {of}."
+    return f"The monitor runs ({who}), and hangs or cannot write {folder.data}; {of}."
 
 
 def has_no_inodes(data: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What commands share: wrong usage that the command line can not see itself, and files that must be new."""
+"""What commands share: wrong usage that the command line cannot see itself, and files that must be new."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from facility.errors import MegawatchError
 
 
 class WrongUsage(MegawatchError):  # noqa: N818 - says what happened
-    """An argument or an option can not mean anything."""
+    """An argument or an option cannot mean anything."""
 
 
 def make_room(target: Path) -> None:
     """Make the folder of a file that is to be written later, and see that it can be.
 
     Raises:
-        MegawatchError: Where the file is there already, or can not be written.
+        MegawatchError: Where the file is there already, or cannot be written.
     """
     if target.exists():
         raise MegawatchError(f"{target} is there already; it is left as it is")

@@ -128,7 +128,7 @@ def _prepare(folder: Path, name: str, port: int) -> BinaryIO:
         else _NATS.format(port=port, client_port=free_port(), folder=folder / "jetstream")
     )
     if name == "mosquitto" and os.geteuid() == 0:
-        text += "user root\n"  # else it goes on as a user who can not reach the folder
+        text += "user root\n"  # else it goes on as a user who cannot reach the folder
     (folder / CONFIG).write_text(text, encoding="utf-8")
     return (folder / LOG).open("wb")
 

@@ -67,8 +67,8 @@ class Bus:
             beside: The folder of the site file, from which its files are named; None for absolute names.
 
         Raises:
-            WrongUsage: Where they can not be used.
-            OSError: Where a file can not be read.
+            WrongUsage: Where they cannot be used.
+            OSError: Where a file cannot be read.
         """
         if not is_name(name):
             raise WrongUsage(f"--name: expected {NAME_RULE}, found '{name}'")
@@ -115,7 +115,7 @@ async def listen(bus: Bus, seconds: float) -> Heard:
 
     Raises:
         Refused: Where the broker does not accept us.
-        Lost: Where it can not be reached, or goes away.
+        Lost: Where it cannot be reached, or goes away.
     """
     listener = Listener(bus.table)
     clock = SteadyClock()
@@ -162,7 +162,7 @@ async def discover_site(bus: Bus, seconds: float) -> Discovered:
         The site file, and in figures what it was made of.
 
     Raises:
-        MegawatchError: Where the broker can not be reached or does not accept us.
+        MegawatchError: Where the broker cannot be reached or does not accept us.
     """
     try:
         heard = await listen(bus, seconds)

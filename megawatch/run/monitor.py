@@ -87,7 +87,7 @@ class Monitor:
         """Run until cancelled.
 
         Raises:
-            MegawatchError: Where it can not go on.
+            MegawatchError: Where it cannot go on.
         """
         async with AsyncExitStack() as stack:
             parts = self._built = await self._build_when_possible(stack)
@@ -165,7 +165,7 @@ class Monitor:
                     if Part.NOTIFIER not in self._wanted:
                         raise
                     if teller is None:
-                        _log.error("can not start; tried again until it can", error=str(error))
+                        _log.error("cannot start; tried again until it can", error=str(error))
                         teller = self._begin_telling(stack)
                     problem = Problem("start", str(error), START_TITLE, LOOK_AT_START)
                     teller.problems = partial(given, problem)

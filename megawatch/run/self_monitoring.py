@@ -1,4 +1,4 @@
-"""What the monitor tells of itself when it can not do its work: from memory, past the journal and the ledger.
+"""What the monitor tells of itself when it cannot do its work: from memory, past the journal and the ledger.
 
 A disk that is full or broken takes no alarm either, so this must not need one. It is told as rule Q9 on the
 routes that take it, tried until each has accepted it, and once more when it is over. A restart during an
@@ -26,12 +26,12 @@ from rules.notify.wording import worded_plainly
 from rules.subject import Subject, SubjectKind
 
 RULE: Final = "Q9"
-TITLE: Final = "the monitor can not store"
+TITLE: Final = "the monitor cannot store"
 LOOK_AT: Final = (
     "Free space on the monitor's disk, or replace it. Nothing is acknowledged to the brokers until then; what"
-    " they can not hold is lost, and no tenant is known to comply."
+    " they cannot hold is lost, and no tenant is known to comply."
 )
-START_TITLE: Final = "the monitor can not start"
+START_TITLE: Final = "the monitor cannot start"
 LOOK_AT_START: Final = (
     "Mend what the cause names: the disk, the rights of the data folder, or a file of another version. It is"
     " tried again every few seconds. Until then nothing is received, and no tenant is known to comply."
@@ -52,7 +52,7 @@ class Problem:
         cause: What was said.
         title: What it is, in a few words that stand in a page.
         look_at: What to look at first.
-        avoids: The route on which it can not be told, "" for none.
+        avoids: The route on which it cannot be told, "" for none.
         severity: How bad it is.
     """
 

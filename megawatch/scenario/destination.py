@@ -60,8 +60,8 @@ class Destination:
             ca_file: Certificates to trust.
 
         Raises:
-            WrongUsage: Where they can not be used.
-            OSError: Where a file can not be read.
+            WrongUsage: Where they cannot be used.
+            OSError: Where a file cannot be read.
         """
         bare, user, password = split_login(url, *PORTS)
         authority = None
@@ -81,7 +81,7 @@ class Destination:
         return address_of(self.url, username=self.username, password=self.password, authority=self.authority)
 
     def not_published(self, error: BrokerLost | BrokerRefused | OSError) -> NotPublished:
-        """Return what to raise when the broker can not be reached, or does not accept us."""
+        """Return what to raise when the broker cannot be reached, or does not accept us."""
         address = self.address
         place = Listening(host=address.host, port=address.port, client_id="", username=self.username)
         if isinstance(error, BrokerRefused):

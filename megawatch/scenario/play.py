@@ -178,8 +178,8 @@ async def play_scenario(
         told: Is told when the broker goes away and comes back.
 
     Raises:
-        NotPublished: Where the broker can not be reached, does not accept us, or is away for too long.
-        OSError: Where the truth can not be written.
+        NotPublished: Where the broker cannot be reached, does not accept us, or is away for too long.
+        OSError: Where the truth cannot be written.
     """
     early_ms = round(scenario.seconds * SECOND_MS * (1 - 1 / speed))
     moved = begun_at(scenario, (clock.now_ms() - early_ms) // SECOND_MS * SECOND_MS)
@@ -214,7 +214,7 @@ async def connected(
         told: Is told when the broker goes away and comes back.
 
     Raises:
-        NotPublished: Where the broker can not be reached or does not accept us.
+        NotPublished: Where the broker cannot be reached or does not accept us.
     """
     options = Options(qos=play.qos, connections=connections, client_id=client_id)
     publisher = Publisher(to.address, options, topics=play.topics, told=told)

@@ -39,7 +39,7 @@ class SiteFolder:
     secrets: dict[str, str] = field(repr=False)
 
     def secrets_now(self) -> dict[str, str]:
-        """Return what secret files hold now; as it was at the start where one can not be read."""
+        """Return what secret files hold now; as it was at the start where one cannot be read."""
         return self.secrets | _read(((name, name) for name in self.secrets), self.path.parent, [])
 
     def address(self, broker: BrokerTable, client_id: str) -> Address:
@@ -50,7 +50,7 @@ class SiteFolder:
             client_id: The client id, where the broker's table names none.
 
         Raises:
-            OSError: Where certificate and key can not be read, or do not belong together.
+            OSError: Where certificate and key cannot be read, or do not belong together.
         """
         return address_of(broker, client_id, self.secrets_now(), self.path.parent)
 
@@ -65,7 +65,7 @@ class SiteFolder:
         """Return InfluxDB's token, as its file holds it now.
 
         Raises:
-            OSError: Where the file can not be read.
+            OSError: Where the file cannot be read.
         """
         influxdb = self.file.store.influxdb
         return "" if influxdb is None else self._token(influxdb.token_file)
@@ -74,7 +74,7 @@ class SiteFolder:
         """Return the token of the InfluxDB that is read, as its file holds it now.
 
         Raises:
-            OSError: Where the file can not be read.
+            OSError: Where the file cannot be read.
         """
         return "" if self.file.feed is None else self._token(self.file.feed.token_file)
 
@@ -158,7 +158,7 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
 
 
 def _read(wanted: Iterable[tuple[str, str]], folder: Path, faults: list[Fault]) -> dict[str, str]:
-    """Return what files hold, by their names; one that can not be read is a fault at the place given."""
+    """Return what files hold, by their names; one that cannot be read is a fault at the place given."""
     found: dict[str, str] = {}
     for path, name in wanted:
         try:

@@ -11,7 +11,7 @@ spoke, from the strictest to the mildest:
   is a floor of patience: who keeps it is never called silent, however busy it was before.
 
 Life is told by when something arrives. What a value is worth is told by when it was measured, and a slow
-network can not be told from a slow clock by that: what comes late is in doubt either way.
+network cannot be told from a slow clock by that: what comes late is in doubt either way.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ class Cooling:
         return returned, FACILITY_LPM_PER_KW * self._unit_kw * load
 
     def _loop(self, running: Bools) -> None:
-        """Warm or cool the facility's water by what chillers can not take, or have to spare."""
+        """Warm or cool the facility's water by what chillers cannot take, or have to spare."""
         if not len(running):
             return
         spare = max(len(running) - 1, 1)

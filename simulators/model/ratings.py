@@ -1,4 +1,4 @@
-"""What equipment can carry, what it loses, and what it can not possibly be."""
+"""What equipment can carry, what it loses, and what it cannot possibly be."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ _SIZES_A: Final = (
 
 
 class WiringError(MegawatchError):
-    """A site can not be wired up: it lacks something, or something of it is physically impossible.
+    """A site cannot be wired up: it lacks something, or something of it is physically impossible.
 
     Attributes:
         faults: Every fault that was found.
@@ -152,7 +152,7 @@ class WiringError(MegawatchError):
     def __init__(self, site: str, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
         lines = "\n".join(f"  {fault}" for fault in faults)
-        super().__init__(f"{site} can not be simulated: {len(faults)} faults\n{lines}")
+        super().__init__(f"{site} cannot be simulated: {len(faults)} faults\n{lines}")
 
 
 def standard_amps(amps: float) -> float:

@@ -25,7 +25,7 @@ CLIPPED_AT = 3.0
 
 
 class TraceError(ValueError):
-    """A recording can not be used; says what was expected and what was found."""
+    """A recording cannot be used; says what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

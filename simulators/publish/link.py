@@ -120,7 +120,7 @@ class Link(asyncio.Protocol):
 
         Raises:
             BrokerRefused: Where the broker does not accept us.
-            BrokerLost: Where it can not be reached.
+            BrokerLost: Where it cannot be reached.
         """
         loop = asyncio.get_running_loop()
         try:

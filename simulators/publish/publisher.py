@@ -151,7 +151,7 @@ class Publisher:
 
         Raises:
             BrokerRefused: Where the broker does not accept us.
-            BrokerLost: Where it can not be reached.
+            BrokerLost: Where it cannot be reached.
         """
         for line in self._lines:
             line.link = await self._open(line)

@@ -48,7 +48,7 @@ def metering_of(
         table: `[metering]`.
         instruments: The `[[instrument]]` tables.
         clocks: The `[[clock]]` tables.
-        catalogue: The points of the plant, None where it can not be.
+        catalogue: The points of the plant, None where it cannot be.
         notes: Takes the faults.
     """
     specs: dict[str, InstrumentSpec] = {}
@@ -87,7 +87,7 @@ def faults_of(
 
     Args:
         tables: The `[[fault]]` tables.
-        catalogue: The points of the plant, None where it can not be.
+        catalogue: The points of the plant, None where it cannot be.
         seconds: How long the scenario lasts [s].
         begin_ms: When it begins [ms].
         notes: Takes the faults.

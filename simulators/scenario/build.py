@@ -120,7 +120,7 @@ def jobs_of(
         tables: The `[[load]]` tables.
         names: What racks and tenants are called.
         site: What the site file declares.
-        wiring: The plant, None where it can not be.
+        wiring: The plant, None where it cannot be.
         opener: Opens files beside the scenario's.
         notes: Takes the faults.
     """
@@ -246,7 +246,7 @@ def events_of(
     Args:
         tables: The `[[event]]` tables.
         names: What assets and tenants are called.
-        wiring: The plant, None where it can not be.
+        wiring: The plant, None where it cannot be.
         jobs: What runs on it.
         notes: Takes the faults.
     """

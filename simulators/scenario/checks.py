@@ -1,4 +1,4 @@
-"""What of a scenario can not be, beyond its names: times past its end, and commitments beyond ratings."""
+"""What of a scenario cannot be, beyond its names: times past its end, and commitments beyond ratings."""
 
 from __future__ import annotations
 

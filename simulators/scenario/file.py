@@ -264,7 +264,7 @@ class _Reader:
         )
 
     def _check_without_site(self, head: HeadTable, metering: MeteringTable) -> None:
-        """Find what is wrong with times, amounts and rules where the site can not be read."""
+        """Find what is wrong with times, amounts and rules where the site cannot be read."""
         notes, seconds = Notes(self._faults), head.seconds
         loads, events = self._of("load", LoadTable), self._of("event", EventTable)
         check_times([*loads, *events, *self._of("caption", CaptionTable)], seconds, notes)
@@ -308,7 +308,7 @@ def open_scenario(name: str, *, rules: Collection[str] = ()) -> Scenario:
         rules: Names of the rules that there are.
 
     Raises:
-        SiteFileError: Where it can not be found or has faults.
+        SiteFileError: Where it cannot be found or has faults.
     """
     known = shipped()
     path = known.get(name, Path(name))

@@ -29,7 +29,7 @@ from simulators.truth.terms import delivered, read_agreements
 SEEN_S: Final = 20
 """A contradiction is there to be seen for so long before anything else befalls its row [s]."""
 TAIL_S: Final = 45
-"""No break begins so late in a day that its end can not be seen [s]."""
+"""No break begins so late in a day that its end cannot be seen [s]."""
 
 
 class TroubleKind(StrEnum):
@@ -167,7 +167,7 @@ def _honest(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
     """Return the troubles without those that would hide another from everybody.
 
     A contradiction must be there to be seen before anything else befalls its row; two changes of metadata of
-    one row may leave a lie that nothing contradicts; what is stamped ahead can not be told from what is late
+    one row may leave a lie that nothing contradicts; what is stamped ahead cannot be told from what is late
     once both come out of a broker's queue; and how long a load was above is forgotten as the clock is set.
     """
     found: list[Trouble] = []

@@ -1,7 +1,7 @@
 """A scenario: a site, what it draws, what happens to it, what goes wrong on the way, and what must be said.
 
 Times are whole seconds since the scenario begins. Everything random follows from its seed. `scenario.file`
-reads one from TOML and refuses what can not be.
+reads one from TOML and refuses what cannot be.
 """
 
 from __future__ import annotations

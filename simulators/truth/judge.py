@@ -3,7 +3,7 @@
 It knows nothing of the monitor. It goes second by second through the truth, holds it against the words of the
 contract (`terms`), and says which episodes a perfect monitor would have paged, each with the earliest and the
 latest moment that would still have been right. Where it could not be known, because meters were silent, it
-says that too: there a monitor has to tell that it can not tell.
+says that too: there a monitor has to tell that it cannot tell.
 
 It is plain and slow, and it shares no arithmetic with what it judges.
 """

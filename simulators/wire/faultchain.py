@@ -30,7 +30,7 @@ def chain_of(specs: Sequence[FaultSpec], catalogue: Catalogue, speaker: Speaker,
         seed: What their chance follows from.
 
     Raises:
-        ValueError: Where a fault can not work on this site.
+        ValueError: Where a fault cannot work on this site.
     """
     return Chain(
         [MAKERS[spec.kind](place, spec, catalogue, speaker, seed) for place, spec in enumerate(specs)]

@@ -224,7 +224,7 @@ class Merger:
 
         Raises:
             StoreUnavailable: Where the disk did not take that.
-            OSError: Where it can not be read.
+            OSError: Where it cannot be read.
         """
         with self._working:
             if not self._unchecked and time.monotonic() >= self._next_round_s:

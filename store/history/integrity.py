@@ -31,7 +31,7 @@ def sum_of(path: Path) -> bytes:
     """Return the checksum of a file as it is kept.
 
     Raises:
-        OSError: Where it can not be read.
+        OSError: Where it cannot be read.
     """
     checksum = size = 0
     with path.open("rb") as file:
@@ -46,7 +46,7 @@ def is_whole(path: Path) -> bool:
 
     Raises:
         FileNotFoundError: Where it is gone.
-        OSError: Where it can not be read.
+        OSError: Where it cannot be read.
     """
     try:
         expected = path.with_name(sum_name(path.name)).read_bytes()

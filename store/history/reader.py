@@ -252,7 +252,7 @@ class ParquetHistory:
         """Return the rows of a point or a tenant in a span, of these parts.
 
         Raises:
-            duckdb.Error: Where one can not be read.
+            duckdb.Error: Where one cannot be read.
         """
         names = ("time", *columns)
         if not found:

@@ -85,7 +85,7 @@ class ParquetSink:
         merges: Whether hours are merged in a thread of their own; if not, only where `merge` is called.
 
     Raises:
-        StoreUnavailable: Where the folder can not be written, or another process writes it.
+        StoreUnavailable: Where the folder cannot be written, or another process writes it.
     """
 
     name: Final = PARQUET

@@ -108,7 +108,7 @@ class InfluxFeed:
             back_ms: How far back the first time reaches, where no start was given [ms].
 
         Raises:
-            StoreUnavailable: Where it can not be read now; nothing is skipped by that.
+            StoreUnavailable: Where it cannot be read now; nothing is skipped by that.
         """
         if self.newest_ms is None:
             self.newest_ms = now_ms - back_ms
@@ -140,7 +140,7 @@ class InfluxFeed:
             now_ms: The time [ms].
 
         Raises:
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         return self._between(from_ms, to_ms, now_ms, is_backlog=False)
 
@@ -152,7 +152,7 @@ class InfluxFeed:
             to_ms: End, not included [ms].
 
         Raises:
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         return self._between(from_ms, to_ms, None, is_backlog=True)
 
@@ -163,7 +163,7 @@ class InfluxFeed:
             now_ms: The time [ms].
 
         Raises:
-            StoreUnavailable: Where it can not be read now.
+            StoreUnavailable: Where it cannot be read now.
         """
         intake = Intake()
         found = list(self._latest(intake, now_ms))
@@ -241,7 +241,7 @@ class InfluxFeed:
             of[one.source] = max(of.get(one.source, 0), *times)
 
     def _batch(self, one: Found, intake: Intake, now_ms: int | None, *, since_ms: int) -> Batch:
-        """Return what is new of a series: readings, or doubts where they can not be believed."""
+        """Return what is new of a series: readings, or doubts where they cannot be believed."""
         seen = self._seen.get(one.source, np.empty(0, np.int64))
         new = ~np.isin(one.time_ms, seen)
         times, values = one.time_ms[new], one.value[new]

@@ -39,7 +39,7 @@ def need_names(tags: Mapping[str, str]) -> None:
 def tags_of(point: Point) -> dict[str, str]:
     """Return the tags of a point by name, sorted; what it must have is there even where empty.
 
-    An area is a text for people. One that can not be a tag is left out: the point's key tells it apart.
+    An area is a text for people. One that cannot be a tag is left out: the point's key tells it apart.
     """
     area = ".".join(point.area)
     tags = {

@@ -116,7 +116,7 @@ class Proof:
         return [place for number, place in enumerate(accepted) if number <= after or place in missing]
 
     async def _look(self, lines: Sequence[bytes], places: Sequence[int], bucket: str) -> list[int]:
-        """Return which of some lines can not be found, after some patience."""
+        """Return which of some lines cannot be found, after some patience."""
         missing = list(places)
         for pause_s in self._pauses_s:
             await asyncio.sleep(pause_s)

@@ -137,7 +137,7 @@ class InfluxQuery:
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """Take whatever can not be made of an answer for no answer."""
+        """Take whatever cannot be made of an answer for no answer."""
         try:
             yield
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -159,13 +159,11 @@ class InfluxQuery:
         if self._headers is not None:
             return self._headers
         if not _NAME.fullmatch(self._table.bucket):
-            raise StoreUnavailable(
-                self._table.url, f"a bucket called {self._table.bucket!r} can not be asked"
-            )
+            raise StoreUnavailable(self._table.url, f"a bucket called {self._table.bucket!r} cannot be asked")
         try:
             headers = authorization(self._token())
         except (OSError, ValueError) as error:
-            raise StoreUnavailable(self._table.url, f"the token can not be used: {error}") from error
+            raise StoreUnavailable(self._table.url, f"the token cannot be used: {error}") from error
         kind, _ = identify(self._http)
         if kind is Kind.VICTORIA_METRICS:
             raise StoreUnavailable(

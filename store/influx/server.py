@@ -138,7 +138,7 @@ def try_write(http: Http, kind: Kind, table: InfluxTable, token: str, bucket: st
 
     Raises:
         StoreBusy: Where no server answers.
-        ValueError: Where the token can not be one.
+        ValueError: Where the token cannot be one.
     """
     path, query = write_target(kind, table, bucket)
     return http.request("POST", path, query=query, body=NOTHING, headers=authorization(token))
@@ -149,7 +149,7 @@ def find_buckets(http: Http, kind: Kind, table: InfluxTable, token: str) -> dict
 
     Raises:
         StoreBusy: Where no server answers.
-        ValueError: Where the token can not be one.
+        ValueError: Where the token cannot be one.
     """
     found = {Kept.DAYS: bucket_of(table, Kept.DAYS)}
     for kept in (Kept.MONTHS, Kept.YEARS):
@@ -180,7 +180,7 @@ def inspect(table: InfluxTable, token: str, timeout_s: float = 5.0) -> DatabaseS
             return _victoria(http, version, reply)
         return _influxdb(http, kind, version, table, token, reply, buckets)
     except ValueError as error:
-        raise StoreUnavailable(table.url, f"the token can not be one: {error}") from error
+        raise StoreUnavailable(table.url, f"the token cannot be one: {error}") from error
     finally:
         http.close()
 
@@ -260,7 +260,7 @@ def show(http: Http, question: str, database: str, token: str) -> tuple[list[dic
         Rows by column, None where it was not answered; and what was said then.
     """
     if re.fullmatch(r"[^\"\\;]*", database) is None:
-        return None, "the bucket's name can not be asked for"
+        return None, "the bucket's name cannot be asked for"
     reply = http.request(
         "POST", "/query", query={"db": database, "q": question}, headers=authorization(token)
     )

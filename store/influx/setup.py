@@ -67,7 +67,7 @@ def set_up(
         timeout_s: How long it may be silent [s].
 
     Raises:
-        StoreUnavailable: Where it can not be done, with what was expected.
+        StoreUnavailable: Where it cannot be done, with what was expected.
     """
     if not is_path(table.bucket) or "/" in table.bucket:
         raise StoreUnavailable(
@@ -86,7 +86,7 @@ def set_up(
         else:
             raise StoreUnavailable(table.url, f"expected InfluxDB 1 or 2, found {kind} {version}")
     except ValueError as error:
-        raise StoreUnavailable(table.url, f"the token can not be one: {error}") from error
+        raise StoreUnavailable(table.url, f"the token cannot be one: {error}") from error
     else:
         return setup
     finally:

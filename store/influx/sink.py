@@ -177,7 +177,7 @@ class InfluxSink:
         """Find out whether a chunk could be stored, by a write of nothing.
 
         Raises:
-            StoreBusy: Where it can not be stored now.
+            StoreBusy: Where it cannot be stored now.
             StoreUnavailable: Where people have to act first; the error says how.
         """
         connection = await self._connected()
@@ -305,7 +305,7 @@ class InfluxSink:
             try:
                 token = self._token()
             except (OSError, ValueError) as error:
-                raise StoreUnavailable(self._table.url, f"the token can not be read: {error}") from error
+                raise StoreUnavailable(self._table.url, f"the token cannot be read: {error}") from error
             self._connection = await self._connect(token)
         return self._connection
 

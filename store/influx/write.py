@@ -152,7 +152,7 @@ class _PlainWriter:
         try:
             headers = authorization(token) | {"Content-Type": "text/plain; charset=utf-8"}
         except ValueError as error:
-            raise StoreUnavailable(table.url, f"the token can not be one: {error}") from error
+            raise StoreUnavailable(table.url, f"the token cannot be one: {error}") from error
         self._session = aiohttp.ClientSession(
             headers=headers, timeout=aiohttp.ClientTimeout(total=timeout_s), auto_decompress=True
         )

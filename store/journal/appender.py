@@ -139,7 +139,7 @@ class Appender:
 def _count(counters: Counters, new: int, added: Account) -> None:
     """Count what the journal took of what came in."""
     counters.in_hand -= new
-    # What can not be kept is a dead letter too where it was no reading.
+    # What cannot be kept is a dead letter too where it was no reading.
     counters.received += added.received - new
     counters.account += added
 

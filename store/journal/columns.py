@@ -45,7 +45,7 @@ def encode(batch: Batch) -> bytes:
 
 
 def _offsets(batch: Batch, base_ms: int) -> list[int]:
-    """Return how far a batch's times are from a moment at most [ms]; numbers that can not run over."""
+    """Return how far a batch's times are from a moment at most [ms]; numbers that cannot run over."""
     columns = (batch.source_ms, batch.received_ms) if len(batch) else ()
     return [int(end) - base_ms for column in columns for end in (column.min(), column.max())]
 

@@ -131,7 +131,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _KNOWN: Final = msgspec.msgpack.Decoder(list[_KnownForm])
 _MARK: Final = msgspec.msgpack.Decoder(_MarkForm)
 _BOUNDLESS: Final = b"["
-"""What begins content that MessagePack can not hold, as integers beyond 64 bits: it is JSON, in ASCII."""
+"""What begins content that MessagePack cannot hold, as integers beyond 64 bits: it is JSON, in ASCII."""
 _SEALED: Final = b"\xc1"
 """What begins bytes with a checksum: neither MessagePack nor columns ever begin so."""
 _CHECKSUM: Final = struct.Struct("<I")

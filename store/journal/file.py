@@ -87,7 +87,7 @@ MIGRATIONS: Final[Sequence[Migration]] = (
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that can not be understood yet: its metadata has not come.
+    """A message that cannot be understood yet: its metadata has not come.
 
     Attributes:
         broker: Name of the broker that it came from.

@@ -169,7 +169,7 @@ class Journal:
         except (StoreUnavailable, StoreCorrupt):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the intake has no part in it
-            _log.exception("an append can not be kept whole", error=repr(error))
+            _log.exception("an append cannot be kept whole", error=repr(error))
         return self._append(connection, intake, now_ms, is_careful=True)
 
     def _append(
@@ -399,7 +399,7 @@ class Journal:
         """Return the connection once the disk has all that the file shows, and so what became of each append.
 
         Raises:
-            StoreUnavailable: Where that can not be said now. The file is opened anew at the next attempt, for
+            StoreUnavailable: Where that cannot be said now. The file is opened anew at the next attempt, for
                 the disk may have come back as another one.
         """
         connection = self._ready()
@@ -494,7 +494,7 @@ class Journal:
             try:
                 content = content_of((seq, stamp_ms, EntryKind.READINGS, body), str(self.path))
             except StoreCorrupt as error:
-                # What can not be read is not known as stored: it is taken again when it comes again.
+                # What cannot be read is not known as stored: it is taken again when it comes again.
                 _log.error("journal damaged", error=str(error))
                 content = Batch.empty()
             assert isinstance(content, Batch)  # noqa: S101 - for the type checker

@@ -29,10 +29,10 @@ class Insertion:
     Args:
         connection: The file, in the transaction of the append.
         received_ms: When the last of it was received [ms].
-        is_careful: Whether what can not be kept becomes a dead letter by itself, instead of an error of all.
+        is_careful: Whether what cannot be kept becomes a dead letter by itself, instead of an error of all.
 
     Attributes:
-        refused_points: Points that can not be kept: nor can their readings.
+        refused_points: Points that cannot be kept: nor can their readings.
     """
 
     def __init__(self, connection: sqlite3.Connection, received_ms: int, *, is_careful: bool) -> None:
@@ -75,7 +75,7 @@ class Insertion:
         return changes
 
     def _insert_parts(self, content: Content, stamp_ms: int) -> Iterator[Entry]:
-        """Insert content as one entry; where it can not be kept, in halves, down to what is at fault."""
+        """Insert content as one entry; where it cannot be kept, in halves, down to what is at fault."""
         if isinstance(content, Batch) and self.refused_points:
             content = self._without_refused_points(content)
         if not isinstance(content, Mark) and not len(content):
@@ -130,17 +130,17 @@ class Insertion:
         )
 
     def _without_refused_points(self, batch: Batch) -> Batch:
-        """Return a batch without the rows of points that can not be kept; readings become dead letters."""
+        """Return a batch without the rows of points that cannot be kept; readings become dead letters."""
         is_kept = ~np.isin(batch.point, list(self.refused_points))
         for row in np.flatnonzero(~is_kept & (batch.quality != Quality.REFUSED)):
             value = repr(float(batch.value[row])).encode()
-            self._refuse(f"point {batch.point[row]}", value, "a point that it can not", "stored")
+            self._refuse(f"point {batch.point[row]}", value, "a point that it cannot", "stored")
         return batch.take(is_kept)
 
-    # What can not be kept -------------------------------------------------------------
+    # What cannot be kept -------------------------------------------------------------
 
     def _try(self, insert: Callable[[], T], topic: str, payload: bytes, figure: str = "") -> T | None:
-        """Insert something; return None where it can not be kept and became a dead letter.
+        """Insert something; return None where it cannot be kept and became a dead letter.
 
         Args:
             insert: Inserts it.
@@ -156,7 +156,7 @@ class Insertion:
         return done
 
     def _attempt(self, insert: Callable[[], T]) -> tuple[T | None, Exception | None]:
-        """Insert something; where it can not be kept, take it back and return why."""
+        """Insert something; where it cannot be kept, take it back and return why."""
         self._connection.execute("SAVEPOINT attempt")
         try:
             return insert(), None
@@ -206,7 +206,7 @@ def as_text(text: str) -> str:
 
 
 def _halves(content: Content) -> tuple[Content, Content] | None:
-    """Return the two halves of content; None where it can not be halved."""
+    """Return the two halves of content; None where it cannot be halved."""
     if isinstance(content, Mark) or len(content) < 2:  # noqa: PLR2004 - what has two halves
         return None
     middle = len(content) // 2
@@ -217,7 +217,7 @@ def _halves(content: Content) -> tuple[Content, Content] | None:
 
 
 def _named(content: Content) -> str:
-    """Return what a dead letter calls content that can not be halved."""
+    """Return what a dead letter calls content that cannot be halved."""
     match content:
         case Mark():
             return f"mark of {content.broker}"

@@ -128,7 +128,7 @@ class Means:
         is_sound = is_covered | (self.covered_ms == 0)
         if is_sound.all():
             return self
-        _log.error("means that can not be are left out", steps=int((~is_sound).sum()), step_ms=self.step_ms)
+        _log.error("means that cannot be are left out", steps=int((~is_sound).sum()), step_ms=self.step_ms)
         return self.take(is_sound)
 
     def columns(self) -> tuple[IntArray | FloatArray, ...]:

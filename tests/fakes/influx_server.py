@@ -52,7 +52,7 @@ class FakeInflux:
 
     Attributes:
         script: What it does with the next requests that have readings; afterwards it behaves.
-        bad: The values that it can not store, and says so.
+        bad: The values that it cannot store, and says so.
         dropped: The values that it says it stored, and did not.
         status: What it answers to bad lines.
         stores_good: Whether the good lines of a request with bad ones are stored.

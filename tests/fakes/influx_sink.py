@@ -71,7 +71,7 @@ def refusal(
     bucket: str = "readings",
     tokens: Iterable[str] = ("secret",),
 ) -> StoreUnavailable:
-    """Return why a chunk can not be stored now."""
+    """Return why a chunk cannot be stored now."""
 
     async def story(sink: InfluxSink) -> StoreUnavailable:
         with pytest.raises(StoreUnavailable) as caught:

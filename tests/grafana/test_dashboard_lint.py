@@ -225,7 +225,7 @@ def test_each_rule_finds_what_breaks_it(
 
 
 def test_every_rule_has_an_example() -> None:
-    """So that none is there that can not fail."""
+    """So that none is there that cannot fail."""
     assert {rule for rule, *_ in EXAMPLES} == set(lint.RULES)
 
 

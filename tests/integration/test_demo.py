@@ -225,7 +225,7 @@ def test_a_tenant_passes_its_warning_and_then_its_contract(runs: Runs) -> None:
 
 @pytest.mark.servers
 def test_silence_widens_bounds_and_resolves_nothing(runs: Runs) -> None:
-    """While the gateway is silent its two tenants can not be verified, and the overdraw stays open."""
+    """While the gateway is silent its two tenants cannot be verified, and the overdraw stays open."""
     document = runs.whole.document
     silent, back = story(document)[SILENT], story(document)[BACK]
     alarms, tenants = document["alarms"], {tenant["id"]: tenant for tenant in document["tenants"]}

@@ -1,4 +1,4 @@
-"""A broker drops what its queue can not hold, and resumes the session all the same."""
+"""A broker drops what its queue cannot hold, and resumes the session all the same."""
 
 from __future__ import annotations
 

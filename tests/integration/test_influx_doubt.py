@@ -1,4 +1,4 @@
-"""What an InfluxDB holds and can not be believed: several series of a point, and what is no number."""
+"""What an InfluxDB holds and cannot be believed: several series of a point, and what is no number."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ TEXT = '{0},rack=a1 power="unavailable" {1}'
 def test_a_tenant_is_never_clear_by_what_can_not_be_believed(
     database: Influx, tmp_path: Path, measurement: str, lines: str, reason: str
 ) -> None:
-    """A rack is two phases, or says a text: the monitor goes on, refuses each reading, and can not tell."""
+    """A rack is two phases, or says a text: the monitor goes on, refuses each reading, and cannot tell."""
     (tmp_path / "token").write_text(database.reader)
     text = SITE.format(url=database.server.url, measurement=measurement)
     text = text.replace('token_file = "token"', 'token_file = "token"\ndelay_s = 1\npoll_s = 0.5') + TENANT

@@ -64,7 +64,7 @@ def test_it_can_be_run_again(database: Influx) -> None:
 
 
 def test_tokens_may_do_what_they_are_for_and_no_more(database: Influx) -> None:
-    """The reader can not write, and neither can prepare anything."""
+    """The reader cannot write, and neither can prepare anything."""
     table = database.table(bucket="least")
     tokens = set_up(table, database.token, renews_tokens=True).tokens
 

@@ -34,7 +34,7 @@ async def a_hard_life(kind: str, folder: Path, away_s: float) -> None:
     (folder / "disk").mkdir()
     async with a_plant(kind, folder, folder / "disk") as plant:
         await plant.recover()
-        # A field that somebody else wrote first, as another type: the monitor's draws can not be stored.
+        # A field that somebody else wrote first, as another type: the monitor's draws cannot be stored.
         await asyncio.to_thread(plant.write, f"tenant_draw,tenant=x demand_mw=5i {now_ms()}")
         # A reading that waited on its gateway for longer than the database keeps anything.
         old_ms = now_ms() - 3 * DAY_S * 1_000
@@ -107,8 +107,8 @@ async def a_full_disk(kind: str, folder: Path, disk: Path) -> None:
     async with a_plant(kind, folder, disk) as plant:
         await plant.recover()
         filling = asyncio.create_task(keep_full(disk))
-        # VictoriaMetrics is read-only first, and ends where it can not even put away what it has.
-        words = "can not store now" if kind == METRICS else "no space left on device"
+        # VictoriaMetrics is read-only first, and ends where it cannot even put away what it has.
+        words = "cannot store now" if kind == METRICS else "no space left on device"
         await plant.suffer(words, is_steady=False)
         await end(filling)
         # InfluxDB does not open a shard again that it could not make: whoever made room starts it again.

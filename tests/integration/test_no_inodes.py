@@ -102,7 +102,7 @@ def test_without_inodes_the_monitor_goes_on_and_says_what_it_can_not_keep(
                     power[0] = 80.0
 
                     await watch.until(lambda: len(pager.about("C2")) == 1, "the overdraw is paged")
-                    await watch.until(lambda: len(pager.about("Q9")) == 2, "what can not be kept is told")
+                    await watch.until(lambda: len(pager.about("Q9")) == 2, "what cannot be kept is told")
                     await watch.until_stored(before + 20)
                     with asking(capsys) as ask:
                         status = await asyncio.to_thread(ask, "status", tmp_path, "--json")

@@ -144,7 +144,7 @@ def test_tls_and_password(tmp_path: Path) -> None:
 
 
 def test_nobody_there() -> None:
-    """A broker that can not be reached is an error that says so, and an address that is none as well."""
+    """A broker that cannot be reached is an error that says so, and an address that is none as well."""
 
     async def act() -> None:
         async with Publisher(address_of("mqtt://127.0.0.1:1")):

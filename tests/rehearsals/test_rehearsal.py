@@ -166,7 +166,7 @@ def test_only_a_clock_that_is_off_says_by_how_much() -> None:
 
 
 def test_only_a_queue_that_overflows_has_a_length() -> None:
-    """What can not be is refused, with its place."""
+    """What cannot be is refused, with its place."""
     with pytest.raises(SiteFileError) as caught:
         read_scenario(BREAK.format(kind="session-lost") + "queue = 7")
 

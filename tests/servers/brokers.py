@@ -74,7 +74,7 @@ class Mosquitto(Broker):
             "set_tcp_nodelay true",
         ]
         if os.geteuid() == 0:
-            lines.append("user root")  # else it goes on as a user who can not reach the folder
+            lines.append("user root")  # else it goes on as a user who cannot reach the folder
         if self.keeps_sessions:
             lines += ["persistence true", f"persistence_location {self.folder}/", "autosave_interval 1"]
         (self.folder / "conf").write_text("\n".join(lines) + "\n")

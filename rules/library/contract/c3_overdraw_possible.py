@@ -1,4 +1,4 @@
-"""C3: it can not be ruled out that the tenant draws more than it contracted."""
+"""C3: it cannot be ruled out that the tenant draws more than it contracted."""
 
 from __future__ import annotations
 

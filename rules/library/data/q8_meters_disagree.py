@@ -22,7 +22,7 @@ class MetersDisagree(Rule):
     both are seen to agree, not when one falls silent. The usual causes are a current transformer of another
     ratio, a stuck meter, wiring that is other than described, and a load that nobody declared. Where meters
     of a group disagree and so do meters of smaller groups inside it, the largest is told. The delays are our
-    choice: a verdict that can not be told pages after 30 s, and its cause should not come much later.
+    choice: a verdict that cannot be told pages after 30 s, and its cause should not come much later.
     """
 
     name: ClassVar[str] = "Q8"

@@ -170,7 +170,7 @@ def test_a_full_disk_is_waited_out(prepared: Prepared, step: int) -> None:
 
 
 def test_what_a_file_system_refuses_is_unavailable(prepared: Prepared) -> None:
-    """A file where a folder should be is told as a store that can not take it now, and leaves nothing."""
+    """A file where a folder should be is told as a store that cannot take it now, and leaves nothing."""
     in_the_way = prepared.folder / "history" / hour_folder(Table.READING, HOUR + 2 * DAY_MS)
     in_the_way.parent.mkdir()
     in_the_way.write_bytes(b"")

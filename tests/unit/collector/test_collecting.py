@@ -182,7 +182,7 @@ def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
 
     asyncio.run(bench.take(metadata("r1"), value("r1", 90)))
 
-    error = "journal can not store now: database or disk is full"
+    error = "journal cannot store now: database or disk is full"
     assert states == [("", 1, 0, 3), (error, 1, 0, 2), (error, 1, 0, 1), (error, 1, 0, 0)]
     assert len(bench.session.acknowledged) == 2
     counters = bench.collector.counters

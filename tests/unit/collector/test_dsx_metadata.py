@@ -188,7 +188,7 @@ def test_a_unit_holds_only_for_values_that_come_after_it() -> None:
     assert stored(outcome) == [90.0, 91.0]
 
 
-# Metadata that can not be used --------------------------------------------------------
+# Metadata that cannot be used --------------------------------------------------------
 
 _BAD = {
     "no JSON": (b"{", Reason.BAD_JSON),

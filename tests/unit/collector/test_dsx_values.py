@@ -200,7 +200,7 @@ _STRUCTURES = {
 @pytest.mark.shows
 @pytest.mark.parametrize(("body", "reason"), _STRUCTURES.values(), ids=_STRUCTURES)
 def test_what_is_no_value_message_is_refused(body: bytes, reason: Reason) -> None:
-    """Each message that can not be read is one dead letter with its reason."""
+    """Each message that cannot be read is one dead letter with its reason."""
     outcome = describing().hear(raw(TOPIC, body))
 
     assert outcome.reasons == [reason]

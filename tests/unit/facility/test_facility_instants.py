@@ -149,7 +149,7 @@ def test_an_iso_time_without_an_offset_is_refused_where_no_zone_is_given() -> No
 
 @pytest.mark.parametrize("text", BAD_ISO, ids=ascii)
 def test_what_is_no_iso_time_is_a_value_error(text: str) -> None:
-    """Whatever can not be read as a time is refused in the one way that decoders catch."""
+    """Whatever cannot be read as a time is refused in the one way that decoders catch."""
     with pytest.raises(ValueError):  # noqa: PT011 - the message may come from the calendar
         from_iso(text, CHICAGO)
 

@@ -91,7 +91,7 @@ def test_a_finite_pattern_stands_for_its_names_in_order(pattern: str, names: lis
 def test_a_broken_pattern_says_what_was_expected_and_what_was_found(
     pattern: str, expected: str, found: str
 ) -> None:
-    """Whatever can not be read, or stands for what can not be a rack, is refused with its reason."""
+    """Whatever cannot be read, or stands for what cannot be a rack, is refused with its reason."""
     with pytest.raises(PatternError) as caught:
         expand(pattern)
 
@@ -115,13 +115,13 @@ def test_an_open_pattern_chooses_among_names_and_keeps_their_order(pattern: str,
 
 @pytest.mark.parametrize("pattern", ["A-[*", "*]", "{*", "?{3..1}", "{1..500}{1..500}*"])
 def test_a_broken_open_pattern_is_an_error_too(pattern: str) -> None:
-    """A star does not make up for what can not be read."""
+    """A star does not make up for what cannot be read."""
     with pytest.raises(PatternError):
         choose(pattern, RACKS)
 
 
 def test_an_open_pattern_names_nobody_outright() -> None:
-    """What is not declared can not be conjured up by a star."""
+    """What is not declared cannot be conjured up by a star."""
     assert is_open("A-*")
     assert is_open("A-0?")
     assert choose("A-*", []) == []

@@ -120,7 +120,7 @@ def test_a_site_file_error_shows_all_of_its_faults(count: int, title: str) -> No
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (StoreUnavailable("j.db", "disk full"), StoreError, "j.db can not store now: disk full"),
+        (StoreUnavailable("j.db", "disk full"), StoreError, "j.db cannot store now: disk full"),
         (StoreCorrupt("j.db", "bad sum"), StoreError, "j.db is damaged: bad sum"),
         (DeliveryError("refused", Outlook.REFUSED), MegawatchError, "refused"),
         (SiteFileError("s", ()), MegawatchError, "s: 0 faults\n"),

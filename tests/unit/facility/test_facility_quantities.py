@@ -1,4 +1,4 @@
-"""Each quantity has its unit, its kind, and the range beyond which a value can not be true."""
+"""Each quantity has its unit, its kind, and the range beyond which a value cannot be true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting, and being asked, on bad ground: what can be made again is, what can not is named and told."""
+"""Starting, and being asked, on bad ground: what can be made again is, what cannot is named and told."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_at_once")
 def test_a_monitor_that_can_not_store_tells_that_and_starts_once_it_can(tmp_path: Path) -> None:
-    """Its data folder can not be made: that leaves as a page, from memory."""
+    """Its data folder cannot be made: that leaves as a page, from memory."""
     (tmp_path / "site.toml").write_text('[site]\nname = "hall"\n')
     (tmp_path / "data").write_text("a file where the folder should be")
 

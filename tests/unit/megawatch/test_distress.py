@@ -1,4 +1,4 @@
-"""A monitor that can not store says so without storing anything."""
+"""A monitor that cannot store says so without storing anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.ledger.alarms import Notice
 from tests.builders import T0_MS
 from tests.telling import look
 
-FULL = "journal.sqlite can not store now: database or disk is full"
+FULL = "journal.sqlite cannot store now: database or disk is full"
 
 
 class Receiver:

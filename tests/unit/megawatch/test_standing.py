@@ -54,7 +54,7 @@ def test_a_monitor_that_is_gone_does_not_run(site: Path, capsys: pytest.CaptureF
     ("free_bytes", "words"),
     [
         (0, f"The monitor runs (process {os.getpid()}), and the disk of"),
-        (10**12, f"The monitor runs (process {os.getpid()}), and hangs or can not write"),
+        (10**12, f"The monitor runs (process {os.getpid()}), and hangs or cannot write"),
     ],
     ids=["full disk", "hangs"],
 )

@@ -24,7 +24,7 @@ WRONG = {
     "a broker without a scheme": (("demo", "--broker", "localhost"), "mqtts://host:port, found 'localhost'"),
     "a broker with a path": (("simulate", "--broker", "mqtt://x/y"), "found 'mqtt://x/y'"),
     "a port that is none": (("discover", "mqtt://x:99999"), "found 'mqtt://x:99999'"),
-    "a site that can not be called so": (("discover", "mqtt://x", "--name", "a b"), "found 'a b'"),
+    "a site that cannot be called so": (("discover", "mqtt://x", "--name", "a b"), "found 'a b'"),
     "a certificate without TLS": (("discover", "mqtt://x", "--ca-file", __file__), "beside mqtts://"),
     "a certificate for plain publishing": (("simulate", "--ca-file", __file__), "beside mqtts://"),
     "certificates that are none": (
@@ -142,7 +142,7 @@ def test_a_reader_who_has_seen_enough_is_no_failure_to_be_explained() -> None:
 
 
 def test_the_folder_of_a_file_is_made_before_there_is_anything_to_lose(tmp_path: Path) -> None:
-    """What took 100 s to hear has a place to go to; a file that is there, or can not be, is told first."""
+    """What took 100 s to hear has a place to go to; a file that is there, or cannot be, is told first."""
     target = tmp_path / "new" / "folder" / "site.toml"
     make_room(target)
     write_new(target, "x")

@@ -191,7 +191,7 @@ def test_what_a_receiver_says_is_kept_short() -> None:
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_read_in_both_forms(status: int, text: str, expected_s: float | None) -> None:
-    """Seconds or a date (RFC 9110, 10.2.3); what can not be read is as if it were not there."""
+    """Seconds or a date (RFC 9110, 10.2.3); what cannot be read is as if it were not there."""
     _, (error,) = deliver(Reply(status, {"Retry-After": text}))
 
     assert error is not None

@@ -1,4 +1,4 @@
-"""What can not be is refused when a scenario is read: with its place, the reason, the nearest known name."""
+"""What cannot be is refused when a scenario is read: with its place, the reason, the nearest known name."""
 
 from __future__ import annotations
 
@@ -323,7 +323,7 @@ def test_a_site_that_can_not_be_read_hides_no_times_and_rules() -> None:
 
 
 def test_a_course_needs_racks_of_one_rating() -> None:
-    """It is a share of their rating; racks without one can not be simulated, and that is told once."""
+    """It is a share of their rating; racks without one cannot be simulated, and that is told once."""
     site = (
         '[site]\nname = "hall"\n[[broker]]\nurl = "mqtt://127.0.0.1"\n[[rack]]\nids = "a"\nrating_kw = 50\n'
     )

@@ -1,4 +1,4 @@
-"""A database that says that it stored lines, and did not, is found out; one that can not be asked is not."""
+"""A database that says that it stored lines, and did not, is found out; one that cannot be asked is not."""
 
 from __future__ import annotations
 

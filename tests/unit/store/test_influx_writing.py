@@ -287,8 +287,8 @@ def test_the_pause_that_is_asked_for_is_handed_on(
     ("token", "error", "words"),
     [
         (str, StoreBusy, "Connection refused"),
-        (Path("nowhere/token").read_text, StoreUnavailable, "the token can not be read"),
-        (b"\xff".decode, StoreUnavailable, "the token can not be read"),
+        (Path("nowhere/token").read_text, StoreUnavailable, "the token cannot be read"),
+        (b"\xff".decode, StoreUnavailable, "the token cannot be read"),
     ],
     ids=["server-away", "no-token-file", "not-text"],
 )

@@ -96,7 +96,7 @@ def test_texts_that_the_file_can_not_hold_are_kept_written_out(journal: Journal)
     assert (kept.topic, kept.detail) == ("a\\ud800b", "found 'a\\udfff\x00'")
 
 
-# What can not be kept ----------------------------------------------------------------------
+# What cannot be kept ----------------------------------------------------------------------
 
 
 @pytest.mark.shows(Reason.CANNOT_BE_KEPT)

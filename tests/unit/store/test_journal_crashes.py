@@ -120,7 +120,7 @@ def test_a_reader_beside_a_writer_that_was_killed_goes_on(tmp_path: Path) -> Non
 
 
 def test_a_damaged_entry_stops_no_intake(tmp_path: Path) -> None:
-    """Readings that can not be read back are not known as stored: they are taken when they come again."""
+    """Readings that cannot be read back are not known as stored: they are taken when they come again."""
     journal = Journal(tmp_path)
     journal.append(readings(*whole(1), known=[f"r{i}" for i in range(ENTRY_READINGS)]), T0_MS)
     assert journal._connection is not None

@@ -113,7 +113,7 @@ def test_a_notification_that_is_damaged_is_told_as_such_and_holds_up_no_other(le
 
 
 def test_damaged_rows_are_left_out_and_all_others_are_read(ledger: Ledger) -> None:
-    """One that can not be read is no reason to show nothing."""
+    """One that cannot be read is no reason to show nothing."""
     ledger.save(progress(("a1", "opened", T0_MS), ("a2", "opened", T0_MS + 1)))
     ledger._writer.execute("UPDATE change SET body = '[]' WHERE alarm_id = 'a1'")
     ledger._writer.execute("UPDATE alarm SET opened_ms = 'x' WHERE id = 'a2'")
