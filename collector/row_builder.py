@@ -127,8 +127,8 @@ class Rows:
         is_good: Whether the source trusts the value.
         messages: Message that each row came in.
         rejections: What could not be decoded.
-        doubts: Values that could not be kept: before which row that was, whose point it was, when it was
-            received, and what it was stamped, where it was refused for that, else the same [ms].
+        doubts: Values that could not be kept: before which row that was, whose point it was, the message that
+            it came in, and what it was stamped, or when it was received where that is not known [ms].
         sealed: Rows that were made a batch before the others.
     """
 
@@ -138,7 +138,7 @@ class Rows:
     is_good: list[bool] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    doubts: list[tuple[int, int, int, int]] = field(default_factory=list)
+    doubts: list[tuple[int, int, Message, int]] = field(default_factory=list)
     sealed: list[Batch] = field(default_factory=list)
     _refused: Message | None = None
     _refusals: int = 0
@@ -179,7 +179,7 @@ class Rows:
             detail: What was expected and what was found.
             point: Whose value it was; the point is in doubt from then on. None where that is not known.
             row: The row that it was; None where it comes after all rows so far.
-            time_ms: What it was stamped, where it is refused for that [ms].
+            time_ms: What it was stamped [ms]; None where that is not known.
         """
         self._refusals = self._refusals + 1 if message is self._refused else 1
         self._refused = message
@@ -202,7 +202,7 @@ class Rows:
         before = len(self.points) if row is None else row
         stamped_ms = received_ms if time_ms is None else time_ms
         stamped_ms = min(max(stamped_ms, received_ms - OLDEST_MS), received_ms + DAY_MS)
-        self.doubts.append((before, point, received_ms, stamped_ms))
+        self.doubts.append((before, point, message, stamped_ms))
 
     def seal(self, ranges: Ranges) -> None:
         """Make a batch of the rows so far, before a conversion changes that holds for them.
@@ -232,7 +232,7 @@ class Rows:
             )
             is_last = end == count
             alone.doubts = [
-                (r - first, p, ms, at) for r, p, ms, at in self.doubts if first <= r < end + is_last
+                (r - first, p, of, at) for r, p, of, at in self.doubts if first <= r < end + is_last
             ]
             try:
                 self.sealed.append(alone._batch(ranges))
@@ -304,23 +304,23 @@ class Rows:
                 self.refuse(message, Reason.TIME_TOO_OLD, detail, point, row, self.times[row])
             else:
                 detail = f"expected {ranges.describe(point)}, found {values[row]:g}"
-                self.refuse(message, Reason.OUT_OF_RANGE, detail, point, row)
+                self.refuse(message, Reason.OUT_OF_RANGE, detail, point, row, self.times[row])
         return keep
 
     def _with_doubts(self, batch: Batch, kept: NDArray[np.intp]) -> Batch:
         """Put doubts between the rows where they arose: a good value after one ends it."""
         if not self.doubts:
             return batch
-        before, points, received, stamped = zip(*self.doubts, strict=True)
+        before, points, messages, stamped = zip(*self.doubts, strict=True)
         count = len(points)
         doubts = Batch.of(
             [
                 points,
                 stamped,
-                received,
+                [message.received_ms for message in messages],
                 np.full(count, np.nan),
                 np.full(count, Quality.REFUSED),
-                np.zeros(count),
+                [message.flags for message in messages],
             ]
         )
         order = np.argsort(np.concatenate([np.array(before) - 0.5, kept]), kind="stable")

@@ -54,11 +54,18 @@ class _Value(msgspec.Struct, gc=False):
     quality: int | str
 
 
+class _Stamp(msgspec.Struct, gc=False):
+    """What is left of a payload whose value cannot be used."""
+
+    timestamp: int
+
+
 MOST_SHOWN: Final = 3
 """How many names stand in one sentence for people."""
 _MEANINGS: Final = ("asset", "quantity", "unit", "feed", "phase", "setpoint", "broker", "publisher")
 
 _DECODER: Final = msgspec.json.Decoder(_Value)
+_STAMP_DECODER: Final = msgspec.json.Decoder(_Stamp)
 _log = structlog.get_logger(__name__)
 
 
@@ -223,7 +230,8 @@ class DsxDecoder:
                 try:
                     read = decode(payload)
                 except (msgspec.MsgspecError, RecursionError, ValueError):
-                    rows.refuse(message, *explain(payload, _DECODER), route)
+                    reason, detail = explain(payload, _DECODER)
+                    rows.refuse(message, reason, detail, route, time_ms=_stamp(payload))
                     continue
                 if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
                     rows.refuse(message, *problem, route)
@@ -504,6 +512,14 @@ def _some(names: Sequence[str]) -> str:
 
 def _message(waiting: Waiting) -> Message:
     return Message(waiting.topic, waiting.payload, waiting.received_ms, waiting.flags)
+
+
+def _stamp(payload: bytes) -> int | None:
+    """Return what a value that cannot be used was stamped [ms]; None where it does not say."""
+    try:
+        return _STAMP_DECODER.decode(payload).timestamp
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
 
 
 def _too_large(payload: bytes) -> tuple[Reason, str]:

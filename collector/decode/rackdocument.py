@@ -195,12 +195,13 @@ class RackDocumentDecoder:
             found = int(found)
         if found is not None and (isinstance(found, bool) or not isinstance(found, (int, float))):
             detail = f"{value.name} of {rack}: expected a number or null, found {type(found).__name__}"
-            rows.refuse(message, Reason.WRONG_TYPE, detail, number)
+            rows.refuse(message, Reason.WRONG_TYPE, detail, number, time_ms=time_ms)
             return
         try:
             read = None if found is None else UNITS[value.key.unit].to_canonical(float(found))
         except OverflowError:
-            rows.refuse(message, Reason.OUT_OF_RANGE, f"{value.name} of {rack}: too large", number)
+            detail = f"{value.name} of {rack}: too large"
+            rows.refuse(message, Reason.OUT_OF_RANGE, detail, number, time_ms=time_ms)
             return
         rows.add(number, time_ms, read, is_good=True, message=message)
 

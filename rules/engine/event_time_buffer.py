@@ -118,11 +118,11 @@ class Queue:
     def _due_ms(self, batch: Batch) -> IntArray:
         """Return when readings count: from their source time on, but not before they were received.
 
-        Nobody knows of what time a refused value was; it may be as old as what a tick waits for.
+        A refused value whose stamp is not known may be as old as what a tick waits for.
         """
         due_ms: IntArray = np.minimum(batch.source_ms, batch.received_ms)
-        refused = batch.quality == Quality.REFUSED
-        return np.where(refused, due_ms - self._lateness_ms, due_ms) if refused.any() else due_ms
+        undated = (batch.quality == Quality.REFUSED) & (batch.source_ms >= batch.received_ms)
+        return np.where(undated, due_ms - self._lateness_ms, due_ms) if undated.any() else due_ms
 
 
 class SourceQueue:

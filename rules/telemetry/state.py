@@ -264,12 +264,23 @@ class Knowledge:
             # When something came that was kept for us, or for anybody, says nothing of a clock.
             lag = (received - batch.source_ms)[is_live]
             self._clocks.hear(clock[is_live], lag, received[is_live])
-        measured = np.minimum(batch.source_ms - ahead + self._clocks.behind_ms(clock), received)
+        measured = self._measured_ms(batch, ahead)
         return _Dated(
             stamped=np.minimum(batch.source_ms, received),
             measured=measured,
             heard=np.where(is_live, received, measured),
         )
+
+    def _measured_ms(self, batch: Batch, ahead: IntArray) -> IntArray:
+        """Return when values were measured, as far as their clocks are known [ms].
+
+        Args:
+            batch: The values.
+            ahead: How far the clock of each was ahead before it was heard [ms].
+        """
+        behind = self._clocks.behind_ms(self._points.clock[batch.point])
+        measured: IntArray = np.minimum(batch.source_ms - ahead + behind, batch.received_ms)
+        return measured
 
     def _hear(self, batch: Batch, dated: _Dated) -> None:
         points = self._points
@@ -360,13 +371,14 @@ class Knowledge:
         points = self._points
         # Whoever sends what is refused lives all the same.
         lives = refused & ((batch.flags & Flag.RETAINED) == 0)
+        heard = batch.received_ms
+        if is_backlog:
+            heard = self._measured_ms(batch, self._clocks.ahead_ms(points.clock[batch.point]))
         self._streams.notice(
-            points.stream[batch.point[lives]],
-            batch.received_ms[lives],
-            points.is_heartbeat[batch.point[lives]],
+            points.stream[batch.point[lives]], heard[lives], points.is_heartbeat[batch.point[lives]]
         )
-        np.maximum.at(points.heard_ms, batch.point[refused], batch.received_ms[refused])
-        # What was refused for its stamp keeps that: it tells of the clock, unless it was kept for us.
+        np.maximum.at(points.heard_ms, batch.point[refused], heard[refused])
+        # What was refused keeps its stamp: it tells of the clock, unless it was kept for us.
         lag = batch.received_ms - batch.source_ms
         off = lives & (lag != 0)
         if off.any() and not is_backlog:

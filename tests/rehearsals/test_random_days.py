@@ -85,6 +85,11 @@ def test_a_rack_that_moved_is_not_waited_for_because_we_stood_still() -> None:
     _check([88], SHORT_S)
 
 
+def test_a_value_that_is_refused_while_we_are_stopped_leaves_nothing_certain() -> None:
+    """Its rack moved after it; what the broker kept says since when its last good value is none."""
+    _check([312], SHORT_S)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_six_random_hours_agree_with_the_judge(seed: int) -> None:

@@ -131,7 +131,30 @@ def test_a_doubt_stands_where_the_bad_value_came() -> None:
     )
 
     assert outcome.qualities == [Quality.GOOD, Quality.REFUSED, Quality.GOOD, Quality.REFUSED]
-    assert outcome.batch.source_ms.tolist()[1] == outcome.batch.received_ms.tolist()[1]
+
+
+_DOUBTED = {
+    "impossible": (payload("-89.17"), T0_MS),
+    "a number in quotation marks": (payload('"89.17"'), T0_MS),
+    "too large for a number": (payload(DIGITS), T0_MS),
+    "no quality": (f'{{"value":90.5,"timestamp":{T0_MS}}}'.encode(), T0_MS),
+    "no JSON": (b"not JSON", _RECEIVED),
+    "a stamp that is none": (payload(time_ms="true"), _RECEIVED),
+    "two stamps": (payload(more=f',"timestamp":{T0_MS + 1}'), _RECEIVED),
+}
+
+
+@pytest.mark.parametrize(("body", "stamped_ms"), _DOUBTED.values(), ids=_DOUBTED)
+def test_a_value_that_is_refused_keeps_its_stamp(body: bytes, stamped_ms: int) -> None:
+    """From then on its point is in doubt, however late it comes; one of no known time counts as it comes."""
+    message = raw(TOPIC, body, received_ms=_RECEIVED, flags=Flag.RETAINED)
+
+    outcome = describing().hear(message)
+
+    assert outcome.doubts == [KEY]
+    assert outcome.batch.source_ms.tolist() == [stamped_ms]
+    assert outcome.batch.received_ms.tolist() == [_RECEIVED]
+    assert outcome.batch.flags.tolist() == [Flag.RETAINED]
 
 
 _TOPICS = {

@@ -172,12 +172,13 @@ _WRONG = {
 
 @pytest.mark.parametrize(("written", "reason"), _WRONG.values(), ids=_WRONG)
 def test_a_wrong_value_takes_no_other_with_it(written: object, reason: Reason) -> None:
-    """The values beside it are kept, it is dead-lettered, and its own point is in doubt."""
+    """The values beside it are kept, it is dead-lettered, and its own point is in doubt as of its time."""
     outcome = listening().hear(document("r1", inlet_c=23.5, power_kw=written, outlet_c=35))
 
     assert outcome.rows == [(INLET, T0_MS, 23.5), (point_key("r1", "air.outlet"), T0_MS, 35.0)]
     assert outcome.reasons == [reason]
     assert outcome.doubts == [POWER]
+    assert set(outcome.batch.source_ms.tolist()) == {T0_MS}
 
 
 @pytest.mark.shows(Reason.OUT_OF_RANGE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from facility.points import Cadence
-from facility.readings import Batch, Flag
+from facility.readings import Batch, Flag, Quality
 from rules.engine.engine import Engine, Step
 from store.journal.entries import MarkKind
 from tests.builders import T0_MS
@@ -100,6 +100,33 @@ def test_what_was_sent_at_most_once_is_unknown_until_it_is_heard_again() -> None
     assert {bounds_at(steps, second) for second in range(AWAY_S, BACK_S + 1)} == {(0, 300)}
     assert bounds_at(steps, BACK_S + 1) == (210, 210)
     assert lines_of(steps, "C2") == [f"{BACK_S + 6} C2 acme opened"]
+
+
+def test_a_value_that_was_refused_in_a_stop_is_in_doubt_from_its_own_time_on() -> None:
+    """Not from when the broker handed it over: what was measured meanwhile is not known."""
+    refused_s, good_s, back_ms = 12, 16, T0_MS + BACK_S * 1_000
+    tape = Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(one_tenant(), cadence=Cadence.ON_CHANGE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(AWAY_S):
+        at_ms = T0_MS + second * 1_000
+        tape.put(at_ms + 20, at_once(CALM, at_ms, received_ms=at_ms + 10))
+    tape.mark(back_ms + 50, MarkKind.STARTED, since_ms=T0_MS + (AWAY_S - 1) * 1_000 + 20)
+    tape.mark(back_ms + 100, MarkKind.CONNECTED, since_ms=back_ms + 80)
+    kept = []
+    for second in range(AWAY_S, BACK_S):
+        kept.append(at_once((60.0 if second >= good_s else None, 60.0, 60.0), T0_MS + second * 1_000))
+        if second == refused_s:
+            stamp_ms = T0_MS + second * 1_000
+            kept.append(at_once([float("nan")], stamp_ms, quality=Quality.REFUSED))
+    tape.put(back_ms + 200, received(Batch.concatenate(kept), back_ms + 150))
+    tape.mark(back_ms + 300, MarkKind.CAUGHT_UP)
+
+    steps = play(the_engine(), tape.entries)
+
+    assert {bounds_at(steps, second) for second in range(refused_s)} == {(180, 180)}
+    assert {bounds_at(steps, second) for second in range(refused_s, good_s)} == {(120, 220)}
+    assert {bounds_at(steps, second) for second in range(good_s, BACK_S)} == {(180, 180)}
 
 
 def test_a_live_engine_comes_to_the_same() -> None:

@@ -15,7 +15,7 @@ from tests.unit.rules.halls import (
     one_tenant,
     play,
 )
-from tests.unit.rules.knowing import LATENESS_MS, is_certain, periodic, says
+from tests.unit.rules.knowing import LATENESS_MS, is_certain, is_fresh, on_change, periodic, says
 
 
 def test_a_refused_value_counts_at_every_tick_that_could_have_used_it() -> None:
@@ -84,3 +84,16 @@ def test_a_rating_that_was_disproved_is_doubted_until_a_value_fits_it() -> None:
     assert knowledge.at(T0_MS + 1_500).beyond_rating[0]
     says(knowledge, [2], 90)
     assert not knowledge.at(T0_MS + 2_500).beyond_rating[0]
+
+
+def test_a_refused_value_that_was_kept_for_us_says_that_its_publisher_lived_then() -> None:
+    """Not that it lived when the value arrived: it may have been silent since."""
+    knowledge = on_change(2)
+    says(knowledge, range(100), 50, 60, 1)
+    nan, at_ms = float("nan"), T0_MS + 100_000
+    refused = at_once([nan, None, nan], at_ms, received_ms=at_ms + 200_000, quality=Quality.REFUSED)
+
+    knowledge.hear(refused, is_backlog=True)
+
+    assert is_fresh(knowledge, 105, point=1)
+    assert not is_fresh(knowledge, 160, point=1)
