@@ -30,7 +30,7 @@ from rules.draw.meters import meter_view
 from rules.draw.racks import Racks
 from rules.draw.summation_plan import Layout
 from rules.draw.tenants import tenant_series, tenant_view
-from rules.engine.event_time_buffer import Queue, Queued, SourceQueue
+from rules.engine.event_time_buffer import Queue, Queued, SourceQueue, date_doubts
 from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
 from rules.engine.judge import Judge, doubt_of, make_judge
 from rules.engine.ongoing import Ongoing
@@ -289,6 +289,7 @@ class Engine:
         if not len(batch):
             return
         broker, is_behind = self._broker_of(batch), self._is_within(self.behind, batch)
+        batch = date_doubts(batch, is_behind)
         for is_backlog, rows in ((True, is_behind), (False, ~is_behind)):
             if rows.any():
                 part = batch if rows.all() else batch.take(rows)

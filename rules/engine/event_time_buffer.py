@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 import numpy as np
 
-from facility.readings import Batch, Flag, IntArray, Quality
+from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from store.journal.entries import Mark
 
 
@@ -33,6 +33,27 @@ class Queued:
     from_ms: int
     is_backlog: bool = False
     broker: str = ""
+
+
+def date_doubts(batch: Batch, kept: BoolArray) -> Batch:
+    """Return a batch in which refused values that a broker kept are dated, for it keeps their order.
+
+    One whose stamp is not known is as old as the value before it, but not older than the last of its point.
+
+    Args:
+        batch: Readings and doubts, in the order in which they came.
+        kept: Which of them a broker kept for us, shape (n,).
+    """
+    refused = batch.quality == Quality.REFUSED
+    undated = np.flatnonzero(kept & refused & (batch.source_ms >= batch.received_ms))
+    if not len(undated):
+        return batch
+    stamped_ms, source_ms = np.minimum(batch.source_ms, batch.received_ms), batch.source_ms.copy()
+    before = np.maximum.accumulate(np.where(refused, -1, np.arange(len(batch))))
+    for row in undated[before[undated] >= 0].tolist():
+        own = ~refused[:row] & (batch.point[:row] == batch.point[row])
+        source_ms[row] = stamped_ms[:row][own].max(initial=stamped_ms[before[row]])
+    return replace(batch, source_ms=source_ms)
 
 
 class Queue:

@@ -29,7 +29,7 @@ from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import Index, Layout
 from rules.engine.engine import Engine, Step, named
-from rules.engine.event_time_buffer import Queued, SourceQueue
+from rules.engine.event_time_buffer import Queued, SourceQueue, date_doubts
 from rules.engine.fingerprint import Edits
 from rules.engine.judge import Judge, make_judge
 from rules.engine.ongoing import Ongoing
@@ -198,14 +198,15 @@ class SettledEngine(Engine):
 
     def _hear(self, batch: Batch) -> None:
         """Queue readings: all of points that a draw is summed of; of the others, that their streams spoke."""
-        knowledge = self.knowledge
+        knowledge, kept = self.knowledge, self._is_within(self._away, batch)
+        batch = date_doubts(batch, kept)
         counts = knowledge.is_watched[batch.point] | knowledge.is_heartbeat[batch.point]
         spoke = ((batch.flags & Flag.RETAINED) == 0) & (batch.quality != Quality.REFUSED)
         stream = knowledge.stream_of[batch.point]
         self._streams.grow(knowledge.stream_count)
         self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
         # When something came that was kept for us says nothing of a clock.
-        dates = spoke & knowledge.is_watched[batch.point] & ~self._is_within(self._away, batch)
+        dates = spoke & knowledge.is_watched[batch.point] & ~kept
         self._hear_clocks(batch.take(dates))
         rest = np.flatnonzero(spoke & ~counts)
         if len(rest):

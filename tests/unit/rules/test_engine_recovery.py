@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
 from rules.engine.engine import Engine, Step
+from rules.engine.event_time_buffer import date_doubts
 from store.journal.entries import MarkKind
 from tests.builders import T0_MS
 from tests.unit.rules.halls import (
@@ -102,8 +104,9 @@ def test_what_was_sent_at_most_once_is_unknown_until_it_is_heard_again() -> None
     assert lines_of(steps, "C2") == [f"{BACK_S + 6} C2 acme opened"]
 
 
-def test_a_value_that_was_refused_in_a_stop_is_in_doubt_from_its_own_time_on() -> None:
-    """Not from when the broker handed it over: what was measured meanwhile is not known."""
+@pytest.mark.parametrize("is_stamped", [True, False])
+def test_a_value_that_was_refused_in_a_stop_is_in_doubt_from_its_own_time_on(*, is_stamped: bool) -> None:
+    """One that says no time is as old as what the broker was given before it."""
     refused_s, good_s, back_ms = 12, 16, T0_MS + BACK_S * 1_000
     tape = Tape()
     tape.put(T0_MS - 1_000, known_racks_of(one_tenant(), cadence=Cadence.ON_CHANGE))
@@ -113,11 +116,11 @@ def test_a_value_that_was_refused_in_a_stop_is_in_doubt_from_its_own_time_on() -
         tape.put(at_ms + 20, at_once(CALM, at_ms, received_ms=at_ms + 10))
     tape.mark(back_ms + 50, MarkKind.STARTED, since_ms=T0_MS + (AWAY_S - 1) * 1_000 + 20)
     tape.mark(back_ms + 100, MarkKind.CONNECTED, since_ms=back_ms + 80)
+    stamp_ms = T0_MS + refused_s * 1_000 if is_stamped else back_ms + 150
     kept = []
     for second in range(AWAY_S, BACK_S):
         kept.append(at_once((60.0 if second >= good_s else None, 60.0, 60.0), T0_MS + second * 1_000))
         if second == refused_s:
-            stamp_ms = T0_MS + second * 1_000
             kept.append(at_once([float("nan")], stamp_ms, quality=Quality.REFUSED))
     tape.put(back_ms + 200, received(Batch.concatenate(kept), back_ms + 150))
     tape.mark(back_ms + 300, MarkKind.CAUGHT_UP)
@@ -127,6 +130,30 @@ def test_a_value_that_was_refused_in_a_stop_is_in_doubt_from_its_own_time_on() -
     assert {bounds_at(steps, second) for second in range(refused_s)} == {(180, 180)}
     assert {bounds_at(steps, second) for second in range(refused_s, good_s)} == {(120, 220)}
     assert {bounds_at(steps, second) for second in range(good_s, BACK_S)} == {(180, 180)}
+
+
+def test_a_doubt_of_no_known_time_is_as_old_as_what_came_before_it() -> None:
+    """A late value of another point makes it no older than the last of its own; one that came first stays."""
+    came_ms, nan = T0_MS + 30_000, float("nan")
+    doubt = at_once([nan], came_ms, quality=Quality.REFUSED)
+    batch = Batch.concatenate(
+        [
+            doubt,
+            at_once([None, 60.0], T0_MS + 2_000),
+            doubt,
+            at_once([50.0], T0_MS + 3_000),
+            at_once([None, 60.0], T0_MS - 3_600_000),
+            at_once([None, nan], T0_MS + 1_000, quality=Quality.REFUSED),
+            doubt,
+        ]
+    )
+    batch, every = received(batch, came_ms), np.ones(7, np.bool_)
+
+    dated = date_doubts(batch, every)
+
+    seconds = ((dated.source_ms - T0_MS) // 1_000).tolist()
+    assert seconds == [30, 2, 2, 3, -3_600, 1, 3]
+    assert date_doubts(batch, ~every) is batch
 
 
 def test_a_live_engine_comes_to_the_same() -> None:
