@@ -51,10 +51,10 @@ _NUMBERS = count()
 
 
 def can_be_fed(scenario: Scenario) -> bool:
-    """Tell whether lines hold all that a scenario says: values, and no doubts, absences or heartbeats."""
+    """Tell whether lines hold all that a scenario says: powers, and no doubts, absences or heartbeats."""
     said = (value for values in scenario.values.values() for value in values if value is not None)
-    if scenario.lags_ms:
-        return False  # Telegraf stamps what it hears
+    if scenario.lags_ms or any(" " in name for name in scenario.values):
+        return False  # Telegraf stamps what it hears, and the lines here are of powers
     return scenario.cadence is Cadence.PERIODIC and all(value.quality in TELLABLE for value in said)
 
 
