@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import structlog
@@ -317,6 +317,15 @@ def read_account(connection: sqlite3.Connection) -> Account:
     return account_of({n: value for n, value in rows if isinstance(n, str) and isinstance(value, int)})
 
 
+def _letter_of(row: tuple[Any, ...]) -> Rejection | None:
+    """Return a row as a dead letter, None where it is damaged: it may hold anything then."""
+    topic, payload, length, reason, detail, received_ms = row
+    is_text = isinstance(topic, str) and isinstance(detail, str) and isinstance(payload, bytes)
+    if not is_text or reason not in set(Reason) or not isinstance(length, int):
+        return None
+    return Rejection(topic, payload, length, Reason(reason), detail, received_ms)
+
+
 def account_of(values: Mapping[str, int]) -> Account:
     """Return figures by name as an account; what is no other figure is a reason for dead letters."""
     return Account(
@@ -464,5 +473,5 @@ class JournalReader(Guard):
             " WHERE received_ms >= ? AND received_ms < ? AND reason = ifnull(?, reason) ORDER BY id DESC",
             (from_ms, to_ms, reason),
         )
-        asked = (row for row in rows if is_asked(row[0]))
-        return [Rejection(t, p, n, Reason(r), d, at) for t, p, n, r, d, at in islice(asked, most)]
+        letters = (letter for row in rows if (letter := _letter_of(row)) is not None)
+        return list(islice((letter for letter in letters if is_asked(letter.topic)), most))

@@ -297,3 +297,14 @@ def test_a_damaged_figure_of_the_account_costs_only_itself() -> None:
         connection.execute("INSERT INTO account VALUES (NULL, NULL), ('bad-json', 'x'), ('bad-topic', 3)")
 
         assert read_account(connection).dead_lettered == {"bad-topic": 3}
+
+
+def test_a_damaged_dead_letter_costs_only_itself(tmp_path: Path) -> None:
+    """Seed 1501 of the random damage: a reason that there is not."""
+    with closing(Journal(tmp_path)) as journal:
+        journal.append(Intake(rejections=[refusal(), refusal()]), T0_MS)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE dead_letter SET reason = 'bad-j3on' WHERE id = 1")
+
+    with closing(JournalReader(tmp_path)) as reader:
+        assert len(reader.dead_letters()) == 1
