@@ -1,4 +1,4 @@
-"""The publisher in time: a whole site for seconds in the suite, and for ten minutes by `make soak`.
+"""The publisher in time: a whole site for seconds and for ten minutes, by `make soak`.
 
 What is printed is what was measured; run with `-s` to see it.
 """
@@ -92,6 +92,7 @@ def _keep_up(folder: Path, seconds: int, qos: int, connections: int = 1) -> Kept
     return Kept(pace, publisher, sizes, behind_ms)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("qos", [0, 1])
 def test_a_whole_site_in_real_time(qos: int, tmp_path: Path) -> None:
     """A site of 300 MW is published as it happens; on a shared machine it may lag, but not lose its clock."""
