@@ -17,6 +17,7 @@ from collector.continuity.continuity import PATIENCE_MS
 from collector.health import Health, State
 from collector.plausibility import Plausibility
 from collector.row_builder import OLDEST_MS
+from collector.source import Source
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.instants import Clock
@@ -25,7 +26,7 @@ from facility.sitefile.influxdb import rule_of
 from facility.sitefile.tables import FeedTable, InfluxTable
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery
-from store.journal.appender import Appender, Counters, Handover
+from store.journal.appender import Handover
 from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
@@ -80,7 +81,7 @@ class Cursors(Protocol):
         ...
 
 
-class InfluxPoller:
+class InfluxPoller(Source):
     """Takes what a database holds into the journal.
 
     Args:
@@ -91,12 +92,6 @@ class InfluxPoller:
         ledger: Where the place is kept up to which was read.
         clock: Gives wall time [ms] and monotonic time [s].
         since_ms: Up to when the journal knows what happened before this start [ms], 0 for never.
-
-    Attributes:
-        name: What the source is called.
-        health: How the connection does.
-        counters: What it did.
-        announced: Set once the journal says since when nothing was read.
     """
 
     def __init__(
@@ -110,70 +105,26 @@ class InfluxPoller:
         clock: Clock,
         since_ms: int,
     ) -> None:
+        # Each value is repeated sooner than the database counts as silent.
+        super().__init__(
+            table.name, Health(), journal, clock, patience_s=table.repeat_s, whole_ms=clock.now_ms()
+        )
         self._table = table
         self._feed = feed
-        self._appender = Appender(journal, table.name, clock)
         self._ledger = ledger
         self._clock = clock
         self._since_ms = since_ms
-        self._started_ms = self._heard_ms = clock.now_ms()
+        self._started_ms = self.whole_ms
         self._is_connected = self._was_lost = False
         self._is_behind = True
         self._again: _Again | None = None
         self._saved_ms = 0
         self._plausibility = Plausibility(site, journal.known().values())
-        self.name = table.name
-        self.health = Health()
-        self.announced = asyncio.Event()
-        self._rounds = 0
         self._opening = self.opening().marks
 
-    @property
-    def counters(self) -> Counters:
-        """What it did, and those before it."""
-        return self._appender.counters
-
-    @property
-    def rounds(self) -> object:
-        """What changes while it goes on; a disk that refuses is no hang."""
-        return self._rounds, self.counters.refused_by_disk
-
-    def hand_over(self, cause: str) -> Handover:
-        """Return what a successor needs, once this one has ended.
-
-        Args:
-            cause: What ended it, for people.
-        """
-        return Handover(
-            cause=cause,
-            since_ms=self._heard_ms,
-            counters=self.counters,
-            announced=self.announced,
-            unsaid=self._opening,
-        )
-
-    def succeed(self, left: Handover) -> None:
-        """Go on where another poller of the same database failed: the database counts as lost since then.
-
-        Args:
-            left: What it left.
-        """
-        self._appender.counters = left.counters.without_what_was_in_hand()
-        self.announced, self._heard_ms = left.announced, left.since_ms
+    def _resume(self, left: Handover) -> list[Mark]:
         self._feed.go_back(left.since_ms - self._table.lateness_ms - OVERLAP_MS)
-        self._opening = [*left.unsaid, Mark(MarkKind.LOST, self._table.name, left.since_ms, left.cause)]
-
-    async def announce(self) -> None:
-        """Tell the journal since when nothing was read, once."""
-        if self._opening:
-            await self._appender.append(Intake(marks=self._opening))
-        self._opening = []
-        self.announced.set()
-
-    @property
-    def patience_s(self) -> float:
-        """After how long without anything the database is silent [s]: each value is repeated sooner."""
-        return self._table.repeat_s
+        return [Mark(MarkKind.LOST, self.name, left.since_ms, left.cause)]
 
     @property
     def waiting(self) -> int:
@@ -248,10 +199,10 @@ class InfluxPoller:
             _log.warning("not read", source=self._table.name, error=str(error))
         health.detail = error.cause
         most_ms = LOST_MS if self._is_connected else PATIENCE_MS
-        if self._was_lost or now_ms - self._heard_ms < most_ms:
+        if self._was_lost or now_ms - self.whole_ms < most_ms:
             return []
-        since_ms = self._heard_ms if self._is_connected else self._since_ms or self._started_ms
-        begin_ms = self._heard_ms if self._is_connected else self._feed.newest_ms or self._started_ms
+        since_ms = self.whole_ms if self._is_connected else self._since_ms or self._started_ms
+        begin_ms = self.whole_ms if self._is_connected else self._feed.newest_ms or self._started_ms
         begin_ms -= self._table.lateness_ms + OVERLAP_MS
         self._is_connected, self._was_lost, self._is_behind = False, True, True
         if self._again is not None:
@@ -262,7 +213,7 @@ class InfluxPoller:
         return [self._appender.mark(MarkKind.LOST, since_ms, error.cause)]
 
     def _answered(self, intake: Intake, now_ms: int) -> list[Intake]:
-        self._heard_ms = now_ms
+        self.whole_ms = now_ms
         health = self.health
         if not self._is_connected:
             self._is_connected = True

@@ -12,13 +12,13 @@ import structlog
 from collector.continuity.continuity import ASK_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
-from collector.health import Health
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
 from collector.mqtt.session import Session
 from collector.row_builder import Rows
+from collector.source import Source
 from facility.instants import Clock
 from facility.readings import Batch, Flag, Reason
-from store.journal.appender import Appender, Counters, Handover
+from store.journal.appender import Handover
 from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import Journal
@@ -33,7 +33,7 @@ QUIET_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-class Collector:
+class Collector(Source):
     """The collector of one broker.
 
     Args:
@@ -47,11 +47,7 @@ class Collector:
         patience_s: After how long without anything the broker is silent [s].
 
     Attributes:
-        counters: What it did.
         keeping: What the broker can keep for us.
-        patience_s: After how long without anything the broker is silent [s].
-        announced: Set once the journal says since when nothing was read.
-        whole_ms: Up to when everything that came is in the journal [ms].
     """
 
     def __init__(
@@ -66,73 +62,30 @@ class Collector:
         keeping: Keeping | None = None,
         patience_s: float = math.inf,
     ) -> None:
+        super().__init__(
+            session.name,
+            session.health,
+            journal,
+            clock,
+            patience_s=patience_s,
+            whole_ms=since_ms or clock.now_ms(),
+        )
         self._session = session
         self._decoder = decoder
         self._context = context
-        self._appender = Appender(journal, session.name, clock)
         self._now_ms = clock.now_ms
         self.keeping = keeping or Keeping(None)
         self._continuity = Continuity(session.name, self.keeping, now_ms=clock.now_ms(), since_ms=since_ms)
         self._opening = [self._continuity.opening()]
-        self.patience_s = patience_s
-        self.announced = asyncio.Event()
-        self._rounds = 0
-        self.whole_ms = since_ms or clock.now_ms()
 
-    @property
-    def counters(self) -> Counters:
-        """What it did, and those before it."""
-        return self._appender.counters
-
-    @property
-    def rounds(self) -> object:
-        """What changes while it goes on; a disk that refuses is no hang."""
-        return self._rounds, self.counters.refused_by_disk
-
-    def hand_over(self, cause: str) -> Handover:
-        """Return what a successor needs, once this one has ended.
-
-        Args:
-            cause: What ended it, for people.
-        """
-        return Handover(
-            cause=cause,
-            since_ms=self.whole_ms,
-            counters=self.counters,
-            announced=self.announced,
-            unsaid=self._opening,
-        )
-
-    def succeed(self, left: Handover) -> None:
-        """Go on where another collector of the same broker failed: the broker counts as lost since then.
-
-        Args:
-            left: What it left.
-        """
-        now_ms, broker = self._now_ms(), self._session.name
-        self._appender.counters = left.counters.without_what_was_in_hand()
-        self.announced, self.whole_ms = left.announced, left.since_ms
+    def _resume(self, left: Handover) -> list[Mark]:
+        now_ms = self._now_ms()
         self._continuity = Continuity(
-            broker, self.keeping, now_ms=now_ms, since_ms=0, gaps=left.counters.gaps
+            self.name, self.keeping, now_ms=now_ms, since_ms=0, gaps=left.counters.gaps
         )
-        lost = ConnectionEvent(ConnectionChange.LOST, left.since_ms, left.cause)
-        self._opening = [*left.unsaid, *self._continuity.happen(lost, now_ms)]
-
-    async def announce(self) -> None:
-        """Tell the journal since when nothing was read, once."""
-        await self._tell(self._opening)
-        self._opening = []
-        self.announced.set()
-
-    @property
-    def name(self) -> str:
-        """What the broker is called."""
-        return self._session.name
-
-    @property
-    def health(self) -> Health:
-        """How the connection does."""
-        return self._session.health
+        return self._continuity.happen(
+            ConnectionEvent(ConnectionChange.LOST, left.since_ms, left.cause), now_ms
+        )
 
     @property
     def waiting(self) -> int:
@@ -163,11 +116,10 @@ class Collector:
 
     async def run(self) -> None:
         """Collect until cancelled."""
-        broker = self._session.name
         await self.announce()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._session.run(), name=f"session {broker}")
-            group.create_task(self._collect(), name=f"collector {broker}")
+            group.create_task(self._session.run(), name=f"session {self.name}")
+            group.create_task(self._collect(), name=f"collector {self.name}")
 
     async def _collect(self) -> None:
         while True:
@@ -224,7 +176,7 @@ class Collector:
             self._decoder.settle(self._now_ms(), gathered)
             return gathered, self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("decoder failed", broker=self._session.name, messages=len(messages))
+            _log.exception("decoder failed", broker=self.name, messages=len(messages))
             failed = gathered.rows
             gathered.rows = Rows(rejections=failed.rejections, sealed=failed.sealed)
             for message in {id(message): message for message in failed.messages}.values():
@@ -235,7 +187,7 @@ class Collector:
         """Tell the journal, and people, what happened to the connection."""
         for mark in marks:
             if mark.kind in (MarkKind.GAP, MarkKind.SESSION_LOST):
-                _log.warning("gap", broker=self._session.name, detail=mark.detail)
+                _log.warning("gap", broker=self.name, detail=mark.detail)
         self.counters.gaps = self._continuity.gaps
         if marks:
             await self._appender.append(Intake(marks=marks))
