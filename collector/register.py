@@ -21,10 +21,7 @@ class Register:
         self._brokers = frozenset(brokers)
         self._numbers = {entry.point.key: number for number, entry in known.items()}
         self._next = max(known, default=-1) + 1
-        self._told: dict[int, tuple[Point, Asset | None]] = {
-            number: (entry.point, entry.asset) for number, entry in known.items()
-        }
-        self._unconfirmed_ms = {n: entry.unconfirmed_ms for n, entry in known.items() if entry.unconfirmed_ms}
+        self._told = dict(known)
         self._news: dict[int, Known] = {}
 
     def own(self, point: Point) -> Point:
@@ -47,10 +44,8 @@ class Register:
         if number is None:
             number = self._numbers[point.key] = self._next
             self._next += 1
-        if self._told.get(number) != (point, asset):
-            self._news[number] = Known(number, point, asset, self._unconfirmed_ms.get(number, 0))
-        else:
-            self._news.pop(number, None)
+        before = self._news.get(number) or self._told.get(number)
+        self._note(Known(number, point, asset, before.unconfirmed_ms if before else 0))
         return number
 
     def doubt(self, number: int, since_ms: int) -> None:
@@ -60,30 +55,30 @@ class Register:
             number: Number of the point.
             since_ms: Since when [ms].
         """
-        self._unconfirmed_ms[number] = since_ms
-        self._renew(number)
+        self._note(replace(self._latest(number), unconfirmed_ms=since_ms))
 
     def confirm(self, number: int) -> None:
         """Note that what a point means is confirmed: that is news."""
-        del self._unconfirmed_ms[number]
-        self._renew(number)
+        self._note(replace(self._latest(number), unconfirmed_ms=0))
 
     @property
-    def unconfirmed_ms(self) -> Mapping[int, int]:
-        """Since when points mean something that is not confirmed [ms], by their numbers."""
-        return self._unconfirmed_ms
+    def unconfirmed(self) -> list[int]:
+        """The numbers of the points that mean something that is not confirmed."""
+        return [number for number, entry in {**self._told, **self._news}.items() if entry.unconfirmed_ms]
 
-    def _renew(self, number: int) -> None:
-        entry = self._news.get(number)
-        point, asset = self._told[number] if entry is None else (entry.point, entry.asset)
-        self._news[number] = Known(number, point, asset, self._unconfirmed_ms.get(number, 0))
+    def _latest(self, number: int) -> Known:
+        return self._news.get(number) or self._told[number]
+
+    def _note(self, entry: Known) -> None:
+        if self._told.get(entry.id) == entry:
+            self._news.pop(entry.id, None)
+        else:
+            self._news[entry.id] = entry
 
     def point(self, number: int) -> Point | None:
         """Return what is known of a point, None where nothing is."""
-        if (entry := self._news.get(number)) is not None:
-            return entry.point
-        told = self._told.get(number)
-        return None if told is None else told[0]
+        entry = self._news.get(number) or self._told.get(number)
+        return None if entry is None else entry.point
 
     def find(self, key: str) -> int | None:
         """Return the number of the point of a key, None where it has none."""
@@ -100,13 +95,14 @@ class Register:
         Args:
             known: Every point that the journal has, by its number.
         """
-        for number, (point, asset) in list(self._told.items()):
-            if (entry := known.get(number)) is None or (entry.point, entry.asset) != (point, asset):
-                self._news.setdefault(number, Known(number, point, asset))
-                del self._told[number]
+        for number, entry in self._told.items():
+            if known.get(number) != entry:
+                self._news.setdefault(number, entry)
+        self._told = dict(known)
 
     def news(self) -> list[Known]:
         """Return what became known since this was last asked."""
-        found, self._news = list(self._news.values()), {}
-        self._told.update((entry.id, (entry.point, entry.asset)) for entry in found)
-        return found
+        found = self._news
+        self._news = {}
+        self._told.update(found)
+        return list(found.values())

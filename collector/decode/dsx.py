@@ -152,7 +152,7 @@ class DsxDecoder:
         self._used = set(context.register.numbers)
         self._trials = {
             number: _Trial(0, f"{point.key} changed before this start")
-            for number in context.register.unconfirmed_ms
+            for number in context.register.unconfirmed
             if (point := context.register.point(number)) is not None and point.broker == broker.name
         }
         self._powers = Powers()

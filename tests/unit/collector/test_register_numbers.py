@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from collector.register import Register
 from facility.names import AssetId
 from facility.points import Asset
 from store.journal.entries import Known
-from tests.builders import a_point, known_racks
+from tests.builders import T0_MS, a_point, known_racks
 
 
 def test_each_key_has_one_number() -> None:
@@ -102,3 +104,42 @@ def test_what_never_came_into_the_journal_is_news_again() -> None:
     assert register.number(kept.point, kept.asset) == 0
     assert register.number(lost.point, lost.asset) == 1
     assert [known.id for known in register.news()] == [1]
+
+
+def test_a_doubt_that_never_came_into_the_journal_is_news_again() -> None:
+    """A collector failed before it wrote down that a unit had changed: the doubt outlasts the next start."""
+    (kept,) = known_racks(["r1"])
+    register = Register({0: kept})
+    other = replace(kept.point, unit="W")
+    register.number(other, kept.asset)
+    register.doubt(0, T0_MS)
+    doubted = register.news()
+    assert doubted == [Known(0, other, kept.asset, T0_MS)]
+
+    register.restore({0: kept})
+
+    assert register.news() == doubted
+
+
+def test_a_confirmation_that_never_came_into_the_journal_is_news_again() -> None:
+    """Only whether the point is confirmed differs from what the journal has."""
+    (kept,) = known_racks(["r1"])
+    doubted = replace(kept, unconfirmed_ms=T0_MS)
+    register = Register({0: doubted})
+    register.confirm(0)
+    assert register.news() == [kept]
+
+    register.restore({0: doubted})
+
+    assert register.news() == [kept]
+
+
+def test_a_confirmed_point_that_is_described_again_is_news_still() -> None:
+    """Metadata are repeated in the message after the value that confirmed them."""
+    (kept,) = known_racks(["r1"])
+    register = Register({0: replace(kept, unconfirmed_ms=T0_MS)})
+
+    register.confirm(0)
+    register.number(kept.point, kept.asset)
+
+    assert register.news() == [kept]
