@@ -28,8 +28,8 @@ from store.influx.requests import authorization
 from store.influx.server import Kind
 from store.influx.setup import READER, WRITER, set_up
 from store.influx.sink import InfluxSink
-from tests.grafana.filling import Ask, Filling, Series, choose
-from tests.servers.process import Server
+from testing.dashboard_queries import Ask, Filling, Series, choose
+from testing.servers.process import Server
 
 RACKS: Final = 2_270
 STEP: Final = "1m"

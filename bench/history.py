@@ -37,9 +37,9 @@ from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.means.accumulator import Meaner
 from store.means.means import hold_ms
-from tests.builders import a_point
-from tests.histories import a_draw
-from tests.merging import make_due
+from testing.builders import a_point
+from testing.store.histories import a_draw
+from testing.store.merging import make_due
 
 RACKS: Final = 2_270
 POINTS_EACH: Final = 29

@@ -33,8 +33,8 @@ from store.influx.lineprotocol import Encoder, Kept
 from store.influx.query import InfluxQuery
 from store.influx.server import Kind
 from store.influx.sink import MOST_LINES, InfluxSink
-from tests.servers import influxd
-from tests.servers.process import Server
+from testing.servers import influxd
+from testing.servers.process import Server
 
 PODS: Final = 40
 START_MS: Final = 1_780_000_000_000 // HOUR_MS * HOUR_MS

@@ -14,8 +14,8 @@ from facility.sitefile.tables import InfluxTable
 from store.influx.server import Kind
 from store.influx.sink import MOST_LINES
 from store.influx.write import open_writer
-from tests.servers import influxd, influxd1, victoria
-from tests.servers.process import Server
+from testing.servers import influxd, influxd1, victoria
+from testing.servers.process import Server
 
 QUICKLY: Final = (
     "--storage-cache-snapshot-write-cold-duration=1s",

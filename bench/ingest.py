@@ -21,9 +21,9 @@ from typing import Final
 
 from bench.frame import Figure
 from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, value_message
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
-from tests.servers.process import find
+from testing.collector.publishing import Publisher
+from testing.servers.brokers import Mosquitto
+from testing.servers.process import find
 
 RACKS: Final = 500
 T0_MS: Final = time.time_ns() // 1_000_000 - 3_600_000  # noqa: TID251 - what is older than a week is refused

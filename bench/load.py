@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from simulators.wire.bus import Tag, metadata_message, rack_tag, value_message
-from tests.publishing import Publisher
+from testing.collector.publishing import Publisher
 
 RACKS: Final = 5_000
 SLICE_S: Final = 0.05

@@ -19,10 +19,10 @@ from typing import Final
 
 from bench.frame import Figure, quantile
 from simulators.wire.bus import heartbeat_tag, metadata_message, rack_tag, value_message
-from tests.monitoring import Receiver, Watch, receiving, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
-from tests.servers.process import find
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import Receiver, Watch, receiving, watching
+from testing.servers.brokers import Mosquitto
+from testing.servers.process import find
 
 EPISODES: Final = 50
 ON_DELAY_S: Final = 0.5

@@ -17,8 +17,8 @@ from facility.readings import Batch
 from store.base import Chunk
 from store.influx.lineprotocol import Encoder, Kept
 from store.influx.names import tags_of
-from tests.builders import T0_MS
-from tests.decoded import recorded
+from testing.builders import T0_MS
+from testing.collector.decoded import recorded
 
 Lines = list[bytes]
 

@@ -32,7 +32,7 @@ from store.base import Chunk
 from store.ledger.alarms import Alarm, AlarmChange
 from store.means.means import Means
 from store.series import DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
-from tests.unit.collector.hearing import Hearing
+from testing.collector.hearing import Hearing
 
 END_MS: Final = 1_780_000_000_000 // DAY_MS * DAY_MS + DAY_MS
 """When the day is over [ms]."""

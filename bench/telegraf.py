@@ -13,8 +13,8 @@ from typing import Final
 import psutil
 
 from bench.influxdatabases import Database, send, spent_s
-from tests.servers import influxd
-from tests.servers.process import Server, find, free_port, is_listening, launch, stop
+from testing.servers import influxd
+from testing.servers.process import Server, find, free_port, is_listening, launch, stop
 
 TELEGRAF: Final = """
 [agent]

@@ -27,7 +27,7 @@ from simulators.scenario.scenario import Scenario
 from simulators.wire.bus import payloads
 from simulators.wire.frames import MQTT_5, Framer
 from simulators.wire.rows import Rows
-from tests.servers.brokers import Mosquitto
+from testing.servers.brokers import Mosquitto
 
 SIZES: Final = (48, 500, 2_270)
 REAL_TIME_AIM: Final = 50

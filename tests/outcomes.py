@@ -26,7 +26,7 @@ from store.journal.entries import Mark, MarkKind
 OUTCOMES: Final[tuple[type[Enum], ...]] = (Reason, MarkKind, Quality, Flag, Cause)
 """Every way in which a message is refused, a connection breaks, and a value is in doubt or not known."""
 
-_TESTS: Final = str(Path(__file__).parent)
+_TESTS: Final = tuple(str(Path(__file__).parents[1] / folder) for folder in ("tests", "testing"))
 _MADE: Final[tuple[tuple[type, Callable[[Any], Iterable[Enum]]], ...]] = (
     (Rejection, lambda made: [made.reason]),
     (Mark, lambda made: [made.kind]),

@@ -64,7 +64,7 @@ class Source(Protocol):
 
 
 class Book(Protocol):
-    """The ledger, as judging keeps it: on a disk, or in memory (`store.ledger.memory`)."""
+    """The ledger, as judging keeps it: on a disk, or in memory where it is rehearsed."""
 
     def cursor(self) -> tuple[int, int]:
         """Return up to which entry and which tick [ms] was judged; zeros before that began."""

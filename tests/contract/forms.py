@@ -18,10 +18,10 @@ from store.influx.history import InfluxHistory
 from store.influx.lineprotocol import Kept
 from store.influx.setup import READER, WRITER, set_up
 from store.influx.sink import InfluxSink
+from testing.servers import influxd, influxd1
+from testing.servers.process import Server
+from testing.store.merging import merge
 from tests.contract.stored import filled
-from tests.merging import merge
-from tests.servers import influxd, influxd1
-from tests.servers.process import Server
 
 PARQUET: Final = "Parquet"
 HALF_SEALED: Final = "Parquet, half of it sealed"

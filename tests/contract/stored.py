@@ -18,8 +18,8 @@ from store.journal.entries import Known
 from store.means.accumulator import Meaner
 from store.means.means import hold_ms
 from store.series import TenantDraw
-from tests.builders import T0_MS, a_batch, a_point
-from tests.histories import Site, open_site
+from testing.builders import T0_MS, a_batch, a_point
+from testing.store.histories import Site, open_site
 
 ZONE: Final = ZoneInfo("America/Chicago")
 POWER: Final = "Rack/RackPower/r1"

@@ -12,7 +12,8 @@ from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality
 from store.base import FIGURES, History, Series
 from store.means.means import QUARTER_MS
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.store.oracle import means_by_hand
 from tests.contract.forms import FORMS, PARQUET, history
 from tests.contract.stored import (
     AUTUMN,
@@ -29,7 +30,6 @@ from tests.contract.stored import (
     draws,
     points,
 )
-from tests.oracle import means_by_hand
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("histories")]
 

@@ -16,10 +16,10 @@ from store.influx.lineprotocol import Kept
 from store.influx.requests import authorization
 from store.influx.setup import READER, WRITER, set_up
 from store.influx.sink import InfluxSink
-from tests.grafana.filling import Ask, Series
+from testing.dashboard_queries import Ask, Series
+from testing.servers import influxd, influxd1
+from testing.servers.process import Server
 from tests.grafana.world import World
-from tests.servers import influxd, influxd1
-from tests.servers.process import Server
 
 FOR_EVER = dict.fromkeys(Kept, 0)
 """The world is of a day in the past, whenever the tests run."""

@@ -17,8 +17,8 @@ from grafana.schema import NAMES
 from simulators.model.layouts import site_text
 from store.base import Chunk
 from store.series import TenantDraw
+from testing.dashboard_queries import Ask, Filling, Series, choose, given, named
 from tests.grafana.databases import first_generation, second_generation
-from tests.grafana.filling import Ask, Filling, Series, choose, given, named
 from tests.grafana.world import AGAIN_S, BEGIN_MS, END_MS, OVER_S, SECONDS, SHAPE, World, a_world
 
 Prepared = Callable[[Path, World], AbstractContextManager[Ask]]

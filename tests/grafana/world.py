@@ -14,7 +14,6 @@ from facility.instants import MINUTE_MS, SECOND_MS
 from facility.readings import Batch, Quality
 from facility.sitefile.reader import read_site
 from grafana.schema import NAMES
-from megawatch.scenario.offline import Rehearsal, as_message
 from rules.alarms.states import Transition
 from rules.engine.engine import Step
 from simulators.model.jobs import Course, Training
@@ -28,6 +27,7 @@ from store.means.accumulator import Meaner
 from store.means.draws import DrawMeans
 from store.means.means import Means, hold_ms
 from store.series import Health, TenantDraw
+from testing.rehearsal.rehearsal import Rehearsal, as_message
 
 BEGIN_MS = 1_780_000_000_000 // (15 * MINUTE_MS) * (15 * MINUTE_MS)
 """The beginning of a quarter of an hour in May 2026 [ms]."""

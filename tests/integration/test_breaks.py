@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.proxy import Network, network
-from tests.monitoring import Watch, draws, journalled, receiving, recorded, replayed, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Broker, Mosquitto
+from testing.collector.publishing import Publisher
+from testing.fakes.proxy import Network, network
+from testing.megawatch.monitoring import Watch, draws, journalled, receiving, recorded, replayed, watching
+from testing.servers.brokers import Broker, Mosquitto
 
 BREAK_S = 30
 REPEAT_S = 12

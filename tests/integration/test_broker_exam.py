@@ -15,10 +15,10 @@ from collector.mqtt.connection import Refused
 from collector.mqtt.probe import Heard, Queue, listen, measure_queue
 from megawatch.check.broker import BrokerExam
 from megawatch.run.clock import SteadyClock
-from tests.asking import asking
-from tests.publishing import Publisher
-from tests.servers.brokers import BROKERS, Mosquitto
-from tests.servers.observed import Observed, kept
+from testing.collector.publishing import Publisher
+from testing.megawatch.asking import asking
+from testing.servers.brokers import BROKERS, Mosquitto
+from testing.servers.observed import Observed, kept
 
 SITE = """
 [site]

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.problems import problems_of
-from tests.asking import asking
-from tests.monitoring import Watch, watching
-from tests.publishing import Publisher
-from tests.saying import read_status
-from tests.servers.brokers import Mosquitto, NatsServer
-from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
-from tests.servers.process import need
-from tests.waiting import PATIENCE_S, wait_until
+from testing.collector.publishing import Publisher
+from testing.megawatch.asking import asking
+from testing.megawatch.monitoring import Watch, watching
+from testing.megawatch.saying import read_status
+from testing.servers.brokers import Mosquitto, NatsServer
+from testing.servers.guarded import USER, Guarded, make_authority, make_certificate
+from testing.servers.process import need
+from testing.waiting import PATIENCE_S, wait_until
 
 RIGHT, WRONG = "correct-horse-7261", "battery-staple-9034"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import asking
-from tests.publishing import Publisher
-from tests.recording import metadata
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.megawatch.asking import asking
+from testing.recording import metadata
+from testing.servers.brokers import Mosquitto
 
 pytestmark = pytest.mark.servers
 

@@ -19,13 +19,13 @@ import pytest
 from facility.instants import to_ms
 from simulators.run import Simulation
 from simulators.scenario.file import open_scenario
-from tests.asking import asking
-from tests.publishing import Publisher
-from tests.recording import metadata, values
-from tests.saying import read_status
-from tests.servers.brokers import Mosquitto
-from tests.servers.process import stop
-from tests.waiting import PATIENCE_S, wait_until
+from testing.collector.publishing import Publisher
+from testing.megawatch.asking import asking
+from testing.megawatch.saying import read_status
+from testing.recording import metadata, values
+from testing.servers.brokers import Mosquitto
+from testing.servers.process import stop
+from testing.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("commands")
 

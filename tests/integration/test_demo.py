@@ -21,10 +21,10 @@ import psutil
 import pytest
 
 from megawatch.demo.broker import find_broker, own_broker
-from tests.asking import check_output
-from tests.servers.observed import Observed, has_session, kept
-from tests.servers.process import is_listening, need
-from tests.waiting import PATIENCE_S, wait_until
+from testing.megawatch.asking import check_output
+from testing.servers.observed import Observed, has_session, kept
+from testing.servers.process import is_listening, need
+from testing.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("demo")
 

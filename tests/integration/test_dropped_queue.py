@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from store.journal.entries import MarkKind
-from tests.fakes.proxy import network
-from tests.monitoring import marks, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.fakes.proxy import network
+from testing.megawatch.monitoring import marks, watching
+from testing.servers.brokers import Mosquitto
 
 RACKS = ("r1", "r2", "r3", "r4")
 QUEUE = 1_000

@@ -12,9 +12,9 @@ import pytest
 
 from rules.engine import snapshot
 from store.ledger.ledger import LedgerReader
-from tests.monitoring import Watch, alarms, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import Watch, alarms, watching
+from testing.servers.brokers import Mosquitto
 
 SITE = """
 [site]

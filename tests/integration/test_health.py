@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from grafana.schema import NAMES
-from tests.monitoring import watching
-from tests.servers.process import free_port
+from testing.megawatch.monitoring import watching
+from testing.servers.process import free_port
 
 SITE = """
 [site]

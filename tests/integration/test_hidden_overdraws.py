@@ -16,11 +16,11 @@ import pytest
 from facility.instants import to_iso
 from store.ledger.ledger import LedgerReader
 from store.series import tenants_of
-from tests.fakes.proxy import Network, network
-from tests.monitoring import Receiver, receiving
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
-from tests.waiting import until
+from testing.collector.publishing import Publisher
+from testing.fakes.proxy import Network, network
+from testing.megawatch.monitoring import Receiver, receiving
+from testing.servers.brokers import Mosquitto
+from testing.waiting import until
 
 RACKS = [f"r{i}" for i in range(10)]
 CALM_KW, BUSY_KW = 80.0, 120.0

@@ -26,8 +26,8 @@ from store.influx.query import InfluxQuery
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
-from tests.scenarios.reading import BROKER, FOLDER, Scenario, read
-from tests.scenarios.runner import (
+from testing.scenarios.reading import BROKER, FOLDER, Scenario, read
+from testing.scenarios.runner import (
     AWAITED_MS,
     PUBLISHER,
     Found,
@@ -37,7 +37,7 @@ from tests.scenarios.runner import (
     follow,
     run,
 )
-from tests.servers.databases import GENERATIONS, Influx, influx
+from testing.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
 

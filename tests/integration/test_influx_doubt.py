@@ -17,10 +17,10 @@ from store.influx.feed import REMEMBER_MS, InfluxFeed
 from store.influx.query import InfluxQuery
 from store.influx.server import inspect
 from store.journal.intake import Intake
-from tests.asking import asking
-from tests.builders import T0_MS
-from tests.monitoring import watching
-from tests.servers.databases import GENERATIONS, Influx, influx
+from testing.builders import T0_MS
+from testing.megawatch.asking import asking
+from testing.megawatch.monitoring import watching
+from testing.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
 

@@ -16,8 +16,8 @@ from store.influx.query import InfluxQuery
 from store.journal.entries import Known
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.servers.databases import GENERATIONS, Influx, influx
+from testing.builders import T0_MS
+from testing.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
 

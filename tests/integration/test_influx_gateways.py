@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.gateway import Habit, Write
-from tests.plants import KINDS, METRICS, Plant, a_plant, letters, now_ms
+from testing.fakes.gateway import Habit, Write
+from tests.integration.plants import KINDS, METRICS, Plant, a_plant, letters, now_ms
 
 pytestmark = pytest.mark.servers
 

@@ -21,9 +21,9 @@ from store.influx.lineprotocol import Kept
 from store.influx.setup import WRITER, set_up
 from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
-from tests.builders import T0_MS, a_batch, a_point
-from tests.servers import influxd, influxd1, victoria
-from tests.servers.process import Server, free_port
+from testing.builders import T0_MS, a_batch, a_point
+from testing.servers import influxd, influxd1, victoria
+from testing.servers.process import Server, free_port
 
 pytestmark = pytest.mark.servers
 

@@ -18,10 +18,10 @@ from store.base import Chunk
 from store.influx.requests import authorization
 from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
-from tests.builders import T0_MS, a_batch, a_point
+from testing.builders import T0_MS, a_batch, a_point
+from testing.servers import influxd1, victoria
+from testing.servers.process import Server
 from tests.integration.test_influx_kills import Ask, from_influxd1, from_victoria
-from tests.servers import influxd1, victoria
-from tests.servers.process import Server
 
 pytestmark = pytest.mark.servers
 

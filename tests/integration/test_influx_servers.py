@@ -22,9 +22,9 @@ from store.ledger.alarms import Alarm, AlarmChange
 from store.means.means import Means
 from store.retry import StoreBusy
 from store.series import Health, RackDraw, TenantDraw
-from tests.builders import T0_MS, a_batch, a_point
-from tests.decoded import recorded, simulated
-from tests.servers.databases import GENERATIONS, Influx, influx
+from testing.builders import T0_MS, a_batch, a_point
+from testing.collector.decoded import recorded, simulated
+from testing.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("influx")]
 

@@ -19,8 +19,8 @@ from store.influx.server import Kind, inspect
 from store.influx.setup import READER, WRITER, Setup, set_up
 from store.influx.sink import InfluxSink
 from store.means.means import QUARTER_MS, STEPS_MS, Means
-from tests.builders import T0_MS, a_batch, a_point
-from tests.servers.databases import GENERATIONS, Influx, influx
+from testing.builders import T0_MS, a_batch, a_point
+from testing.servers.databases import GENERATIONS, Influx, influx
 
 pytestmark = pytest.mark.servers
 

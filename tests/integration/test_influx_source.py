@@ -13,9 +13,18 @@ from pathlib import Path
 import pytest
 
 from store.journal.entries import MarkKind
+from testing.megawatch.monitoring import (
+    Receiver,
+    Watch,
+    journalled,
+    marks,
+    receiving,
+    recorded,
+    replayed,
+    watching,
+)
+from testing.servers import influxd, influxd1
 from tests.integration.test_influx_kills import Mortal, a_mortal
-from tests.monitoring import Receiver, Watch, journalled, marks, receiving, recorded, replayed, watching
-from tests.servers import influxd, influxd1
 
 pytestmark = pytest.mark.servers
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.process import end
-from tests.disks import small_disk
-from tests.plants import DAY_S, KINDS, METRICS, Plant, a_plant, letters, now_ms
+from testing.store.disks import small_disk
+from tests.integration.plants import DAY_S, KINDS, METRICS, Plant, a_plant, letters, now_ms
 
 pytestmark = pytest.mark.servers
 

@@ -15,9 +15,9 @@ from store.history import parquet
 from store.journal import file as journalfile
 from store.ledger import ledger
 from store.means import columnfile
-from tests.monitoring import watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import watching
+from testing.servers.brokers import Mosquitto
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 HEADING = "## What is kept, and in which version"

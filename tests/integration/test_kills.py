@@ -18,11 +18,11 @@ import pytest
 
 from store.history.reader import ParquetHistory
 from store.journal.file import JournalReader
-from tests.monitoring import Receiver, journalled, receiving, recorded, replayed
-from tests.publishing import Publisher
-from tests.saying import read_status
-from tests.servers.brokers import Mosquitto
-from tests.waiting import until
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import Receiver, journalled, receiving, recorded, replayed
+from testing.megawatch.saying import read_status
+from testing.servers.brokers import Mosquitto
+from testing.waiting import until
 
 KILLS = 20
 RATE = 2_000

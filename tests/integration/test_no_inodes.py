@@ -14,12 +14,12 @@ import pytest
 
 from megawatch.run.process import end
 from megawatch.run.status import FRESH_MS
-from tests.asking import asking
-from tests.disks import small_disk
-from tests.monitoring import Watch, receiving, watching
-from tests.publishing import Publisher
-from tests.saying import read_status
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.megawatch.asking import asking
+from testing.megawatch.monitoring import Watch, receiving, watching
+from testing.megawatch.saying import read_status
+from testing.servers.brokers import Mosquitto
+from testing.store.disks import small_disk
 
 pytestmark = pytest.mark.servers
 

@@ -15,12 +15,12 @@ from typing import Protocol
 import pytest
 from aiohttp import web
 
-from tests.fakes.influx_server import parse
-from tests.monitoring import Watch, journalled, receiving, watching
-from tests.publishing import Publisher
-from tests.servers import influxd, victoria
-from tests.servers.brokers import Mosquitto
-from tests.servers.process import Server, free_port
+from testing.collector.publishing import Publisher
+from testing.fakes.influx_server import parse
+from testing.megawatch.monitoring import Watch, journalled, receiving, watching
+from testing.servers import influxd, victoria
+from testing.servers.brokers import Mosquitto
+from testing.servers.process import Server, free_port
 
 KINDS = ("order", "victoria-metrics", "influxdb 2")
 RACKS = ("r1", "r2")

@@ -17,13 +17,13 @@ import pytest
 
 from facility.instants import to_iso
 from megawatch.run.process import end
-from tests.fakes.webhook import FakeReceiver, Reply, receiver
-from tests.monitoring import Receiver, journalled, receiving
-from tests.publishing import Publisher
-from tests.saying import read_status
-from tests.servers.brokers import Mosquitto
-from tests.servers.process import free_port
-from tests.waiting import until
+from testing.collector.publishing import Publisher
+from testing.fakes.webhook import FakeReceiver, Reply, receiver
+from testing.megawatch.monitoring import Receiver, journalled, receiving
+from testing.megawatch.saying import read_status
+from testing.servers.brokers import Mosquitto
+from testing.servers.process import free_port
+from testing.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 SITE: Final = """
@@ -130,7 +130,7 @@ async def a_hall(folder: Path, part: str) -> AsyncIterator[Hall]:
         urls = {name: broker.url for name, broker in brokers.items()}
         site.mkdir()
         (site / "site.toml").write_text(SITE.format(metrics=metrics, pager=pager.url, mail=mail.url, **urls))
-        command = (sys.executable, "-m", "tests.faultymonitor", str(site), part, str(fault))
+        command = (sys.executable, "-m", "tests.integration.faultymonitor", str(site), part, str(fault))
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
         publishers = {name: stack.enter_context(Publisher(broker.port)) for name, broker in brokers.items()}
         hall = Hall(publishers, pager, mail, site / "data", metrics, fault)

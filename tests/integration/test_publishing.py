@@ -18,11 +18,11 @@ from simulators.publish.publisher import Change, Options, Publisher, address_of
 from simulators.run import Second
 from simulators.wire.bus import Publication
 from simulators.wire.rows import Rows
-from tests.servers.brokers import BROKERS, Broker, Mosquitto
-from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
-from tests.simulated import a_scenario, lines, run
-from tests.subscribing import Subscriber
-from tests.waiting import PATIENCE_S, until
+from testing.servers.brokers import BROKERS, Broker, Mosquitto
+from testing.servers.guarded import USER, Guarded, make_authority, make_certificate
+from testing.simulators.simulated import a_scenario, lines, run
+from testing.waiting import PATIENCE_S, until
+from tests.integration.subscribing import Subscriber
 
 pytestmark = pytest.mark.servers
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.asking import asking
-from tests.servers.brokers import Mosquitto
-from tests.servers.guarded import USER, Guarded, make_authority, make_certificate
-from tests.waiting import PATIENCE_S, wait_until
+from testing.megawatch.asking import asking
+from testing.servers.brokers import Mosquitto
+from testing.servers.guarded import USER, Guarded, make_authority, make_certificate
+from testing.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.servers
 

@@ -19,9 +19,9 @@ from simulators.publish.pace import Pace, perform
 from simulators.publish.publisher import Options, Publisher, address_of
 from simulators.run import Second, Simulation
 from simulators.scenario.scenario import FaultKind
-from tests.servers.brokers import Mosquitto
-from tests.simulated import a_fault, a_scenario
-from tests.waiting import PATIENCE_S
+from testing.servers.brokers import Mosquitto
+from testing.simulators.simulated import a_fault, a_scenario
+from testing.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.servers
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from formats import dsx
-from tests.monitoring import watching
-from tests.properties.collector.bad_payloads import RACKS, Generator
+from testing.collector.bad_payloads import RACKS, Generator
+from testing.collector.hearing import key_of, metadata
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import watching
+from testing.servers.brokers import Mosquitto
 from tests.properties.collector.test_whole_way import odd_messages
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
-from tests.unit.collector.hearing import key_of, metadata
 
 SITE = """
 [site]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from store.journal.file import JournalReader
-from tests.monitoring import Watch, alarms, draws, journalled, watching
-from tests.publishing import Publisher
-from tests.recording import Recorded, metadata, values
-from tests.servers.brokers import BROKERS
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import Watch, alarms, draws, journalled, watching
+from testing.recording import Recorded, metadata, values
+from testing.servers.brokers import BROKERS
 
 SITE = """
 [site]

@@ -20,11 +20,11 @@ from facility.backoff import Backoff
 from facility.readings import Flag
 from megawatch.run.process import end
 from store.journal.entries import MarkKind
-from tests.fakes.proxy import network
-from tests.monitoring import Watch, marks, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import BROKERS, Mosquitto
-from tests.waiting import until
+from testing.collector.publishing import Publisher
+from testing.fakes.proxy import network
+from testing.megawatch.monitoring import Watch, marks, watching
+from testing.servers.brokers import BROKERS, Mosquitto
+from testing.waiting import until
 
 TOPIC = "readings/r1"
 

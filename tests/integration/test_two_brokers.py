@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitoring import Watch, watching
-from tests.publishing import Publisher
-from tests.servers.brokers import Mosquitto
+from testing.collector.publishing import Publisher
+from testing.megawatch.monitoring import Watch, watching
+from testing.servers.brokers import Mosquitto
 
 SITE = """
 [site]

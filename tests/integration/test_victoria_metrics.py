@@ -19,10 +19,10 @@ from store.influx.history import InfluxHistory
 from store.influx.server import Kind, inspect
 from store.influx.setup import set_up
 from store.influx.sink import InfluxSink
-from tests.builders import T0_MS, a_batch, a_point
-from tests.decoded import recorded, simulated
-from tests.servers import victoria
-from tests.servers.process import Server
+from testing.builders import T0_MS, a_batch, a_point
+from testing.collector.decoded import recorded, simulated
+from testing.servers import victoria
+from testing.servers.process import Server
 
 pytestmark = [
     pytest.mark.servers,

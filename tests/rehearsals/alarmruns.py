@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Final
 
 from facility.sitefile.reader import read_site
-from megawatch.scenario.offline import Rehearsal, as_message
 from simulators.scenario.file import open_scenario, shipped
-from tests import recording
-from tests.alarmlist import AlarmList, difference
-from tests.builders import T0_MS
+from testing import recording
+from testing.builders import T0_MS
+from testing.rehearsal.rehearsal import Rehearsal, as_message
+from testing.scenarios.reading import FOLDER as SCENARIOS
+from testing.scenarios.reading import read
+from testing.scenarios.runner import run
+from tests.rehearsals.alarmlist import AlarmList, difference
 from tests.rehearsals.bursts import PERIODS_S, poll_in_bursts
 from tests.rehearsals.contractplays import case_of, hear, rehearsal_of
 from tests.rehearsals.days import live_through
 from tests.rehearsals.performances import KNOWN, perform_into
-from tests.scenarios.reading import FOLDER as SCENARIOS
-from tests.scenarios.reading import read
-from tests.scenarios.runner import run
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "alarms_before"
 DAYS: Final = range(10)

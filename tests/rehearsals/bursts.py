@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from facility.instants import MINUTE_MS
 from facility.sitefile.reader import SiteFile, read_site
-from megawatch.scenario.offline import Heard, Rehearsal, as_message
 from rules.engine.engine import Step
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.rehearsal.rehearsal import Heard, Rehearsal, as_message
 
 PERIODS_S = (15, 30, 60)
 """How often the rounds are that are played [s]."""

@@ -8,9 +8,9 @@ from random import Random
 
 from facility.instants import from_iso, to_iso
 from facility.sitefile.reader import SiteFile, read_site
-from megawatch.scenario.offline import Rehearsal, as_message
 from rules.engine.engine import Step
-from tests.exactjudge import ExactCase, ExactVersion, random_case
+from testing.rehearsal.rehearsal import Rehearsal, as_message
+from tests.rehearsals.exactjudge import ExactCase, ExactVersion, random_case
 
 ZONES = (
     ("UTC", "2026-06-01T12:00:00Z"),

@@ -12,12 +12,16 @@ from collector.continuity.keeping import Keeping
 from collector.mqtt.message import Message
 from facility.instants import to_iso
 from facility.sitefile.reader import SiteFile, read_site
-from megawatch.scenario.offline import Alarm, Heard, Rehearsal, as_message
-from megawatch.scenario.perform import Audience
 from rules.engine.engine import Step
 from rules.engine.past import LASTING_MS
-from simulators.scenario.randomday import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
-from simulators.scenario.randomtrouble import (
+from simulators.truth.episodes import Duty, Episode, Promise, Sight
+from simulators.truth.judge import judge, put_off
+from simulators.truth.terms import read_agreements
+from testing.randomdays.bounds import Bounds, false_certainties
+from testing.randomdays.compare import PAGES, Raised, differences
+from testing.randomdays.day import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
+from testing.randomdays.sight import settled_sights, sights
+from testing.randomdays.trouble import (
     Stretch,
     Trouble,
     TroubleKind,
@@ -26,13 +30,9 @@ from simulators.scenario.randomtrouble import (
     stretches_of,
     troubles_of,
 )
-from simulators.scenario.randomwire import RandomWire, Sent
-from simulators.truth.bounds import Bounds, false_certainties
-from simulators.truth.compare import PAGES, Raised, differences
-from simulators.truth.episodes import Duty, Episode, Promise, Sight
-from simulators.truth.judge import judge, put_off
-from simulators.truth.sight import settled_sights, sights
-from simulators.truth.terms import read_agreements
+from testing.randomdays.wire import RandomWire, Sent
+from testing.rehearsal.perform import Audience
+from testing.rehearsal.rehearsal import Alarm, Heard, Rehearsal, as_message
 
 UNUSED: Final = "[rules]\n" + "".join(f"{rule}.enabled = false\n" for rule in ("C1", "C5", "Q1", "Q2", "Q3"))
 """Rules that say nothing about whether a contract was kept; without them a day takes half the time."""

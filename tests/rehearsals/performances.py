@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-from megawatch.scenario.perform import Performed, perform
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
 from simulators.scenario.file import open_scenario, shipped
 from simulators.scenario.scenario import Scenario
 from simulators.wire.bus import payloads
-from tests.alarmlist import AlarmList
+from testing.rehearsal.perform import Performed, perform
+from tests.rehearsals.alarmlist import AlarmList
 
 KNOWN = [name for rule in RULES for name in (rule.name, f"{rule.name}-{CANNOT_VERIFY}")]
 """The rules that there are."""

@@ -31,9 +31,9 @@ from store.journal.entries import MarkKind
 from store.ledger.alarms import AlarmChange
 from store.ledger.ledger import Ledger
 from store.series import DemandBlock, TenantDraw
-from tests.builders import T0_MS
-from tests.unit.rules.halls import KW, Tape, a_meter, known_meter, known_rack, play
-from tests.unit.rules.services import Hand, Recorded
+from testing.builders import T0_MS
+from testing.rules.halls import KW, Tape, a_meter, known_meter, known_rack, play
+from testing.rules.services import Hand, Recorded
 
 STOP_S: Final = 100
 """When the monitor stops, within a block of a minute [s after T0]."""

@@ -12,8 +12,8 @@ from rules.base import Verdict
 from rules.engine.engine import Step
 from rules.library.contract.c2_overdraw import Overdraw
 from store.series import DemandBlock
-from tests.exactjudge import ExactCase
 from tests.rehearsals.contractplays import case_of, hear, rehearsal_of
+from tests.rehearsals.exactjudge import ExactCase
 
 CASES = 60
 PER_TEST = 20

@@ -12,13 +12,13 @@ import pytest
 
 from megawatch.run.clock import SteadyClock
 from megawatch.scenario.destination import Destination
-from megawatch.scenario.perform import perform
 from megawatch.scenario.play import begun_at, play_scenario
 from simulators.publish.pace import Pace
 from simulators.run import Second
 from simulators.scenario.file import open_scenario, read_scenario
+from testing.rehearsal.perform import perform
+from testing.servers.brokers import Mosquitto
 from tests.rehearsals.performances import TICK_MS
-from tests.servers.brokers import Mosquitto
 
 
 @pytest.mark.servers

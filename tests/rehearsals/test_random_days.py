@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulators.scenario.randomday import SHORT_S
-from simulators.scenario.randomtrouble import TroubleKind
+from testing.randomdays.day import SHORT_S
+from testing.randomdays.trouble import TroubleKind
 from tests.rehearsals.days import live_through
 
 PER_TEST = 10

@@ -10,14 +10,14 @@ from facility.errors import SiteFileError
 from facility.instants import to_iso
 from facility.sitefile.reader import read_site
 from megawatch.composition import make_judging
-from megawatch.scenario.offline import Rehearsal, as_message
-from megawatch.scenario.perform import perform
 from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.registry import make_rules
 from simulators.scenario.file import open_scenario, read_scenario
 from store.journal.entries import Entry
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.rehearsal.perform import perform
+from testing.rehearsal.rehearsal import Rehearsal, as_message
 from tests.rehearsals.performances import TICK_MS
 
 HALL = """

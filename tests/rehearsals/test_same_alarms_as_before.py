@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 
 from facility.sitefile.reader import read_site
-from megawatch.scenario.offline import Rehearsal, as_message
-from tests.alarmlist import AlarmList, difference
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.rehearsal.rehearsal import Rehearsal, as_message
+from tests.rehearsals.alarmlist import AlarmList, difference
 from tests.rehearsals.alarmruns import FOLDER, LISTS, SHIPPED, path_of, stored
 from tests.rehearsals.performances import listed
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from megawatch.scenario.perform import LEAN, differences, perform
 from rules.library.data.q1_rack_silent import NOBODYS
 from rules.library.data.q3_common_silence import NEVER_HEARD
 from simulators.scenario.expected import TOGETHER
 from simulators.scenario.file import open_scenario, shipped
+from testing.rehearsal.perform import LEAN, differences, perform
 from tests.rehearsals.performances import KNOWN, TICK_MS, name_of, performed
 
 LETTERS = [

@@ -12,8 +12,8 @@ import pytest
 import rules.library
 from rules.base import Rule
 from rules.registry import RULES
-from tests.scenarios.reading import FOLDER, read
-from tests.scenarios.runner import difference, run
+from testing.scenarios.reading import FOLDER, read
+from testing.scenarios.runner import difference, run
 
 FILES = sorted(FOLDER.glob("*/*.toml"))
 MODULES = {

@@ -23,7 +23,7 @@ def contract(name: str) -> Mapping[str, str]:
     return parser[name]
 
 
-PACKAGES: Final = (*contract("importlinter")["root_packages"].split(), "grafana")
+PACKAGES: Final = ("grafana", *sorted({*contract("importlinter")["root_packages"].split()} - {"bench"}))
 
 
 def pages() -> dict[str, str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rules.registry import RULES
+from testing.scenarios.reading import FOLDER, read
 from tests.outcomes import OUTCOMES, name_of
-from tests.scenarios.reading import FOLDER, read
 
 TESTS = Path(__file__).parents[1]
 HIDDEN = [

@@ -9,7 +9,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("testing", "tests")
 STOPWATCHES = {"time.perf_counter", "time.perf_counter_ns"}
 BOUNDED = {"asyncio.timeout", "asyncio.wait_for", "settimeout"}
 """What takes a bound as its last argument."""
@@ -20,7 +21,7 @@ PATIENT = {"PATIENCE_S", "SECONDS + PATIENCE_S"}
 def hurries(path: Path) -> Iterator[str]:
     """Yield what a file of tests does that a slow machine may fail."""
     for node in ast.walk(ast.parse(path.read_text())):
-        place = f"{path.relative_to(TESTS)}:{getattr(node, 'lineno', 0)}"
+        place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Attribute) and ast.unparse(node) in STOPWATCHES:
             yield f"{place}: how long work takes is for python -m bench"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -34,9 +35,10 @@ def hurries(path: Path) -> Iterator[str]:
 
 
 def test_no_test_is_in_a_hurry() -> None:
-    """A bound ends a test that hangs, and is tests.waiting.PATIENCE_S; nothing else is bounded."""
-    files = sorted(set(TESTS.rglob("*.py")) - set((TESTS / "fakes").rglob("*.py")))
+    """A bound ends a test that hangs, and is testing.waiting.PATIENCE_S; nothing else is bounded."""
+    files = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    fakes = set((ROOT / "testing" / "fakes").rglob("*.py"))
 
-    found = [line for path in files for line in hurries(path)]
+    found = [line for path in sorted(files - fakes) for line in hurries(path)]
 
     assert found == []

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from facility.errors import StoreCorrupt
 from facility.readings import COLUMNS, Batch
 from store.journal.columns import decode, encode
-from tests.builders import T0_MS, a_batch
+from testing.builders import T0_MS, a_batch
 
 
 @st.composite

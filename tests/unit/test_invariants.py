@@ -19,10 +19,10 @@ from store.base import Chunk
 from store.influx.lineprotocol import Encoder
 from store.journal.entries import Entry
 from store.means.means import Means
-from tests.builders import T0_MS, a_batch, a_point
-from tests.histories import open_site
-from tests.unit.collector.hearing import describing, metadata, value
-from tests.unit.rules.halls import KW, a_row_of, layout_of, points_of
+from testing.builders import T0_MS, a_batch, a_point
+from testing.collector.hearing import describing, metadata, value
+from testing.rules.halls import KW, a_row_of, layout_of, points_of
+from testing.store.histories import open_site
 from tests.unit.store.test_shipping import ListSink, a_shipper, minutes, shipped
 
 # Readings ---------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from facility.readings import Quality, Reason
 from store.journal.entries import Mark
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.properties.collector.bad_payloads import RACKS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.bad_payloads import RACKS
+from testing.collector.hearing import (
     Hearing,
     Outcome,
     a_site,

@@ -14,7 +14,7 @@ import pytest
 from collector.decode.dsx import MOST_BYTES
 from collector.mqtt.message import Message
 from facility.readings import Reason
-from tests.properties.collector.bad_payloads import (
+from testing.collector.bad_payloads import (
     JSON_SUITE,
     LINE_CORPUS,
     TOPICS,
@@ -23,8 +23,8 @@ from tests.properties.collector.bad_payloads import (
     json_files,
     named,
 )
+from testing.collector.hearing import raw
 from tests.properties.collector.intaking import Intaking, a_listener
-from tests.unit.collector.hearing import raw
 
 GENERATED = 10_000
 SEEDS = range(10)

@@ -26,8 +26,8 @@ from store.journal.entries import Entry, Mark
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.sqlite import transaction
-from tests.builders import T0_MS, a_batch, known_racks
-from tests.unit.store.journals import a_mark, everything, failing, image, refusal, rows_of
+from testing.builders import T0_MS, a_batch, known_racks
+from testing.store.journals import a_mark, everything, failing, image, refusal, rows_of
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 READERS = ("rules", "influx")

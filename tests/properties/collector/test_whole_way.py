@@ -23,12 +23,12 @@ from store.history.reader import ParquetHistory
 from store.influx.lineprotocol import Encoder
 from store.journal.entries import Entry, Known
 from store.journal.intake import readings_of
-from tests.builders import T0_MS
-from tests.histories import seal
-from tests.properties.collector.bad_payloads import RACKS, Generator
+from testing.builders import T0_MS
+from testing.collector.bad_payloads import RACKS, Generator
+from testing.collector.hearing import a_site, document, heartbeat, metadata, raw, value, withdrawn
+from testing.rules.halls import a_judging
+from testing.store.histories import seal
 from tests.properties.collector.intaking import Intaking, a_listener
-from tests.unit.collector.hearing import a_site, document, heartbeat, metadata, raw, value, withdrawn
-from tests.unit.rules.halls import a_judging
 
 FIELDS = (
     "objectType", "pointType", "engUnit", "stateText", "rackLocationName", "rackLocationId", "objectName",

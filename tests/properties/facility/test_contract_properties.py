@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from facility.contracts import Contract, Shape, Version
 from facility.instants import HOUR_MS, SECOND_MS
-from tests.builders import T0_MS
-from tests.unit.facility.contract_models import MW, a_version, exact_integral, exact_limit, rounding
+from testing.builders import T0_MS
+from testing.contract_models import MW, a_version, exact_integral, exact_limit, rounding
 
 SPAN_MS = 2 * HOUR_MS
 """How much of time the drawn contracts lie around in."""

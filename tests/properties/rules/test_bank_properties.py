@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rules.alarms.states import Bank, Change, Transition, alarm_id
 from rules.base import Findings, Severity, Verdict
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 SUBJECTS = ("a", "b", "c")
 DELAYS_MS = (0, 1, 999, 1_000, 2_500, 5_000)

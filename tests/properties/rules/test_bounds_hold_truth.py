@@ -27,10 +27,10 @@ from rules.engine.engine import Engine
 from rules.telemetry.state import Timing
 from simulators.wire.bus import Publication, metadata_message
 from store.journal.entries import Mark, MarkKind
-from tests.builders import T0_MS
-from tests.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape
-from tests.unit.collector.hearing import Hearing
-from tests.unit.rules.halls import BUS, KW, Tape, a_site, a_tenant, a_version, an_engine
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing
+from testing.rules.halls import BUS, KW, Tape, a_site, a_tenant, a_version, an_engine
+from tests.properties.rules.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape
 
 SEEDS: Final = range(50)
 SECONDS: Final = 70

@@ -9,8 +9,8 @@ import pytest
 
 from facility.readings import Batch, Flag, Quality
 from rules.telemetry.state import Knowledge, Timing
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, KW, known_rack
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, KW, known_rack
 
 SECONDS, TICK_MS, LATENESS_MS = 150, 250, 250
 QUIET_S = 8

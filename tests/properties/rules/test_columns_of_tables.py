@@ -26,7 +26,7 @@ from rules.model.windows import Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.telemetry.state import Knowledge, Timing
-from tests.builders import T0_MS, a_point
+from testing.builders import T0_MS, a_point
 
 TIMING: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
 QUANTITY: Final = "meter.power.active"

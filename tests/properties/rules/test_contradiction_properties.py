@@ -19,8 +19,8 @@ from facility.site import Site
 from rules.draw.draw import Draw, find_draw
 from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
-from tests.builders import T0_MS
-from tests.unit.rules.halls import KW, a_meter, a_site, a_tenant, layout_of, points_of, racks_of, state_of
+from testing.builders import T0_MS
+from testing.rules.halls import KW, a_meter, a_site, a_tenant, layout_of, points_of, racks_of, state_of
 
 PPM = 1_000_000
 RATING_KW = 100

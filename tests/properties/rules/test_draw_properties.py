@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rules.draw.draw import Draw, find_draw
 from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.rules.halls import layout_of, state_of
 from tests.properties.rules.wiring import HALLS, PPM, RATING, TENANTS, Hall, HallDraft, RowDraft, Wiring
-from tests.unit.rules.halls import layout_of, state_of
 
 
 def find(hall: Hall, silent: set[int], said_last: Sequence[int]) -> Draw:

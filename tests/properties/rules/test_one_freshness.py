@@ -15,7 +15,7 @@ from facility.readings import Batch, Flag, Quality
 from rules.telemetry.cause import Cause
 from rules.telemetry.liveness import SEASON_MS
 from rules.telemetry.state import Knowledge, Timing
-from tests.builders import T0_MS, a_point
+from testing.builders import T0_MS, a_point
 
 TIMING: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
 STREAMS: Final = ("bus:g1", "bus:g2", "other:g1")

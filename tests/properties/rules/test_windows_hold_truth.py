@@ -16,7 +16,7 @@ from rules.model.measured import Measured
 from rules.model.windows import LONGEST_STEP_MS, SLOTS, Statistic, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 QUANTITY: Final = "air.pressure.differential"
 LEAST, MOST = -10.0, 10.0

@@ -12,7 +12,7 @@ from facility.names import AssetId
 from facility.points import Asset
 from facility.site import Rack, Site, Tenant
 from store.journal.entries import Known
-from tests.unit.rules.halls import (
+from testing.rules.halls import (
     a_meter,
     a_site,
     a_tenant,

@@ -17,7 +17,7 @@ from simulators.model.plant import Plant
 from simulators.model.state import State
 from simulators.model.subjects import event_faults, subjects_of
 from simulators.model.wiring import Wiring
-from tests.unit.simulators.model_plants import checked, event, run, steady, wired
+from testing.simulators.model_plants import checked, event, run, steady, wired
 
 SECONDS = 25
 

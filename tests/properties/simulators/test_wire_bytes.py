@@ -18,7 +18,7 @@ from simulators.scenario.scenario import FaultKind, Scenario
 from simulators.wire.bus import payloads
 from simulators.wire.frames import MQTT_3, MQTT_5, Framer
 from simulators.wire.rows import Rows
-from tests.simulated import a_fault, a_scenario, lines, run
+from testing.simulators.simulated import a_fault, a_scenario, lines, run
 
 SECONDS = 25
 

@@ -20,10 +20,10 @@ from store.history.dataset import Disk
 from store.history.parquet import Table, hour_folder
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
-from tests import histories
-from tests.builders import T0_MS, a_batch
-from tests.disks import ForgetfulDisk, KilledError, MortalDisk, die, refuse
-from tests.histories import ALL, KEY, OTHER, a_draw, open_site, rows_in, rows_of, seal
+from testing.builders import T0_MS, a_batch
+from testing.store import histories
+from testing.store.disks import ForgetfulDisk, KilledError, MortalDisk, die, refuse
+from testing.store.histories import ALL, KEY, OTHER, a_draw, open_site, rows_in, rows_of, seal
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
 

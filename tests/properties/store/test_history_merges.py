@@ -20,10 +20,22 @@ from facility.instants import HOUR_MS
 from store.history.parquet import Table, hour_folder
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
-from tests.builders import T0_MS, a_batch
-from tests.disks import ForgetfulDisk, KilledError, MortalDisk, WatchedDisk, die
-from tests.histories import ALL, KEY, OTHER, Site, a_draw, is_tidy, open_site, ramp, rows_in, rows_of, seal
-from tests.merging import make_due, merge, merge_due
+from testing.builders import T0_MS, a_batch
+from testing.store.disks import ForgetfulDisk, KilledError, MortalDisk, WatchedDisk, die
+from testing.store.histories import (
+    ALL,
+    KEY,
+    OTHER,
+    Site,
+    a_draw,
+    is_tidy,
+    open_site,
+    ramp,
+    rows_in,
+    rows_of,
+    seal,
+)
+from testing.store.merging import make_due, merge, merge_due
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
 

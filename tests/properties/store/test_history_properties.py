@@ -20,9 +20,9 @@ from store.base import Series
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.journal.intake import Intake
-from tests.builders import T0_MS, a_batch
-from tests.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, ramp, read, rows_of, seal
-from tests.oracle import means_by_hand
+from testing.builders import T0_MS, a_batch
+from testing.store.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, ramp, read, rows_of, seal
+from testing.store.oracle import means_by_hand
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
 

@@ -15,7 +15,7 @@ from facility.sitefile.tables import InfluxTable
 from store.influx.feed import InfluxFeed
 from store.influx.query import InfluxQuery
 from store.influx.requests import Http, Reply
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 RULE = FeedRule(measurement="pdu", field="power", tag="rack", quantity="rack.power.active", unit="W")
 TABLE = InfluxTable(url="http://db:8086", bucket="plant")

@@ -12,8 +12,8 @@ from facility.instants import HOUR_MS, MINUTE_MS
 from facility.readings import Batch, Quality
 from store.means.accumulator import Meaner
 from store.means.means import QUARTER_MS, STEPS_MS, Means
-from tests.builders import T0_MS
-from tests.oracle import means_by_hand
+from testing.builders import T0_MS
+from testing.store.oracle import means_by_hand
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
 HOLDS_MS = (110_000, 5_000, 1_000_000)

@@ -23,11 +23,11 @@ from store.ledger import ledger
 from store.ledger.ledger import Ledger
 from store.means.accumulator import Meaner
 from store.means.columnfile import load_columns, save_columns
-from tests.builders import T0_MS
-from tests.histories import ALL, KEY, a_draw, open_site, ramp, seal
-from tests.saying import read_status
-from tests.unit.store.journals import a_mark, noisy, refusal, waits
-from tests.unit.store.ledgers import ROUTE, a_notice, an_alarm, progress
+from testing.builders import T0_MS
+from testing.megawatch.saying import read_status
+from testing.store.histories import ALL, KEY, a_draw, open_site, ramp, seal
+from testing.store.journals import a_mark, noisy, refusal, waits
+from testing.store.ledgers import ROUTE, a_notice, an_alarm, progress
 
 FEW, MANY = 40, 2_000
 """How often each file is damaged in the suite, and in the soak."""

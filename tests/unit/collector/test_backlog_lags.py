@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from collector.continuity.backlog import ANSWERS, PROMPT_MS, SETTLE_MS, Backlog
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 # Each row: how many messages had been acknowledged, and how many came before each of the broker's answers;
 # and at which of them nothing was kept any more.

@@ -29,8 +29,8 @@ from store.journal.entries import Mark, MarkKind
 from store.journal.file import Account
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.hearing import (
     LAG_MS,
     a_broker,
     a_site,

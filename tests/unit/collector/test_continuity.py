@@ -9,7 +9,7 @@ from collector.continuity.continuity import ASK_MS, PATIENCE_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.mqtt.message import ConnectionChange, ConnectionEvent
 from store.journal.entries import Mark, MarkKind
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 LOST, RESUMED, RENEWED, OVERLOADED, PAUSED = (
     ConnectionChange.LOST,

@@ -10,8 +10,8 @@ from collector.decode.dsx import CONFIRM_MS, CONFIRM_VALUES
 from collector.decode.dsxpublishers import LEARNING_MS, MOST_PUBLISHERS, SHOWN_MS
 from collector.mqtt.message import Message
 from facility.readings import Quality, Reason
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.hearing import (
     LAG_MS,
     Hearing,
     Outcome,

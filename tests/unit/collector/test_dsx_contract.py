@@ -10,7 +10,7 @@ import pytest
 from facility.quantities import QUANTITIES
 from facility.units import Dimension
 from formats.dsx import POINT_TYPES
-from tests.unit.collector.hearing import Hearing, metadata, value
+from testing.collector.hearing import Hearing, metadata, value
 
 STATES = [{"value": 0, "text": "Off"}, {"value": 1, "text": "On"}]
 

@@ -6,8 +6,8 @@ import pytest
 
 from collector.mqtt.message import Message
 from facility.names import is_path
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import Hearing, describing, heartbeat, key_of, metadata, value, withdrawn
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, describing, heartbeat, key_of, metadata, value, withdrawn
 
 PREFIX = key_of("")
 PATHS = [f"row{row}/r{i}" for row in "AB" for i in range(3)]

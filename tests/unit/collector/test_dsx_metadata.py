@@ -10,8 +10,8 @@ from collector.decode.dsxmetadata import MOST_NAME, MOST_SERVED
 from facility.names import is_id, is_level, name_of, text_of
 from facility.points import Cadence
 from facility.readings import Reason
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import Hearing, Outcome, describing, key_of, metadata, raw, value
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, Outcome, describing, key_of, metadata, raw, value
 
 KEY = key_of("r1")
 WAITED_MS = T0_MS + 3_600_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from facility.readings import Reason
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import Hearing, Outcome, describing, key_of, metadata, raw, value, withdrawn
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, Outcome, describing, key_of, metadata, raw, value, withdrawn
 
 KEY = key_of("r1")
 WAITED_MS = T0_MS + 3_600_000

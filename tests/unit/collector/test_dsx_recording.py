@@ -12,9 +12,9 @@ from collector.mqtt.message import Message
 from facility.readings import Quality, Reason
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests import recording
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import Hearing, Outcome, raw
+from testing import recording
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, Outcome, raw
 
 METADATA, VALUES = 166, 2_210
 RACK_POWERS_KW = 214.08

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collector.decode.dsxscopes import ScopeIndex
 from formats import dsx
-from tests.unit.collector.hearing import Hearing, heartbeat, metadata
+from testing.collector.hearing import Hearing, heartbeat, metadata
 
 VALUE = "BMS/v1/PUB/Value/Rack/RackPower/nvidia/titan/pod1C/rowE/rack01/power"
 SCOPES = [

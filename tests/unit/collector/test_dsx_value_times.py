@@ -8,8 +8,8 @@ import pytest
 from collector.row_builder import AHEAD_MS, MOST_AHEAD_MS, OLDEST_MS
 from facility.instants import DAY_MS, EARLIEST_MS, HOUR_MS
 from facility.readings import Flag, Quality, Reason
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import describing, key_of, raw, value
+from testing.builders import T0_MS
+from testing.collector.hearing import describing, key_of, raw, value
 
 KEY = key_of("r1")
 TOPIC = value("r1").topic

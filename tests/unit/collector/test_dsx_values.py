@@ -8,8 +8,8 @@ import pytest
 
 from collector.decode.dsx import MOST_BYTES
 from facility.readings import DEAD_LETTER_BYTES, Quality, Reason
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import Hearing, a_site, describing, key_of, metadata, raw, value
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, a_site, describing, key_of, metadata, raw, value
 
 KEY = key_of("r1")
 TOPIC = value("r1").topic

@@ -16,8 +16,8 @@ from store.journal.entries import Known
 from store.journal.file import Waiting
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import LAG_MS, Hearing, Outcome, key_of, metadata, raw, value
+from testing.builders import T0_MS
+from testing.collector.hearing import LAG_MS, Hearing, Outcome, key_of, metadata, raw, value
 
 RECEIVED = T0_MS + LAG_MS
 

@@ -16,7 +16,7 @@ from facility.readings import Reason
 from facility.site import Site
 from facility.sitefile.tables import BrokerTable
 from megawatch.check.live import patience_s as listened_s
-from tests.unit.collector.hearing import a_site, raw
+from testing.collector.hearing import a_site, raw
 
 TALE: Final = "tales"
 

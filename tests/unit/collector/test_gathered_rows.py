@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from collector.row_builder import Ranges, Rows, reject
 from facility.readings import DEAD_LETTER_BYTES, Quality, Reason
 from facility.units import UNITS
-from tests.builders import T0_MS, a_point
-from tests.unit.collector.hearing import raw
+from testing.builders import T0_MS, a_point
+from testing.collector.hearing import raw
 
 MESSAGE = raw("topic", b"payload", received_ms=T0_MS)
 

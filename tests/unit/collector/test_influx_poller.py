@@ -24,7 +24,7 @@ from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from store.retry import StoreBusy
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 RULE = FeedRule(measurement="m", field="kw", tag="rack", quantity="rack.power.active", unit="kW")
 SITE = '[site]\nname = "hall"\n[[rack]]\nids = "r1"\nrating_kw = 100\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from collector.continuity.keeping import MARGIN, SPAN_MS, Keeping
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 
 def keeping(queue: int | None, rate_per_s: int | None) -> Keeping:

@@ -7,8 +7,8 @@ import pytest
 from facility.instants import DAY_MS
 from facility.readings import DEAD_LETTER_BYTES, Reason
 from formats.rackdoc import point_key
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.hearing import (
     LAG_MS,
     document,
     document_topic,

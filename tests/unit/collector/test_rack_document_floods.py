@@ -13,8 +13,8 @@ from collector.mqtt.message import Message
 from facility.readings import DEAD_LETTER_BYTES, Reason
 from facility.units import Dimension
 from formats.rackdoc import FEED_KEYS, RACK_KEYS
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.hearing import (
     Hearing,
     Outcome,
     document,

@@ -10,8 +10,8 @@ from facility.points import Cadence
 from facility.readings import Flag, Quality, Reason
 from facility.units import UNITS
 from formats.rackdoc import FEED_KEYS, RACK_KEYS, point_key
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import (
+from testing.builders import T0_MS
+from testing.collector.hearing import (
     Hearing,
     document,
     listening,

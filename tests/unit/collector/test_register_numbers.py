@@ -8,7 +8,7 @@ from collector.register import Register
 from facility.names import AssetId
 from facility.points import Asset
 from store.journal.entries import Known
-from tests.builders import T0_MS, a_point, known_racks
+from testing.builders import T0_MS, a_point, known_racks
 
 
 def test_each_key_has_one_number() -> None:

@@ -17,8 +17,8 @@ from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Mess
 from collector.mqtt.session import Session
 from facility.backoff import Backoff
 from megawatch.run.process import end
-from tests.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
-from tests.waiting import until
+from testing.fakes.mqtt_broker import PINGREQ, SUBSCRIBE, Client, a_broker
+from testing.waiting import until
 
 Behaviour = Callable[[Client, int], Awaitable[None]]
 

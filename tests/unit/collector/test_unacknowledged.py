@@ -5,7 +5,7 @@ from __future__ import annotations
 from collector.mqtt.message import Message
 from collector.mqtt.unacknowledged import Unacknowledged
 from facility.readings import Flag
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 
 def came(number: int, payload: bytes, generation: int = 1, *, again: bool = False) -> Message:

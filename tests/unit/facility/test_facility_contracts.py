@@ -9,8 +9,8 @@ import pytest
 
 from facility.contracts import Contract, Level, Limit, Method, Shape, Version
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from tests.builders import T0_MS
-from tests.unit.facility.contract_models import (
+from testing.builders import T0_MS
+from testing.contract_models import (
     LINEAR,
     MW,
     STEP,

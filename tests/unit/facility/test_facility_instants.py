@@ -23,7 +23,7 @@ from facility.instants import (
     to_ms,
     utc_offset_ms,
 )
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 CHICAGO = ZoneInfo("America/Chicago")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")

@@ -20,7 +20,7 @@ from facility.errors import (
 from facility.points import Point
 from facility.quantities import QUANTITIES
 from facility.readings import COLUMNS, DTYPES, Batch
-from tests.builders import T0_MS, a_batch, a_point
+from testing.builders import T0_MS, a_batch, a_point
 
 METER = a_point("PowerMeter/ActivePower/m", asset="m", quantity="meter.power.active")
 

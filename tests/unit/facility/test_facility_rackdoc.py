@@ -30,7 +30,7 @@ from formats.rackdoc import (
     point_key,
     topic_filter,
 )
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 VALIDATOR = Draft202012Validator(json_schema())
 DOCUMENT = json_schema()["$defs"]["document"]

@@ -27,12 +27,12 @@ from store.journal.journal import Journal
 from store.ledger import ledger
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
-from tests.asking import asking
-from tests.builders import T0_MS
-from tests.disks import small_disk
-from tests.unit.store.journals import readings
-from tests.unit.store.ledgers import progress
-from tests.waiting import until
+from testing.builders import T0_MS
+from testing.megawatch.asking import asking
+from testing.store.disks import small_disk
+from testing.store.journals import readings
+from testing.store.ledgers import progress
+from testing.waiting import until
 
 GARBAGE = b"\x00\xffnot what was written " * 300
 

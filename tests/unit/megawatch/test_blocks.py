@@ -11,8 +11,8 @@ from facility.instants import to_iso
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
 from store.series import DemandBlock
-from tests.asking import asking
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.megawatch.asking import asking
 
 QUARTER_MS = 900_000
 SITE = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from megawatch.run.clock import SteadyClock
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 
 @dataclass

@@ -14,8 +14,8 @@ from megawatch.cli.deadletters import fits
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
-from tests.asking import asking
-from tests.builders import T0_MS
+from testing.builders import T0_MS
+from testing.megawatch.asking import asking
 
 ESCAPE = b"\x1b[2Jgone \xff"
 LETTERS = (

@@ -13,8 +13,8 @@ from facility.errors import DeliveryError, Outlook
 from megawatch.run.self_monitoring import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
 from rules.notify.routing import Route
 from store.ledger.alarms import Notice
-from tests.builders import T0_MS
-from tests.telling import look
+from testing.builders import T0_MS
+from testing.rules.telling import look
 
 FULL = "journal.sqlite cannot store now: database or disk is full"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from megawatch.site.folder import open_site
-from tests.asking import asking
+from testing.megawatch.asking import asking
 
 FAULTY = """
 [site]

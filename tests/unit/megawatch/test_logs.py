@@ -12,8 +12,8 @@ import pytest
 
 from megawatch.run import logs
 from megawatch.run.status import read_status
-from tests.servers.process import free_port
-from tests.waiting import wait_until
+from testing.servers.process import free_port
+from testing.waiting import wait_until
 
 SITE = """
 [site]

@@ -31,9 +31,9 @@ from rules.view import View
 from store.journal.entries import MarkKind
 from store.ledger.alarms import Notice
 from store.threads import in_thread
-from tests.fakes.memory_broker import MemoryBroker, MemorySession
-from tests.monitoring import Watch, journalled, marks, watching
-from tests.waiting import until
+from testing.fakes.memory_broker import MemoryBroker, MemorySession
+from testing.megawatch.monitoring import Watch, journalled, marks, watching
+from testing.waiting import until
 
 SITE: Final = """
 [site]

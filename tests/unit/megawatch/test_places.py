@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from megawatch.check.destinations import examine_disk, reach_receiver
-from tests.asking import asking
+from testing.megawatch.asking import asking
 
 
 @asynccontextmanager

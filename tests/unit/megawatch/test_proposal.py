@@ -16,8 +16,8 @@ from megawatch.discover.discover import Bus, Login
 from megawatch.discover.listener import Listener
 from megawatch.discover.proposal import propose
 from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
-from tests.builders import T0_MS
-from tests.unit.collector.hearing import heartbeat, metadata, raw, value
+from testing.builders import T0_MS
+from testing.collector.hearing import heartbeat, metadata, raw, value
 
 BROKER = BrokerTable.model_validate(
     {"url": "mqtts://bms.example", "username": 'a "b"', "password_file": "pw"}

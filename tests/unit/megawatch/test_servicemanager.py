@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from megawatch.run.servicemanager import pause_s, show_life, tell
-from tests.waiting import PATIENCE_S
+from testing.waiting import PATIENCE_S
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from megawatch.cli.show import pipeline_lines
 from megawatch.run.lock import AlreadyRuns, holders, locked
 from megawatch.run.part import ALL_PARTS, Part
 from store.ledger.ledger import Ledger
-from tests.asking import asking
-from tests.builders import T0_MS
-from tests.disks import small_disk
+from testing.builders import T0_MS
+from testing.megawatch.asking import asking
+from testing.store.disks import small_disk
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, known_rack
-from tests.unit.rules.services import a_service
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, EVERY_SECOND, Tape, known_rack
+from testing.rules.services import a_service
 
 SITE: Final = """
 [site]

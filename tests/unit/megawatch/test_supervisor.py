@@ -14,7 +14,7 @@ from facility.backoff import Backoff
 from megawatch.run.process import end
 from megawatch.run.supervisor import BOUND_S, STEADY_S, Every, State, Supervisor
 from store.threads import in_thread
-from tests.waiting import PATIENCE_S
+from testing.waiting import PATIENCE_S
 
 AT_ONCE = Backoff(first_s=0.0, longest_s=0.0)
 

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from megawatch.cli import show
 from megawatch.cli.drawbar import DrawBar
 from store.ledger.alarms import Alarm
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 ZONE = ZoneInfo("UTC")
 

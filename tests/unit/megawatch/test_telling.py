@@ -22,8 +22,8 @@ from rules.notify.routing import Route
 from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Notice, Progress
 from store.ledger.ledger import Ledger
-from tests.fakes.webhook import FakeReceiver, Reply, receiver
-from tests.telling import look
+from testing.fakes.webhook import FakeReceiver, Reply, receiver
+from testing.rules.telling import look
 
 
 def a_page(now_ms: int, route: str) -> Notice:

@@ -13,9 +13,9 @@ from collector.mqtt.message import Message
 from megawatch.run.problems import problems_of_bus
 from megawatch.run.self_monitoring import OFF_DELAY_MS, Distress, Problem
 from rules.notify.routing import Route
-from tests.builders import T0_MS
-from tests.telling import look
-from tests.unit.collector.hearing import Hearing, a_broker, metadata, value
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, a_broker, metadata, value
+from testing.rules.telling import look
 from tests.unit.megawatch.test_distress import Receiver
 
 

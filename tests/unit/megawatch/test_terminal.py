@@ -16,7 +16,7 @@ from megawatch.cli.terminal import Terminal
 from megawatch.run import logs
 from rules.notify.console import ConsoleNotifier
 from store.ledger.alarms import Alarm, Notice
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 EVIL = "\x1b[2J\x9bH[bold red]all is well[/nothing]:smile:\u202e\r"
 WRITTEN = ("\\x1b[2J", "[bold red]", "[/nothing]", ":smile:")

@@ -14,9 +14,9 @@ from megawatch.run.monitor import trim
 from store.base import INFLUX, PARQUET
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.store.journals import many
-from tests.unit.store.ledgers import progress
+from testing.builders import T0_MS
+from testing.store.journals import many
+from testing.store.ledgers import progress
 
 NOW_MS = T0_MS + 20 * DAY_MS
 

@@ -13,7 +13,7 @@ import pytest
 
 from facility.errors import MegawatchError
 from megawatch.cli.usage import make_room, write_new
-from tests.asking import asking
+from testing.megawatch.asking import asking
 
 WRONG = {
     "a command that is none": (("runn",), "No such command 'runn'. Did you mean 'run'?"),

@@ -8,8 +8,8 @@ from facility.points import Cadence
 from facility.readings import Flag, Quality
 from rules.telemetry.state import Knowledge, Timing
 from store.journal.entries import Known
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     BUS,
     EVERY_SECOND,
     at_once,

@@ -13,8 +13,8 @@ from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.telemetry.state import Knowledge
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, known_rack
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, known_rack
 from tests.unit.rules.knowing import knowing, on_change, periodic, says
 
 

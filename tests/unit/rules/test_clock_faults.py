@@ -13,8 +13,8 @@ from rules.engine.engine import Engine, Step
 from rules.library.data.q6_clock_off import ClockOff
 from rules.notify.message import compose
 from store.journal.entries import MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
+from testing.builders import T0_MS
+from testing.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
 
 SITE = one_tenant(1_000)
 

@@ -12,8 +12,8 @@ from rules.alarms.time_above import TimeAbove
 from rules.base import Findings, Severity, Verdict
 from rules.engine.engine import Step
 from store.journal.entries import MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant, play
+from testing.builders import T0_MS
+from testing.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant, play
 
 YEAR_MS = 365 * 86_400_000
 SET_S, END_S = 30, 90

@@ -11,8 +11,8 @@ from facility.names import AssetId, TenantId
 from facility.site import Holding, Site, Tenant
 from rules.view import View
 from store.series import DemandBlock
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     Tape,
     a_judging,

@@ -6,8 +6,8 @@ import math
 
 from facility.names import TenantId
 from rules.draw.demand import Demand
-from tests.builders import T0_MS
-from tests.unit.rules.halls import block, draw_of, known_racks_of, one_tenant
+from testing.builders import T0_MS
+from testing.rules.halls import block, draw_of, known_racks_of, one_tenant
 
 MINUTE_MS = 60_000
 ACME = (TenantId("acme"),)

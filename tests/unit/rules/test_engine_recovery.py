@@ -12,8 +12,8 @@ from facility.readings import Batch, Flag, Quality
 from rules.engine.engine import Engine, Step
 from rules.engine.event_time_buffer import date_doubts
 from store.journal.entries import MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     NO_RULES,
     Tape,

@@ -6,8 +6,8 @@ import pytest
 
 from facility.points import Cadence
 from store.journal.entries import EVERY_BROKER, Mark, MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
 from tests.unit.rules.knowing import is_certain, on_change, says
 
 BACK_S = 10

@@ -7,8 +7,8 @@ import pytest
 from facility.readings import Flag
 from rules.telemetry.habit import LEARNT
 from rules.telemetry.liveness import SEASON_MS
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, at_once
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, at_once
 from tests.unit.rules.knowing import is_certain, is_fresh, on_change, periodic, says
 
 # Sources that publish on change ---------------------------------------------------------

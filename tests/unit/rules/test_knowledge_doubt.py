@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from facility.readings import Quality
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     Tape,
     an_engine,

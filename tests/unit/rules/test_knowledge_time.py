@@ -11,8 +11,8 @@ from facility.instants import HOUR_MS
 from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
 from rules.telemetry.state import Knowledge, Timing
-from tests.builders import T0_MS
-from tests.unit.rules.halls import BUS, KW, at_once, known_rack
+from testing.builders import T0_MS
+from testing.rules.halls import BUS, KW, at_once, known_rack
 from tests.unit.rules.knowing import JITTERY, is_certain, is_fresh, knowing, on_change, periodic, says
 
 

@@ -12,11 +12,11 @@ from rules.engine.service import Book
 from store.journal.entries import Entry, Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from store.journal.memory import MemoryJournal
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.ledger.ledger import Ledger
-from store.ledger.memory import MemoryLedger
-from tests.builders import T0_MS, a_batch, known_racks
+from testing.builders import T0_MS, a_batch, known_racks
+from testing.fakes.memory_journal import MemoryJournal
+from testing.fakes.memory_ledger import MemoryLedger
 
 
 def an_alarm(name: str, opened_ms: int = T0_MS, *, returned_ms: int | None = None) -> Alarm:

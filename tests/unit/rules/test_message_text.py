@@ -18,8 +18,8 @@ from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.notify.message import compose
 from rules.registry import RULES
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     NO_RULES,
     PAIR,
     Tape,

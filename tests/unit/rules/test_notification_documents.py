@@ -17,9 +17,9 @@ from rules.library.data.q6_clock_off import ClockOff
 from rules.notify.message import compose, ended
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm, Notice
-from tests.builders import T0_MS
-from tests.telling import look
-from tests.unit.rules.halls import Tape, an_engine, at_once, known_racks_of, one_tenant, play
+from testing.builders import T0_MS
+from testing.rules.halls import Tape, an_engine, at_once, known_racks_of, one_tenant, play
+from testing.rules.telling import look
 from tests.unit.rules.test_message_text import Body
 from tests.unit.rules.test_webhook_document import every_page
 

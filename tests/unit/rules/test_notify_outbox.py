@@ -18,10 +18,10 @@ from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.ledger.ledger import Ledger
 from store.threads import in_thread
-from tests.builders import T0_MS
-from tests.fakes.webhook import Reply, receiver
-from tests.telling import attempt, serving
-from tests.waiting import until
+from testing.builders import T0_MS
+from testing.fakes.webhook import Reply, receiver
+from testing.rules.telling import attempt, serving
+from testing.waiting import until
 
 BUSY = DeliveryError("503 busy", Outlook.PASSES)
 GONE = DeliveryError("404 no such page", Outlook.NEEDS_SOMEBODY)

@@ -17,8 +17,8 @@ from facility.instants import to_datetime
 from rules.notify import webhook
 from rules.notify.webhook import LONGEST_RETRY_AFTER_S, WebhookNotifier, sign
 from store.ledger.alarms import Notice
-from tests.builders import T0_MS
-from tests.fakes.webhook import FakeReceiver, Reply, receiver
+from testing.builders import T0_MS
+from testing.fakes.webhook import FakeReceiver, Reply, receiver
 
 SECRET = b"between us"
 NOW_MS = T0_MS + 678

@@ -23,7 +23,7 @@ from rules.notify.registry import (
 )
 from store.ledger.alarms import Notice, Progress
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 from tests.unit.megawatch.test_telling import a_page
 
 HOOK = "https://pager/hook"

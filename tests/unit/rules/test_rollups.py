@@ -16,8 +16,8 @@ from rules.engine import snapshot
 from rules.engine.engine import Step
 from store.journal.entries import Known
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
-from tests.builders import T0_MS, a_point
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS, a_point
+from testing.rules.halls import (
     BUS,
     KW,
     NO_RULES,

@@ -11,7 +11,7 @@ from facility.errors import Fault, SiteFileError
 from facility.sitefile.reader import read_site
 from megawatch.site.folder import open_site
 from rules.registry import make_rules
-from tests.unit.rules.halls import NO_RULES
+from testing.rules.halls import NO_RULES
 
 TENANTS = ("acme", "globex", "operator")
 

@@ -6,7 +6,7 @@ from facility.graph import Graph
 from facility.names import AssetId
 from facility.points import Asset
 from rules.draw.meter_cutsets import LEVELS, Cuts
-from tests.unit.rules.halls import a_meter
+from testing.rules.halls import a_meter
 
 RACKS = [f"r{i}" for i in range(500)]
 CHAIN = 300

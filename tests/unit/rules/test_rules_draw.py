@@ -9,7 +9,7 @@ import pytest
 
 from rules.draw.draw import Draw
 from rules.view import UNBOUNDED
-from tests.unit.rules.halls import (
+from testing.rules.halls import (
     KW,
     PAIR,
     Plant,

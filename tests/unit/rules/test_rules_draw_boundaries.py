@@ -6,8 +6,8 @@ import pytest
 
 from facility.contracts import PPM, Boundary, Limit, Version
 from rules.base import Verdict
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     PAIR,
     Tape,

@@ -13,8 +13,8 @@ from facility.names import AssetId
 from facility.points import Asset
 from rules.draw.draw import find_draw
 from rules.telemetry.trust import PATIENCE_MS, Memory
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     PAIR,
     Plant,

@@ -18,8 +18,8 @@ from rules.library.data.q1_rack_silent import RackSilent
 from rules.model.rows import Links, Relation
 from rules.view import View
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     AT_ONCE,
     BUS,
     EVERY_SECOND,
@@ -30,7 +30,7 @@ from tests.unit.rules.halls import (
     one_tenant,
     play,
 )
-from tests.unit.rules.services import a_service
+from testing.rules.services import a_service
 
 FROM_MS: Final = T0_MS + 30_000
 """From when on the rule below raises."""

@@ -19,8 +19,8 @@ from rules.model.tables import Table
 from rules.registry import make_rules
 from rules.subject import SubjectKind
 from store.journal.entries import Known
-from tests.builders import T0_MS, a_point
-from tests.unit.rules.halls import BUS, EVERY_SECOND, Tape, a_site, a_tenant, lines_of, play, racks_of
+from testing.builders import T0_MS, a_point
+from testing.rules.halls import BUS, EVERY_SECOND, Tape, a_site, a_tenant, lines_of, play, racks_of
 
 RACKS: Final = ("r0", "r1")
 

@@ -13,8 +13,8 @@ from facility.points import Cadence
 from facility.readings import Quality
 from rules.engine.engine import Engine
 from store.journal.entries import Known, MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     KW,
     Tape,
     a_site,

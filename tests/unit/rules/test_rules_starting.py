@@ -16,8 +16,8 @@ from rules.library.data.q1_rack_silent import NOBODYS
 from rules.library.data.q3_common_silence import NEVER_HEARD
 from rules.notify.message import compose
 from store.journal.entries import Known, MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     BUS,
     Tape,
     a_meter,

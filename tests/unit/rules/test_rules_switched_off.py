@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from store.journal.entries import MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     Tape,
     a_site,
     a_tenant,

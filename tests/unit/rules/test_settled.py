@@ -12,8 +12,8 @@ from rules.alarms.states import Change
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from store.journal.entries import Entry, Mark, MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     BUS,
     Tape,
     a_judging,

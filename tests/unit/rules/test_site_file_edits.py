@@ -22,8 +22,8 @@ from rules.engine.judging import Judging
 from rules.registry import make_rules
 from store.journal.entries import MarkKind
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     AT_ONCE,
     BUS,
     EVERY_SECOND,
@@ -38,7 +38,7 @@ from tests.unit.rules.halls import (
     play,
     racks_of,
 )
-from tests.unit.rules.services import a_service
+from testing.rules.services import a_service
 
 DRAWS_KW: Mapping[str, int] = {"r0": 10, "r1": 20, "r2": 40, "r3": 80}
 RACKS = tuple(DRAWS_KW)

@@ -12,8 +12,8 @@ from rules.engine.engine import Engine, Step
 from store.journal.deduplication import Seen
 from store.journal.entries import Content, Entry
 from store.journal.intake import Intake, contents_of, sift
-from tests.builders import T0_MS
-from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant
+from testing.builders import T0_MS
+from testing.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, lines_of, one_tenant
 
 RACKS = 4
 TICK_MS, LATENESS_MS = 250, 250

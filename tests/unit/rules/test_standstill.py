@@ -6,8 +6,8 @@ from facility.points import Cadence
 from facility.readings import Batch, Flag
 from rules.engine.engine import Engine
 from store.journal.entries import MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
+from testing.builders import T0_MS
+from testing.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
 
 STOPPED_S, WENT_ON_S = 60, 80
 CALM = (60.0, 60.0, 60.0)

@@ -13,8 +13,8 @@ from rules.engine.ongoing import Ongoing
 from rules.engine.settled import Patience, SettledEngine
 from rules.registry import make_rules
 from store.journal.entries import Entry, Mark, MarkKind
-from tests.builders import T0_MS
-from tests.unit.rules.halls import (
+from testing.builders import T0_MS
+from testing.rules.halls import (
     EVERY_SECOND,
     KW,
     NO_RULES,

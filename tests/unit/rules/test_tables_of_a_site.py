@@ -18,7 +18,7 @@ from rules.model.windows import Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.telemetry.state import Knowledge
-from tests.builders import T0_MS, a_point
+from testing.builders import T0_MS, a_point
 
 HALL: Final = """
 [site]

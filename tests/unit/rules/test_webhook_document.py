@@ -18,11 +18,11 @@ from facility.site import Site
 from megawatch.run.clock import SteadyClock
 from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Notice
-from tests.builders import T0_MS
-from tests.servers.process import is_listening
-from tests.unit.rules.halls import PAIR, a_row_of, a_site, a_tenant, a_version, block, one_tenant, racks_of
+from testing.builders import T0_MS
+from testing.rules.halls import PAIR, a_row_of, a_site, a_tenant, a_version, block, one_tenant, racks_of
+from testing.servers.process import is_listening
+from testing.waiting import wait_until
 from tests.unit.rules.test_message_text import OVERDRAWN, SILENT, Body, Powers, pages_of
-from tests.waiting import wait_until
 
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "webhook.md"
 SHARED: Final = b"between us"

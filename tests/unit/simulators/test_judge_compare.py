@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulators.truth.compare import Raised, differences
 from simulators.truth.episodes import Clause, Duty, Episode
+from testing.randomdays.compare import Raised, differences
 
 
 def episode(clause: Clause = Clause.OVERDRAW, duty: Duty = Duty.PAGE, to_ms: int = 60_000) -> Episode:

@@ -11,8 +11,8 @@ import pytest
 from facility.instants import block_end_ms, block_start_ms
 from facility.names import TenantId
 from facility.sitefile.reader import read_site
-from simulators.scenario.randomday import TENANTS, random_day
 from simulators.truth.terms import Phase, block_borders, month_of, read_agreements
+from testing.randomdays.day import TENANTS, random_day
 
 SITE = """
 [site]

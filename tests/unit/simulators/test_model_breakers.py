@@ -7,7 +7,7 @@ import pytest
 
 from simulators.model.breakers import Breakers
 from simulators.model.ratings import Curve, Rating
-from tests.unit.simulators.model_plants import SMALL, wired
+from testing.simulators.model_plants import SMALL, wired
 
 
 @pytest.mark.parametrize(

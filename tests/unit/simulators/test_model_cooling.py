@@ -10,7 +10,7 @@ from simulators.model.events import EventKind
 from simulators.model.jobs import Course
 from simulators.model.layouts import Shape
 from simulators.model.plant import BOOT_S
-from tests.unit.simulators.model_plants import KW, event, run, steady, wired
+from testing.simulators.model_plants import KW, event, run, steady, wired
 
 K = EventKind
 

@@ -22,7 +22,7 @@ from simulators.model.jobs import (
 from simulators.model.layouts import Lease
 from simulators.model.state import Ints
 from simulators.model.traces import Trace
-from tests.unit.simulators.model_plants import KW, SMALL, event, run, steady, wired
+from testing.simulators.model_plants import KW, SMALL, event, run, steady, wired
 
 K = EventKind
 WIRING = wired()

@@ -14,7 +14,7 @@ from simulators.model.plant import BOOT_S, Plant
 from simulators.model.ratings import Rating
 from simulators.model.sizing import DESIGN_POWER_FACTOR, SQRT3
 from simulators.model.state import State
-from tests.unit.simulators.model_plants import KW, SEED, SMALL, event, run, steady, wired, wired_text
+from testing.simulators.model_plants import KW, SEED, SMALL, event, run, steady, wired, wired_text
 
 K = EventKind
 

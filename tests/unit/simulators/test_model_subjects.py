@@ -19,7 +19,7 @@ from simulators.model.jobs import (
 from simulators.model.plant import Plant
 from simulators.model.ratings import WiringError
 from simulators.model.subjects import event_faults, job_faults, subjects_of
-from tests.unit.simulators.model_plants import SEED, event, steady, wired
+from testing.simulators.model_plants import SEED, event, steady, wired
 
 K = EventKind
 WIRING = wired()

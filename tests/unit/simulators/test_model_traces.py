@@ -19,7 +19,7 @@ from simulators.model.traces import (
     server_trace,
     trace_of,
 )
-from tests.unit.simulators.model_plants import run, wired
+from testing.simulators.model_plants import run, wired
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 

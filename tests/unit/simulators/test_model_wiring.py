@@ -14,7 +14,7 @@ from simulators.model.layouts import Lease, Scheme, Shape, site_text
 from simulators.model.plant import Plant
 from simulators.model.ratings import Curve, RackRating, Rating, Role, WiringError
 from simulators.model.wiring import wire
-from tests.unit.simulators.model_plants import KW, SEED, SMALL, run, steady, wired, wired_text
+from testing.simulators.model_plants import KW, SEED, SMALL, run, steady, wired, wired_text
 
 HALL = "[site]\nname = 'hall'\n[[rack]]\nids = 'r{1..3}'\nrating_kw = 100\n"
 

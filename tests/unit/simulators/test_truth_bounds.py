@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from simulators.truth.bounds import Bounds, false_certainties
 from simulators.truth.episodes import Sight
 from simulators.truth.terms import Agreement, Terms
+from testing.randomdays.bounds import Bounds, false_certainties
 
 LIMIT = 1_000_000
 SIGHT = replace(Sight.perfect(0, [900_000, 1_100_000, 1_100_000]), recent=[900_000, 1_100_000, 1_150_000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.truth.sight import Course, settled_sights, sights
+from testing.randomdays.sight import Course, settled_sights, sights
 
 DRAWN = np.array([[10, 1], [20, 1], [30, 1], [40, 1], [50, 1], [60, 1]], np.int64)
 

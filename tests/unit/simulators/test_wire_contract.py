@@ -15,8 +15,8 @@ from facility.sitefile.tables import BrokerTable
 from megawatch.discover.listener import Heard, Listener
 from megawatch.discover.proposal import propose
 from simulators.scenario.scenario import Scenario
-from tests.asyncapi import Contract
-from tests.simulated import BEGIN_MS, a_scenario, run
+from testing.simulators.simulated import BEGIN_MS, a_scenario, run
+from tests.unit.simulators.asyncapi import Contract
 
 BROKER = BrokerTable.model_validate({"url": "mqtt://127.0.0.1:1883"})
 SECONDS = 12  # a heartbeat comes after ten

@@ -11,7 +11,7 @@ import pytest
 
 from simulators.run import Second, Simulation
 from simulators.scenario.scenario import FaultKind, FaultSpec, Scenario
-from tests.simulated import BEGIN_MS, a_fault, a_scenario, lines, run, with_faults
+from testing.simulators.simulated import BEGIN_MS, a_fault, a_scenario, lines, run, with_faults
 
 RACK = "P01A-02"
 TOPIC = f"megawatch/v1/titan/{RACK}"

@@ -13,7 +13,8 @@ import pytest
 from simulators.scenario.scenario import FaultKind
 from simulators.wire.faults import FAULTS
 from simulators.wire.wirefaults import RENAMED
-from tests.faultplay import (
+from testing.simulators.simulated import BEGIN_MS, a_fault, lines, run, with_faults
+from tests.unit.simulators.faultplay import (
     GATEWAY,
     RACK,
     ROW,
@@ -26,7 +27,6 @@ from tests.faultplay import (
     play,
     scenario_of,
 )
-from tests.simulated import BEGIN_MS, a_fault, lines, run, with_faults
 
 
 def test_every_kind_is_known() -> None:

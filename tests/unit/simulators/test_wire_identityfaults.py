@@ -11,8 +11,8 @@ from formats.dsx import parse_topic
 from simulators.scenario.scenario import FaultKind
 from simulators.wire.identityfaults import FOREIGNER, RETAGGED, SECOND
 from simulators.wire.wirefaults import SAME_TIME_MS
-from tests.faultplay import RACK, ROW, WINDOW, Line, Played, body_of, of_power, of_rack, play
-from tests.simulated import BEGIN_MS, a_fault, a_scenario, lines, run
+from testing.simulators.simulated import BEGIN_MS, a_fault, a_scenario, lines, run
+from tests.unit.simulators.faultplay import RACK, ROW, WINDOW, Line, Played, body_of, of_power, of_rack, play
 
 POWER = "/Rack/RackPower/"
 START_MS = BEGIN_MS + WINDOW[0] * 1_000

@@ -10,7 +10,8 @@ import pytest
 
 from simulators.meters.registers import CAPACITY, UNITS_PER_KWH
 from simulators.scenario.scenario import FaultKind
-from tests.faultplay import (
+from testing.simulators.simulated import BEGIN_MS, a_fault, run, with_faults
+from tests.unit.simulators.faultplay import (
     GATEWAY,
     RACK,
     body_of,
@@ -21,7 +22,6 @@ from tests.faultplay import (
     scenario_of,
     values_of,
 )
-from tests.simulated import BEGIN_MS, a_fault, run, with_faults
 
 BUS = "P01A-BUS-A"
 REGISTER = f"Value/PowerMeter/GenericPoint/titan/P01A/{BUS}/energy/import"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simulators.truth.likeness import FROM_S, TO_S, Figures, Said, compare, figures, page, pod, said_by
-from tests.recording import metadata, values
+from testing.recording import metadata, values
+from tests.unit.simulators.likeness import FROM_S, TO_S, Figures, Said, compare, figures, page, pod, said_by
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "simulator-likeness.md"
 RECORDED_S = 50

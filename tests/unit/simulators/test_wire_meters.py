@@ -23,7 +23,7 @@ from simulators.scenario.scenario import Metering, Scenario
 from simulators.wire.bus import payloads
 from simulators.wire.catalogue import catalogue
 from simulators.wire.speech import Clocks
-from tests.simulated import BEGIN_MS, a_scenario, lines, run, wiring_of
+from testing.simulators.simulated import BEGIN_MS, a_scenario, lines, run, wiring_of
 
 RACKS = Shape(racks=8, racks_per_row=4).rack_ids
 TOTAL_MILLIWATTS = 8 * 100_123_456

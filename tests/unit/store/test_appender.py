@@ -14,9 +14,9 @@ from store.journal.appender import Appender
 from store.journal.file import Account
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.store.journals import readings
-from tests.waiting import until
+from testing.builders import T0_MS
+from testing.store.journals import readings
+from testing.waiting import until
 
 
 def test_what_was_appended_while_we_were_cancelled_is_counted(

@@ -24,7 +24,7 @@ from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from store.shipping import Shipper
-from tests.builders import T0_MS, a_batch, known_racks
+from testing.builders import T0_MS, a_batch, known_racks
 
 SITE: Final = '[site]\nname = "hall"\n[store]\nseal_s = 1\n[[rack]]\nids = "r1"\nrating_kw = 100\n'
 

@@ -23,8 +23,8 @@ from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.journal.entries import Known
 from store.journal.intake import Intake
-from tests.builders import T0_MS, a_batch, a_point, known_racks
-from tests.histories import (
+from testing.builders import T0_MS, a_batch, a_point, known_racks
+from testing.store.histories import (
     ALL,
     KEY,
     OTHER,

@@ -16,8 +16,8 @@ from facility.sitefile.tables import BrokerTable
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.means.means import QUARTER_MS, holds
-from tests.builders import T0_MS, a_batch, a_point
-from tests.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, read, rows_in, rows_of, seal
+from testing.builders import T0_MS, a_batch, a_point
+from testing.store.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, read, rows_in, rows_of, seal
 
 
 @pytest.fixture

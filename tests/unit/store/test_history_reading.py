@@ -15,8 +15,8 @@ from store.base import Chunk, History, Series
 from store.history.reader import ParquetHistory
 from store.journal.entries import Known
 from store.journal.intake import Intake
-from tests.builders import T0_MS, a_batch, a_point
-from tests.histories import (
+from testing.builders import T0_MS, a_batch, a_point
+from testing.store.histories import (
     ALL,
     KEY,
     OTHER,

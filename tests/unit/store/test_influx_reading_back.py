@@ -14,9 +14,9 @@ from store.base import Chunk
 from store.influx.server import Kind
 from store.influx.sink import InfluxSink
 from store.retry import StoreBusy
-from tests.builders import T0_MS, a_batch, a_point
-from tests.fakes.influx_server import Answer, FakeInflux
-from tests.fakes.influx_sink import delivered, refusal, values_of, with_sink
+from testing.builders import T0_MS, a_batch, a_point
+from testing.fakes.influx_server import Answer, FakeInflux
+from testing.fakes.influx_sink import delivered, refusal, values_of, with_sink
 
 PASSWORD = "me:secret"  # noqa: S105 - opens nothing
 BASIC = "Basic bWU6c2VjcmV0"

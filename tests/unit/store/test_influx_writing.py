@@ -18,10 +18,10 @@ from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
 from store.influx.sink import MOST_BYTES, MOST_LINES, InfluxSink
 from store.retry import StoreBusy
-from tests.builders import T0_MS, a_batch, a_point
-from tests.fakes.influx_server import Answer, FakeInflux
-from tests.fakes.influx_sink import delivered, refusal, values_of, with_sink
-from tests.waiting import PATIENCE_S
+from testing.builders import T0_MS, a_batch, a_point
+from testing.fakes.influx_server import Answer, FakeInflux
+from testing.fakes.influx_sink import delivered, refusal, values_of, with_sink
+from testing.waiting import PATIENCE_S
 
 BUSY = Answer(503)
 

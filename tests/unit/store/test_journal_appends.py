@@ -16,8 +16,8 @@ from store.journal.file import Account, JournalReader
 from store.journal.follower import JournalFollower
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import WARM_MS, Journal
-from tests.builders import T0_MS, a_batch, known_racks
-from tests.unit.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
+from testing.builders import T0_MS, a_batch, known_racks
+from testing.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
 
 
 @pytest.fixture

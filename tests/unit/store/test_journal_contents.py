@@ -35,8 +35,8 @@ from store.journal.entries import (
 from store.journal.file import FILE, JournalReader, Waiting, read_account
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS, a_batch, a_point, known_racks
-from tests.unit.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
+from testing.builders import T0_MS, a_batch, a_point, known_racks
+from testing.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
 
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.just("x" * 300_000)
 ANY_TEXT_AT_ALL = ANY_TEXT | st.text(st.characters(categories=["Cs", "Cc", "L"]), max_size=20)

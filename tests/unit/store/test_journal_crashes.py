@@ -8,8 +8,8 @@ import pytest
 
 from store.journal.file import FILE, Account, JournalReader
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.store.journals import (
+from testing.builders import T0_MS
+from testing.store.journals import (
     ENTRY_READINGS,
     everything,
     image,

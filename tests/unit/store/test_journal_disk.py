@@ -20,9 +20,9 @@ from store.journal.file import Account, JournalReader
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.sqlite import transaction
-from tests.builders import T0_MS
-from tests.disks import small_disk
-from tests.unit.store.journals import (
+from testing.builders import T0_MS
+from testing.store.disks import small_disk
+from testing.store.journals import (
     ENTRY_READINGS,
     a_mark,
     everything,
@@ -114,8 +114,8 @@ import resource, sys
 from pathlib import Path
 from facility.errors import StoreUnavailable
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.store.journals import everything, many, rows_of
+from testing.builders import T0_MS
+from testing.store.journals import everything, many, rows_of
 
 journal = Journal(Path({str(tmp_path)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))

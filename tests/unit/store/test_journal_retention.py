@@ -13,8 +13,8 @@ from store.journal.file import JournalReader
 from store.journal.follower import JournalFollower
 from store.journal.intake import Intake
 from store.journal.journal import Journal
-from tests.builders import T0_MS, known_racks
-from tests.unit.store.journals import a_mark, everything, noisy, refusal, rows_of
+from testing.builders import T0_MS, known_racks
+from testing.store.journals import a_mark, everything, noisy, refusal, rows_of
 
 HUGE = 10**12
 

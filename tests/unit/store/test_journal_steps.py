@@ -9,8 +9,8 @@ import pytest
 
 from store.journal.entries import Entry, Mark, MarkKind
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.store.journals import everything, readings
+from testing.builders import T0_MS
+from testing.store.journals import everything, readings
 
 HOUR_MS = 3_600_000
 

@@ -14,9 +14,9 @@ import store.sqlite
 from facility.errors import StoreUnavailable
 from store.journal.journal import Journal
 from store.sqlite import transaction
-from tests.builders import T0_MS
-from tests.forgetful import run_on_forgetful_disk
-from tests.unit.store.journals import ENTRY_READINGS, Reading, everything, failing, many, noisy, rows_of
+from testing.builders import T0_MS
+from testing.store.journals import ENTRY_READINGS, Reading, everything, failing, many, noisy, rows_of
+from tests.unit.store.forgetful import run_on_forgetful_disk
 
 READINGS = 400
 FOR_EVER = -1
@@ -25,8 +25,8 @@ APPENDING = """
 from contextlib import suppress
 from facility.errors import StoreUnavailable
 from store.journal.journal import Journal
-from tests.builders import T0_MS
-from tests.unit.store.journals import noisy
+from testing.builders import T0_MS
+from testing.store.journals import noisy
 
 def is_taken(number):
     # Append once; the journal may have to be made first.

@@ -13,8 +13,8 @@ import pytest
 from facility.errors import StoreUnavailable
 from store.ledger.alarms import AlarmChange, Progress
 from store.ledger.ledger import FILE, Ledger, LedgerReader
-from tests.builders import T0_MS
-from tests.unit.store.ledgers import ROUTE, a_draw, a_notice, an_alarm, keys, progress, state
+from testing.builders import T0_MS
+from testing.store.ledgers import ROUTE, a_draw, a_notice, an_alarm, keys, progress, state
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.store.ledgers import ROUTE, a_notice, keys, progress
+from testing.builders import T0_MS
+from testing.store.ledgers import ROUTE, a_notice, keys, progress
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from store.ledger import ledger as ledgers
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS
-from tests.unit.store.ledgers import ROUTE, an_alarm, keys, progress
+from testing.builders import T0_MS
+from testing.store.ledgers import ROUTE, an_alarm, keys, progress
 
 DAY_MS = 86_400_000
 LATER_MS = T0_MS + 1_000 * DAY_MS

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from facility.readings import Reason
-from tests.builders import T0_MS, a_batch, a_point
-from tests.fakes.influx_server import parse
-from tests.lines import A_DRAW, AN_ALARM, CDU, a_chunk, an_event, encoded, lines_of
+from testing.builders import T0_MS, a_batch, a_point
+from testing.fakes.influx_server import parse
+from tests.unit.store.lines import A_DRAW, AN_ALARM, CDU, a_chunk, an_event, encoded, lines_of
 
 ALLOWED = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 WRITTEN = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")

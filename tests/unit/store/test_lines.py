@@ -18,9 +18,21 @@ from store.influx.lineprotocol import LATE_MS, Encoder, Kept
 from store.ledger.alarms import AlarmChange
 from store.means.means import QUARTER_MS, Means
 from store.series import DrawMean, FeedDraw, Health, RackDraw, SiteDraw
-from tests.builders import T0_MS, a_batch, a_point
-from tests.fakes.influx_server import parse
-from tests.lines import A_DRAW, AN_ALARM, CDU, COOLANT, FED, RACK, a_chunk, an_event, encoded, lines_of, texts
+from testing.builders import T0_MS, a_batch, a_point
+from testing.fakes.influx_server import parse
+from tests.unit.store.lines import (
+    A_DRAW,
+    AN_ALARM,
+    CDU,
+    COOLANT,
+    FED,
+    RACK,
+    a_chunk,
+    an_event,
+    encoded,
+    lines_of,
+    texts,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from store.journal.entries import EntryKind, Mark, MarkKind, pack, unpack
-from tests.builders import T0_MS
+from testing.builders import T0_MS
 
 
 def test_a_gap_keeps_its_end() -> None:

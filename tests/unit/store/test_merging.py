@@ -17,10 +17,10 @@ from store.history.dataset import Disk, Fill
 from store.history.integrity import damaged_files
 from store.history.parquet import Table, hour_folder
 from store.history.sealing import ParquetSink
-from tests.builders import a_batch
-from tests.disks import MortalDisk, refuse
-from tests.histories import ALL, Site, a_draw, open_site, read, rows_in, rows_of, seal
-from tests.merging import HOUR, make_due, merge, merge_due, merge_on, names_in, seal_hour
+from testing.builders import a_batch
+from testing.store.disks import MortalDisk, refuse
+from testing.store.histories import ALL, Site, a_draw, open_site, read, rows_in, rows_of, seal
+from testing.store.merging import HOUR, make_due, merge, merge_due, merge_on, names_in, seal_hour
 
 NEXT = HOUR + HOUR_MS
 

@@ -12,9 +12,9 @@ import pytest
 from facility.instants import HOUR_MS
 from store.history.dataset import Disk
 from store.history.sealing import ParquetSink
-from tests.builders import a_batch
-from tests.histories import Site, open_site, rows_of, seal
-from tests.merging import HOUR, merge, names_in, seal_hour
+from testing.builders import a_batch
+from testing.store.histories import Site, open_site, rows_of, seal
+from testing.store.merging import HOUR, merge, names_in, seal_hour
 
 NEXT = HOUR + HOUR_MS
 

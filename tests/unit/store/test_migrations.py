@@ -17,9 +17,9 @@ from store.journal.journal import Journal
 from store.ledger import ledger
 from store.ledger.ledger import Ledger, LedgerReader
 from store.sqlite import Migration, open_writer, saving
-from tests.builders import T0_MS
-from tests.unit.store.journals import everything, many, rows_of
-from tests.unit.store.ledgers import ROUTE, a_draw, keys, progress, state
+from testing.builders import T0_MS
+from testing.store.journals import everything, many, rows_of
+from testing.store.ledgers import ROUTE, a_draw, keys, progress, state
 
 LISTS = {"journal": journalfile.MIGRATIONS, "ledger": ledger.MIGRATIONS}
 VERSIONS = [(name, version) for name, found in LISTS.items() for version in range(1, len(found) + 1)]

@@ -17,9 +17,9 @@ from store.journal.journal import Journal
 from store.ledger import ledger
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
-from tests.builders import T0_MS, known_racks
-from tests.unit.store.journals import everything, noisy, readings, rows_of
-from tests.unit.store.ledgers import progress, state
+from testing.builders import T0_MS, known_racks
+from testing.store.journals import everything, noisy, readings, rows_of
+from testing.store.ledgers import progress, state
 
 GARBAGE = b"not a database at all " * 400
 

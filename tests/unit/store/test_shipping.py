@@ -24,8 +24,8 @@ from store.means.draws import HOLD_MS
 from store.retry import StoreBusy
 from store.series import Health
 from store.shipping import MOST_READINGS, Shipper, Trouble
-from tests.builders import T0_MS, a_batch
-from tests.histories import KEY, Site, a_draw, open_site
+from testing.builders import T0_MS, a_batch
+from testing.store.histories import KEY, Site, a_draw, open_site
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
 

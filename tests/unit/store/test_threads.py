@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from store.threads import NICENESS, give_way, in_thread
-from tests.waiting import PATIENCE_S
+from testing.waiting import PATIENCE_S
 
 
 def test_it_gives_what_the_work_gives() -> None:

@@ -1,0 +1,1 @@
+"""Messages for tests: real, simulated and damaged ones, and how they are published."""

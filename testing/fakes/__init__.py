@@ -1,0 +1,1 @@
+"""Fakes: what a test has answer, refuse or hang as it is told."""

@@ -1,0 +1,1 @@
+"""The whole monitor in a test, and its command line."""

@@ -1,0 +1,1 @@
+"""Halls, engines and notifications for the tests of the rules."""

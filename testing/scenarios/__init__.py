@@ -1,0 +1,1 @@
+"""Scenarios of the rules: their notation, and what runs them."""

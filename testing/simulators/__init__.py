@@ -1,0 +1,1 @@
+"""Plants and small simulated sites for tests."""

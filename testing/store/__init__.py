@@ -1,0 +1,1 @@
+"""Journals, ledgers and histories for tests, and disks that refuse."""
