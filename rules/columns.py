@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin with a prefix, without that prefix."""
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
 class Columns:
     """Base of what is kept as arrays of one length; a subclass names its columns in `FILL`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from facility.points import Point
 from rules.draw.draw import Known
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import UNMETERED, in_a_row
-from rules.telemetry.cause import Cause
+from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
@@ -26,15 +25,19 @@ class Racks:
     Args:
         builder: What is known of the site.
         points: Every known point, by its number.
+
+    Attributes:
+        ids: Id of each rack.
+        power_points: The points that tell the power of each rack, in the order of the racks.
     """
 
     def __init__(self, builder: LayoutBuilder, points: Mapping[int, Point]) -> None:
         self.ids: tuple[str, ...] = builder.racks
-        elements = [builder.power_of(rack) for rack in builder.racks]
-        self._points, self._starts = in_a_row(elements)
+        self.power_points = {rack: builder.power_of(rack) for rack in builder.racks}
+        self._points, self._starts = in_a_row(list(self.power_points.values()))
         streams: dict[AssetId, list[str]] = {
             rack: [points[p].stream for p in found if p != UNMETERED]
-            for rack, found in zip(builder.racks, elements, strict=True)
+            for rack, found in self.power_points.items()
         }
         self._groups = builder.groups(streams)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
@@ -99,9 +102,5 @@ class Racks:
         if len(rows):
             cause[rows] = knowledge.causes_of(self._points[rows], at_ms)
         if len(cause) and not self._is_single:
-            worst = np.minimum.reduceat(np.where(cause == Cause.NONE, _NO_CAUSE, cause), self._starts)
-            cause = np.where(worst == _NO_CAUSE, Cause.NONE, worst).astype(np.int8)
+            return most_telling(cause, self._starts)
         return cause
-
-
-_NO_CAUSE: Final = np.int8(np.iinfo(np.int8).max)

@@ -22,6 +22,7 @@ from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms.states import Bank, Transition
 from rules.base import Rule
+from rules.columns import named
 from rules.draw.demand import Demand
 from rules.draw.draw import Compared, Draw, find_draw
 from rules.draw.draw import Known as PointValues
@@ -363,7 +364,7 @@ class Engine:
         layout = self._layout_at(at_ms)
         blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
         assert self._racks is not None  # noqa: S101 - made with the layout
-        self.draw, compared, known, merged = self._find_draw(at_ms)
+        self.draw, compared, known, merged = self._find_draw(layout, at_ms)
         self.tick_ms = at_ms
         awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
         view = self.view = View(
@@ -390,9 +391,10 @@ class Engine:
             view=view if changes else None,
         )
 
-    def _find_draw(self, at_ms: int) -> tuple[Draw, tuple[Compared, ...], PointValues, Compared | None]:
+    def _find_draw(
+        self, layout: Layout, at_ms: int
+    ) -> tuple[Draw, tuple[Compared, ...], PointValues, Compared | None]:
         """Return every tenant's draw, what was compared for it, and what is known of points and of twins."""
-        layout = self._layout_at(at_ms)
         known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         return *find_draw(layout, known, self.memory, at_ms), known, merged
 
@@ -400,8 +402,8 @@ class Engine:
         """Return the tables of measured quantities, made once a second: what they tell lasts for longer."""
         tables = self._tables
         if self._topology is None or tables is None:
-            assert self._builder is not None  # noqa: S101 - made with the layout
-            powers = {rack: self._builder.power_of(rack) for rack in self._builder.racks}
+            assert self._racks is not None  # noqa: S101 - made with the layout
+            powers = self._racks.power_points
             self._topology = Topology(self.site, self._graph, self.points, self._quantities, powers)
         elif at_ms - tables.at_ms < SERIES_MS:
             return tables
@@ -575,7 +577,8 @@ class Engine:
             is_alike = list(self.tenants) == values["tenants"] and all(
                 map(edits.is_summed_alike, self.tenants)
             )
-            self.draw = Draw(**columns) if is_alike else self._find_draw(values["tick_ms"])[0]
+            tick_ms: int = values["tick_ms"]
+            self.draw = Draw(**columns) if is_alike else self._find_draw(self._layout_at(tick_ms), tick_ms)[0]
         for judge in self.judges:
             for bank in judge.banks():
                 if bank.rule in values["banks"]:
@@ -589,11 +592,6 @@ class Engine:
 
     def _banks(self) -> dict[str, Bank]:
         return {bank.rule: bank for judge in self.judges for bank in judge.banks()}
-
-
-def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays whose names begin so, without that beginning."""
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
 
 
 def _until_ms(entry: Entry) -> int:

@@ -24,11 +24,11 @@ from facility.names import TenantId
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
 from facility.site import Site
 from rules.base import Judgement, Rule
-from rules.columns import Columns
+from rules.columns import Columns, named
 from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import Index, Layout
-from rules.engine.engine import Engine, Step, named
+from rules.engine.engine import Engine, Step
 from rules.engine.event_time_buffer import Queued, SourceQueue, date_doubts
 from rules.engine.fingerprint import Edits
 from rules.engine.judge import Judge, make_judge

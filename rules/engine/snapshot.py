@@ -23,7 +23,7 @@ import numpy as np
 import structlog
 
 from facility.errors import StoreCorrupt
-from rules.engine.engine import named
+from rules.columns import named
 from rules.engine.fingerprint import UNKNOWN, Edits
 from rules.engine.judging import Judging
 from store.journal.entries import Entry

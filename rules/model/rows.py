@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from facility.contracts import PPM
 from facility.graph import Graph
 from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES
 from facility.names import OPERATOR, AssetId
@@ -24,11 +25,10 @@ from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
 from rules.subject import SubjectKind
+from rules.view import KILOWATT
 
 DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
-KILOWATT: Final = 1e6
-PPM: Final = 1e6
 _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
 """What class errors of electricity meters are about."""
 

@@ -16,7 +16,7 @@ from facility.readings import FloatArray
 from rules.model.measured import Measured
 from rules.model.rows import Column, Links, Rows, Topology
 from rules.subject import SubjectKind
-from rules.telemetry.cause import Cause
+from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER
 
 if TYPE_CHECKING:
@@ -175,14 +175,6 @@ def _reduced(
     )
 
 
-def _worst(found: Measured, column: Column) -> NDArray[np.int8]:
-    """Return the most telling cause of each row's points."""
-    cause = np.where(found.cause == Cause.NONE, np.iinfo(np.int8).max, found.cause)
-    least = np.minimum.reduceat(cause, column.starts)
-    worst: NDArray[np.int8] = np.where(least == np.iinfo(np.int8).max, Cause.NONE, least).astype(np.int8)
-    return worst
-
-
 def _hull(found: Measured, column: Column) -> Measured:
     """Return what lies between the points that are known: several that say the same, or do not."""
     known, starts = found.is_known, column.starts
@@ -200,31 +192,28 @@ def _hull(found: Measured, column: Column) -> Measured:
         low=np.where(any_known, low, -np.inf),
         best=np.where(any_known, best, np.fmax.reduceat(found.best, starts)),
         high=np.where(any_known, high, np.inf),
-        cause=np.where(any_known, cause, _worst(found, column)).astype(np.int8),
+        cause=np.where(any_known, cause, most_telling(found.cause, starts)).astype(np.int8),
     )
 
 
 def _largest(found: Measured, column: Column) -> Measured:
-    starts = column.starts
-    return _reduced(
-        found,
-        column,
-        low=np.maximum.reduceat(found.low, starts),
-        best=np.fmax.reduceat(found.best, starts),
-        high=np.maximum.reduceat(found.high, starts),
-        cause=_worst(found, column),
-    )
+    return _folded(found, column, np.maximum, np.fmax)
 
 
 def _total(found: Measured, column: Column) -> Measured:
+    return _folded(found, column, np.add, np.add)
+
+
+def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -> Measured:
+    """Return the bounds and the best value of each row, made of those of its points."""
     starts = column.starts
     return _reduced(
         found,
         column,
-        low=np.add.reduceat(found.low, starts),
-        best=np.add.reduceat(found.best, starts),
-        high=np.add.reduceat(found.high, starts),
-        cause=_worst(found, column),
+        low=bounds.reduceat(found.low, starts),
+        best=best.reduceat(found.best, starts),
+        high=bounds.reduceat(found.high, starts),
+        cause=most_telling(found.cause, starts),
     )
 
 

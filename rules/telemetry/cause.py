@@ -7,6 +7,9 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Cause(IntEnum):
     """Why a point's value is not the value now, most telling first; `NONE` where it is."""
@@ -50,3 +53,15 @@ WORDS: Final[Mapping[Cause, str]] = MappingProxyType(
     }
 )
 """Each cause as people read it."""
+_NO_CAUSE: Final = np.int8(np.iinfo(np.int8).max)
+
+
+def most_telling(cause: NDArray[np.int8], starts: NDArray[np.intp]) -> NDArray[np.int8]:
+    """Return the most telling cause of each row's points, `NONE` where all of them are known.
+
+    Args:
+        cause: `Cause` codes of the points, one row's after the other's, int8, shape (points,).
+        starts: Where those of each row begin, shape (rows,).
+    """
+    worst = np.minimum.reduceat(np.where(cause == Cause.NONE, _NO_CAUSE, cause), starts)
+    return np.where(worst == _NO_CAUSE, np.int8(Cause.NONE), worst)

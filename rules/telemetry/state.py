@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from facility.points import Cadence, Point
 from facility.readings import Batch, BoolArray, Flag, FloatArray, IntArray, Quality
 from facility.units import Dimension
+from rules.columns import named
 from rules.draw.draw import Known
 from rules.draw.summation_plan import Index
 from rules.telemetry.cause import Cause
@@ -712,10 +713,7 @@ class Knowledge:
         self._points = PointState.load(arrays)
         self._points.is_judged |= self._points.is_watched
         self._streams.load(values)
-        self._clocks.load(
-            {n.removeprefix("clock."): a for n, a in arrays.items() if n.startswith("clock.")},
-            values["clocks"],
-        )
+        self._clocks.load(named("clock.", arrays), values["clocks"])
         self._clock_count = values["clock_count"]
         self._season_ms = values["season_ms"]
         points = self._points
