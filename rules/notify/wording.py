@@ -149,10 +149,7 @@ def _silent_lines(told: Notification) -> list[str]:
     racks = told.details.racks
     silent = racks or told.details.draw
     if silent is not None and silent.silent_racks:
-        named = ", ".join(map(in_line, silent.silent_examples))
-        more = " and more" if silent.silent_racks > len(silent.silent_examples) else ""
-        count = "1 rack" if silent.silent_racks == 1 else f"{silent.silent_racks} racks"
-        lines.append(f"silent: {count}: {named}{more}")
+        lines.append(f"silent: {_racks(silent.silent_racks, silent.silent_examples)}")
     if racks is not None and racks.tenant_names:
         lines.append(f"tenants: {_listed(racks.tenant_names)}")
     return lines
@@ -165,11 +162,13 @@ def _doubt_lines(told: Notification) -> list[str]:
 
 
 def _doubt(doubt: Doubt) -> str:
-    named = ", ".join(map(in_line, doubt.examples)) + (
-        " and more" if doubt.racks > len(doubt.examples) else ""
-    )
-    count = "1 rack" if doubt.racks == 1 else f"{doubt.racks} racks"
-    return f"{doubt.cause}: {count}: {named}"
+    return f"{doubt.cause}: {_racks(doubt.racks, doubt.examples)}"
+
+
+def _racks(count: int, examples: Sequence[str]) -> str:
+    """Return how many racks there are, and the names of some of them."""
+    named = ", ".join(map(in_line, examples)) + (" and more" if count > len(examples) else "")
+    return f"1 rack: {named}" if count == 1 else f"{count} racks: {named}"
 
 
 def _listed(names: Sequence[str]) -> str:
