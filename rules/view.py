@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.names import TenantId
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.subject import OF_NO_RACKS, SubjectKind
 from store.series import DemandBlock
@@ -115,7 +114,7 @@ class RackView:
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
         is_unheard: Whether it is silent and was never heard at all.
         is_starting: Whether it was never heard and still has time to speak: that is no silence.
-        holders: The tenant that holds each, or the operator.
+        holders: Row of the tenant that holds each, the operator's own load last, intp.
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         cause: Why its power is not known for certain, `Cause` codes, int8; 0 where it is.
@@ -129,7 +128,7 @@ class RackView:
     is_silent: BoolArray
     is_unheard: BoolArray
     is_starting: BoolArray
-    holders: tuple[TenantId, ...]
+    holders: NDArray[np.intp]
     is_contracted: BoolArray
     silent_ms: IntArray
     cause: NDArray[np.int8]

@@ -42,14 +42,20 @@ class Racks:
         self._groups = builder.groups(streams)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
-        self._holders: tuple[TenantId, ...] = ()
+        self._holders = np.zeros(len(self.ids), np.intp)
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
 
-    def hold(self, holders: Sequence[TenantId]) -> None:
-        """Note who holds each rack from now on."""
-        self._holders = tuple(holders)
-        self._is_contracted = np.array([holder != OPERATOR for holder in holders], np.bool_)
+    def hold(self, holders: Sequence[TenantId], tenants: Sequence[TenantId]) -> None:
+        """Note who holds each rack from now on.
+
+        Args:
+            holders: The tenant that holds each rack, or the operator.
+            tenants: Every tenant, in the order of tenant arrays.
+        """
+        row = {tenant: place for place, tenant in enumerate(tenants)}
+        self._holders = np.array([row[holder] for holder in holders], np.intp)
+        self._is_contracted = self._holders != row[OPERATOR]
 
     def view(self, knowledge: Knowledge, known: Known, awaited: Awaited) -> RackView:
         """Return every rack at a moment.

@@ -471,7 +471,7 @@ class Engine:
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)
             assert self._racks is not None  # noqa: S101 - made with the builder
-            self._racks.hold(self._builder.holders(at_ms))
+            self._racks.hold(self._builder.holders(at_ms), self._layout.tenants)
             later = [change for change in self.site.changes_ms() if change > at_ms]
             self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout

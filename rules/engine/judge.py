@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from facility.names import AssetId, TenantId
+from facility.names import AssetId
 from facility.patterns import choose
 from facility.readings import BoolArray
 from rules.alarms.states import Bank
@@ -170,8 +170,8 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
     if variant.tenants and rule.kind is SubjectKind.TENANT:
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
-        held = np.isin(np.array(view.racks.holders), [TenantId(tenant) for tenant in variant.tenants])
-        of_them = _are_all(rule.racks(view), held, of_none=False)
+        is_chosen = np.isin(view.tenants.ids, variant.tenants)
+        of_them = _are_all(rule.racks(view), is_chosen[view.racks.holders], of_none=False)
         chosen &= False if of_them is None else of_them
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]

@@ -314,8 +314,7 @@ def held_by(view: View, place: int) -> Index:
         view: The site at the moment.
         place: Row of the tenant.
     """
-    tenant = view.tenants.ids[place]
-    return np.array([row for row, holder in enumerate(view.racks.holders) if holder == tenant], np.intp)
+    return np.flatnonzero(view.racks.holders == place)
 
 
 def _draw_facts(view: View, place: int, site: Site) -> Draw:
