@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from facility.contracts import Contract, Method, Version
 from facility.names import AssetId, TenantId
 from facility.points import Asset
-from facility.site import Site, Tenant
+from facility.site import Rack, Site, Tenant
 from rules.base import Rule
 from rules.subject import SubjectKind
 from rules.telemetry.state import Timing
@@ -32,6 +34,10 @@ WORDS: Final = {
 """Each part of what a site file says of a tenant, as people call it."""
 SUMMED: Final = frozenset({"racks", "ratings", "metering"})
 """The parts that a draw is summed by."""
+UNJUDGED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
+    {kind: frozenset({"name"}) for kind in (Site, Tenant, Asset)}
+)
+"""Fields that no judgement depends on: what people call things."""
 INTEGRATED: Final = SUMMED | {"blocks"}
 """The parts that the energy of an open block is added up by."""
 
@@ -68,33 +74,13 @@ class Fingerprints:
 
     def __init__(self, site: Site, rules: Sequence[Rule], timings: Mapping[str, Timing]) -> None:
         self._site = site
-        self._rules = {rule.name: _hash(sorted(rule.model_dump(mode="json").items())) for rule in rules}
-        self._brokers = {name: _hash(asdict(timing)) for name, timing in timings.items()}
+        self._rules = {rule.name: _hash(said(rule)) for rule in rules}
+        self._brokers = {name: _hash(said(timing)) for name, timing in timings.items()}
         self._tenants: dict[tuple[object, ...], dict[str, str]] = {}
 
     @cached_property
     def _content(self) -> str:
-        """The hash of all that is said of the site, without what people call things."""
-        site = self._site
-        tenants = [
-            (
-                tenant.id,
-                sorted((sorted(h.racks), h.from_ms, h.to_ms or 0) for h in tenant.holdings),
-                _terms(tenant.contract),
-            )
-            for tenant in sorted(site.tenants, key=lambda tenant: tenant.id)
-        ]
-        return _hash(
-            site.zone.key,
-            sorted(map(repr, site.racks.values())),
-            site.any_rack,
-            tenants,
-            sorted((asset.id, asset.kind, sorted(asset.serves)) for asset in site.assets),
-            site.firm_capacity_milliwatts,
-            sorted(site.supply_meters),
-            sorted(site.meter_errors_ppm.items()),
-            (site.meter_tolerance_percent, site.path_loss_percent),
-        )
+        return _hash(said(self._site))
 
     @cached_property
     def _declared(self) -> frozenset[AssetId]:
@@ -166,6 +152,33 @@ class Fingerprints:
             "blocks": _hash(_changes(times, list(map(_measure, versions))), site.zone.key),
             "contract": _hash([_version(version) for version in versions], contract and contract.ends_ms),
         }
+
+
+def said(value: object) -> object:
+    """Return all that a value of the site file says, as what prints alike where it says the same.
+
+    Every field counts but those of `UNJUDGED`, so that one that is added later does too. What stands in
+    another order says the same, except variants of a rule: of those that choose a subject, the last holds.
+    """
+    match value:
+        case Rack():
+            return repr(value)  # there may be 100,000
+        case Rule():
+            return sorted(value.model_dump(mode="json").items()), [
+                said(variant) for variant in value.variants
+            ]
+        case ZoneInfo():
+            return value.key
+        case Mapping():
+            return sorted((key, said(found)) for key, found in value.items())
+        case tuple():
+            return sorted(map(said, value), key=repr)
+        case _ if is_dataclass(value):
+            unjudged = UNJUDGED.get(type(value), ())
+            names = (field.name for field in fields(value))
+            return [(name, said(getattr(value, name))) for name in names if name not in unjudged]
+        case _:
+            return value
 
 
 class Edits:
@@ -256,10 +269,6 @@ def _changes(times: Sequence[int], values: Sequence[object]) -> list[tuple[int, 
         if value != before
     ]
     return [(0, values[0]), *later]
-
-
-def _terms(contract: Contract | None) -> tuple[object, ...]:
-    return () if contract is None else (contract.ends_ms, *map(_version, contract.versions))
 
 
 def _version(version: Version | None) -> Version | None:
