@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+
+T = TypeVar("T")
 
 
 class InvariantBroken(Exception):  # noqa: N818 - what happened
@@ -22,3 +26,18 @@ def require(holds: bool | np.bool_, what: str, found: object) -> None:  # noqa: 
     """
     if not holds:
         raise InvariantBroken(f"expected {what}, found {found}")
+
+
+def present(value: T | None, what: str) -> T:
+    """Return what must be there by now.
+
+    Args:
+        value: It, or None.
+        what: What it is.
+
+    Raises:
+        InvariantBroken: Where it is None.
+    """
+    if value is None:
+        raise InvariantBroken(f"expected {what}, found nothing")
+    return value

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from facility.invariants import present
 from facility.points import Point
-from facility.sitefile.tables import StoreTable
+from facility.sitefile.tables import InfluxTable, StoreTable
 from store.base import INFLUX, PARQUET, History, Sink
 from store.means.means import hold_ms
 
@@ -30,6 +31,11 @@ class Place:
     data: Path
     token: Callable[[], str]
     hold: Callable[[Point], int] = hold_ms
+
+    @property
+    def influxdb(self) -> InfluxTable:
+        """The database that the site file names."""
+        return present(self.store.influxdb, "a table [store.influxdb]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +59,19 @@ class HistoryKind:
 def _influx_sink(place: Place) -> Sink:
     from store.influx.sink import InfluxSink  # noqa: PLC0415 - see above
 
-    assert place.store.influxdb is not None  # noqa: S101 - it is named
-    return InfluxSink(place.store.influxdb, place.token, hold=place.hold)
+    return InfluxSink(place.influxdb, place.token, hold=place.hold)
 
 
 def _influx_history(place: Place) -> History:
     from store.influx.history import InfluxHistory  # noqa: PLC0415 - see above
 
-    assert place.store.influxdb is not None  # noqa: S101 - it is named
-    return InfluxHistory(place.store.influxdb, place.token)
+    return InfluxHistory(place.influxdb, place.token)
 
 
 async def _check_influx(place: Place) -> None:
     from store.influx.sink import InfluxSink  # noqa: PLC0415 - see above
 
-    assert place.store.influxdb is not None  # noqa: S101 - it is named
-    sink = InfluxSink(place.store.influxdb, place.token, hold=place.hold)
+    sink = InfluxSink(place.influxdb, place.token, hold=place.hold)
     try:
         await sink.check()
     finally:

@@ -14,7 +14,7 @@ from collector.mqtt.versions import NAMES
 from facility.errors import StoreUnavailable
 from facility.names import AssetId
 from facility.points import Asset
-from facility.sitefile.tables import BrokerTable
+from facility.sitefile.tables import BrokerTable, FeedTable
 from megawatch.check.destinations import reach_receiver, result
 from megawatch.cli.outputs import Reached
 from megawatch.discover.listener import Listener
@@ -49,15 +49,13 @@ async def reach(site: SiteFolder, heard: dict[AssetId, Asset] | None = None) -> 
     if check is not None:
         tries.append(_database(check(site.place)))
     if site.file.feed is not None:
-        tries.append(_feed(site))
+        tries.append(_feed(site, site.file.feed))
     tries += [reach_receiver(address, proxy) for address, proxy in addresses_of(site.file.routes)]
     return list(await asyncio.gather(*tries))
 
 
-async def _feed(site: SiteFolder) -> Reached:
+async def _feed(site: SiteFolder, table: FeedTable) -> Reached:
     """Read what the database holds: one series of numbers for each point, and a reading that is not old."""
-    table = site.file.feed
-    assert table is not None  # noqa: S101 - is called where there is a feed
     query, now_ms = query_of(table, site.feed_token), SteadyClock().now_ms()
     try:
         found = await in_thread(InfluxFeed(query, rules_of(table), table.name, {}).stored, now_ms)

@@ -17,6 +17,7 @@ from rich.console import Console
 from collector.source import Source
 from facility.errors import StoreError, StoreUnavailable
 from facility.instants import DAY_MS, HOUR_MS
+from facility.invariants import present
 from facility.sitefile.tables import StoreTable
 from megawatch.cli.terminal import Terminal
 from megawatch.composition import Composition
@@ -133,14 +134,12 @@ class Monitor:
     @property
     def built(self) -> Parts:
         """What runs; there once `started` is set."""
-        assert self._built is not None  # noqa: S101 - set before anybody is told
-        return self._built
+        return present(self._built, "a monitor that is built")
 
     @property
     def status(self) -> StatusWriter:
         """What it is doing; there once `started` is set."""
-        assert self._status is not None  # noqa: S101 - set before anybody is told
-        return self._status
+        return present(self._status, "a monitor that is built")
 
     def _is_well(self) -> bool:
         """Tell whether judging, where it runs here, does not hang in a way that only a restart ends."""

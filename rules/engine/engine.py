@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.graph import Graph
+from facility.invariants import InvariantBroken, present
 from facility.names import OPERATOR, TenantId
 from facility.points import Point
 from facility.readings import Batch, BoolArray
@@ -46,7 +47,7 @@ from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge, Timing
 from rules.telemetry.trust import Memory
 from rules.view import NO_METERS, NO_PUBLISHERS, UNBOUNDED, PublisherView, View
-from store.journal.entries import Entry, Known, Mark, MarkKind, kind_of, pack, unpack
+from store.journal.entries import Content, Entry, Known, Mark, MarkKind, kind_of, pack, unpack
 from store.series import DemandBlock, Rollup, TenantDraw
 
 STEP_TOLD_MS: Final = 60_000
@@ -363,7 +364,7 @@ class Engine:
                 self.knowledge.hear(item.content, is_backlog=item.is_backlog)
         layout = self._layout_at(at_ms)
         blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
-        assert self._racks is not None  # noqa: S101 - made with the layout
+        racks = present(self._racks, "racks, made with the layout")
         self.draw, compared, known, merged = self._find_draw(layout, at_ms)
         self.tick_ms = at_ms
         awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
@@ -371,7 +372,7 @@ class Engine:
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, known, awaited),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
-            racks=self._racks.view(self.knowledge, known, awaited),
+            racks=racks.view(self.knowledge, known, awaited),
             meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
             if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
@@ -402,8 +403,7 @@ class Engine:
         """Return the tables of measured quantities, made once a second: what they tell lasts for longer."""
         tables = self._tables
         if self._topology is None or tables is None:
-            assert self._racks is not None  # noqa: S101 - made with the layout
-            powers = self._racks.power_points
+            powers = present(self._racks, "racks, made with the layout").power_points
             self._topology = Topology(self.site, self._graph, self.points, self._quantities, powers)
         elif at_ms - tables.at_ms < SERIES_MS:
             return tables
@@ -470,8 +470,8 @@ class Engine:
             self._layout = None
         if self._layout is None or at_ms >= self._layout_until_ms:
             self._layout = self._builder.build(at_ms)
-            assert self._racks is not None  # noqa: S101 - made with the builder
-            self._racks.hold(self._builder.holders(at_ms), self._layout.tenants)
+            racks = present(self._racks, "racks, made with the builder")
+            racks.hold(self._builder.holders(at_ms), self._layout.tenants)
             later = [change for change in self.site.changes_ms() if change > at_ms]
             self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout
@@ -562,9 +562,7 @@ class Engine:
         self.connected.load(values.get("connected", ()), self.tick_ms or 0)
         for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):
             content = unpack(kind, arrays[f"queue.{i}"].tobytes(), where)
-            assert not isinstance(content, tuple)  # noqa: S101 - points are never queued
-            broker = content.broker if isinstance(content, Mark) else self._broker_of(content)
-            self.queue.put(Queued(content, from_ms, is_backlog, broker))
+            self.queue.put(self._queued(content, from_ms, is_backlog=is_backlog))
         self.demand.load(values["demand"])
         edits = Edits(Fingerprint(**values["fingerprint"]), self._fingerprint())
         self.memory.load(values["memory"])
@@ -585,6 +583,12 @@ class Engine:
                     bank.load(named(f"bank.{bank.rule}.", arrays), values["banks"][bank.rule])
                     bank.note_edits(partial(edits.reason, judge.rule))
         return edits
+
+    def _queued(self, content: Content, from_ms: int, *, is_backlog: bool) -> Queued:
+        if isinstance(content, tuple):
+            raise InvariantBroken("expected readings or a mark in the queue, found points")
+        broker = content.broker if isinstance(content, Mark) else self._broker_of(content)
+        return Queued(content, from_ms, is_backlog, broker)
 
     def _fingerprint(self) -> Fingerprint:
         """Return what the site file says of the last tick, and of what is added up by then."""

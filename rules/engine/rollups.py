@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.instants import MINUTE_MS, SECOND_MS
+from facility.invariants import present
 from facility.quantities import known_or_none
 from facility.readings import BoolArray, FloatArray, IntArray
 from facility.site import Site
@@ -147,8 +148,7 @@ class Rollups:
 
     @property
     def _start_ms(self) -> int:
-        assert self._minute_ms is not None  # noqa: S101 - asked only when a minute is over
-        return self._minute_ms
+        return present(self._minute_ms, "a minute that is over")
 
     def _add(self, racks: RackView, known: Known) -> None:
         fresh, draw = ~(racks.is_silent | racks.is_starting), racks.draw

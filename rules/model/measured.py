@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.invariants import require
 from facility.readings import BoolArray, FloatArray, IntArray
 
 
@@ -32,8 +33,9 @@ class Measured:
     cause: NDArray[np.int8]
 
     def __post_init__(self) -> None:
-        is_exact = self.low is self.high
-        assert is_exact or not (self.low > self.high).any(), "expected low at most high"  # noqa: S101 - an invariant
+        if self.low is not self.high:
+            wrong = np.count_nonzero(self.low > self.high)
+            require(wrong == 0, "low at most high", f"{wrong} rows where it is above")
 
     @property
     def is_known(self) -> BoolArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import numpy as np
 
@@ -268,9 +268,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a connection is a stream
-        transport.set_write_buffer_limits(high=HIGH_WATER)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # a connection is a stream
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         """Read what the broker says: acknowledgements, almost always."""

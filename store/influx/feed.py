@@ -21,6 +21,7 @@ import numpy as np
 from facility.errors import StoreUnavailable
 from facility.feedrule import FeedRule
 from facility.instants import DAY_MS
+from facility.invariants import present
 from facility.names import AssetId, name_of, path_of
 from facility.points import Asset, Cadence, Point
 from facility.quantities import QUANTITIES
@@ -89,7 +90,8 @@ class InfluxFeed:
         self._assets: dict[int, str] = {}
         self._next = 1 + max(known, default=-1)
         self._seen: dict[Source, IntArray] = {}
-        self._heard: dict[Subject, dict[Source, int]] | None = None
+        self._heard: dict[Subject, dict[Source, int]] = {}
+        self._is_first = True
         self._refused: set[str] = set()
         self._reach_ms = since_ms
         self.newest_ms = since_ms
@@ -178,11 +180,10 @@ class InfluxFeed:
 
     def _between(self, start: int, end: int, now_ms: int | None, *, is_backlog: bool) -> Intake:
         intake = Intake()
-        if self._heard is None:
-            self._heard = {}
-            if now_ms is not None:
-                # Who was silent in the last seconds only is found as well.
-                self._remember(list(self._latest(intake, now_ms)))
+        if self._is_first and now_ms is not None:
+            # Who was silent in the last seconds only is found as well.
+            self._remember(list(self._latest(intake, now_ms)))
+        self._is_first = False
         found = list(self._found(start, end, intake, now_ms, '"{}"'))
         self._remember(found)
         batches = [self._batch(one, intake, now_ms, since_ms=start - REMEMBER_MS) for one in found]
@@ -208,8 +209,7 @@ class InfluxFeed:
                 f"SELECT {what.format(rule.field)} FROM {source} WHERE {' AND '.join(terms)} GROUP BY *"  # noqa: S608 - checked names
                 for source in self._query.sources(rule.measurement)
             ]
-            unit = find_unit(rule.unit)
-            assert unit is not None  # noqa: S101 - a rule is checked before it is used
+            unit = present(find_unit(rule.unit), "a unit that is known")
             for tables in self._query.numbers(questions, parameters):
                 for table in tables:
                     number = self._number(rule, table.tags.get(rule.tag, ""), intake, now_ms)
@@ -234,7 +234,6 @@ class InfluxFeed:
 
     def _remember(self, found: Sequence[Found]) -> None:
         """Keep when each series was heard last."""
-        assert self._heard is not None  # noqa: S101 - set before anything is found
         for one in found:
             times = [int(one.time_ms.max(initial=0)), *(at_ms for at_ms, _ in one.others)]
             of = self._heard.setdefault(one.subject, {})
@@ -248,7 +247,6 @@ class InfluxFeed:
         others = [(at_ms, cell) for at_ms, cell in one.others if at_ms not in seen]
         other_times = np.array([at_ms for at_ms, _ in others], np.int64)
         self._seen[one.source] = np.concatenate([seen, times, other_times])
-        assert self._heard is not None  # noqa: S101 - set before
         beside = [source for source, at_ms in self._heard[one.subject].items() if at_ms >= since_ms]
         rule = self._rules[one.source[0]]
         topic = f"{rule.measurement}/{rule.field}"

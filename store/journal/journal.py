@@ -23,11 +23,13 @@ import structlog
 
 from facility.errors import StoreCorrupt, StoreError, StoreUnavailable
 from facility.instants import STEP_MS, StepClock
+from facility.invariants import present
 from facility.names import AssetId
 from facility.points import Cadence, Point
 from facility.quantities import QUANTITIES
 from facility.readings import Batch, Rejection
 from store.disk_reserve import check_room
+from store.journal.columns import decode
 from store.journal.deduplication import Seen
 from store.journal.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unseal
 from store.journal.file import (
@@ -39,7 +41,6 @@ from store.journal.file import (
     account_of,
     add_to_account,
     begin_after,
-    content_of,
     damage_of,
     latest,
     latest_before,
@@ -392,8 +393,7 @@ class Journal:
     def _ready(self) -> Writer:
         if self._connection is None:
             self._open()
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        return self._connection
+        return present(self._connection, "an open journal")
 
     def _proven(self) -> Writer:
         """Return the connection once the disk has all that the file shows, and so what became of each append.
@@ -492,13 +492,13 @@ class Journal:
         batch = self._decoded.get(seq)
         if batch is None:
             try:
-                content = content_of((seq, stamp_ms, EntryKind.READINGS, body), str(self.path))
+                where = f"{self.path}, entry {seq}"
+                batch = decode(unseal(body, where, stamp_ms, EntryKind.READINGS), where)
             except StoreCorrupt as error:
                 # What cannot be read is not known as stored: it is taken again when it comes again.
                 _log.error("journal damaged", error=str(error))
-                content = Batch.empty()
-            assert isinstance(content, Batch)  # noqa: S101 - for the type checker
-            batch = self._decoded[seq] = content
+                batch = Batch.empty()
+            self._decoded[seq] = batch
             if len(self._decoded) > RECENT_ENTRIES:
                 self._decoded.popitem(last=False)
         return batch
