@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.codes import InArrays
 from facility.invariants import require
 
 IntArray = NDArray[np.int64]
@@ -23,7 +24,7 @@ PointArray = NDArray[np.int32]
 ByteArray = NDArray[np.uint8]
 
 
-class Quality(IntEnum):
+class Quality(InArrays, IntEnum):
     """How far a reading may be trusted. Only GOOD enters a sum; all else bounds it.
 
     A coarser grain of the validity of IEC 61850 and of the good, uncertain and bad of OPC UA. The DSX bus
@@ -37,7 +38,7 @@ class Quality(IntEnum):
     REFUSED = 4  # a value came and was dead-lettered: the point's last good one is in doubt
 
 
-class Flag(IntFlag):
+class Flag(InArrays, IntFlag):
     """How a reading came; a bit each."""
 
     NONE = 0

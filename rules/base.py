@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from facility.codes import InArrays
 from facility.readings import BoolArray, FloatArray
 from rules.model.measured import Condition, Measured, above, below
 from rules.model.rows import Links, Relation
@@ -28,7 +29,7 @@ from rules.view import View
 CodeArray = NDArray[np.int8]
 
 
-class Verdict(IntEnum):
+class Verdict(InArrays, IntEnum):
     """What a rule says of a subject at a moment."""
 
     CLEAR = 0
@@ -36,7 +37,7 @@ class Verdict(IntEnum):
     UNKNOWN = 2
 
 
-class Severity(IntEnum):
+class Severity(InArrays, IntEnum):
     """How bad it is; higher is worse. No part of an alarm's identity."""
 
     INFO = 0

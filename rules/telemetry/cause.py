@@ -10,8 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.codes import InArrays
 
-class Cause(IntEnum):
+
+class Cause(InArrays, IntEnum):
     """Why a point's value is not the value now, most telling first; `NONE` where it is."""
 
     NONE = 0
