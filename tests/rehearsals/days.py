@@ -14,11 +14,12 @@ from facility.instants import to_iso
 from facility.sitefile.reader import SiteFile, read_site
 from rules.engine.engine import Step
 from rules.engine.past import LASTING_MS
+from rules.registry import RULES
 from simulators.truth.episodes import Duty, Episode, Promise, Sight
 from simulators.truth.judge import judge, put_off
 from simulators.truth.terms import read_agreements
 from testing.randomdays.bounds import Bounds, false_certainties
-from testing.randomdays.compare import PAGES, Raised, differences
+from testing.randomdays.compare import DOUBTS, PAGES, Raised, differences
 from testing.randomdays.day import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
 from testing.randomdays.sight import settled_sights, sights
 from testing.randomdays.trouble import (
@@ -34,8 +35,10 @@ from testing.randomdays.wire import RandomWire, Sent
 from testing.rehearsal.perform import Audience
 from testing.rehearsal.rehearsal import Alarm, Heard, Rehearsal, as_message
 
-UNUSED: Final = "[rules]\n" + "".join(f"{rule}.enabled = false\n" for rule in ("C1", "C5", "Q1", "Q2", "Q3"))
-"""Rules that say nothing about whether a contract was kept; without them a day takes half the time."""
+JUDGED: Final = frozenset({*PAGES.values(), *(rule for rules in DOUBTS.values() for rule in rules)})
+"""Rules that say whether a contract was kept, which the judge knows."""
+UNUSED: Final = tuple(sorted({rule.name for rule in RULES} - JUDGED))
+"""All other rules: they say nothing that the judge knows, and without them a day takes half the time."""
 
 SETTLED_MS: Final = (2 * WAITS_S + SETTLES_S) * 1_000
 """By when after its end all of a block has come and is judged, break upon silence [ms]."""
@@ -73,6 +76,7 @@ def live_through(
     seconds: int,
     rules: str = "",
     kinds: Sequence[TroubleKind] | None = None,
+    unused: Sequence[str] = UNUSED,
     told: Callable[[SiteFile, Step], None] | None = None,
 ) -> Day:
     """Let a random day happen, and hold the monitor against the judge.
@@ -82,6 +86,7 @@ def live_through(
         seconds: How long it lasts [s].
         rules: Further parameters of rules, which make the monitor another than it should be.
         kinds: What goes wrong on it beyond silence and wrong values; None for chance.
+        unused: Names of the rules that the monitor does not have.
         told: Is given the site and every step of the engine.
     """
     wire = wire_of(seed)
@@ -120,7 +125,8 @@ def live_through(
         _of_clock(put_off(part, away, promise.lag_ms), made.begin_ms, stretches, clock)
         for clock, part in enumerate(parts)
     ]
-    file = read_site(f"{made.site_text}{UNUSED}{rules}")
+    without = "".join(f"{rule}.enabled = false\n" for rule in unused)
+    file = read_site(f"{made.site_text}[rules]\n{without}{rules}")
     said = defaultdict[tuple[int, str], list[Bounds]](list)
 
     def note(step: Step) -> None:
@@ -234,15 +240,20 @@ def _raised(
 
 
 def _is_owed(alarm: Alarm, episodes: list[Episode]) -> bool:
-    """Tell whether an alarm at the very end of a day is one that the judge knows of.
+    """Tell whether an alarm after the end of a day is one that the judge knows of.
 
-    He sees no terms of what comes after the last second, which may close a block there.
+    He sees no terms of what comes after the last second, which may close a block there. That a block cannot
+    be verified may be told after it closed, once its tenant is not starting any more.
     """
-    return any(
-        (episode.tenant, PAGES.get(episode.clause)) == (alarm.subject, alarm.rule)
-        and episode.earliest_ms <= alarm.opened_ms <= episode.latest_ms
-        for episode in episodes
-    )
+    return any(_is_of(alarm, episode) for episode in episodes if episode.tenant == alarm.subject)
+
+
+def _is_of(alarm: Alarm, episode: Episode) -> bool:
+    """Tell whether an alarm says what an episode asks for, in its time."""
+    if alarm.rule == PAGES.get(episode.clause):
+        return episode.earliest_ms <= alarm.opened_ms <= episode.latest_ms
+    is_doubt = episode.duty is Duty.DOUBT and alarm.rule in DOUBTS.get(episode.clause, ())
+    return is_doubt and episode.earliest_ms <= alarm.opened_ms <= episode.told_by_ms
 
 
 def _messages(sent: list[Sent]) -> list[Message]:
