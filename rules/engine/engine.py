@@ -110,6 +110,7 @@ class Engine:
         behind: Where what arrives may be old.
         connected: Where a collector has reached its broker since it began.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
+        has_moved: Whether a point that a draw may be summed of was described as something else.
         stepped_ms: When our own clock was last set, as it says since then [ms]; `NEVER` where it never was.
         step_ms: By how much that was [ms], above zero where it was set forward.
     """
@@ -152,6 +153,7 @@ class Engine:
         self.rollups = Rollups(site)
         self.draw: Draw | None = None
         self.began_ms = 0
+        self.has_moved = False
         self.stepped_ms = NEVER
         self.step_ms = 0
         self.queue: Queue | SourceQueue = Queue(lateness_ms)
@@ -201,7 +203,7 @@ class Engine:
                 self._begin(entry.stamp_ms)
                 self._take_mark(mark, entry.stamp_ms)
             case points:
-                self.learn(points, entry.stamp_ms)
+                self._describe(points, entry.stamp_ms)
         return self.hand_over()
 
     def advance(self, closed_ms: int) -> list[Step]:
@@ -220,6 +222,10 @@ class Engine:
         brought, self._brought = self._brought, []
         return brought
 
+    def _describe(self, points: tuple[Known, ...], stamp_ms: int) -> None:
+        """Take in what points are described as since a moment [ms]: ticks before it are over."""
+        self.learn(points, stamp_ms)
+
     def learn(self, points: Sequence[Known], at_ms: int) -> None:
         """Take in points that became known, or known better.
 
@@ -229,9 +235,11 @@ class Engine:
         """
         for known in points:
             self._meet(known.id, at_ms)
-            if self.points.get(known.id) != known.point:
-                self.points[known.id] = known.point
-                point = known.point
+            before, point = self.points.get(known.id), known.point
+            if before != point:
+                self.points[known.id] = point
+                if before is not None and before.is_boundary and before.meaning != point.meaning:
+                    self.has_moved = True
                 is_judged = point.quantity in self._quantities
                 self.knowledge.add(known.id, point, is_judged=is_judged)
                 if is_judged:
@@ -358,16 +366,19 @@ class Engine:
     def _tick(self, at_ms: int) -> Step:
         before_ms = at_ms if self.tick_ms is None else self.tick_ms
         for item in self.queue.due(at_ms):
-            if isinstance(item.content, Mark):
-                self._apply(item.content, is_recovery=item.is_backlog)
-            else:
-                self.knowledge.hear(item.content, is_backlog=item.is_backlog)
+            match item.content:
+                case Batch() as batch:
+                    self.knowledge.hear(batch, is_backlog=item.is_backlog)
+                case Mark() as mark:
+                    self._apply(mark, is_recovery=item.is_backlog)
+                case points:
+                    self.learn(points, item.from_ms)
         layout = self._layout_at(at_ms)
         blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
         racks = present(self._racks, "racks, made with the layout")
         self.draw, compared, known, merged = self._find_draw(layout, at_ms)
         self.tick_ms = at_ms
-        awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms)
+        awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms, has_moved=self.has_moved)
         view = self.view = View(
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, known, awaited),
@@ -507,7 +518,8 @@ class Engine:
         for name, bank in self._banks().items():
             columns, banks[name] = bank.save()
             arrays |= {f"bank.{name}.{column}": array for column, array in columns.items()}
-        items = list(self.queue.items)
+        # Points come again with the entries that make them known.
+        items = [item for item in self.queue.items if not isinstance(item.content, tuple)]
         for i, item in enumerate(items):
             arrays[f"queue.{i}"] = np.frombuffer(pack(item.content), np.uint8)
         if self.draw is not None:
@@ -551,10 +563,10 @@ class Engine:
             How the site file was edited since.
         """
         self.knowledge.load(named("point.", arrays), values["knowledge"])
-        for entry in known:
-            if entry.seq <= values["seq"] and isinstance(entry.content, tuple):
-                self.learn(entry.content, entry.stamp_ms)
         self.seq, self.tick_ms = values["seq"], values["tick_ms"]
+        for entry in known:
+            if entry.seq <= self.seq and isinstance(entry.content, tuple):
+                self._describe(entry.content, entry.stamp_ms)
         self.began_ms = values["began_ms"]
         self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
         self.recovering.load(values["recovering"], self.tick_ms or 0)

@@ -14,22 +14,22 @@ from heapq import heappop, heappush
 import numpy as np
 
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
-from store.journal.entries import Mark
+from store.journal.entries import Content
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Readings or a mark.
+    """Readings, a mark, or points that are described anew.
 
     Attributes:
-        content: The readings, or the mark.
+        content: What it is.
         from_ms: When the first of it counts [ms].
         is_backlog: Whether the broker kept it while we were away; of a mark, whether the collector began
             anew and is reading what was kept.
         broker: The broker that it came through, or that it happened to.
     """
 
-    content: Batch | Mark
+    content: Content
     from_ms: int
     is_backlog: bool = False
     broker: str = ""
@@ -102,7 +102,7 @@ class Queue:
             item = self.items.popleft()
             broker = item.broker
             is_held = broker in held
-            if isinstance(item.content, Mark):
+            if not isinstance(item.content, Batch):
                 if broker in waiting or item.from_ms > at_ms:
                     held.add(broker)
                     waiting.add(broker)
@@ -193,7 +193,7 @@ class SourceQueue:
             self._add(tick_ms, Queued(batch.take(rows), int(due_ms[rows].min()), is_backlog))
 
     def due(self, at_ms: int) -> Iterator[Queued]:
-        """Yield what counts at a tick in the order of source time, each mark at its place.
+        """Yield what counts at a tick in the order of source time, all but readings at its place.
 
         Args:
             at_ms: The tick, after that of the call before [ms].
@@ -209,13 +209,13 @@ class SourceQueue:
             order = np.argsort(due_ms, kind="stable")
             batch, due_ms = batch.take(order), due_ms[order]
         start = 0
-        marks = [item for item in found if isinstance(item.content, Mark)]
-        for mark in sorted(marks, key=lambda item: item.from_ms):
-            end = int(np.searchsorted(due_ms, mark.from_ms, side="right"))
+        others = [item for item in found if not isinstance(item.content, Batch)]
+        for other in sorted(others, key=lambda item: item.from_ms):
+            end = int(np.searchsorted(due_ms, other.from_ms, side="right"))
             if end > start:
-                yield Queued(batch.take(np.arange(start, end)), mark.from_ms, is_backlog=True)
+                yield Queued(batch.take(np.arange(start, end)), other.from_ms, is_backlog=True)
                 start = end
-            yield mark
+            yield other
         if start < len(batch):
             rest = batch.take(np.arange(start, len(batch))) if start else batch
             yield Queued(rest, at_ms, is_backlog=True)

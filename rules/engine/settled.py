@@ -38,7 +38,7 @@ from rules.telemetry.clocks import Clocks
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.state import Timing
 from rules.view import View
-from store.journal.entries import Entry, Mark, MarkKind
+from store.journal.entries import Entry, Known, Mark, MarkKind
 from store.series import DemandBlock, Rollup, TenantDraw
 
 MOST_WAITING: Final = 4_000_000
@@ -122,8 +122,21 @@ class SettledEngine(Engine):
                 self._begin(entry.stamp_ms)
                 self._note(mark, entry.stamp_ms)
             case points:
-                self.learn(points, entry.stamp_ms)
+                self._describe(points, entry.stamp_ms)
         return self.hand_over()
+
+    def _describe(self, points: tuple[Known, ...], stamp_ms: int) -> None:
+        """Take in new points at once; those that a draw is summed of are what they were until then [ms]."""
+        is_later = self.tick_ms is not None and stamp_ms > self.tick_ms
+        again = tuple(known for known in points if is_later and self._is_summed(known.id))
+        if again:
+            self.queue.put(Queued(again, stamp_ms))
+        self.learn([known for known in points if known not in again], stamp_ms)
+
+    def _is_summed(self, number: int) -> bool:
+        """Tell whether a draw may be summed of a point, as it is known."""
+        point = self.points.get(number)
+        return point is not None and point.is_boundary
 
     def _take_step(self, from_ms: int, to_ms: int) -> list[Step]:
         """Follow our own clock where it was set back, or forward so far that it was wrong.
@@ -133,6 +146,9 @@ class SettledEngine(Engine):
         """
         if not 0 <= to_ms - from_ms <= self._patience.away_ms:
             self._run(from_ms)
+            for item in self.queue.items:
+                if isinstance(item.content, tuple):
+                    self.learn(item.content, item.from_ms)
             self._tell_rest()
             self._follow(from_ms, to_ms)
             self._streams, self._closed_ms = _Reached(), to_ms

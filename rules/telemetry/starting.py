@@ -25,12 +25,14 @@ class Awaited:
         met_ms: When each point became known [ms], shape (points,), at least one place.
         began_ms: When the monitor began to judge [ms].
         at_ms: The moment [ms].
+        has_moved: Whether a point was described as something else: an asset without one may have lost it.
     """
 
     knowledge: Knowledge
     met_ms: IntArray
     began_ms: int
     at_ms: int
+    has_moved: bool = False
 
     def since_ms(self, points: IntArray) -> IntArray:
         """Return since when points could have spoken [ms].
@@ -48,7 +50,7 @@ class Awaited:
             points: Which; `UNMETERED` for one that is not known yet.
         """
         knowledge, metered = self.knowledge, points != UNMETERED
-        unheard: BoolArray = ~metered | (knowledge.trusted_ms[points] == NEVER)
+        unheard: BoolArray = np.where(metered, knowledge.trusted_ms[points] == NEVER, not self.has_moved)
         if not unheard.any():
             return unheard
         patience_ms = np.where(metered, knowledge.patience_ms[points], knowledge.longest_patience_ms)

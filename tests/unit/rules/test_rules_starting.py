@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from facility.contracts import Boundary
+from facility.names import AssetId
 from facility.points import Cadence
 from facility.site import Site
 from rules.engine.engine import Step
@@ -150,6 +152,21 @@ def test_an_overdraw_is_told_while_others_start() -> None:
     pages = told(play(an_engine(site), tape.entries))
 
     assert pages[0] == "6 C2 acme opened"
+
+
+def test_a_rack_that_lost_its_point_is_not_starting() -> None:
+    """Its point is described as another rack's half a minute after the start: who cannot tell says so."""
+    site, tape = hall(4), connected()
+    tape.put(T0_MS, racks(4))
+    for second in range(80):
+        tape.second(second, 70, 70, 70, 70)
+        if second == 30:
+            moved = replace(known_rack(0, "r0").point, asset=AssetId("r1"))
+            tape.put(T0_MS + 30_500, (Known(0, moved),))
+
+    pages = told(play(an_engine(site), tape.entries))
+
+    assert "61 C2-cannot-verify acme opened" in pages
 
 
 # Racks that nobody contracted ---------------------------------------------------------------

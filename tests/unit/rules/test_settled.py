@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from facility.names import AssetId
 from facility.points import Cadence
 from facility.readings import Batch, Flag
 from rules.alarms.states import Change
+from rules.engine import snapshot
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
-from store.journal.entries import Entry, Mark, MarkKind
+from store.journal.entries import Entry, Known, Mark, MarkKind
 from testing.builders import T0_MS
 from testing.rules.halls import (
     BUS,
@@ -283,6 +287,31 @@ def test_late_readings_count_in_the_block_that_they_were_measured_in(delay_ms: i
 
     assert "settled 60-120 1 150-150" in found
     assert "settled 120-180 0 60-60" in found
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_description_counts_from_when_it_came(tmp_path: Path, *, restarts: bool) -> None:
+    """A rack's point is described as another's before a block is settled that is over: it stays certain."""
+    site = one_tenant(142, limit=block(60_000))
+    judging, tape = a_judging(site, patience=Patience(grace_ms=30_000), lateness_ms=250), a_minute_of(142, 0)
+    described_ms = MINUTE_MS + 130_500
+    place = next(i for i, entry in enumerate(tape.entries) if entry.stamp_ms > described_ms)
+    before, after = tape.entries[:place], tape.entries[place:]
+    seq = before[-1].seq + 1
+    moved = Entry(seq, described_ms, (Known(0, replace(known_rack(0, "r0").point, asset=AssetId("r1"))),))
+    before.append(moved)
+    after = [replace(entry, seq=entry.seq + 1) for entry in after]
+
+    found = blocks_of(judging, Tape(entries=before))
+    if restarts:
+        snapshot.save(judging, tmp_path / "state")
+        judging = judging.anew()
+        known = [entry for entry in before if isinstance(entry.content, tuple)]
+        assert snapshot.load(judging, tmp_path / "state", known)
+    found += blocks_of(judging, Tape(entries=after))
+
+    assert "settled 60-120 1 150-150" in found
+    assert "settled 120-180 0 43.6667-125.333" in found
 
 
 @pytest.mark.parametrize(("slow_ms", "verdict"), [(90_000, "1 150-150"), (150_000, "2 100-200")])
