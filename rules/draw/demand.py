@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -94,6 +93,35 @@ class Meter:
     is_heard: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """A span in which a contract measures demand alike: no block and no version begins or ends within.
+
+    Attributes:
+        from_ms: Its start [ms].
+        to_ms: Its end [ms].
+        version: The version in force, None where none is.
+        clause_from_ms: Since when its clause is in force [ms].
+        begins: Whether a block or a subinterval may begin with it.
+        closes: Whether a block or a subinterval ends with it.
+        block_from_ms: Start of the block or rolling block that is open in it [ms].
+        block_to_ms: Its end [ms].
+        allowance: What may be drawn in that block [mW·ms]; None where no block that is judged is open.
+        most: The same, rounded down [pJ].
+    """
+
+    from_ms: int
+    to_ms: int
+    version: Version | None = None
+    clause_from_ms: int = 0
+    begins: bool = False
+    closes: bool = False
+    block_from_ms: int = 0
+    block_to_ms: int = 0
+    allowance: Fraction | None = None
+    most: int = 0
+
+
 class Demand:
     """The demand of every tenant.
 
@@ -108,6 +136,7 @@ class Demand:
         }
         self._meters: dict[TenantId, Meter] = {tenant: Meter() for tenant in self._contracts}
         self._changes_ms = site.changes_ms()
+        self._cells: dict[TenantId, _Cell] = {}
 
     def advance(
         self, tenants: Sequence[TenantId], draw: Draw, from_ms: int, to_ms: int
@@ -128,26 +157,54 @@ class Demand:
             contract = self._contracts.get(tenant)
             if contract is None:
                 continue
-            for start_ms, end_ms in pairwise(self._cuts_ms(contract, from_ms, to_ms)):
-                version = contract.version_at(start_ms)
-                if version is not None and version.limit.binds_blocks:
-                    span = _span(draw, place, start_ms, end_ms)
-                    closed += self._fill(tenant, contract, version, span)
+            at_ms = from_ms
+            while at_ms < to_ms:
+                cell = self._cell(tenant, contract, at_ms)
+                end_ms = min(cell.to_ms, to_ms)
+                if cell.version is not None and cell.version.limit.binds_blocks:
+                    closed += self._fill(tenant, contract, cell, _span(draw, place, at_ms, end_ms))
+                at_ms = end_ms
         return tuple(closed)
 
-    def _cuts_ms(self, contract: Contract, from_ms: int, to_ms: int) -> list[int]:
-        """Return a tick's start and end, and between them each instant at which a block may begin or end."""
-        cuts = {from_ms, to_ms} | {change for change in contract.changes_ms() if from_ms < change < to_ms}
-        for grid_ms in _grids_ms(contract):
-            end_ms = block_end_ms(from_ms, grid_ms, self._zone)
-            while end_ms < to_ms:
-                cuts.add(end_ms)
-                end_ms = block_end_ms(end_ms, grid_ms, self._zone)
-        return sorted(cuts)
+    def _cell(self, tenant: TenantId, contract: Contract, at_ms: int) -> _Cell:
+        """Return the cell of a contract that holds an instant."""
+        cell = self._cells.get(tenant)
+        if cell is None or not cell.from_ms <= at_ms < cell.to_ms:
+            cell = self._cells[tenant] = self._find_cell(contract, at_ms)
+        return cell
 
-    def _fill(
-        self, tenant: TenantId, contract: Contract, version: Version, span: Span
-    ) -> Iterator[DemandBlock]:
+    def _find_cell(self, contract: Contract, at_ms: int) -> _Cell:
+        changes, grids = contract.changes_ms(), _grids_ms(contract)
+        starts = {block_start_ms(at_ms, grid_ms, self._zone) for grid_ms in grids}
+        from_ms = max(starts | {change for change in changes if change <= at_ms}, default=-UNBOUNDED)
+        ends = {block_end_ms(at_ms, grid_ms, self._zone) for grid_ms in grids}
+        to_ms = min(ends | {change for change in changes if change > at_ms}, default=UNBOUNDED)
+        version = contract.version_at(at_ms)
+        if version is None or not version.limit.binds_blocks:
+            return _Cell(from_ms=from_ms, to_ms=to_ms, version=version)
+        clause_from_ms, clause_to_ms = _clause_start_ms(contract, at_ms), _clause_end_ms(contract, at_ms)
+        open_from_ms, block_to_ms = self._open_block(version, at_ms)
+        is_last = clause_to_ms is not None and clause_to_ms <= block_to_ms
+        # What is left of a rolling block by the end of its clause is no demand that anybody agreed on.
+        is_cut = is_last and clause_to_ms != block_to_ms and version.limit.method is Method.ROLLING
+        if clause_to_ms is not None and is_last:
+            block_to_ms = clause_to_ms
+        block_from_ms = max(open_from_ms, clause_from_ms)
+        allowance = None if is_cut else contract.limit_integral(block_from_ms, block_to_ms)
+        return _Cell(
+            from_ms=from_ms,
+            to_ms=to_ms,
+            version=version,
+            clause_from_ms=clause_from_ms,
+            begins=from_ms in starts | {clause_from_ms},
+            closes=to_ms == block_to_ms and not is_cut,
+            block_from_ms=block_from_ms,
+            block_to_ms=block_to_ms,
+            allowance=allowance,
+            most=0 if allowance is None else int(allowance * PPM),
+        )
+
+    def _fill(self, tenant: TenantId, contract: Contract, cell: _Cell, span: Span) -> Iterator[DemandBlock]:
         """Add a span to the open block; yield the block that ends with it, if one does."""
         meter = self._meters[tenant]
         if span.covered or meter.is_heard:
@@ -158,21 +215,14 @@ class Demand:
         while meter.recent[0].to_ms <= span.to_ms - RECENT_MS:
             meter.recent.popleft()
         # A part never spans a border of any version's blocks, nor of two clauses.
-        starts = span.from_ms == _clause_start_ms(contract, span.from_ms) or any(
-            block_start_ms(span.from_ms, grid, self._zone) == span.from_ms for grid in _grids_ms(contract)
-        )
+        starts = cell.begins and span.from_ms == cell.from_ms
         if meter.parts and not starts and meter.parts[-1].to_ms == span.from_ms:
             meter.parts[-1].add(span)
         else:
             meter.parts.append(replace(span))
-        rolls = version.limit.method is Method.ROLLING
-        step_ms = version.limit.subinterval_ms if rolls else version.limit.block_ms
-        clause_ends = _clause_end_ms(contract, span.from_ms) == span.to_ms
-        # What is left of a rolling block by the end of its clause is no demand that anybody agreed on.
-        ends = block_end_ms(span.from_ms, step_ms, self._zone) == span.to_ms or (clause_ends and not rolls)
-        if not ends:
+        if not cell.closes or span.to_ms < cell.to_ms:
             return
-        block = self._close(tenant, contract, version, span.to_ms)
+        block = self._close(tenant, cell)
         if block is not None:
             meter.closed = block
             yield block
@@ -180,17 +230,10 @@ class Demand:
         while meter.parts and meter.parts[0].from_ms < oldest_ms:
             meter.parts.popleft()
 
-    def _close(
-        self, tenant: TenantId, contract: Contract, version: Version, at_ms: int
-    ) -> DemandBlock | None:
-        """Judge the block that ends now, as far as its clause reaches back."""
-        if version.limit.method is Method.ROLLING:
-            start_ms = at_ms - version.limit.block_ms
-        else:
-            start_ms = block_start_ms(at_ms - 1, version.limit.block_ms, self._zone)
-        start_ms = max(start_ms, _clause_start_ms(contract, at_ms - 1))
-        allowance = contract.limit_integral(start_ms, at_ms)
-        if allowance is None or at_ms <= start_ms:
+    def _close(self, tenant: TenantId, cell: _Cell) -> DemandBlock | None:
+        """Judge the block that ends with a cell, as far as its clause reaches back."""
+        version, start_ms, at_ms, allowance = cell.version, cell.block_from_ms, cell.to_ms, cell.allowance
+        if version is None or allowance is None:
             return None
         seen = self._sum(tenant, start_ms, at_ms)
         best = seen.best * (at_ms - start_ms) // max(1, seen.known_ms)
@@ -207,7 +250,7 @@ class Demand:
             high_milliwatt_ms=None if seen.high is None else -(-seen.high // PPM),
             allowed_milliwatt_ms=int(allowance),
             coverage=seen.covered / (at_ms - start_ms),
-            verdict=_judge(seen, allowance),
+            verdict=_judge(seen, cell.most),
         )
 
     def _sum(self, tenant: TenantId, from_ms: int, to_ms: int) -> Span:
@@ -260,22 +303,16 @@ class Demand:
         past: tuple[float, ...] = (CLEAR, math.nan, math.nan, math.nan)
         if closed is not None:
             past = (closed.verdict, closed.demand_kw, closed.limit_kw, closed.coverage)
-        version = contract.version_at(at_ms) if contract else None
-        if meter is None or contract is None or version is None or not version.limit.binds_blocks:
+        cell = self._cell(tenant, contract, at_ms) if contract else None
+        version = cell.version if cell else None
+        if meter is None or cell is None or version is None or not version.limit.binds_blocks:
             # The last block of all is a fact for as long as another one would have taken to follow it.
             stands = closed is not None and at_ms - closed.to_ms < _last_block_ms(contract, closed.to_ms)
             return (past[0] if stands else CLEAR, *past[1:], CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
-        if closed is not None and closed.to_ms < _clause_start_ms(contract, at_ms):
+        if closed is not None and closed.to_ms < cell.clause_from_ms:
             # How a block of an earlier clause ended says nothing once another clause came between.
             past = (CLEAR, math.nan, math.nan, math.nan)
-        start_ms, end_ms = self._open_block(version, at_ms)
-        start_ms = max(start_ms, _clause_start_ms(contract, at_ms))
-        until_ms = _clause_end_ms(contract, at_ms)
-        if until_ms is not None and until_ms < end_ms:
-            if version.limit.method is Method.ROLLING:
-                return (*past, CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
-            end_ms = until_ms
-        allowance = contract.limit_integral(start_ms, end_ms)
+        start_ms, end_ms, allowance = cell.block_from_ms, cell.block_to_ms, cell.allowance
         if allowance is None:
             return (*past, CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
         seen = self._sum(tenant, start_ms, at_ms)
@@ -297,7 +334,7 @@ class Demand:
         )
         return (
             *past,
-            _foresee(forecast, allowance),
+            _foresee(forecast, cell.most),
             demand / PPM / KILOWATT,
             forecast.best / lasts_ms / PPM / KILOWATT,
             float(allowance) / lasts_ms / KILOWATT,
@@ -382,19 +419,19 @@ def _span(draw: Draw, place: int, from_ms: int, to_ms: int) -> Span:
     )
 
 
-def _judge(span: Span, allowance: Fraction) -> int:
-    if span.low > allowance * PPM:
+def _judge(span: Span, most: int) -> int:
+    if span.low > most:
         return BREACH
-    if span.high is not None and span.high <= allowance * PPM:
+    if span.high is not None and span.high <= most:
         return CLEAR
     return UNKNOWN
 
 
-def _foresee(span: Span, allowance: Fraction) -> int:
+def _foresee(span: Span, most: int) -> int:
     """Judge a forecast by its best estimate; it is clear only where no bound contradicts."""
-    if span.best > allowance * PPM:
+    if span.best > most:
         return BREACH
-    if span.high is not None and span.high <= allowance * PPM:
+    if span.high is not None and span.high <= most:
         return CLEAR
     return UNKNOWN
 
