@@ -100,6 +100,8 @@ class _Knowing:
         fell = np.maximum.accumulate(np.where(silent, second, -1), axis=0)
         unheard = (fell >= 0) & (heard < fell)
         self.lost = silent | wrong | (heard < 0) | unheard
+        # The day is over before its last moments are said by who is slow to stamp them, or to send them.
+        self.lost[-1] |= ((faults.offset_ms < 0) | (faults.late_s > 0))[day.row]
         self.hidden = (silent & (second - since <= known_by_s)) & ~wrong
         self.dark = self.lost.copy()
 
