@@ -41,8 +41,8 @@ from simulators.truth.terms import (
 
 DEFAULT_PROMISE: Final = Promise()
 """What the design promises at one reading a second."""
-NEVER_MS: Final = 2**62
-"""No deadline [ms]."""
+NEVER_MS: Final = 253_402_300_799_999
+"""No deadline: the end of the calendar [ms]."""
 
 BlockKind = tuple[str, int, int]
 """How demand is measured: the method, the length of a block, and how far it slides, 0 for not [ms]."""
@@ -198,7 +198,8 @@ class _Case:
     def untold(self) -> Iterator[Episode]:
         """Yield the times above what may be drawn that must be told in the end, and those that may be.
 
-        One may be told of as long as the draw is above, however much of that could be known.
+        One may be told of as long as the draw is above, however much of that could be known: at any time
+        after the end of the truth, where it lasts that long.
         """
         overdraws = list(self.overdraws())
         lag = self._promise.lag_ms // SECOND_MS
@@ -208,6 +209,8 @@ class _Case:
                 place = self._place(episode.from_ms)
                 end = next((run.end for run in above if run.start <= place < run.end), place)
                 latest_ms = max(episode.to_ms, self._at(end)) + self._promise.lag_ms
+                if end == self._count:
+                    latest_ms = NEVER_MS
                 yield replace(episode, duty=Duty.TELL, latest_ms=latest_ms, told_by_ms=NEVER_MS)
         for episode in (*overdraws, *self.ahead()):
             if episode.duty is Duty.NONE:

@@ -147,6 +147,18 @@ def test_ahead_of_the_ramp_is_above_this_phase() -> None:
 # What could be known --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("after", "lasts_on"), [(1, False), (0, True)])
+def test_what_lasts_to_the_end_may_be_told_of_at_any_time_after(after: int, lasts_on: bool) -> None:  # noqa: FBT001 - a case of a table
+    """An overdraw that is over is told of by its end; of one that goes on nobody knows the end."""
+    sight = Sight.perfect(NOON, [LIMIT + 1] * 60 + [LIMIT] * after * 10)
+
+    found = judge("acme", Agreement((terms(),)), sight, UTC, AT_ONCE, settled=sight)
+
+    latest_ms = {e.latest_ms for e in found if e.duty is Duty.TELL}
+    assert len(latest_ms) == 1
+    assert (latest_ms.pop() > NOON + 600_000) is lasts_on
+
+
 def test_what_could_not_be_proved_must_be_doubted() -> None:
     """Where nobody could know that the limit is broken, no page is owed, but the doubt is."""
     count = 60
