@@ -17,7 +17,7 @@ from rich.console import Console
 from bench.frame import Figure, be_quiet, print_json, show
 
 TITLES: Final = {
-    "ingest": "collector CPU per message, from the broker to the acknowledgement",
+    "whole": "whole programs under load: CPU per message beside peers, a burst, from breach to page",
     "journal": "journal append",
     "tick": "engine tick",
     "model": "tables of measured quantities",
@@ -26,7 +26,6 @@ TITLES: Final = {
     "dashboards": "every query of every dashboard, on a day of 2,270 racks",
     "simulator": "a second of the simulated plant",
     "wire": "the simulated wire: cost per message, publishing, speed and memory",
-    "page": "delay from breach to the page accepted, on-delay taken off",
 }
 
 
@@ -36,6 +35,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(TITLES)}; all without")
     parser.add_argument("--json", action="store_true", help="one document, for programs")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions of less")
+    parser.add_argument("--seconds", type=int, help="how long the load after the burst of `whole` goes on")
     asked = parser.parse_args()
     unknown = [name for name in asked.names if name not in TITLES]
     if unknown:
@@ -46,7 +46,8 @@ def main() -> None:
     for name in asked.names or TITLES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         module = importlib.import_module(f"bench.{name}")
-        found[name] = module.run(quick=asked.quick)
+        options = {"seconds": asked.seconds} if name == "whole" else {}
+        found[name] = module.run(quick=asked.quick, **options)
         if not asked.json:
             show(f"{name}: {TITLES[name]}", found[name], console)
     if asked.json:

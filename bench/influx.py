@@ -15,7 +15,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.client.write.point import Point
@@ -23,7 +22,8 @@ from influxdb_client.client.write_api import WriteOptions
 from influxdb_client.domain.write_precision import WritePrecision
 
 from bench.frame import Figure, seconds_of
-from bench.influxdatabases import Database, databases, send, spent_s, table_of
+from bench.influxdatabases import Database, databases, send, table_of
+from bench.processes import cpu_s
 from bench.schemas import FORMS, PARQUET_FORMS, Form, stream, written
 from bench.telegraf import forwarding
 from facility.instants import HOUR_MS, MINUTE_MS
@@ -61,16 +61,15 @@ def run(*, quick: bool = False) -> list[Figure]:
 def _writing(database: Database, repetitions: int) -> list[Figure]:
     ours, points, batching, theirs = [], [], [], []
     with tempfile.TemporaryDirectory() as name, database.run(Path(name)) as server:
-        process = psutil.Process(server.pid)
         chunks = list(stream(PODS, repetitions + 1, START_MS))
         sink = InfluxSink(table_of(server), lambda: database.token)
         with asyncio.Runner() as runner:
             runner.run(sink.store(chunks[0]))  # the names of all series
             for chunk in chunks[1:]:
                 count = len(chunk.batch)
-                before = spent_s(process)
+                before = cpu_s(server.pid)
                 ours.append(_cpu(lambda c=chunk: runner.run(sink.store(c))) / count * 1e6)  # type: ignore[misc]  # the default binds the chunk
-                theirs.append((spent_s(process) - before) / count * 1e6)
+                theirs.append((cpu_s(server.pid) - before) / count * 1e6)
                 if database.kind is Kind.INFLUXDB_2:
                     points.append(_cpu(lambda c=chunk: runner.run(_points(server, c))) / count * 1e6)  # type: ignore[misc]  # likewise
                     batching.append(_cpu(lambda c=chunk: _batching(server, c)) / count * 1e6)  # type: ignore[misc]  # likewise
@@ -155,16 +154,15 @@ def _batching(server: Server, chunk: Chunk) -> None:
 
 def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, database.run(Path(folder)) as server:
-        process = psutil.Process(server.pid)
         data = Path(folder) / database.data
         encoder, readings, lines, sent, end_ms = Encoder(), 0, 0, 0, 0
-        empty, before = _size(data), spent_s(process)
+        empty, before = _size(data), cpu_s(server.pid)
         for chunk in stream(PODS, plays, START_MS):
             made = form(chunk, encoder)
             readings, lines, sent = readings + len(chunk.batch), lines + len(made), sent + sum(map(len, made))
             end_ms = int(chunk.batch.source_ms.max())
             asyncio.run(send(database, server, made))
-        spent = spent_s(process) - before
+        spent = cpu_s(server.pid) - before
         time.sleep(SETTLE_S)
         if database.kind is Kind.VICTORIA_METRICS:
             server.request("GET", "/internal/force_merge")
@@ -183,7 +181,7 @@ def _schema(database: Database, name: str, form: Form, plays: int) -> list[Figur
             Figure(
                 what=f"{database.name}, {name}: CPU of the server, with putting away",
                 unit="µs",
-                samples=[(spent_s(process) - before) / readings * 1e6],
+                samples=[(cpu_s(server.pid) - before) / readings * 1e6],
             ),
             Figure(
                 what=f"{database.name}, {name}: CPU of the server, while writing",

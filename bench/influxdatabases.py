@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from facility.sitefile.tables import InfluxTable
 from store.influx.server import Kind
 from store.influx.sink import MOST_LINES
@@ -70,9 +68,3 @@ async def send(database: Database, server: Server, lines: Sequence[bytes]) -> No
         answer = await writer.write(influxd.BUCKET, b"\n".join(lines[start : start + MOST_LINES]))
         assert answer.status == 204, answer  # noqa: PLR2004 - stored
     await writer.close()
-
-
-def spent_s(process: psutil.Process) -> float:
-    """Return the CPU that a process has spent [s]."""
-    spent = process.cpu_times()
-    return float(spent.user + spent.system)

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from bench.influxdatabases import Database, send, spent_s
+from bench.influxdatabases import Database, send
+from bench.processes import cpu_s
 from testing.servers import influxd
 from testing.servers.process import Server, find, free_port, is_listening, launch, stop
 
-TELEGRAF: Final = """
+PROGRAM: Final = os.environ.get("MEGAWATCH_TELEGRAF") or find("telegraf")
+"""Where Telegraf is; None where it is not on this machine."""
+
+_CONFIGURATION: Final = """
 [agent]
   interval = "10s"
   flush_interval = "200ms"
@@ -42,30 +44,29 @@ def forwarding(database: Database, bodies: Iterable[Sequence[bytes]]) -> list[fl
         database: An InfluxDB 2.
         bodies: Lines, for a repetition each.
     """
-    program = os.environ.get("MEGAWATCH_TELEGRAF") or find("telegraf")
-    if program is None:
+    if PROGRAM is None:
         return []
     with tempfile.TemporaryDirectory() as name, database.run(Path(name)) as server:
         port, folder, spent = free_port(), Path(name), []
         (folder / "telegraf.conf").write_text(
-            TELEGRAF.format(
+            _CONFIGURATION.format(
                 port=port, url=server.url, token=influxd.TOKEN, org=influxd.ORG, bucket=influxd.BUCKET
             )
         )
-        command = [program, "--config", str(folder / "telegraf.conf"), "--quiet"]
+        command = [PROGRAM, "--config", str(folder / "telegraf.conf"), "--quiet"]
         process = launch(command, folder / "telegraf.log", lambda: is_listening(port))
         for lines in bodies:
-            before = spent_s(psutil.Process(process.pid))
+            before = cpu_s(process.pid)
             asyncio.run(send(database, Server(port), lines))
-            spent.append((_settled(psutil.Process(process.pid)) - before) / len(lines) * 1e6)
+            spent.append((_settled(process.pid) - before) / len(lines) * 1e6)
         stop(process)
     return spent
 
 
-def _settled(process: psutil.Process) -> float:
+def _settled(pid: int) -> float:
     """Return the CPU that a process has spent, once it spends hardly any more [s]."""
     before = -1.0
-    while (after := spent_s(process)) - before > 0.02:  # noqa: PLR2004 - two ticks of the system's accounting
+    while (after := cpu_s(pid)) - before > 0.02:  # noqa: PLR2004 - two ticks of the system's accounting
         before = after
         time.sleep(1)
     return after
