@@ -419,9 +419,7 @@ class Engine:
         elif at_ms - tables.at_ms < SERIES_MS:
             return tables
         self._tables = tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
-        for kind, window in self.windows:
-            table = tables.table(kind)
-            self.windows.note((kind, window), table.ids, table.noted(window), at_ms)
+        tables.note()
         return tables
 
     def _publishers_at(self, at_ms: int) -> PublisherView:

@@ -110,6 +110,7 @@ class Tables:
         self._knowledge: Knowledge | None = knowledge
         self._windows = windows
         self._tables: dict[SubjectKind, Table] = {}
+        self._faults: dict[tuple[SubjectKind, Window], Exception] = {}
 
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind."""
@@ -117,8 +118,24 @@ class Tables:
             self._tables[kind] = Table(self.topology.rows(kind), self)
         return self._tables[kind]
 
+    def note(self) -> None:
+        """Let every window take in the moment.
+
+        One that raises begins anew, and what it raised is raised once more for whoever asks for its figure:
+        only the rules that use it are unhealthy.
+        """
+        for kind, window in self._windows:
+            try:
+                table = self.table(kind)
+                self._windows.note((kind, window), table.ids, table.noted(window), self.at_ms)
+            except Exception as error:  # noqa: BLE001 - no fault of one window may end the others
+                self._windows.begin_anew((kind, window))
+                self._faults[kind, window] = error
+
     def window(self, kind: SubjectKind, window: Window) -> Measured:
-        """Return a window's figure of each row of a kind."""
+        """Return a window's figure of each row of a kind; raises what the window raised at the moment."""
+        if (kind, window) in self._faults:
+            raise self._faults[kind, window]
         return self._windows.figure((kind, window))
 
     def values(self, column: Column) -> Values:

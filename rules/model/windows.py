@@ -370,6 +370,10 @@ class Windows:
         """
         self._figures[key].note(ids, found, at_ms)
 
+    def begin_anew(self, key: tuple[SubjectKind, Window]) -> None:
+        """Forget what a window holds: it may have taken in half of a moment."""
+        self._figures[key] = _FIGURES[key[1].statistic](key[1])
+
     def figure(self, key: tuple[SubjectKind, Window]) -> Measured:
         """Return a window's figure of each subject at the moment of the last `note`."""
         return self._figures[key].figure()
