@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from facility.contracts import Contract
 from facility.names import AssetId, TenantId
 from facility.points import Asset
+
+RUNBOOKS: Final = "docs/runbooks"
+"""Where the runbooks of the rules are, as they come with Megawatch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class Site:
             held against others [%].
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
         settings: What assets are rated, by the name of the site file's field.
+        runbooks: Where the runbooks of the rules are: an address or a folder.
     """
 
     name: str
@@ -111,6 +116,11 @@ class Site:
     settings: Mapping[AssetId, Mapping[str, float]] = field(
         default_factory=lambda: MappingProxyType({}), repr=False
     )
+    runbooks: str = RUNBOOKS
+
+    def runbook(self, file: str) -> str:
+        """Return where a runbook is, by the name of its file."""
+        return f"{self.runbooks.rstrip('/')}/{file}"
 
     def rack(self, rack: AssetId) -> Rack:
         """Return a rack, whether it is declared or only heard."""

@@ -34,13 +34,14 @@ from megawatch.run.lock import locked
 from megawatch.run.part import Part
 from megawatch.run.parts import Parts
 from megawatch.run.problems import problems_of
+from megawatch.run.self_monitoring import RULE as SELF
 from megawatch.run.self_monitoring import Distress, given
 from megawatch.run.status import read_status
 from megawatch.run.supervisor import Supervisor
 from megawatch.site.folder import SiteFolder
 from megawatch.site.installation import client_id_of
 from megawatch.site.timings import timing
-from rules.base import Rule
+from rules.base import Rule, runbook_of
 from rules.engine import snapshot
 from rules.engine.judging import Judging
 from rules.engine.service import Book, RulesService, Source
@@ -164,6 +165,7 @@ class Composition:
             routes=make_routes(self.site.file.routes),
             clock=clock,
             random_source=self._random,
+            runbook=self.site.file.site.runbook(runbook_of(SELF)),
         )
 
     def build(self, stack: AsyncExitStack, health: Callable[[], Health]) -> Parts:

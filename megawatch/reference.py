@@ -134,13 +134,16 @@ def _table(model: type[Table]) -> str:
 def _rule(rule: type[Rule]) -> str:
     severity = Severity(rule.model_fields["severity"].default).word
     desks = ", ".join(rule.desks)
-    facts = [f"Severity {severity}; desks {desks}; values in {rule.unit}."]
+    steps = "".join(f", {step.severity.word} {step.when}" for step in rule.severity_steps)
+    facts = [f"Severity {severity}{steps}; desks {desks}; values in {rule.unit}."]
     if rule.needs_acknowledgement:
         facts.append("It stays on the list until it is acknowledged.")
     if rule.unknown_pages:
         facts.append(f"An UNKNOWN that lasts is the alarm “{rule.unknown_title}” ([why](unknown.md)).")
     about = inspect.cleandoc(rule.__doc__ or "")
-    return f"## {rule.name}: {rule.title}\n\n{about}\n\n{' '.join(facts)}\n{rule.look_at}\n\n{_fields(rule)}"
+    runbook = f"[Runbook](runbooks/{rule.runbook()})."
+    lines = "\n".join((" ".join(facts), rule.look_at, runbook))
+    return f"## {rule.name}: {rule.title}\n\n{about}\n\n{lines}\n\n{_fields(rule)}"
 
 
 def tables_of(base: type[Table]) -> Iterator[type[Table]]:

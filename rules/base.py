@@ -92,6 +92,19 @@ class HiddenBy:
     is_early: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SeverityStep:
+    """From when on an alarm is of a higher severity.
+
+    Attributes:
+        severity: How bad it is then, at least.
+        when: When that is, in a few words; they name a parameter in backticks where one sets it.
+    """
+
+    severity: Severity
+    when: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What a rule found: arrays over its subjects, shape (subjects,).
@@ -188,6 +201,8 @@ class Rule(BaseModel):
     """Whether its value is what may be, not what is."""
     look_at: ClassVar[str]
     """What to look at first, one sentence that stands in a page."""
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = ()
+    """From when on its alarms are of a higher severity."""
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
     """What hides its alarms."""
     needs_acknowledgement: ClassVar[bool] = False
@@ -246,6 +261,22 @@ class Rule(BaseModel):
         """
         return cls.unknown_look_at if alarm_rule.endswith(CANNOT_VERIFY) else cls.look_at
 
+    @classmethod
+    def runbook(cls) -> str:
+        """Return the file of its runbook: what an alarm means, what to look at, what to do, how it ends."""
+        return runbook_of(cls.name)
+
+    def severities(self, *reached: BoolArray) -> CodeArray:
+        """Return how bad it is of each subject: as the rule says, or the gravest step that is reached.
+
+        Args:
+            reached: Where each of the rule's severity steps is reached, in their order, shape (subjects,).
+        """
+        found = np.full(len(reached[0]), self.severity, np.int8)
+        for step, where in zip(self.severity_steps, reached, strict=True):
+            found[where] = np.maximum(found[where], step.severity)
+        return found
+
     @property
     def is_of_tables(self) -> bool:
         """Whether it judges what is measured, once for each making of the tables."""
@@ -293,6 +324,11 @@ class Threshold(Rule):
         del table
         return None
 
+    def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
+        """Return where each of the rule's severity steps is reached, in their order, shape (rows,)."""
+        del table, value
+        return ()
+
     def judge(self, view: View) -> Findings:
         """Hold the value of each subject against its limit."""
         table = view.table(self.kind)
@@ -309,6 +345,7 @@ class Threshold(Rule):
             value=value.best,
             limit=limit,
             returned=is_well.holds,
+            severity=self.severities(*self.reached(table, value)) if self.severity_steps else None,
         )
 
 
@@ -327,6 +364,11 @@ class Variant:
     assets: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+
+
+def runbook_of(rule: str) -> str:
+    """Return the file of a rule's runbook in the folder of runbooks."""
+    return f"{rule.lower()}.md"
 
 
 def codes(breach: BoolArray, clear: BoolArray, applies: BoolArray | None = None) -> CodeArray:

@@ -106,6 +106,7 @@ class Builder:
             meter_tolerance_percent=table.meter_tolerance_percent,
             path_loss_percent=table.path_loss_percent,
             settings=MappingProxyType(self._settings),
+            runbooks=table.runbooks,
         )
         self.notes.warnings += warnings_of(site)
         return site

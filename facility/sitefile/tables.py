@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from facility.contracts import Boundary, Method, Redundancy, Shape
+from facility.site import RUNBOOKS
 from facility.sitefile.fields import (
     WHOLE,
     BlockMinutes,
@@ -102,6 +103,10 @@ class SiteTable(Table):
     )
     path_loss_percent: Percent = Field(
         1.5, description="the most that is lost between a parent meter and the racks [%]"
+    )
+    runbooks: str = Field(
+        RUNBOOKS,
+        description="where the rules' runbooks are, an address or a folder: a page names the file in it",
     )
 
 

@@ -97,6 +97,7 @@ class Distress:
         routes: Which notifications go where.
         clock: Gives wall time [ms] and monotonic time [s].
         random_source: Where the jitter of pauses comes from.
+        runbook: Where its runbook is; "" where there is none.
         pages: What no receiver has accepted yet.
         outbox: Delivers it; each of its receivers runs by itself.
         rounds: How often it was looked: grows while this part goes on.
@@ -108,6 +109,7 @@ class Distress:
     routes: Sequence[Route]
     clock: Clock
     random_source: random.Random
+    runbook: str = ""
     pages: MemoryPages = field(init=False, default_factory=MemoryPages)
     outbox: Outbox = field(init=False)
     rounds: int = field(init=False, default=0)
@@ -172,5 +174,6 @@ class Distress:
             since_ms=episode.since_ms,
             opened_ms=episode.since_ms,
             look_at=problem.look_at,
+            runbook=self.runbook,
         )
         return worded_plainly(told, problem.cause)

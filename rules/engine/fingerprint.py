@@ -35,9 +35,9 @@ WORDS: Final = {
 SUMMED: Final = frozenset({"racks", "ratings", "metering"})
 """The parts that a draw is summed by."""
 UNJUDGED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
-    {kind: frozenset({"name"}) for kind in (Site, Tenant, Asset)}
+    {Site: frozenset({"name", "runbooks"}), Tenant: frozenset({"name"}), Asset: frozenset({"name"})}
 )
-"""Fields that no judgement depends on: what people call things."""
+"""Fields that no judgement depends on: what people call things, and where they read about them."""
 INTEGRATED: Final = SUMMED | {"blocks"}
 """The parts that the energy of an open block is added up by."""
 

@@ -97,6 +97,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         peak=known_or_none(change.peak),
         unit=rule.unit,
         look_at=rule.look_at_of(change.rule),
+        runbook=site.runbook(rule.runbook()),
         reason=change.reason,
         past=Past(known_ms=change.at_ms, over_ms=change.over_ms) if change.is_past else None,
         value_is_bound=rule.value_is_bound,
@@ -124,6 +125,7 @@ class _Opening(msgspec.Struct):
     peak: float | None
     unit: str
     look_at: str
+    runbook: str = ""
 
 
 def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> Notification:
@@ -157,6 +159,7 @@ def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, sit
         peak=said.peak,
         unit=said.unit,
         look_at=said.look_at,
+        runbook=said.runbook,
         reason=reason,
     )
     return worded(told, site.zone)

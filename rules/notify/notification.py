@@ -177,6 +177,7 @@ class Notification:
         peak: The worst value; None where there is none.
         unit: Symbol of the unit of value, limit and peak.
         look_at: What to look at first.
+        runbook: Where its runbook is; "" where there is none.
         reason: Why it ended, where nothing was judged that ended it.
         past: Where late readings show an episode of the past.
         value_is_bound: Whether the value is what may be, not what is.
@@ -204,6 +205,7 @@ class Notification:
     peak: float | None = None
     unit: str = ""
     look_at: str
+    runbook: str = ""
     reason: str = ""
     past: Past | None = None
     value_is_bound: bool = False
@@ -235,6 +237,8 @@ class Notification:
             "unit": self.unit,
             "look_at": self.look_at,
         }
+        if self.runbook:
+            facts["runbook"] = self.runbook
         if self.reason:
             facts["reason"] = self.reason
         if self.past is not None:

@@ -120,7 +120,9 @@ def text(told: Notification, zone: tzinfo) -> str:
 
 
 def _look_at_lines(told: Notification) -> list[str]:
-    return [] if told.change is Change.RETURNED else [f"look at: {told.look_at}"]
+    if told.change is Change.RETURNED:
+        return []
+    return [f"look at: {told.look_at}", *([f"runbook: {told.runbook}"] if told.runbook else [])]
 
 
 def _when_lines(told: Notification, zone: tzinfo) -> list[str]:

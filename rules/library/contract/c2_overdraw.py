@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, SeverityStep, codes
 from rules.fixed_point import in_kilowatts, lowered
 from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
@@ -33,6 +33,9 @@ class Overdraw(Rule):
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE, Desk.CONTRACT)
     look_at: ClassVar[str] = (
         "Look at the racks that rose most; agree with the tenant what to take off; note when it was told."
+    )
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.CRITICAL, "above the contract's critical share"),
     )
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE, Judgement.SETTLED})
     needs_acknowledgement: ClassVar[bool] = True
@@ -64,6 +67,6 @@ class Overdraw(Rule):
             value=in_kilowatts(tenants.best),
             limit=in_kilowatts(limit),
             returned=~applies | (tenants.high <= lowered(limit, self.deadband_percent)),
-            severity=np.where(critical, Severity.CRITICAL, self.severity).astype(np.int8),
+            severity=self.severities(critical),
             on_delay_ms=np.maximum(tenants.sustain_ms, round(self.on_delay_s * 1_000)),
         )

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, codes
 from rules.model.rows import Links, Relation
 from rules.subject import SubjectKind
 from rules.view import View
@@ -34,6 +34,9 @@ class RackSilent(Rule):
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."
     )
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.MEDIUM, "after `medium_after_s`, of a rack that somebody contracted"),
+    )
 
     severity: Severity = Field(Severity.LOW, description="how bad it is at first")
     on_delay_s: float = Field(10, ge=0, description="how long it must last to become an alarm [s]")
@@ -56,7 +59,7 @@ class RackSilent(Rule):
             value=silent_ms / 1_000,
             limit=np.zeros(len(is_silent)),
             returned=~is_silent,
-            severity=np.where(is_long, max(Severity.MEDIUM, self.severity), self.severity).astype(np.int8),
+            severity=self.severities(is_long),
         )
 
     def racks(self, view: View) -> Links:

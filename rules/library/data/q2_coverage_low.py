@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -25,6 +25,9 @@ class CoverageLow(Rule):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.HIGH, "below `invalid_share`"),
+    )
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is above the lower level")
     on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")
@@ -38,11 +41,10 @@ class CoverageLow(Rule):
         coverage, has_racks = view.tenants.coverage, view.tenants.has_racks
         low = (coverage < self.low_share) & has_racks & ~view.tenants.is_starting
         low[-1] = False  # what is not contracted breaks no contract: Q1 says how much of it is silent
-        severe = np.where(coverage < self.invalid_share, max(Severity.HIGH, self.severity), self.severity)
         return Findings(
             verdict=codes(low, ~low),
             value=coverage * 100,
             limit=np.full(len(coverage), self.low_share * 100),
             returned=~has_racks | (coverage >= min(1.0, round(self.low_share + self.deadband, 9))),
-            severity=severe.astype(np.int8),
+            severity=self.severities(coverage < self.invalid_share),
         )

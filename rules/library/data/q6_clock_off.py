@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -35,6 +35,9 @@ class ClockOff(Rule):
         "Look at the time service and the zone of the publisher's machine; its racks are likely well. Where "
         "its clock is right, its readings take so long on their way."
     )
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.MEDIUM, "from `severe_s` on"),
+    )
 
     severity: Severity = Field(Severity.LOW, description="how bad it is within the upper level")
     on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")
@@ -57,6 +60,6 @@ class ClockOff(Rule):
             value=np.where(off_s > self.tolerance_s, offset_s, np.nan),
             limit=np.full(len(off_s), self.tolerance_s),
             returned=~breach,
-            severity=np.where(severe, max(Severity.MEDIUM, self.severity), self.severity).astype(np.int8),
+            severity=self.severities(severe),
             on_delay_ms=np.where(severe, min(delay_ms, TOLD_SOONER_S * 1_000), delay_ms),
         )

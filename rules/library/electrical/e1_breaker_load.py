@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from facility.readings import FloatArray
-from rules.base import Desk, Severity, Threshold
-from rules.model.measured import Measured
+from facility.readings import BoolArray, FloatArray
+from rules.base import Desk, Severity, SeverityStep, Threshold
+from rules.model.measured import Measured, above
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
@@ -18,8 +18,9 @@ class BreakerLoad(Threshold):
     """The largest phase current of a circuit is above its share of the rated current.
 
     A breaker may carry 80 % of its rating for three hours and more (NEC 210.20, 215.3), one that is rated for
-    it 100 %: set `percent` for those. Ten minutes leave time to shift load (our choice). The rating is
-    `rated_a` of the site file, else the current limit that the bus tells.
+    it 100 %: set `percent` for those. Ten minutes leave time to shift load (our choice). Above its rating it
+    trips sooner or later, so that is critical. The rating is `rated_a` of the site file, else the current
+    limit that the bus tells.
     """
 
     name: ClassVar[str] = "E1"
@@ -29,11 +30,17 @@ class BreakerLoad(Threshold):
     unit: ClassVar[str] = "A"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Compare the phases; shift load to the other feed or to another circuit."
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rated current"),
+    )
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(600, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(600, ge=0, description="how long it must be over for the alarm to end [s]")
     percent: float = Field(80, gt=0, le=150, description="share of the rated current that may last [%]")
+    critical_percent: float = Field(
+        100, gt=0, le=200, description="share of the rated current from which it is critical [%]"
+    )
 
     def value(self, table: Table) -> Measured:
         """Return the current of the phase that carries most."""
@@ -41,6 +48,12 @@ class BreakerLoad(Threshold):
 
     def limit(self, table: Table) -> FloatArray:
         """Return the current that each circuit may carry for long."""
+        return self._rated(table) * self.percent / 100
+
+    def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
+        """Return which circuits carry more than they are rated for."""
+        return (above(value, self._rated(table) * self.critical_percent / 100).holds,)
+
+    def _rated(self, table: Table) -> FloatArray:
         rated = table.setting("rated_a")
-        limit = np.where(np.isnan(rated), table.measured("current.limit").best, rated)
-        return limit * self.percent / 100
+        return np.where(np.isnan(rated), table.measured("current.limit").best, rated)

@@ -114,7 +114,7 @@ def fingerprint_of(site: Site = SITE, *rules: Rule) -> object:
 
 
 def test_every_field_of_the_site_is_in_its_fingerprint() -> None:
-    """Only what people call things is not; the site of this test says something in each field."""
+    """But what people call things and read about them; the site of this test says something in each."""
     found = list(edits(SITE))
     assert {name for name, _ in found} == all_fields()
 

@@ -93,6 +93,7 @@ def test_an_overdraw_says_everything() -> None:
         "coverage: 100 % of the rating has readings that hold now",
         "largest: r1 71.0 kW, r0 70.0 kW, r2 69.5 kW",
         f"look at: {Overdraw.look_at}",
+        "runbook: docs/runbooks/c2.md",
     ]
 
 
