@@ -239,7 +239,9 @@ def read_point_entries(connection: sqlite3.Connection, where: str) -> list[Entry
 
 def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
     rows = connection.execute(
-        "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? ORDER BY seq", (EntryKind.POINTS,)
+        # The second term lets SQLite use its index, which has no readings in it.
+        "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? AND kind <> 0 ORDER BY seq",
+        (EntryKind.POINTS,),
     )
     for row in rows.fetchall():
         try:
@@ -344,6 +346,31 @@ def latest(entries: Iterable[Entry]) -> dict[int, Known]:
         if isinstance(entry.content, tuple):
             found.update((known.id, known) for known in entry.content)
     return found
+
+
+def superseded(entries: Iterable[Entry]) -> list[int]:
+    """Return the numbers of entries, in order, that say nothing of points which others do not say as well.
+
+    What counts is the newest description of each point and of each asset, and the first of each point: since
+    then it is known.
+    """
+    kept: set[int] = set()
+    first: set[int] = set()
+    newest: dict[int | str, int] = {}
+    seqs = []
+    for entry in entries:
+        if not isinstance(entry.content, tuple):
+            continue
+        seqs.append(entry.seq)
+        for known in entry.content:
+            if known.id not in first:
+                first.add(known.id)
+                kept.add(entry.seq)
+            newest[known.id] = entry.seq
+            if known.asset is not None:
+                newest[known.asset.id] = entry.seq
+    kept.update(newest.values())
+    return [seq for seq in seqs if seq not in kept]
 
 
 def add_to_account(connection: sqlite3.Connection, changes: dict[str, int]) -> None:

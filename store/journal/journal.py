@@ -55,6 +55,7 @@ from store.journal.file import (
     read_taken,
     register_reader,
     seq_since,
+    superseded,
 )
 from store.journal.intake import Intake, contents_of, readings_of, sift
 from store.journal.places import taken_of
@@ -131,6 +132,7 @@ class Journal:
         self.head_seq = 0
         self.head_stamp_ms = 0
         self._floor_ms = 0
+        self._descriptions = 0  # entries that describe points, up to where it was trimmed last
         self._open()
 
     def close(self) -> None:
@@ -251,7 +253,8 @@ class Journal:
     def trim(self, before_ms: int, most_bytes: int, *, unused: Collection[str] = ()) -> int:
         """Drop what is older than `before_ms`, or beyond `most_bytes`, and read by every reader.
 
-        A reading that was dropped is not known as a repetition any more if it is delivered once more.
+        Of each point the first and the newest description stay, of each asset the newest. A reading that was
+        dropped is not known as a repetition any more if it is delivered once more.
 
         Args:
             before_ms: Entries stamped before this may go [ms].
@@ -279,9 +282,23 @@ class Journal:
             # The last entry stays: it tells where numbers and stamps go on.
             last = min(last, needed, low + MOST_TRIMMED, self.head_seq - 1)
             connection.execute("DELETE FROM dead_letter WHERE received_ms < ?", (before_ms,))
-            return connection.execute(
+            dropped = connection.execute(
                 "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (last, EntryKind.POINTS)
             ).rowcount
+            return dropped + self._trim_descriptions(connection, last)
+
+    def _trim_descriptions(self, connection: Writer, last: int) -> int:
+        """Drop descriptions of points up to an entry that later ones up to it supersede; return how many."""
+        (count,) = connection.execute(
+            "SELECT count(*) FROM entry WHERE kind = ? AND kind <> 0 AND seq <= ?", (EntryKind.POINTS, last)
+        ).fetchone()
+        if count == self._descriptions:
+            return 0
+        found = read_point_entries(connection, str(self.path))
+        gone = superseded(entry for entry in found if entry.seq <= last)
+        connection.executemany("DELETE FROM entry WHERE seq = ?", [(seq,) for seq in gone])
+        self._descriptions = count - len(gone)
+        return len(gone)
 
     @_mended
     def tail_stamp_ms(self) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import store.journal.rows
 from facility.errors import StoreUnavailable
+from facility.names import AssetId
+from facility.points import Asset
+from store.journal.entries import Known
 from store.journal.file import JournalReader
 from store.journal.follower import JournalFollower
 from store.journal.intake import Intake
@@ -36,7 +40,7 @@ def numbers(journal: Journal) -> list[int]:
 
 
 def test_what_is_old_and_read_goes(journal: Journal) -> None:
-    """Entries stamped before the moment, and the points' descriptions stay for ever."""
+    """Entries stamped before the moment; what describes points stays."""
     journal.set_reader("rules", journal.head_seq)
 
     gone = journal.trim(T0_MS + 40_000, HUGE)
@@ -194,3 +198,54 @@ def test_letters_that_could_not_be_stored_push_none_out(
     assert len(reader.dead_letters()) == 5
     assert reader.account().letters_dropped == 0
     reader.close()
+
+
+def described(number: int, name: str = "", *, asset: str = "") -> Known:
+    """Return the power point of a rack with a unit of its own each time, and its asset where one is named."""
+    (known,) = known_racks([f"r{number}"])
+    found = Asset(id=AssetId(asset), kind="Rack", name=name) if asset else None
+    return Known(number, replace(known.point, point_type=name), found)
+
+
+def test_descriptions_that_change_for_ever_do_not_grow_for_ever(tmp_path: Path) -> None:
+    """Ten points, described anew 10,000 times: of each the first and the newest description stay."""
+    journal = Journal(tmp_path)
+    for turn in range(200):
+        changed = [
+            described(number % 10, f"{turn}.{number}", asset=f"r{number % 10}") for number in range(50)
+        ]
+        journal.append(Intake(known=changed), T0_MS + turn * 1_000)
+        journal.set_reader("rules", journal.head_seq)
+        if turn % 20 == 19:
+            known, before = journal.known(), len(journal.point_entries())
+            gone = journal.trim(T0_MS + HUGE, HUGE)
+            assert journal.known() == known
+            assert len(journal.point_entries()) == before - gone <= 3
+            assert journal.trim(T0_MS + HUGE, HUGE) == 0
+    assert [journal.point_entries()[place].stamp_ms for place in (0, -1)] == [T0_MS, T0_MS + 199_000]
+    journal.close()
+
+
+def test_a_description_that_a_reader_has_not_read_stays_with_those_it_follows(tmp_path: Path) -> None:
+    """Whoever goes on from entry 3 must know what was known there."""
+    journal = Journal(tmp_path)
+    for turn in range(6):
+        journal.append(Intake(known=[described(0, str(turn))]), T0_MS + turn * 1_000)
+    journal.set_reader("rules", 3)
+
+    assert journal.trim(T0_MS + HUGE, HUGE) == 1
+    assert [entry.seq for entry in journal.point_entries()] == [1, 3, 4, 5, 6]
+    journal.close()
+
+
+def test_an_asset_stays_described_where_its_point_moved_away(tmp_path: Path) -> None:
+    """What it serves is known from nowhere else."""
+    journal = Journal(tmp_path)
+    for turn, asset in enumerate(["old", "", "pdu", "new", "new", "new"]):
+        journal.append(Intake(known=[described(0, str(turn), asset=asset)]), T0_MS + turn * 1_000)
+    journal.set_reader("rules", journal.head_seq)
+
+    journal.trim(T0_MS + HUGE, HUGE)
+
+    assert [entry.seq for entry in journal.point_entries()] == [1, 3, 5, 6]
+    journal.close()
