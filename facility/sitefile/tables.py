@@ -259,7 +259,11 @@ class EngineTable(Table):
 class MetricsTable(Table):
     """`[metrics]`: figures for Prometheus, on loopback."""
 
-    port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(0, description="port of /metrics; 0 for none")
+    port: Annotated[Whole, Field(ge=0, le=65_532)] = Field(
+        0,
+        description="port of /metrics; 0 for none; with `--only`, the next three are those of the writer, the"
+        " rules and the notifier",
+    )
 
 
 class Rated(Table):

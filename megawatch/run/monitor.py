@@ -23,7 +23,7 @@ from megawatch.cli.terminal import Terminal
 from megawatch.composition import Composition
 from megawatch.run.clock import SteadyClock
 from megawatch.run.metrics import MetricsServer
-from megawatch.run.part import ALL_PARTS, Part
+from megawatch.run.part import ALL_PARTS, Part, metrics_port
 from megawatch.run.parts import Parts
 from megawatch.run.process import end
 from megawatch.run.self_monitoring import LOOK_AT_START, START_TITLE, Distress, Problem, given
@@ -128,7 +128,8 @@ class Monitor:
         add("status", Every(period_s=STATUS_S, work=status.write))
         add("count of notifications", Every(period_s=STATUS_S, work=status.count))
         if self.site.file.metrics.port:
-            add("metrics", MetricsServer(self.site.file.metrics.port, status.metrics))
+            port = metrics_port(self.site.file.metrics.port, self._wanted)
+            add("metrics", MetricsServer(port, status.metrics))
         add("service manager", _Life(self._is_well), bound_s=math.inf)
 
     @property
