@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
 from collector.continuity.keeping import Keeping
@@ -49,7 +50,7 @@ from rules.engine.settled import Patience
 from rules.notify.base import Notifier
 from rules.notify.outbox import Outbox
 from rules.notify.registry import Surroundings, make_notifiers, make_routes
-from rules.notify.routing import Route
+from rules.notify.routing import Route, routes_of_document
 from store.histories import history_of
 from store.journal.entries import Known
 from store.journal.file import FILE as JOURNAL_FILE
@@ -59,6 +60,8 @@ from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from store.series import Health
 from store.shipping import Shipper
+
+_log = structlog.get_logger(__name__)
 
 
 def make_context(
@@ -205,6 +208,9 @@ class Composition:
             notifiers = self.notifiers(stack, parts.clock)
             parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
             parts.distress = self.distress(notifiers, clock)
+            taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
+            if moved := ledger.reroute(notifiers, taking):
+                _log.warning("pages waited for routes that the site file names no longer", pages=moved)
             parts.distress.problems = partial(problems_of, parts)
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)

@@ -195,6 +195,9 @@ class Monitor:
     @staticmethod
     async def _look_for_damage(parts: Parts) -> None:
         parts.damaged_files = await in_thread(damaged_files, parts.ledger.path.parent)
+        if parts.outbox is not None:
+            named = list(parts.outbox.receivers)
+            parts.told_elsewhere = await in_thread(parts.ledger.told_elsewhere, named)
 
 
 @dataclass(slots=True)

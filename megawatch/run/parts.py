@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Parts:
         supervisor: Keeps the parts running, each by itself.
         makes: What makes each source anew.
         damaged_files: What was damaged and put aside, as it was looked for last.
+        told_elsewhere: How many alarms that are not over were told on each route that the site file names no
+            longer, as it was looked for last.
     """
 
     clock: SteadyClock
@@ -46,6 +48,7 @@ class Parts:
     shipper: Shipper | None = None
     makes: list[Callable[[], Source]] = field(default_factory=list)
     damaged_files: Sequence[Path] = ()
+    told_elsewhere: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, make: Callable[[], Source]) -> None:
         """Add a source of readings.

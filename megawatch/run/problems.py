@@ -8,6 +8,7 @@ from typing import Final
 from megawatch.run.parts import Parts
 from megawatch.run.self_monitoring import Problem
 from rules.base import Severity
+from rules.notify.base import labels_of
 from rules.notify.outbox import Outbox
 
 HISTORY_TITLE: Final = "the database refuses what is written"
@@ -44,6 +45,11 @@ ROUTE_TITLE: Final = "a receiver does not accept pages"
 LOOK_AT_ROUTE: Final = (
     "Check the route's address, its password and its proxy in the site file, and the receiver itself. Pages"
     " wait for it and are tried again; `megawatch status` says how many."
+)
+GONE_TITLE: Final = "a receiver is not told that alarms end"
+LOOK_AT_GONE: Final = (
+    "Tell whoever reads there, or name the route in the site file again until these alarms are over. Their"
+    " end is told on the routes that take it now, and so are pages that waited."
 )
 AWAY_MS: Final = 60_000
 """How long a receiver may be away before that is told elsewhere (our choice)."""
@@ -92,6 +98,17 @@ def problems_of(parts: Parts) -> list[Problem]:
     found += _damaged(parts)
     if parts.outbox is not None:
         found += _unheard(parts.outbox, parts.clock.now_ms())
+        labels = labels_of(parts.told_elsewhere)
+        found += [
+            Problem(
+                f"route {labels[route]}",
+                f"{count} alarms were told there, and the site file names it no longer",
+                GONE_TITLE,
+                LOOK_AT_GONE,
+                severity=Severity.MEDIUM,
+            )
+            for route, count in parts.told_elsewhere.items()
+        ]
     for source in parts.sources:
         trouble = source.health.trouble
         if trouble:

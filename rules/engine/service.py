@@ -19,13 +19,14 @@ from facility.instants import Clock
 from facility.quantities import known_or_none
 from facility.site import Site
 from facility.sitefile.tables import EngineTable
-from rules.alarms.states import Transition
+from rules.alarms.states import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule, Verdict
 from rules.engine import snapshot
 from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.notify.message import compose, ended, notices_of
-from rules.notify.routing import Route, routes_of
+from rules.notify.notification import Notification
+from rules.notify.routing import CONSOLE, Route, routes_of
 from rules.view import View
 from store.journal.entries import Entry
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
@@ -84,6 +85,10 @@ class Book(Protocol):
 
     def opening(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell that an alarm opened, one notification for each route."""
+        ...
+
+    def told(self, alarm_id: str) -> list[str]:
+        """Return the routes on which anything was told of an alarm."""
         ...
 
 
@@ -321,16 +326,23 @@ class RulesService:
         self._may_have_orphans = False
 
     def _endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
-        """Return what tells that an alarm ended, to everybody who was told that it opened."""
-        routes = {route.name for route in self._routes}
-        return [
-            notice
-            for opening in self._ledger.opening(alarm.id)
-            if opening.route in routes
-            for notice in notices_of(
-                ended(alarm, opening.body, reason, now_ms, self._site), [opening.route], now_ms
-            )
-        ]
+        """Return what tells that an alarm ended; nothing of one of which nobody was told that it opened."""
+        openings = self._ledger.opening(alarm.id)
+        if not openings:
+            return []
+        told = ended(alarm, openings[0].body, reason, now_ms, self._site)
+        return notices_of(told, self._hearing(told), now_ms)
+
+    def _hearing(self, told: Notification) -> list[str]:
+        """Return where something is told: where it is taken, and an end also where its alarm was told of.
+
+        A route that the site file names no longer has no receiver.
+        """
+        taking = routes_of(told, self._routes)
+        if told.change is not Change.RETURNED:
+            return taking
+        named = {CONSOLE, *(route.name for route in self._routes)}
+        return list(dict.fromkeys([*taking, *(r for r in self._ledger.told(told.alarm) if r in named)]))
 
     def _note_failing(self) -> None:
         before = self.lag.failing
@@ -415,7 +427,7 @@ class RulesService:
         if not change.is_told or step.view is None:
             return []
         told = compose(change, self._rules[change.rule], step.view, self._site)
-        return notices_of(told, routes_of(told, self._routes), now_ms)
+        return notices_of(told, self._hearing(told), now_ms)
 
 
 def _by_name(judging: Judging) -> dict[str, Rule]:

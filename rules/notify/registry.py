@@ -11,11 +11,8 @@ from rich.console import Console
 from facility.sitefile.tables import RouteTable, TargetTable
 from rules.notify.base import Notifier
 from rules.notify.console import ConsoleNotifier
-from rules.notify.routing import Route
+from rules.notify.routing import CONSOLE, Route
 from rules.notify.webhook import WebhookNotifier
-
-CONSOLE: Final = "console"
-"""The route to the terminal: there is always one, and without `[[route]]` everything goes there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from rules.notify.notification import Notification
+
+CONSOLE: Final = "console"
+"""The route to the terminal: there is always one, and without `[[route]]` everything goes there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +30,26 @@ class Route:
     rules: frozenset[str] = frozenset()
     tenants: frozenset[str] = frozenset()
 
-    def takes(self, told: Notification) -> bool:
-        """Tell whether a notification goes here."""
-        rule = told.rule
+    def takes(self, *, severity: str, desks: Collection[str], rule: str, tenant: str | None) -> bool:
+        """Tell whether what is told of such an alarm goes here."""
         return (
-            (not self.severities or told.severity.word in self.severities)
-            and (not self.desks or not self.desks.isdisjoint(told.desks))
+            (not self.severities or severity in self.severities)
+            and (not self.desks or not self.desks.isdisjoint(desks))
             and (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
-            and (not self.tenants or told.subject.tenant in self.tenants)
+            and (not self.tenants or tenant in self.tenants)
         )
 
 
 def routes_of(told: Notification, routes: Sequence[Route]) -> list[str]:
     """Return the names of the routes that take a notification, each once."""
-    return list(dict.fromkeys(route.name for route in routes if route.takes(told)))
+    word, tenant = told.severity.word, told.subject.tenant
+    taking = (r for r in routes if r.takes(severity=word, desks=told.desks, rule=told.rule, tenant=tenant))
+    return list(dict.fromkeys(route.name for route in taking))
+
+
+def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:
+    """Return the names of the routes that take a notification that waits, each once."""
+    word, desks = str(body.get("severity", "")), body.get("desks") or ()
+    rule, tenant = str(body.get("rule", "")), body.get("tenant")
+    taking = (r for r in routes if r.takes(severity=word, desks=desks, rule=rule, tenant=tenant))
+    return list(dict.fromkeys(route.name for route in taking))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -269,6 +269,25 @@ class LedgerReader(Guard):
         return _readable(rows, _notice)
 
     @alone
+    def told(self, alarm_id: str) -> list[str]:
+        """Return the routes on which anything was told of an alarm."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT route FROM outbox WHERE alarm_id = ? ORDER BY route", (alarm_id,)
+        )
+        return [route for (route,) in rows]
+
+    @alone
+    def told_elsewhere(self, named: Collection[str]) -> dict[str, int]:
+        """Return how many alarms that are not over were told on each route that is not among `named`."""
+        rows = self._connection.execute(
+            "SELECT route, count(DISTINCT alarm_id) FROM alarm JOIN outbox ON alarm_id = alarm.id"
+            " WHERE returned_ms IS NULL AND state = 'delivered'"
+            " AND route NOT IN (SELECT value FROM json_each(?)) GROUP BY route",
+            (json.dumps(list(named)),),
+        )
+        return dict(rows.fetchall())
+
+    @alone
     def refused(self) -> dict[str, int]:
         """Return how many notifications each route's receiver refused for good."""
         rows = self._connection.execute(
@@ -332,14 +351,7 @@ class Ledger(LedgerReader):
         with self._lock, saving(self._writer, self.path) as connection:
             for change in progress.changes:
                 _put_change(connection, change)
-            connection.executemany(
-                "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
-                    for n in progress.notices
-                ],
-            )
+            _put_notices(connection, progress.notices)
             connection.executemany(
                 "INSERT OR IGNORE INTO series (at_ms, body) VALUES (?, ?)",
                 [(at_ms, _ENCODER.encode(draws)) for at_ms, draws in progress.series.items()],
@@ -408,6 +420,32 @@ class Ledger(LedgerReader):
                     notice.route,
                 ),
             )
+
+    def reroute(self, named: Collection[str], taking: Callable[[Mapping[str, Any]], Iterable[str]]) -> int:
+        """Let what waits for a route that is named no longer wait for those that take it now, under its key.
+
+        Args:
+            named: The routes that there are.
+            taking: Gives the routes that take a document.
+
+        Returns:
+            How many notifications waited for a route that there is not.
+
+        Raises:
+            StoreUnavailable: Where the disk did not take it; all wait as before then.
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            rows = connection.execute(
+                _NOTICES + " WHERE state = 'waiting' AND route NOT IN (SELECT value FROM json_each(?))",  # noqa: S608 - likewise
+                (json.dumps(list(named)),),
+            )
+            lost = _readable(rows, _notice)
+            _put_notices(connection, [replace(n, route=r) for n in lost for r in taking(n.body)])
+            connection.executemany(
+                "UPDATE outbox SET state = 'refused', error = ? WHERE key = ? AND route = ?",
+                [("the site file names this route no longer", notice.key, notice.route) for notice in lost],
+            )
+        return len(lost)
 
     def hasten(self, route: str, now_ms: int) -> None:
         """Let everything that waits for a route be tried now: its receiver accepts again."""
@@ -505,6 +543,17 @@ def _readable(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], R])
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             _log.error("a row of the ledger is damaged", row=repr(row)[:200], error=str(error))
     return found
+
+
+def _put_notices(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+            for n in notices
+        ],
+    )
 
 
 def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:

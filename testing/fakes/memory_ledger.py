@@ -42,3 +42,7 @@ class MemoryLedger:
     def opening(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell that an alarm opened, one notification for each route."""
         return [notice for notice in self.notices if notice.key == f"{alarm_id}:opened"]
+
+    def told(self, alarm_id: str) -> list[str]:
+        """Return the routes on which anything was told of an alarm."""
+        return sorted({notice.route for notice in self.notices if notice.alarm_id == alarm_id})

@@ -61,14 +61,22 @@ class Hand:
         return self.at_ms / 1_000
 
 
-def a_service(judging: Judging, tape: Tape, ledger: Ledger, folder: Path, *, site: Site) -> RulesService:
-    """Return judging on a recorded journal; everything goes to one route."""
+def a_service(
+    judging: Judging,
+    tape: Tape,
+    ledger: Ledger,
+    folder: Path,
+    *,
+    site: Site,
+    routes: Sequence[Route] = (Route(name="pager"),),
+) -> RulesService:
+    """Return judging on a recorded journal; everything goes to one route where none are named."""
     return RulesService(
         judging,
         Recorded(tape.entries),
         ledger,
         site=site,
-        routes=[Route(name="pager")],
+        routes=routes,
         folder=folder,
         clock=Hand(),
         rhythm=EngineTable(),

@@ -13,7 +13,6 @@ from rich.console import Console
 from facility.sitefile.tables import RouteTable, TargetTable
 from rules.notify.outbox import Outbox
 from rules.notify.registry import (
-    CONSOLE,
     RECEIVERS,
     Receiver,
     Surroundings,
@@ -21,6 +20,7 @@ from rules.notify.registry import (
     make_notifiers,
     make_routes,
 )
+from rules.notify.routing import CONSOLE
 from store.ledger.alarms import Notice, Progress
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS

@@ -1,0 +1,126 @@
+"""Routes that are edited in the site file: what was told is ended, and what waits is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rules.notify.routing import CONSOLE, Route, routes_of_document
+from store.ledger.ledger import Ledger
+from testing.builders import T0_MS
+from testing.rules.halls import Tape, a_judging, known_racks_of, one_tenant
+from testing.rules.services import a_service
+
+ONLY_C2: Mapping[str, Mapping[str, Any]] = {
+    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
+}
+PAGER = Route(name="pager")
+
+
+def run(ledger: Ledger, folder: Path, tape: Tape, *routes: Route, **rules: Mapping[str, Any]) -> None:
+    """Run the monitor's judging once on a journal."""
+    site = one_tenant(200)
+    judging = a_judging(site, rules={**ONLY_C2, **rules})
+    service = a_service(judging, tape, ledger, folder, site=site, routes=routes)
+    service.start()
+    service.step(tape.entries[-1].stamp_ms)
+    service.save_snapshot()
+
+
+def told(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return what was told, as change and route."""
+    notices = sorted(ledger.notices(), key=lambda notice: (notice.source_ms, notice.route))
+    return [(str(notice.body["change"]), notice.route) for notice in notices]
+
+
+def an_overdraw() -> Tape:
+    """Return 20 s of three racks that draw too much."""
+    tape = Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(one_tenant(200)))
+    tape.connect(T0_MS - 1_000)
+    for second in range(20):
+        tape.second(second, 80, 80, 80)
+    return tape
+
+
+def end_it(tape: Tape) -> None:
+    """Add what ends the overdraw."""
+    for second in range(20, 100):
+        tape.second(second, 10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("routes", "ends_on"),
+    [
+        pytest.param([PAGER], ["pager"], id="as it was"),
+        pytest.param([replace(PAGER, tenants=frozenset({"blue"}))], ["pager"], id="not for it any more"),
+        pytest.param([Route(name="new")], ["new"], id="of another name"),
+        pytest.param(
+            [Route(name="new"), replace(PAGER, rules=frozenset({"Q1"}))], ["new", "pager"], id="both"
+        ),
+    ],
+)
+def test_an_alarm_ends_on_each_route_that_heard_of_it_and_is_there(
+    routes: list[Route], ends_on: list[str], tmp_path: Path
+) -> None:
+    """Where it is taken now, and where it was told and there still is a receiver, under one key."""
+    tape = an_overdraw()
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, PAGER)
+        end_it(tape)
+        run(ledger, tmp_path, tape, *routes)
+
+        assert told(ledger) == [("opened", "pager"), *(("returned", route) for route in ends_on)]
+        assert len({notice.key for notice in ledger.notices()}) == 2
+
+
+def test_an_alarm_of_a_rule_that_is_off_ends_there_too(tmp_path: Path) -> None:
+    """Both edits at once: the rule is switched off, and the receiver has another address."""
+    tape = an_overdraw()
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, PAGER)
+        run(ledger, tmp_path, tape, Route(name="new"), C2={"enabled": False})
+
+        assert told(ledger) == [("opened", "pager"), ("returned", "new")]
+
+
+def test_what_waits_for_a_route_that_is_gone_goes_where_it_is_taken_now(tmp_path: Path) -> None:
+    """Its address was wrong and is put right: the page that waited is told, under the same key, once."""
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, an_overdraw(), Route(name="wrong"))
+        (waiting,) = ledger.due(T0_MS + 10**9, "wrong")
+        routes = [
+            replace(PAGER, severities=frozenset({"critical", "high"})),
+            Route(name="other", rules=frozenset({"Q1"})),
+        ]
+
+        taking = partial(routes_of_document, routes=routes)
+        assert [ledger.reroute({"pager", "other", CONSOLE}, taking) for _ in range(2)] == [1, 0]
+
+        (moved,) = ledger.due(T0_MS + 10**9, "pager")
+        assert (moved.key, moved.body) == (waiting.key, waiting.body)
+        assert ledger.waiting() == {"pager": 1}
+        (gone,) = ledger.notices(state="refused")
+        assert (gone.route, gone.error) == ("wrong", "the site file names this route no longer")
+
+
+def test_a_receiver_that_cannot_be_told_of_the_end_is_known(tmp_path: Path) -> None:
+    """As long as an alarm that was delivered there is not over."""
+    tape = an_overdraw()
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, PAGER)
+        (opened,) = ledger.due(T0_MS + 10**9, "pager")
+        assert ledger.told_elsewhere({"new"}) == {}
+        ledger.settle(replace(opened, state="delivered", delivered_ms=T0_MS))
+
+        assert ledger.told_elsewhere({"pager"}) == {}
+        assert ledger.told_elsewhere({"new"}) == {"pager": 1}
+        end_it(tape)
+        run(ledger, tmp_path, tape, Route(name="new"))
+        assert ledger.told_elsewhere({"new"}) == {}
