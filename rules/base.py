@@ -37,6 +37,10 @@ class Verdict(InArrays, IntEnum):
     UNKNOWN = 2
 
 
+CLEAR, BREACH, UNKNOWN = (np.int8(verdict) for verdict in Verdict)
+"""The verdicts as they stand in arrays."""
+
+
 class Severity(InArrays, IntEnum):
     """How bad it is; higher is worse. No part of an alarm's identity."""
 
@@ -147,7 +151,7 @@ class Findings:
         """
         for name in self.__slots__:
             column = getattr(self, name)
-            if column is not None and np.shape(column) != (count,):
+            if column is not None and column.shape != (count,):
                 raise ValueError(f"expected {name} of shape ({count},), found {np.shape(column)}")
         both = np.count_nonzero(self.returned & (self.verdict != Verdict.CLEAR))
         if both:
@@ -379,9 +383,8 @@ def codes(breach: BoolArray, clear: BoolArray, applies: BoolArray | None = None)
         clear: Where it is kept for certain.
         applies: Where the rule applies at all; elsewhere it is clear.
     """
-    verdict = np.full(len(breach), Verdict.UNKNOWN, np.int8)
-    verdict[clear] = Verdict.CLEAR
-    verdict[breach] = Verdict.BREACH
+    verdict = np.where(clear, CLEAR, UNKNOWN)
+    verdict[breach] = BREACH
     if applies is not None:
-        verdict[~applies] = Verdict.CLEAR
+        verdict[~applies] = CLEAR
     return verdict

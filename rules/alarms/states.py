@@ -221,7 +221,7 @@ class Bank:
         if not columns.state.any() and not breach.any():
             return gone  # all is well, as nearly always
         severity = (
-            np.full(len(subjects), self._severity, np.int8) if found.severity is None else found.severity
+            np.full(len(subjects), int(self._severity), np.int8) if found.severity is None else found.severity
         )
         starts = (columns.state == NORMAL) & breach
         columns.state[starts] = PENDING

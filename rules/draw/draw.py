@@ -59,6 +59,8 @@ class Draw:
 
     def delivered(self) -> tuple[IntArray, IntArray, IntArray]:
         """Return low, best and high at the delivery point [mW], bounds rounded outwards."""
+        if (self.loss_ppm == PPM).all():
+            return self.low, self.best, self.high
         high = np.where(self.high == UNBOUNDED, UNBOUNDED, -_scaled(-self.high, self.loss_ppm))
         return _scaled(self.low, self.loss_ppm), _scaled(self.best, self.loss_ppm), high
 

@@ -42,6 +42,7 @@ class Racks:
         self._groups = builder.groups(streams)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
+        self._cause = np.where(self._metered, Cause.NONE, Cause.NO_POINT).astype(np.int8)
         self._holders = np.zeros(len(self.ids), np.intp)
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
@@ -103,7 +104,7 @@ class Racks:
 
     def _causes(self, knowledge: Knowledge, known: Known, at_ms: int) -> NDArray[np.int8]:
         """Return why the power of each rack is not certain: the most telling cause of its points."""
-        cause = np.where(self._metered, Cause.NONE, Cause.NO_POINT).astype(np.int8)
+        cause = self._cause.copy()
         rows = np.flatnonzero(self._metered & ~known.is_certain[self._points])
         if len(rows):
             cause[rows] = knowledge.causes_of(self._points[rows], at_ms)

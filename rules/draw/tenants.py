@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
-from facility.contracts import PPM
+from facility.contracts import PPM, Version
 from facility.quantities import known_or_none
+from facility.readings import BoolArray, IntArray
 from rules.draw.draw import Draw, Known, rated_share
 from rules.draw.summation_plan import Layout
 from rules.telemetry.starting import Awaited, starting_tenants
@@ -23,14 +27,8 @@ def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> 
         awaited: Which points still have time to speak, at the moment.
     """
     versions, at_ms = layout.versions, awaited.at_ms
-    limits = [version.limit_at(at_ms) if version else NO_LIMIT for version in versions]
-    finals = [
-        version.with_tolerance(version.committed_milliwatts + version.burst_milliwatts)
-        if version
-        else NO_LIMIT
-        for version in versions
-    ]
-    pairs = list(zip(versions, limits, strict=True))
+    limits = tuple(version.limit_at(at_ms) if version else NO_LIMIT for version in versions)
+    terms = _terms(versions, limits)
     low, best, high = found.delivered()
     for place, version in enumerate(versions):
         if version is not None and version.loss_ppm != PPM:
@@ -47,20 +45,51 @@ def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> 
         low=low,
         best=best,
         high=high,
+        limit=terms.limit,
+        final=terms.final,
+        warn=terms.warn,
+        critical=terms.critical,
+        coverage=found.coverage,
+        binds_instantly=terms.binds_instantly,
+        binds_blocks=terms.binds_blocks,
+        sustain_ms=terms.sustain_ms,
+        has_racks=has_units,
+        is_consistent=found.is_consistent,
+        is_starting=starting_tenants(layout, awaited),
+        certain=rated_share(layout, known.is_certain),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What contracts say at a moment, as `TenantView` has it; read only."""
+
+    limit: IntArray
+    final: IntArray
+    warn: IntArray
+    critical: IntArray
+    binds_instantly: BoolArray
+    binds_blocks: BoolArray
+    sustain_ms: IntArray
+
+
+@lru_cache(maxsize=16)
+def _terms(versions: tuple[Version | None, ...], limits: tuple[int, ...]) -> _Terms:
+    """Return what contracts say, found once for as long as no limit changes."""
+    pairs = list(zip(versions, limits, strict=True))
+    finals = [
+        v.with_tolerance(v.committed_milliwatts + v.burst_milliwatts) if v else NO_LIMIT for v in versions
+    ]
+    return _Terms(
         limit=np.array(limits, np.int64),
         final=np.array(finals, np.int64),
         warn=np.array([_level(limit, v.limit.warn_percent if v else 0) for v, limit in pairs], np.int64),
         critical=np.array(
             [_level(limit, v.limit.critical_percent if v else 0) for v, limit in pairs], np.int64
         ),
-        coverage=found.coverage,
         binds_instantly=np.array([v is not None and v.limit.binds_instantly for v in versions], np.bool_),
         binds_blocks=np.array([v is not None and v.limit.binds_blocks for v in versions], np.bool_),
         sustain_ms=np.array([v.limit.sustain_ms if v else 0 for v in versions], np.int64),
-        has_racks=has_units,
-        is_consistent=found.is_consistent,
-        is_starting=starting_tenants(layout, awaited),
-        certain=rated_share(layout, known.is_certain),
     )
 
 

@@ -13,7 +13,18 @@ from facility.patterns import choose
 from facility.readings import BoolArray
 from rules.alarms.states import Bank
 from rules.alarms.time_above import TimeAbove
-from rules.base import CANNOT_VERIFY, CodeArray, Findings, HiddenBy, Rule, Severity, Variant, Verdict
+from rules.base import (
+    BREACH,
+    CANNOT_VERIFY,
+    CLEAR,
+    CodeArray,
+    Findings,
+    HiddenBy,
+    Rule,
+    Severity,
+    Variant,
+    Verdict,
+)
 from rules.model.rows import Links, Relation
 from rules.subject import SubjectKind
 from rules.view import View
@@ -153,7 +164,7 @@ def doubt_of(found: Findings, starting: BoolArray | None) -> Findings:
         unknown &= ~starting
     return replace(
         found,
-        verdict=np.where(unknown, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
+        verdict=np.where(unknown, BREACH, CLEAR),
         returned=~unknown,
         severity=None,
         on_delay_ms=None,
