@@ -233,21 +233,27 @@ class Engine:
             points: Points, with their numbers and assets.
             at_ms: When that was written down [ms].
         """
+        changed: dict[int, Point] = {}
         for known in points:
             self._meet(known.id, at_ms)
             before, point = self.points.get(known.id), known.point
             if before != point:
-                self.points[known.id] = point
+                changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:
                     self.has_moved = True
-                is_judged = point.quantity in self._quantities
-                self.knowledge.add(known.id, point, is_judged=is_judged)
-                if is_judged:
-                    self._topology = None
                 if point.is_boundary or point.is_line_current or point.is_current_limit:
                     self._builder = None
             if known.asset is not None and self._graph.add(known.asset):
                 self._builder = None
+        self._know(changed)
+
+    def _know(self, points: Mapping[int, Point]) -> None:
+        """Let what is known of points be kept, by their numbers."""
+        self.points.update(points)
+        judged = {number for number, point in points.items() if point.quantity in self._quantities}
+        if judged:
+            self._topology = None
+        self.knowledge.add_all(points, judged)
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> None:
         """Queue a mark; while a collector recovers, hold the ticks until it has what was kept for it."""
@@ -322,8 +328,7 @@ class Engine:
         for bank in self._banks().values():
             bank.begin_anew()
         self.knowledge = self.knowledge.anew()
-        for number, point in self.points.items():
-            self.knowledge.add(number, point, is_judged=point.quantity in self._quantities)
+        self._know(self.points)
         self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
         self._builder = self.draw = self._tables = None

@@ -23,7 +23,7 @@ heard.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -180,18 +180,37 @@ class Knowledge:
             point: What it is.
             is_judged: Whether a rule judges its value.
         """
+        self.add_all({number: point}, {number} if is_judged else set())
+
+    def add_all(self, points: Mapping[int, Point], judged: Container[int]) -> None:
+        """Take in points, or what became known better of them.
+
+        Args:
+            points: What they are, by number.
+            judged: Numbers of those whose values a rule judges.
+        """
+        if not points:
+            return
+        places = max(points) + 1
+        self._points.grow(places)
+        self._terms.grow(places)
+        for number, point in points.items():
+            self._add(number, point, is_judged=number in judged)
+        self._watched = self._watched_streams = self._clocked = self._judged_channels = None
+        self._set_terms(np.fromiter(points, np.intp, len(points)))
+
+    def _add(self, number: int, point: Point, *, is_judged: bool) -> None:
         points, stream = self._points, self._stream(point.stream)
-        points.grow(number + 1)
-        self._terms.grow(number + 1)
         timing = self._timings.get(stream.broker, GONE)
         points.stream[number] = stream.place
+        is_boundary, is_periodic = point.is_boundary, point.cadence is Cadence.PERIODIC
         points.is_power[number] = point.measures.dimension is Dimension.POWER
-        points.is_watched[number] = point.is_boundary
-        points.is_judged[number] = point.is_boundary or is_judged
+        points.is_watched[number] = is_boundary
+        points.is_judged[number] = is_boundary or is_judged
         points.is_heartbeat[number] = point.is_heartbeat
-        points.is_periodic[number] = point.cadence is Cadence.PERIODIC
+        points.is_periodic[number] = is_periodic
         points.clock[number] = self._clock(int(points.clock[number]), point, stream)
-        if point.cadence is Cadence.PERIODIC:
+        if is_periodic:
             points.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
             points.certain_ms[number] = timing.certain_ms
             points.period_ms[number] = min(timing.period_ms, timing.certain_ms)
@@ -201,9 +220,7 @@ class Knowledge:
             points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
-        self._watched = self._watched_streams = self._clocked = self._judged_channels = None
-        self._terms.channel[number] = 2 * stream.place + points.is_periodic[number]
-        self._set_terms(np.array([number]))
+        self._terms.channel[number] = 2 * stream.place + is_periodic
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.

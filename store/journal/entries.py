@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, TypeVar
 
@@ -111,10 +111,10 @@ class Entry:
     content: Content
 
 
-class _KnownForm(msgspec.Struct, array_like=True):
+class _KnownForm(msgspec.Struct, array_like=True, gc=False):
     id: int
-    point: dict[str, object]
-    asset: dict[str, object] | None
+    point: Point
+    asset: Asset | None
     unconfirmed_ms: int = 0
 
 
@@ -180,12 +180,7 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
                 MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms, form.stream
             )
         return tuple(
-            Known(
-                form.id,
-                _point(form.point),
-                None if form.asset is None else _asset(form.asset),
-                form.unconfirmed_ms,
-            )
+            Known(form.id, form.point, form.asset, form.unconfirmed_ms)
             for form in _decoded(data, _KNOWN, list[_KnownForm])
         )
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
@@ -237,26 +232,10 @@ def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | list[_KnownForm]:
         return _MarkForm(
             content.kind, content.broker, content.since_ms, content.detail, content.until_ms, content.stream
         )
-    return [
-        _KnownForm(
-            known.id,
-            asdict(known.point),
-            None if known.asset is None else asdict(known.asset),
-            known.unconfirmed_ms,
-        )
-        for known in content
-    ]
+    return [_KnownForm(known.id, known.point, known.asset, known.unconfirmed_ms) for known in content]
 
 
 def _decoded(data: bytes, decoder: msgspec.msgpack.Decoder[F], form: type[F]) -> F:
     if data.startswith(_BOUNDLESS):
         return msgspec.convert(json.loads(data), form)
     return decoder.decode(data)
-
-
-def _point(form: dict[str, object]) -> Point:
-    return msgspec.convert(form, Point)
-
-
-def _asset(form: dict[str, object]) -> Asset:
-    return msgspec.convert(form, Asset)

@@ -252,9 +252,14 @@ def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
             yield Entry(row[0], row[1], content)
 
 
-def read_lost(connection: sqlite3.Connection, where: str) -> dict[int, str]:
-    """Return the key of each point whose description is lost, by its number."""
-    known = latest(_read_points(connection, where))
+def lost_among(connection: sqlite3.Connection, told: Iterable[Entry]) -> dict[int, str]:
+    """Return the key of each point whose description is lost, by its number.
+
+    Args:
+        connection: An open journal file.
+        told: Every entry of it that makes points known.
+    """
+    known = latest(told)
     rows = connection.execute("SELECT id, key FROM point").fetchall()
     return {number: key for number, key in rows if number not in known}
 
@@ -421,7 +426,8 @@ class JournalReader(Guard):
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order, at most so many."""
         if self._lost is None:
-            self._lost = read_lost(self._connection, str(self.path))
+            told = read_point_entries(self._connection, str(self.path))
+            self._lost = lost_among(self._connection, told)
         return list(read_entries(self._connection, after_seq, most, str(self.path), self._lost))
 
     def _look(self) -> None:

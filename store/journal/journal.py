@@ -44,12 +44,12 @@ from store.journal.file import (
     damage_of,
     latest,
     latest_before,
+    lost_among,
     put_reader,
     read_account,
     read_appends,
     read_entries,
     read_head,
-    read_lost,
     read_point_entries,
     read_readers,
     read_taken,
@@ -127,6 +127,7 @@ class Journal:
         self._survived: list[tuple[Intake, Account]] = []
         self._refused_points: set[int] = set()
         self._lost: dict[int, str] = {}
+        self._points_told: list[Entry] = []
         self.is_another = False
         self.damaged: dict[int, str] = {}
         self.head_seq = 0
@@ -201,6 +202,8 @@ class Journal:
         for entry in entries:
             if isinstance(entry.content, Batch):
                 self._seen.remember(readings_of(entry.content))
+            elif isinstance(entry.content, tuple):
+                self._points_told.append(entry)
             self._recent.append(entry)
             self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
 
@@ -285,20 +288,21 @@ class Journal:
             dropped = connection.execute(
                 "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (last, EntryKind.POINTS)
             ).rowcount
-            return dropped + self._trim_descriptions(connection, last)
+            gone = self._trim_descriptions(connection, last)
+        self._points_told = [entry for entry in self._points_told if entry.seq not in gone]
+        return dropped + len(gone)
 
-    def _trim_descriptions(self, connection: Writer, last: int) -> int:
-        """Drop descriptions of points up to an entry that later ones up to it supersede; return how many."""
+    def _trim_descriptions(self, connection: Writer, last: int) -> frozenset[int]:
+        """Drop descriptions of points up to an entry that later ones up to it supersede; return which."""
         (count,) = connection.execute(
             "SELECT count(*) FROM entry WHERE kind = ? AND kind <> 0 AND seq <= ?", (EntryKind.POINTS, last)
         ).fetchone()
         if count == self._descriptions:
-            return 0
-        found = read_point_entries(connection, str(self.path))
-        gone = superseded(entry for entry in found if entry.seq <= last)
+            return frozenset()
+        gone = superseded(entry for entry in self._points_told if entry.seq <= last)
         connection.executemany("DELETE FROM entry WHERE seq = ?", [(seq,) for seq in gone])
         self._descriptions = count - len(gone)
-        return len(gone)
+        return frozenset(gone)
 
     @_mended
     def tail_stamp_ms(self) -> int:
@@ -326,7 +330,8 @@ class Journal:
     @_mended
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known, in order."""
-        return read_point_entries(self._ready(), str(self.path))
+        self._ready()
+        return list(self._points_told)
 
     @_mended
     def account(self) -> Account:
@@ -389,7 +394,8 @@ class Journal:
             warm = connection.execute(
                 "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
             ).fetchall()
-            lost = read_lost(connection, str(self.path))
+            points_told = read_point_entries(connection, str(self.path))
+            lost = lost_among(connection, points_told)
             taken_seq = max(taken_of(self.path.parent), read_taken(connection), given_seq)
             if taken_seq > self.head_seq:
                 # It was removed, or is an older one: what comes now must not have numbers that were read.
@@ -400,7 +406,7 @@ class Journal:
         except sqlite3.Error as error:
             connection.close()
             raise failure(self.path, error) from error
-        self._connection, self._lost = connection, lost
+        self._connection, self._lost, self._points_told = connection, lost, points_told
         self._seen = Seen() if until_ms is None else Seen(points, until_ms)
         for row in warm:
             self._seen.remember(readings_of(self._batch(*row)))

@@ -63,9 +63,9 @@ class Insertion:
             What all that was inserted adds to each figure of the account.
         """
         for topic, payload in intake.metadata.items():
-            self._try(partial(self._put_metadata, topic, payload), topic, payload)
+            self._try(partial(self._put_metadata, topic, payload), topic, partial(bytes, payload))
         for item in intake.waiting:
-            self._try(partial(self._put_waiting, item), item.topic, item.payload, "waiting")
+            self._try(partial(self._put_waiting, item), item.topic, partial(bytes, item.payload), "waiting")
         done = [(number,) for number in intake.settled]
         self._connection.executemany("DELETE FROM waiting WHERE id = ?", done)
         letters = (*intake.rejections, *sifted.conflicts, *self._refused)
@@ -88,7 +88,7 @@ class Insertion:
                     yield from self._insert_parts(half, stamp_ms)
         else:
             entry = self._try(
-                partial(self._insert, content, stamp_ms), _named(content), repr(content).encode()
+                partial(self._insert, content, stamp_ms), _named(content), lambda: repr(content).encode()
             )
             if entry is None and isinstance(content, tuple):
                 self.refused_points |= {known.id for known in content}
@@ -139,20 +139,22 @@ class Insertion:
 
     # What cannot be kept -------------------------------------------------------------
 
-    def _try(self, insert: Callable[[], T], topic: str, payload: bytes, figure: str = "") -> T | None:
+    def _try(
+        self, insert: Callable[[], T], topic: str, payload: Callable[[], bytes], figure: str = ""
+    ) -> T | None:
         """Insert something; return None where it cannot be kept and became a dead letter.
 
         Args:
             insert: Inserts it.
             topic: What a dead letter calls it.
-            payload: What it is.
+            payload: Gives what it is, where a dead letter is made of it.
             figure: Where the account has it if it is kept; "" where nowhere.
         """
         if not self._is_careful:
             return insert()
         done, error = self._attempt(insert)
         if error is not None:
-            self._refuse(topic, payload, repr(error), figure)
+            self._refuse(topic, payload(), repr(error), figure)
         return done
 
     def _attempt(self, insert: Callable[[], T]) -> tuple[T | None, Exception | None]:
