@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from collector.mqtt.message import Message
 from facility.instants import DAY_MS, EARLIEST_MS, LATEST_MS
 from facility.points import Point
+from facility.quantities import QUANTITIES
 from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, FloatArray, Quality, Reason, Rejection
 from facility.units import find_unit
 
@@ -48,10 +50,14 @@ class Ranges:
     """What values of each point may be: conversion and range, in columns by the point's number."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, NDArray[np.float64]] = {
-            name: np.empty(0) for name in ("factor", "offset", "low", "high", "credible_low", "credible_high")
-        }
+        self._figures = np.zeros((6, 64))
         self._taken: set[int] = set()
+        self._name_columns()
+
+    def _name_columns(self) -> None:
+        self._factor, self._offset, self._low, self._high, self._credible_low, self._credible_high = (
+            self._figures
+        )
 
     def set(self, number: int, point: Point, rating_kw: float | None) -> None:
         """Take in a point.
@@ -61,59 +67,53 @@ class Ranges:
             point: What it is.
             rating_kw: What its asset is rated [kW], None where that is not known.
         """
-        for column, value in self._figures(point, rating_kw).items():
-            self._put(column, number, value)
+        have = self._figures.shape[1]
+        if number >= have:
+            grown = np.zeros((6, max(number + 1, 2 * have)))
+            grown[:, :have] = self._figures
+            self._figures = grown
+            self._name_columns()
+        self._figures[:, number] = _figures(point.quantity, point.unit, rating_kw)
         self._taken.add(number)
 
     def contradicts(self, number: int, point: Point, rating_kw: float | None) -> bool:
         """Tell whether a point was taken in with another conversion or range; arguments as for `set`."""
-        return number in self._taken and any(
-            self._columns[column][number] != value
-            for column, value in self._figures(point, rating_kw).items()
+        return number in self._taken and bool(
+            (self._figures[:, number] != _figures(point.quantity, point.unit, rating_kw)).any()
         )
-
-    @staticmethod
-    def _figures(point: Point, rating_kw: float | None) -> dict[str, float]:
-        quantity, unit = point.measures, find_unit(point.unit)
-        low, high = quantity.possible(rating_kw)
-        credible_low, credible_high = quantity.credible(rating_kw)
-        return {
-            "factor": unit.factor if unit else 1.0,
-            "offset": unit.offset if unit else 0.0,
-            "low": low,
-            "high": high,
-            "credible_low": credible_low,
-            "credible_high": credible_high,
-        }
-
-    def _put(self, name: str, number: int, value: float) -> None:
-        column = self._columns[name]
-        if number >= len(column):
-            grown = np.zeros(max(number + 1, 2 * len(column), 64))
-            grown[: len(column)] = column
-            column = self._columns[name] = grown
-        column[number] = value
 
     def convert(self, points: NDArray[np.int32], values: FloatArray) -> FloatArray:
         """Return values in canonical units; what is beyond a float then is infinite, and out of range."""
-        factor, offset = self._columns["factor"][points], self._columns["offset"][points]
+        factor, offset = self._factor[points], self._offset[points]
         with np.errstate(over="ignore"):
             converted: FloatArray = values * factor + offset
         return converted
 
     def possible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
         """Tell which values are possible at all; NaN is."""
-        low, high = self._columns["low"][points], self._columns["high"][points]
+        low, high = self._low[points], self._high[points]
         return ~((values < low) | (values > high))
 
     def credible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
         """Tell which values are possible with the asset's rating; NaN is."""
-        low, high = self._columns["credible_low"][points], self._columns["credible_high"][points]
+        low, high = self._credible_low[points], self._credible_high[points]
         return ~((values < low) | (values > high))
 
     def describe(self, number: int) -> str:
         """Return the range of a point for people."""
-        return f"{self._columns['low'][number]:g} to {self._columns['high'][number]:g}"
+        return f"{self._low[number]:g} to {self._high[number]:g}"
+
+
+@lru_cache(maxsize=1_024)
+def _figures(quantity: str, unit: str, rating_kw: float | None) -> tuple[float, ...]:
+    """Return factor, offset, low, high, and the credible low and high, in canonical units."""
+    measured, known = QUANTITIES[quantity], find_unit(unit)
+    return (
+        known.factor if known else 1.0,
+        known.offset if known else 0.0,
+        *measured.possible(rating_kw),
+        *measured.credible(rating_kw),
+    )
 
 
 @dataclass(slots=True)

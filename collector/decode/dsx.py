@@ -19,7 +19,7 @@ from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
-from collector.decode.dsxscopes import ScopeIndex, Scopes
+from collector.decode.dsxscopes import Scopes, TopicIndex
 from collector.mqtt.message import Message
 from collector.row_builder import Rows
 from facility.names import NAME_LENGTH
@@ -144,6 +144,7 @@ class DsxDecoder:
         self._routes: dict[str, int | Refused] = {}
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._topics: dict[str, set[str]] = {}
+        self._value_topics = TopicIndex()
         self._names: dict[str, str] = {}
         self._scopes = Scopes()
         self._changed: set[str] = set()
@@ -393,6 +394,10 @@ class DsxDecoder:
             else:
                 was = before.get(value_topic)
                 self._routes[value_topic] = self._declare(said, rows, message, was)
+        for value_topic in before.keys() - found.keys():
+            self._value_topics.take(value_topic)
+        for value_topic in found:
+            self._value_topics.put(value_topic)
         if found:
             self._topics[key] = set(found)
         if message is not None:
@@ -478,16 +483,12 @@ class DsxDecoder:
 
         Once for all messages of a call: when a monitor starts, hundreds of scopes become known at once.
         """
-        changed = ScopeIndex[None]()
-        for scope in self._changed:
-            changed.put(scope, "", None)
+        covered = dict.fromkeys(
+            topic for scope in sorted(self._changed) for topic in self._value_topics.covered(scope)
+        )
         self._changed.clear()
-        covered = [
-            key
-            for key, topics in self._topics.items()
-            if any(True for topic in topics for _ in changed.covering(topic))
-        ]
-        for key in covered:
+        topics = map(dsx.parse_topic, covered)
+        for key in dict.fromkeys(topic.key for topic in topics if topic is not None):
             self._route(key, rows)
 
     def _release(self, value_topic: str, into: Gathered) -> None:

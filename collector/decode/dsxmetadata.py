@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -23,6 +24,13 @@ MOST_UNIT: Final = 40
 """How much of an unknown unit is kept [characters]."""
 MOST_SERVED: Final = 5_000
 """The most assets that one may serve."""
+MOST_SHARED: Final = 16_384
+"""How many names are kept to be one text in all that name them (our choice)."""
+
+_name = lru_cache(MOST_SHARED)(name_of)
+_path = lru_cache(MOST_SHARED)(path_of)
+_shown = lru_cache(MOST_SHARED)(for_people)
+_quantity = lru_cache(MOST_SHARED)(dsx.quantity_of)
 
 
 _StateNumber = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -119,32 +127,31 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
     if problem is not None:
         return Refusal(*problem, value_topic)
     try:
-        quantity, unit = dsx.quantity_of(
+        quantity, unit = _quantity(
             topic.point_type, found.engUnit, has_states=found.stateText is not None and found.engUnit is None
         )
     except dsx.UnitContradiction as error:
         return Refusal(Reason.UNIT_CONTRADICTS, str(error), value_topic)
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
-    stream = f"{broker}:{name_of(publisher)}"
-    owner = AssetId(name_of(_owner(found)))
+    stream = f"{broker}:{_name(publisher)}"
+    owner = AssetId(_name(_owner(found)))
     asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
         key=topic.path if own else path_of(f"{topic.publisher}/{topic.key}"),
         asset=owner,
         quantity=quantity.name,
-        unit=for_people(unit, MOST_UNIT),
+        unit=_shown(unit, MOST_UNIT),
         stream=f"{stream}:{owner}" if scope else stream,
         cadence=Cadence.ON_CHANGE,
-        point_type=path_of(topic.point_type),
-        object_type=path_of(topic.object_type),
-        phase=name_of(found.phase) if found.phase else "",
-        area=tuple(for_people(part, MOST_NAME) for part in (found.processArea or ())[:MOST_PARTS]),
+        point_type=_path(topic.point_type),
+        object_type=_path(topic.object_type),
+        phase=_name(found.phase) if found.phase else "",
+        area=tuple(_shown(part, MOST_NAME) for part in (found.processArea or ())[:MOST_PARTS]),
         is_setpoint=found.isSetpoint,
         states=tuple(
-            (state.value, for_people(state.text, MOST_NAME))
-            for state in (found.stateText or ())[:MOST_STATES]
+            (state.value, _shown(state.text, MOST_NAME)) for state in (found.stateText or ())[:MOST_STATES]
         ),
     )
     return Described(point, asset, publisher, value_topic, scope)
@@ -160,9 +167,9 @@ def _asset(owner: AssetId, topic: dsx.Topic, found: _Metadata) -> Asset | None:
         return None
     return Asset(
         id=owner,
-        kind="Rack" if found.rackLocationId else path_of(topic.object_type),
-        name=for_people(found.rackLocationName or found.objectName or "", MOST_NAME),
-        serves=tuple(AssetId(name_of(name)) for name in found.servesId or ()),
+        kind="Rack" if found.rackLocationId else _path(topic.object_type),
+        name=_shown(found.rackLocationName or found.objectName or "", MOST_NAME),
+        serves=tuple(AssetId(_name(name)) for name in found.servesId or ()),
     )
 
 

@@ -33,6 +33,18 @@ class _Form:
     is_whole: bool
     is_of_path: bool
 
+    def named(self, levels: list[str], path: list[str]) -> tuple[str, ...] | None:
+        """Return what a topic has at the levels that are named, None where it is of another form.
+
+        Args:
+            levels: The levels of the topic.
+            path: Those of its tag path.
+        """
+        among = path if self.is_of_path else levels
+        if len(among) < self.count or (self.is_whole and len(among) > self.count):
+            return None
+        return tuple([among[i] for i in self.places])
+
 
 class ScopeIndex(Generic[T]):
     """Something for each of some scopes, found by the topics that they cover.
@@ -59,12 +71,63 @@ class ScopeIndex(Generic[T]):
 
     def covering(self, topic: str) -> Iterator[T]:
         """Yield what was put at scopes that cover a topic; of one scope perhaps twice."""
-        levels = topic.split("/")
-        path = levels[_PATH_LEVEL:] if dsx.parse_topic(topic) is not None else []
+        levels, path = _levels(topic)
         for form, found in self._found.items():
-            among = path if form.is_of_path else levels
-            if len(among) == form.count or (len(among) > form.count and not form.is_whole):
-                yield from found.get(tuple([among[i] for i in form.places]), {}).values()
+            if (named := form.named(levels, path)) is not None:
+                yield from found.get(named, {}).values()
+
+
+class TopicIndex:
+    """Topics, found by a scope that covers them: the other way round than `ScopeIndex`.
+
+    The scopes of a site have few forms. Each form that was asked for is kept up with every topic, so that a
+    scope that becomes known costs as much as it covers.
+    """
+
+    def __init__(self) -> None:
+        self._topics: dict[str, None] = {}
+        self._found: dict[_Form, dict[tuple[str, ...], dict[str, None]]] = {}
+
+    def put(self, topic: str) -> None:
+        """Put a topic; one that is there already stays."""
+        if topic in self._topics:
+            return
+        self._topics[topic] = None
+        if self._found:
+            levels, path = _levels(topic)
+            for form, found in self._found.items():
+                if (named := form.named(levels, path)) is not None:
+                    found.setdefault(named, {})[topic] = None
+
+    def take(self, topic: str) -> None:
+        """Take a topic away."""
+        del self._topics[topic]
+        levels, path = _levels(topic)
+        for form, found in self._found.items():
+            if (named := form.named(levels, path)) is not None:
+                del found[named][topic]
+                if not found[named]:
+                    del found[named]
+
+    def covered(self, scope: str) -> Iterator[str]:
+        """Yield the topics that a scope covers; one perhaps twice."""
+        for form, levels in _forms(scope):
+            if form not in self._found:
+                self._found[form] = self._by(form)
+            yield from self._found[form].get(levels, ())
+
+    def _by(self, form: _Form) -> dict[tuple[str, ...], dict[str, None]]:
+        found: dict[tuple[str, ...], dict[str, None]] = {}
+        for topic in self._topics:
+            if (named := form.named(*_levels(topic))) is not None:
+                found.setdefault(named, {})[topic] = None
+        return found
+
+
+def _levels(topic: str) -> tuple[list[str], list[str]]:
+    """Return the levels of a topic, and those of its tag path, where it has one."""
+    levels = topic.split("/")
+    return levels, levels[_PATH_LEVEL:] if dsx.parse_topic(topic) is not None else []
 
 
 def _forms(scope: str) -> Iterator[tuple[_Form, tuple[str, ...]]]:

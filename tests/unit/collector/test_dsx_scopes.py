@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.decode.dsxscopes import ScopeIndex
+from collector.decode.dsxscopes import ScopeIndex, TopicIndex
 from formats import dsx
 from testing.collector.hearing import Hearing, heartbeat, metadata
 
@@ -104,6 +104,25 @@ def test_scopes_do_not_hide_each_other(many: list[str], topic: str) -> None:
 
     expected = {n for n, scope in enumerate(many) if n % 3 and read_plainly(scope, topic)}
     assert set(index.covering(topic)) == expected
+
+
+@given(st.lists(scopes, max_size=6), st.lists(topics, max_size=8, unique=True))
+def test_topics_are_found_by_the_scopes_that_cover_them(many: list[str], some: list[str]) -> None:
+    """Whether a topic was put before a scope was asked for or after it, and not once it was taken away."""
+    index = TopicIndex()
+    half = len(some) // 2
+    for topic in some[:half]:
+        index.put(topic)
+    for scope in many:
+        assert set(index.covered(scope)) == {topic for topic in some[:half] if read_plainly(scope, topic)}
+    for topic in some[half:]:
+        index.put(topic)
+    for topic in some[::3]:
+        index.take(topic)
+
+    left = set(some) - set(some[::3])
+    for scope in many:
+        assert set(index.covered(scope)) == {topic for topic in left if read_plainly(scope, topic)}
 
 
 def test_a_start_looks_at_each_point_a_few_times_however_many_heartbeats_there_are(

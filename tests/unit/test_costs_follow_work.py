@@ -1,0 +1,93 @@
+"""Twice as much costs twice as much: counted in operations, never in seconds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from collector.mqtt.message import Message
+from store.journal.intake import Intake
+from store.journal.journal import Journal
+from store.ledger.ledger import Ledger
+from testing.builders import T0_MS
+from testing.collector.hearing import Hearing, heartbeat, metadata
+from testing.operations import calls_of, steps_of
+from testing.store.ledgers import ROUTE, progress
+
+MOST = 2.3
+"""How many times as much twice the size may cost: a logarithm and a fixed part go with it."""
+SIZE = 200
+SLICE = 50
+"""How many messages a collector takes at once here."""
+
+
+def growth(cost: Callable[[int], int]) -> float:
+    """Return how many times as much twice the size costs, after a run in which everything is imported."""
+    cost(SIZE // 10)
+    return cost(2 * SIZE) / cost(SIZE)
+
+
+def described(count: int) -> list[Message]:
+    """Return the metadata of a site; each tenth message is of a heartbeat that has a scope."""
+    messages = []
+    for row in range(count // 10):
+        racks = [f"row{row}/rack{rack}" for rack in range(9)]
+        messages += [metadata(path, rackLocationId=path.replace("/", ".")) for path in racks]
+        messages.append(heartbeat(f"client-{row}", scope=f"row{row}"))
+    return messages
+
+
+def taken_in(messages: Sequence[Message], hearing: Hearing) -> list[Intake]:
+    """Let messages be decoded as they are at a start, some at a time, and return what the journal gets."""
+    heard = [hearing.hear(*messages[first : first + SLICE]) for first in range(0, len(messages), SLICE)]
+    return [Intake(known=[*outcome.news], metadata={**outcome.metadata}) for outcome in heard]
+
+
+def test_metadata() -> None:
+    """A site that is twice as large is described in twice the work, however its heartbeats come between."""
+
+    def cost(count: int) -> int:
+        messages, hearing = described(count), Hearing()
+        return calls_of(lambda: taken_in(messages, hearing))
+
+    assert growth(cost) < MOST
+
+
+def test_a_restart(tmp_path: Path) -> None:
+    """What a journal knows of points is read once, whatever asks for it afterwards."""
+
+    def cost(count: int) -> int:
+        folder = tmp_path / str(count)
+        journal = Journal(folder)
+        for intake in taken_in(described(count), Hearing()):
+            journal.append(intake, T0_MS)
+        journal.close()
+
+        def restart() -> None:
+            again = Journal(folder)
+            Hearing(known=again.known(), metadata=again.metadata())
+            again.point_entries()
+            again.close()
+
+        return calls_of(restart)
+
+    assert growth(cost) < MOST
+
+
+@pytest.mark.parametrize("alarms", ["one", "each its own"])
+def test_what_is_due(tmp_path: Path, alarms: str) -> None:
+    """Pages that wait are looked through once, whether they tell of one alarm or of many."""
+
+    def cost(count: int) -> int:
+        ledger = Ledger(tmp_path / f"{alarms} {count}")
+        names = ["a" if alarms == "one" else f"a{number}" for number in range(count)]
+        ledger.save(progress(*((name, "worsened", T0_MS + i) for i, name in enumerate(names))))
+        connection: sqlite3.Connection = ledger._connection
+        steps = steps_of(connection, lambda: ledger.due(T0_MS + 10**6, ROUTE, 16))
+        ledger.close()
+        return steps
+
+    assert growth(cost) < MOST
