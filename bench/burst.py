@@ -28,10 +28,11 @@ from bench.processes import memory_mb, peak_mb
 from bench.programs import Bench, Target, megawatch, taken
 from bench.stream import DSX, RACKS_PER_POD, stream_of
 from megawatch.run.status import read_status
-from simulators.wire.bus import heartbeat_tag, metadata_message, rack_tag, value_message
+from simulators.wire.bus import heartbeat_tag
 from testing.collector.publishing import Publisher
 from testing.megawatch.monitoring import Receiver, receiving
 from testing.servers.brokers import Mosquitto
+from testing.simulators.messages import metadata_message, rack_tag, value_message
 
 SITE_PODS: Final = 378
 """Pods of six racks: 2,268 racks."""

@@ -27,12 +27,12 @@ from simulators.model.jobs import Storage, Training
 from simulators.model.layouts import Shape, site_text
 from simulators.run import Simulation
 from simulators.scenario.scenario import Scenario
-from simulators.wire.bus import metadata_message
 from store.base import Chunk
 from store.ledger.alarms import Alarm, AlarmChange
 from store.means.means import Means
 from store.series import DrawMean, FeedDraw, Health, RackDraw, Rollup, SiteDraw, TenantDraw
 from testing.collector.hearing import Hearing
+from testing.simulators.messages import metadata_message
 
 END_MS: Final = 1_780_000_000_000 // DAY_MS * DAY_MS + DAY_MS
 """When the day is over [ms]."""

@@ -206,10 +206,6 @@ class Version:
     def _granted(self, amount: int | Fraction) -> Fraction:
         return Fraction(amount) * (PPM + self._tolerance_ppm) / PPM
 
-    def is_ramping_at(self, instant_ms: int) -> bool:
-        """Tell whether the limit in force is still below what the version ends at."""
-        return self.committed_at(instant_ms) < self.committed_milliwatts
-
     def limit_integral(self, from_ms: int, to_ms: int) -> Fraction:
         """Return the energy that may be drawn in a span in which this version is in force.
 

@@ -6,11 +6,9 @@ people meet the time: the borders of a contract, of a demand block, of a day.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as wall_time
-from enum import StrEnum
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -55,39 +53,6 @@ class StepClock(Clock, Protocol):
     def take_step(self) -> tuple[int, int] | None:
         """Return once what it said before it was set, and what it says since [ms]."""
         ...
-
-
-class Epoch(StrEnum):
-    """Units of a numeric time stamp. Which one a source uses is configured, never guessed."""
-
-    SECONDS = "s"
-    MILLISECONDS = "ms"
-    MICROSECONDS = "us"
-    NANOSECONDS = "ns"
-
-
-_PER_MS: Final = {
-    Epoch.SECONDS: (1000, 1),
-    Epoch.MILLISECONDS: (1, 1),
-    Epoch.MICROSECONDS: (1, 1_000),
-    Epoch.NANOSECONDS: (1, 1_000_000),
-}
-
-
-def from_epoch(value: float, epoch: Epoch) -> int:
-    """Return a numeric time stamp as milliseconds, rounded down.
-
-    A float is first rounded to a thousandth of a millisecond: in this century a float of seconds has hardly
-    finer steps, and 1074379634.626 s means that millisecond although the float lies just below it.
-
-    Args:
-        value: Time since 1970-01-01 UTC in units of `epoch`, finite.
-        epoch: Unit of `value`.
-    """
-    multiplier, divisor = _PER_MS[epoch]
-    if isinstance(value, int):
-        return value * multiplier // divisor
-    return math.floor(round(value * multiplier / divisor, 3))
 
 
 def from_iso(text: str, zone: ZoneInfo | None = None) -> int:

@@ -145,15 +145,3 @@ def find_unit(symbol: str) -> Unit | None:
     """Return the unit that is written as `symbol`, or None where no such unit is known."""
     stripped = symbol.strip()
     return UNITS.get(_SPELLINGS.get(stripped, stripped))
-
-
-def to_milliwatts(kilowatts: float) -> int:
-    """Return power as the integer that sums are made of.
-
-    Args:
-        kilowatts: Power [kW], finite.
-
-    Returns:
-        Power [mW], rounded to the nearest, so that a sum of any number of them is exact.
-    """
-    return round(kilowatts * 1e6)

@@ -19,8 +19,6 @@ PRESSURE_KPA: Final = 240.0
 """Differential pressure of the secondary loop at design flow: 35 psi (NVIDIA's guide) [kPa]."""
 DECAY_S: Final = 2.0
 """How long flow takes to stop, or to come back [s]."""
-PUMPS: Final = 2
-"""Pumps of a coolant unit: one runs, one stands by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ It is plain and slow, and it shares no arithmetic with what it judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate, pairwise, takewhile
@@ -76,24 +76,6 @@ def judge(
         late = _Case(tenant, agreement, settled, zone, promise)
         episodes += [*late.demands(), *late.untold()]
     return sorted(episodes, key=lambda episode: (episode.earliest_ms, episode.clause, episode.duty))
-
-
-def put_off(episodes: Iterable[Episode], away: Sequence[tuple[int, int]], lag_ms: int) -> list[Episode]:
-    """Return episodes with the deadlines of a monitor that can tell nothing while it is away.
-
-    Args:
-        episodes: Episodes, in any order.
-        away: When it is away: from and to [ms].
-        lag_ms: How long it may take to tell what it finds when it is back [ms].
-    """
-    found = []
-    for episode in episodes:
-        told_by_ms = episode.told_by_ms
-        for from_ms, to_ms in away:
-            if from_ms <= told_by_ms < to_ms + lag_ms:
-                told_by_ms = to_ms + lag_ms
-        found.append(replace(episode, told_by_ms=told_by_ms))
-    return found
 
 
 def blocks_of(tenant: str, agreement: Agreement, sight: Sight, zone: ZoneInfo) -> list[Block]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from formats.dsx import BUILDING_SYSTEM, GOOD, metadata_topic, value_topic
+from formats.dsx import BUILDING_SYSTEM, metadata_topic, value_topic
 from simulators.wire.rows import Form, Rows
 
 
@@ -134,11 +133,6 @@ def state_texts(states: Mapping[int, str]) -> list[dict[str, int | str]]:
     return [{"value": value, "text": text} for value, text in states.items()]
 
 
-def rack_tag(rack: str, point_type: str, path: str, unit: str) -> Tag:
-    """Describe a point of a rack."""
-    return tag("Rack", point_type, path, unit=unit, rackLocationName=rack, rackLocationId=rack)
-
-
 def meter_tag(meter: str, point_type: str, path: str, unit: str, serves: list[str]) -> Tag:
     """Describe a point of a power meter."""
     return tag("PowerMeter", point_type, path, unit=unit, objectName=meter, objectId=meter, servesId=serves)
@@ -153,23 +147,3 @@ def heartbeat_tag(system: str, path: str, scope: str) -> Tag:
         scope: Which topics it covers.
     """
     return tag("System", "HeartbeatTimestampBms", path, objectName=system, objectId=system, scope=scope)
-
-
-def metadata_message(point: Tag) -> Publication:
-    """Return a point's metadata as it is published."""
-    payload = json.dumps(point.metadata, separators=(",", ":")).encode()
-    return Publication(point.metadata_topic, payload, is_retained=True)
-
-
-def value_message(point: Tag, value: float | None, time_ms: int, quality: int = GOOD) -> Publication:
-    """Return a point's value as it is published.
-
-    Args:
-        point: What the value is of.
-        value: The value, None where there is none.
-        time_ms: When it was measured [ms].
-        quality: 1 for good, anything else for not to be trusted.
-    """
-    text = "null" if value is None else repr(value)
-    body = f'{{"value":{text},"timestamp":{time_ms},"quality":{quality}}}'
-    return Publication(point.value_topic, body.encode())

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from formats.dsx import metadata_topic, value_topic
 from simulators.meters.meters import Readings
@@ -28,8 +27,6 @@ SECOND: Final = "-second"
 """What is added to the path of a second point of the same thing."""
 FOREIGNER: Final = "FOREIGNER"
 """The publisher that the site file does not name."""
-
-Channels = NDArray[np.int64]
 
 
 class Described(OfWire):

@@ -51,20 +51,6 @@ class Equipment:
     has_heartbeats: bool = True
 
 
-RECORDED: Final = Equipment(
-    tap_points=(
-        "power", "apparent", "current", "highest", "limit", "frequency",
-        "phase-1", "phase-2", "phase-3", "factor", "voltage",
-    ),
-    bus_points=(
-        "power", "apparent", "current", "highest", "limit", "frequency",
-        "phase-1", "phase-2", "phase-3", "voltage",
-    ),
-    has_heartbeats=False,
-)  # fmt: skip
-"""What the recording has of each thing that it has."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Who publishes values.

@@ -101,10 +101,6 @@ class ParquetSink:
         self._merges = merges
         self._engine: Engine | None = None
 
-    def sealed_seq(self) -> int:
-        """Return the last entry of the journal whose readings are sealed, 0 before the first."""
-        return self._dataset.sealed.seq
-
     async def store(self, chunk: Chunk) -> Sequence[Rejection]:
         """Seal a chunk: all of it, or nothing.
 

@@ -21,7 +21,6 @@ from store.influx.requests import Http, Reply, authorization
 
 _OK: Final = 200
 _NO_CONTENT: Final = 204
-_REFUSED: Final = (401, 403)
 _VICTORIA: Final = b"VictoriaMetrics"
 _GENERATION: Final = re.compile(r"v?(\d+)\.", re.ASCII)
 _APP_VERSION: Final = re.compile(r'vm_app_version\{[^}]*short_version="([^"]+)"', re.ASCII)

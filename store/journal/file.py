@@ -460,14 +460,6 @@ class JournalReader(Guard):
         return latest(self.point_entries())
 
     @alone
-    def readings_after(self, seq: int) -> int:
-        """Return how many readings come after an entry: how far behind a reader there is."""
-        (count,) = self._connection.execute(
-            "SELECT coalesce(sum(readings), 0) FROM entry WHERE seq > ?", (seq,)
-        ).fetchone()
-        return int(count)
-
-    @alone
     def account(self) -> Account:
         """Return where everything went."""
         return read_account(self._connection)

@@ -11,11 +11,12 @@ from facility.points import Point
 from facility.readings import Batch, Quality
 from facility.site import Site
 from simulators.run import Simulation
-from simulators.wire.bus import Publication, metadata_message, payloads
+from simulators.wire.bus import Publication, payloads
 from store.base import Chunk
 from testing import recording
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing
+from testing.simulators.messages import metadata_message
 from testing.simulators.simulated import a_scenario
 
 LAG_MS = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from facility.instants import to_iso
@@ -122,3 +122,21 @@ def _described(episode: Episode) -> str:
 
 def _time(at_ms: int | None) -> str:
     return "never" if at_ms is None else to_iso(at_ms)[11:]
+
+
+def put_off(episodes: Iterable[Episode], away: Sequence[tuple[int, int]], lag_ms: int) -> list[Episode]:
+    """Return episodes with the deadlines of a monitor that can tell nothing while it is away.
+
+    Args:
+        episodes: Episodes, in any order.
+        away: When it is away: from and to [ms].
+        lag_ms: How long it may take to tell what it finds when it is back [ms].
+    """
+    found = []
+    for episode in episodes:
+        told_by_ms = episode.told_by_ms
+        for from_ms, to_ms in away:
+            if from_ms <= told_by_ms < to_ms + lag_ms:
+                told_by_ms = to_ms + lag_ms
+        found.append(replace(episode, told_by_ms=told_by_ms))
+    return found

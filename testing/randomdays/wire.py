@@ -19,19 +19,12 @@ from numpy.typing import NDArray
 
 from formats.dsx import metadata_topic
 from formats.rackdoc import PREFIX
-from simulators.wire.bus import (
-    Publication,
-    Tag,
-    heartbeat_tag,
-    metadata_message,
-    meter_tag,
-    rack_tag,
-    value_message,
-)
+from simulators.wire.bus import Publication, Tag, heartbeat_tag, meter_tag
 from testing.randomdays.course import BEAT_S, course_of
 from testing.randomdays.day import PERIOD_S, RATING_KW, ROWS, STEP_MILLIWATTS, RandomDay
 from testing.randomdays.fault import Said, faults_of, metered_rows
 from testing.randomdays.trouble import OF_METADATA, Trouble, TroubleKind, period_of
+from testing.simulators.messages import metadata_message, rack_tag, value_message
 
 REPEAT_S: Final = 100
 

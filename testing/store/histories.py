@@ -14,6 +14,7 @@ from facility.readings import Batch
 from store.base import Chunk, Sink
 from store.history.dataset import Disk
 from store.history.integrity import sum_name
+from store.history.parquet import FOLDER, read_sealed
 from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.journal.entries import Known
@@ -122,10 +123,8 @@ def seal(folder: Path, *chunks: Chunk, disk: Disk | None = None) -> None:
 
 
 def sealed_seq(folder: Path) -> int:
-    """Return up to which entry a history is sealed, after it was opened for writing."""
-    sink = ParquetSink(folder)
-    asyncio.run(sink.close())
-    return sink.sealed_seq()
+    """Return up to which entry of the journal a history is sealed, 0 before the first."""
+    return read_sealed(folder / FOLDER).seq
 
 
 def read(folder: Path, ask: Callable[[ParquetHistory], Answer]) -> Answer:

@@ -16,10 +16,10 @@ from rules.engine.engine import Step
 from rules.engine.past import LASTING_MS
 from rules.registry import RULES
 from simulators.truth.episodes import Duty, Episode, Promise, Sight
-from simulators.truth.judge import judge, put_off
+from simulators.truth.judge import judge
 from simulators.truth.terms import read_agreements
 from testing.randomdays.bounds import Bounds, false_certainties
-from testing.randomdays.compare import DOUBTS, PAGES, Raised, differences
+from testing.randomdays.compare import DOUBTS, PAGES, Raised, differences, put_off
 from testing.randomdays.day import SETTLES_S, SHORT_S, TENANTS, WAITS_S, random_day
 from testing.randomdays.sight import settled_sights, sights
 from testing.randomdays.trouble import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -13,10 +13,8 @@ from facility.instants import (
     EARLIEST_MS,
     LATEST_MS,
     MINUTE_MS,
-    Epoch,
     block_end_ms,
     block_start_ms,
-    from_epoch,
     from_iso,
     to_datetime,
     to_iso,
@@ -140,31 +138,6 @@ def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
         return
 
     assert isinstance(instant, int)
-
-
-@given(instants)
-def test_one_moment_is_one_instant_in_every_unit(instant: int) -> None:
-    """Seconds, milliseconds, microseconds and nanoseconds all lead to the same millisecond."""
-    assert from_epoch(instant, Epoch.MILLISECONDS) == instant
-    assert from_epoch(float(instant), Epoch.MILLISECONDS) == instant
-    assert from_epoch(instant * 1_000 + 999, Epoch.MICROSECONDS) == instant
-    assert from_epoch(instant * 1_000_000 + 999_999, Epoch.NANOSECONDS) == instant
-    assert from_epoch(instant // 1_000, Epoch.SECONDS) == instant // 1_000 * 1_000
-
-
-@given(instants)
-def test_seconds_with_a_fraction_keep_their_millisecond(instant: int) -> None:
-    """A source that publishes seconds as a float means the millisecond that it wrote."""
-    assert from_epoch(instant / 1_000, Epoch.SECONDS) == instant
-
-
-@given(st.floats(EARLIEST_MS / 1_000, LATEST_MS / 1_000))
-def test_seconds_are_rounded_down(seconds: float) -> None:
-    """A fraction of a millisecond is never rounded into the future, but for the last digits of a float."""
-    exact = datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
-
-    assert from_epoch(seconds, Epoch.SECONDS) <= to_ms(exact) + 1
-    assert from_epoch(seconds, Epoch.SECONDS) >= to_ms(exact) - 1
 
 
 def test_every_zone_of_the_nights_is_known() -> None:

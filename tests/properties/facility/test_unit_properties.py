@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facility.units import UNITS, Unit, to_milliwatts
+from facility.units import UNITS, Unit
 
 values = st.floats(-1e9, 1e9)
 units = st.sampled_from(list(UNITS.values()))
@@ -51,18 +51,3 @@ def test_a_conversion_is_its_definition(unit: Unit, value: float) -> None:
     exact = Fraction(value) * Fraction(unit.factor) + Fraction(unit.offset)
 
     assert unit.to_canonical(value) == pytest.approx(float(exact), rel=1e-12, abs=1e-9)
-
-
-@given(st.integers(-(10**14), 10**14))
-def test_a_whole_number_of_milliwatts_comes_back(milliwatts: int) -> None:
-    """Up to 100 GW a float in kilowatts holds every single milliwatt."""
-    assert to_milliwatts(milliwatts / 1e6) == milliwatts
-
-
-@given(st.lists(st.integers(0, 2_000_000_000), max_size=50))
-def test_a_sum_of_racks_is_exact_in_any_order(milliwatts: list[int]) -> None:
-    """Whichever rack comes first, the sum is that of the integers."""
-    kilowatts = [value / 1e6 for value in milliwatts]
-
-    assert sum(map(to_milliwatts, kilowatts)) == sum(milliwatts)
-    assert sum(map(to_milliwatts, reversed(kilowatts))) == sum(milliwatts)

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.wire.bus import Publication, Tag, heartbeat_tag, meter_tag, rack_tag, value_message
+from simulators.wire.bus import Publication, Tag, heartbeat_tag, meter_tag
+from testing.simulators.messages import rack_tag, value_message
 
 RATING_KW: Final = 132.0
 """Rating of each rack."""

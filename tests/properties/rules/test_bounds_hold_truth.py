@@ -25,11 +25,12 @@ from formats import rackdoc
 from rules.draw.draw import Draw
 from rules.engine.engine import Engine
 from rules.telemetry.state import Timing
-from simulators.wire.bus import Publication, metadata_message
+from simulators.wire.bus import Publication
 from store.journal.entries import Mark, MarkKind
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing
 from testing.rules.halls import BUS, KW, Tape, a_site, a_tenant, a_version, an_engine
+from testing.simulators.messages import metadata_message
 from tests.properties.rules.smallhall import HEARTBEAT_S, RATING_KW, Hall, Shape
 
 SEEDS: Final = range(50)

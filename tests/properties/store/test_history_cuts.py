@@ -160,7 +160,7 @@ def test_a_full_disk_is_waited_out(prepared: Prepared, step: int) -> None:
             await sink.store(prepared.chunk)
         assert prepared.is_whole()
         await sink.store(prepared.chunk)
-        assert sink.sealed_seq() == prepared.chunk.last_seq
+        assert histories.sealed_seq(prepared.folder) == prepared.chunk.last_seq
         await sink.close()
 
     asyncio.run(run())

@@ -34,6 +34,7 @@ from testing.store.histories import (
     rows_in,
     rows_of,
     seal,
+    sealed_seq,
 )
 from testing.store.merging import make_due, merge, merge_due
 
@@ -198,7 +199,7 @@ class Story:
         try:
             if what == "seal":
                 last_seq = self.site.journal.head_seq
-                await self.sink.store(self.site.chunk(self.sink.sealed_seq(), last_seq))
+                await self.sink.store(self.site.chunk(sealed_seq(self.site.folder), last_seq))
             elif what == "merge":
                 make_due(self.sink)
                 await self.sink.merge()
@@ -282,7 +283,7 @@ def test_reading_while_sealing_and_merging_misses_nothing_and_sees_nothing_twice
         for start in range(0, 100, 5):
             site.append(ramp(start, start + 5))
             count[0] = start + 5
-            chunk = site.chunk(sink.sealed_seq())
+            chunk = site.chunk(sealed_seq(tmp_path))
             await sink.store(chunk)
             site.journal.set_reader(sink.name, chunk.last_seq)
             site.journal.trim(T0_MS + 1, 0)

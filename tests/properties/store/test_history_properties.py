@@ -21,7 +21,19 @@ from store.history.reader import ParquetHistory
 from store.history.sealing import ParquetSink
 from store.journal.intake import Intake
 from testing.builders import T0_MS, a_batch
-from testing.store.histories import ALL, HOLD_MS, KEY, Site, a_draw, open_site, ramp, read, rows_of, seal
+from testing.store.histories import (
+    ALL,
+    HOLD_MS,
+    KEY,
+    Site,
+    a_draw,
+    open_site,
+    ramp,
+    read,
+    rows_of,
+    seal,
+    sealed_seq,
+)
 from testing.store.oracle import means_by_hand
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
@@ -69,7 +81,7 @@ def test_reading_while_sealing_misses_nothing_and_sees_nothing_twice(tmp_path: P
             site.draw([(T0_MS + number, [a_draw("acme", number * 10**9)]) for number in numbers])
             site.append(ramp(start, start + 5))
             count[0] = start + 5
-            chunk = site.chunk(sink.sealed_seq())
+            chunk = site.chunk(sealed_seq(tmp_path))
             await sink.store(chunk)
             site.journal.set_reader(sink.name, chunk.last_seq)
             site.journal.trim(T0_MS + 1, 0)

@@ -114,15 +114,6 @@ def test_a_rise_gains_its_last_milliwatt_at_its_instant() -> None:
     assert 2 * MW - MW // HOUR_MS - 1 <= version.committed_at(end - 1) < version.committed_at(end) == 2 * MW
 
 
-def test_a_version_is_ramping_until_it_reaches_its_commitment() -> None:
-    """What is below the end of the ramp is ramping; the end itself is not."""
-    version = a_version(START, committed=2 * MW, ramp=a_ramp(((0, 1, STEP), (1, 2, LINEAR))))
-
-    ramping = [version.is_ramping_at(START + hours * HOUR_MS // 2) for hours in (0, 1, 2, 3)]
-
-    assert ramping == [True, True, False, False]
-
-
 def a_contract(*starts: int, ends_ms: int | None = None) -> Contract:
     """Return a contract of versions from these instants, of one megawatt, two, three..."""
     versions = tuple(a_version(start, committed=(i + 1) * MW) for i, start in enumerate(starts))

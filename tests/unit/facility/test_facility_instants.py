@@ -12,10 +12,8 @@ from facility.instants import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
-    Epoch,
     block_end_ms,
     block_start_ms,
-    from_epoch,
     from_iso,
     midnight_ms,
     to_datetime,
@@ -31,21 +29,6 @@ KATHMANDU = ZoneInfo("Asia/Kathmandu")
 
 # 20,000 days and 12,345,678 ms after the epoch; 2024-10-04T03:25:45.678Z by the calendar.
 AN_INSTANT = 20_000 * DAY_MS + 12_345_678
-
-EPOCHS: list[tuple[float, Epoch, int]] = [
-    (1_728_012_345, Epoch.SECONDS, 1_728_012_345_000),
-    (1_728_012_345.678, Epoch.SECONDS, 1_728_012_345_678),
-    (1_728_012_345.25, Epoch.SECONDS, 1_728_012_345_250),
-    (0, Epoch.SECONDS, 0),
-    (-1, Epoch.SECONDS, -1_000),
-    (1_728_012_345_678, Epoch.MILLISECONDS, 1_728_012_345_678),
-    (1_728_012_345_678.0, Epoch.MILLISECONDS, 1_728_012_345_678),
-    (1_728_012_345_678_999, Epoch.MICROSECONDS, 1_728_012_345_678),
-    (1_728_012_345_678_000, Epoch.MICROSECONDS, 1_728_012_345_678),
-    (1_728_012_345_678_999_999, Epoch.NANOSECONDS, 1_728_012_345_678),
-    (1_728_012_345_678_000_000, Epoch.NANOSECONDS, 1_728_012_345_678),
-    (-1, Epoch.NANOSECONDS, -1),
-]
 
 ISO = [
     ("2024-10-04T03:25:45.678Z", 1_728_012_345_678),
@@ -118,15 +101,6 @@ NIGHTS = [
 ]
 
 BLOCKS_MIN = [5, 10, 15, 30, 60]
-
-
-@pytest.mark.parametrize(("value", "epoch", "instant_ms"), EPOCHS, ids=[f"{v} {e}" for v, e, _ in EPOCHS])
-def test_a_numeric_time_is_read_in_its_own_unit(value: float, epoch: Epoch, instant_ms: int) -> None:
-    """Seconds, milliseconds, microseconds and nanoseconds of one moment are one instant."""
-    instant = from_epoch(value, epoch)
-
-    assert instant == instant_ms
-    assert isinstance(instant, int)
 
 
 @pytest.mark.parametrize(("text", "instant_ms"), ISO, ids=[text.strip() for text, _ in ISO])

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from facility.units import UNITS, Dimension, Unit, find_unit, to_milliwatts
+from facility.units import UNITS, Dimension, Unit, find_unit
 
 # Each figure is worked out from definitions or taken from tables of physics, not from the code: 0 °C is
 # 273.15 K; 212 °F boils water; a US gallon is 231 in³ = 3.785411784 L; a psi is 6894.757293168 Pa; a
@@ -173,31 +173,6 @@ def test_a_unit_that_is_not_finite_does_not_exist() -> None:
 def test_only_temperatures_have_another_zero() -> None:
     """Nothing of another unit is nothing of the canonical unit, except for temperatures."""
     assert {unit.symbol for unit in UNITS.values() if unit.offset} == {"°F", "K"}
-
-
-@pytest.mark.parametrize(
-    ("kilowatts", "milliwatts"),
-    [
-        (0.0, 0),
-        (132.0, 132_000_000),
-        (0.000001, 1),
-        (0.0000004, 0),
-        (-5.0, -5_000_000),
-        (47.829, 47_829_000),
-        (300_000.0, 300_000_000_000),
-        (0.1 + 0.2, 300_000),
-    ],
-    ids=str,
-)
-def test_a_power_becomes_the_nearest_milliwatt(kilowatts: float, milliwatts: int) -> None:
-    """Sums are made of integers, and the integer is the nearest one."""
-    assert to_milliwatts(kilowatts) == milliwatts
-
-
-def test_a_sum_of_many_racks_is_exact() -> None:
-    """Ten thousand racks of a tenth of a kilowatt draw a megawatt, where floats would draw almost one."""
-    assert sum([0.1] * 10_000) != 1_000.0
-    assert sum(to_milliwatts(0.1) for _ in range(10_000)) == 1_000_000_000
 
 
 def test_a_unit_is_linear() -> None:

@@ -15,9 +15,10 @@ from formats.dsx import FOREIGN_FORMS
 from megawatch.discover.discover import Bus, Login
 from megawatch.discover.listener import Listener
 from megawatch.discover.proposal import propose
-from simulators.wire.bus import Tag, metadata_message, meter_tag, rack_tag, tag, value_message
+from simulators.wire.bus import Tag, meter_tag, tag
 from testing.builders import T0_MS
 from testing.collector.hearing import heartbeat, metadata, raw, value
+from testing.simulators.messages import metadata_message, rack_tag, value_message
 
 BROKER = BrokerTable.model_validate(
     {"url": "mqtts://bms.example", "username": 'a "b"', "password_file": "pw"}

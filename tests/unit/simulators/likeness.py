@@ -22,8 +22,20 @@ from simulators.model.ratings import RackRating
 from simulators.model.wiring import wire
 from simulators.run import Simulation
 from simulators.scenario.scenario import Scenario
-from simulators.wire.points import RECORDED as EQUIPMENT
+from simulators.wire.points import Equipment
 
+EQUIPMENT: Final = Equipment(
+    tap_points=(
+        "power", "apparent", "current", "highest", "limit", "frequency",
+        "phase-1", "phase-2", "phase-3", "factor", "voltage",
+    ),
+    bus_points=(
+        "power", "apparent", "current", "highest", "limit", "frequency",
+        "phase-1", "phase-2", "phase-3", "voltage",
+    ),
+    has_heartbeats=False,
+)  # fmt: skip
+"""What the recording has of each thing that it has."""
 FROM_S: Final = 3
 """Both begin with a snapshot of everything; counting begins after it [s]."""
 TO_S: Final = 303

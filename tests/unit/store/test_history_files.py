@@ -169,7 +169,7 @@ def test_a_statement_of_what_counts_that_is_damaged_is_found_again_from_the_part
         statement.write_bytes(bad)
         assert rows_of(site.folder) == expected
         sink = ParquetSink(site.folder)
-        assert sink.sealed_seq() == seq
+        assert sealed_seq(site.folder) == seq
         asyncio.run(sink.close())
         assert rows_of(site.folder) == expected
         assert Sealed.decode(statement.read_bytes()).seq == seq

@@ -60,7 +60,7 @@ def test_an_append_is_one_sync(journal: Journal, tmp_path: Path) -> None:
         "COMMIT",
     ]
     reader = JournalReader(tmp_path)
-    assert reader.readings_after(0) == 4_020
+    assert reader.account().stored == 4_020
     reader.close()
 
 

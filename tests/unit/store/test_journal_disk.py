@@ -181,7 +181,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_read(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable):
             journal.append(many(refused), T0_MS + refused)
         reader = JournalReader(disk)
-        assert reader.readings_after(0) == 400 * refused
+        assert reader.account().stored == 400 * refused
         assert len(rows_of(everything(journal))) == 400 * refused
         reader.close()
         ballast.unlink()
