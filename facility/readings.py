@@ -131,9 +131,11 @@ class Batch:
 
     @classmethod
     def concatenate(cls, batches: list[Self]) -> Self:
-        """Return the readings of several batches as one, in their order."""
+        """Return the readings of several batches as one, in their order: a single batch as it is."""
         if not batches:
             return cls.empty()
+        if len(batches) == 1:
+            return batches[0]
         return cls(*(np.concatenate([getattr(b, c) for b in batches]) for c in COLUMNS))
 
 

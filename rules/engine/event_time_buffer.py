@@ -45,7 +45,10 @@ def date_doubts(batch: Batch, kept: BoolArray) -> Batch:
         kept: Which of them a broker kept for us, shape (n,).
     """
     refused = batch.quality == Quality.REFUSED
-    undated = np.flatnonzero(kept & refused & (batch.source_ms >= batch.received_ms))
+    is_undated = kept & refused
+    if not is_undated.any():
+        return batch
+    undated = np.flatnonzero(is_undated & (batch.source_ms >= batch.received_ms))
     if not len(undated):
         return batch
     stamped_ms, source_ms = np.minimum(batch.source_ms, batch.received_ms), batch.source_ms.copy()
@@ -142,8 +145,11 @@ class Queue:
         A refused value whose stamp is not known may be as old as what a tick waits for.
         """
         due_ms: IntArray = np.minimum(batch.source_ms, batch.received_ms)
-        undated = (batch.quality == Quality.REFUSED) & (batch.source_ms >= batch.received_ms)
-        return np.where(undated, due_ms - self._lateness_ms, due_ms) if undated.any() else due_ms
+        refused = batch.quality == Quality.REFUSED
+        if not refused.any():
+            return due_ms
+        undated = refused & (batch.source_ms >= batch.received_ms)
+        return np.where(undated, due_ms - self._lateness_ms, due_ms)
 
 
 class SourceQueue:
@@ -174,20 +180,22 @@ class SourceQueue:
         if isinstance(item.content, Batch):
             self.put_readings(item.content)
         else:
-            tick_ms = -(-item.from_ms // self._tick_ms) * self._tick_ms
-            self._add(tick_ms if self._next_ms is None else max(tick_ms, self._next_ms), item)
+            self._add(self._tick_of(item.from_ms), item)
 
     def put_readings(self, batch: Batch, *, broker: str = "", is_backlog: bool = True) -> None:
         """Add readings; each counts from its source time on, or from its arrival where that was before."""
         del broker  # source time is one order for all
+        if not len(batch):
+            return
+        self.size += len(batch)
         due_ms = np.minimum(batch.source_ms, batch.received_ms)
+        first_ms, last_ms = int(due_ms.min()), int(due_ms.max())
+        if self._tick_of(first_ms) == self._tick_of(last_ms):  # as nearly always
+            self._add(self._tick_of(first_ms), Queued(batch, first_ms, is_backlog))
+            return
         ticks = -(-due_ms // self._tick_ms) * self._tick_ms
         if self._next_ms is not None:
             ticks = np.maximum(ticks, self._next_ms)
-        self.size += len(batch)
-        if len(batch) and (ticks == ticks[0]).all():  # as nearly always
-            self._add(int(ticks[0]), Queued(batch, int(due_ms.min()), is_backlog))
-            return
         for tick_ms in np.unique(ticks).tolist():
             rows = ticks == tick_ms
             self._add(tick_ms, Queued(batch.take(rows), int(due_ms[rows].min()), is_backlog))
@@ -219,6 +227,11 @@ class SourceQueue:
         if start < len(batch):
             rest = batch.take(np.arange(start, len(batch))) if start else batch
             yield Queued(rest, at_ms, is_backlog=True)
+
+    def _tick_of(self, due_ms: int) -> int:
+        """Return the tick at which something counts that is due at a moment [ms]."""
+        tick_ms = -(-due_ms // self._tick_ms) * self._tick_ms
+        return tick_ms if self._next_ms is None else max(tick_ms, self._next_ms)
 
     def _add(self, tick_ms: int, item: Queued) -> None:
         if tick_ms not in self._ticks:

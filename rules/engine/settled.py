@@ -34,7 +34,7 @@ from rules.engine.fingerprint import Edits
 from rules.engine.judge import Judge, make_judge
 from rules.engine.ongoing import Ongoing
 from rules.engine.past import Past
-from rules.telemetry.clocks import Clocks
+from rules.telemetry.clocks import EVERY, Clocks
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.state import Timing
 from rules.view import View
@@ -194,7 +194,8 @@ class SettledEngine(Engine):
     def _slowest_ms(self, closed_ms: int) -> int:
         """Return how far the slowest clock is behind that is heard and waited for [ms]."""
         silent_ms = self._patience.silent_ms
-        behind_ms = self._clocks.behind_ms(np.flatnonzero(self._clocks.is_heard(closed_ms - silent_ms)))
+        is_heard = self._clocks.is_heard(EVERY, closed_ms - silent_ms)
+        behind_ms = self._clocks.behind_ms(np.flatnonzero(is_heard))
         return int(behind_ms[behind_ms <= silent_ms].max(initial=0))
 
     def _horizon(self, closed_ms: int) -> int:
@@ -216,14 +217,18 @@ class SettledEngine(Engine):
         """Queue readings: all of points that a draw is summed of; of the others, that their streams spoke."""
         knowledge, kept = self.knowledge, self._is_within(self._away, batch)
         batch = date_doubts(batch, kept)
-        counts = knowledge.is_watched[batch.point] | knowledge.is_heartbeat[batch.point]
+        point: Index = batch.point.astype(np.intp)
+        watched, stream = knowledge.is_watched[point], knowledge.stream_of[point]
+        counts = watched | knowledge.is_heartbeat[point]
         spoke = ((batch.flags & Flag.RETAINED) == 0) & (batch.quality != Quality.REFUSED)
-        stream = knowledge.stream_of[batch.point]
         self._streams.grow(knowledge.stream_count)
         self._streams.hear(stream[spoke], np.minimum(batch.source_ms, batch.received_ms)[spoke])
         # When something came that was kept for us says nothing of a clock.
-        dates = spoke & knowledge.is_watched[batch.point] & ~kept
-        self._hear_clocks(batch.take(dates))
+        dates = np.flatnonzero(spoke & watched & ~kept)
+        self._clocks.grow(knowledge.clock_count)
+        received_ms = batch.received_ms[dates]
+        lag_ms = received_ms - batch.source_ms[dates]
+        self._clocks.hear(knowledge.clock_of[point[dates]], lag_ms, received_ms)
         rest = np.flatnonzero(spoke & ~counts)
         if len(rest):
             # One sign of life for each tick: a backlog holds those of many.
@@ -233,12 +238,6 @@ class SettledEngine(Engine):
             )
             counts[rest[len(rest) - 1 - last]] = True
         self.queue.put_readings(batch if counts.all() else batch.take(counts))
-
-    def _hear_clocks(self, batch: Batch) -> None:
-        """Learn how far clocks are behind that stamp what a draw is summed of."""
-        self._clocks.grow(self.knowledge.clock_count)
-        lag = batch.received_ms - batch.source_ms
-        self._clocks.hear(self.knowledge.clock_of[batch.point], lag, batch.received_ms)
 
     def _note(self, mark: Mark, stamp_ms: int) -> None:
         """Queue what a mark says of readings, at the time from which on it holds."""

@@ -37,6 +37,8 @@ LEAST_DRIFT_MS: Final = 50
 """What is less than this is no drift: ways through a network differ by as much (our choice)."""
 REFUSED_MS: Final = 30_000
 """What is stamped further ahead is refused: it tells how far a clock is off, and dates nothing."""
+EVERY: Final = slice(None)
+"""In place of clocks: all of them."""
 UNKNOWN: Final = 2**62
 """The least lag of none."""
 
@@ -117,11 +119,10 @@ class Clocks:
         columns.before_ms[clock] = columns.last_ms[clock]
         columns.last_ms[clock] = lag
         columns.heard_at_ms[clock] = received_ms
-        # What two readings in a row say; a later one that is less ahead was longer on its way.
-        lead = -np.maximum(columns.last_ms[clock], columns.before_ms[clock])
-        lead = np.where(lead <= REFUSED_MS, lead, 0)
-        columns.lead_ms[clock] = np.maximum(columns.lead_ms[clock], lead)
-        believed = np.where(lag >= -REFUSED_MS, lag, UNKNOWN)
+        believed, ahead = lag, np.flatnonzero(lag < 0)
+        if len(ahead):
+            believed = np.where(lag >= -REFUSED_MS, lag, UNKNOWN)
+            self._lead(clock[ahead], lag[ahead], received_ms[ahead])
         if (clock[1:] > clock[:-1]).all():
             columns.least_ms[clock] = np.minimum(columns.least_ms[clock], lag)
             columns.believed_ms[clock] = np.minimum(columns.believed_ms[clock], believed)
@@ -130,17 +131,25 @@ class Clocks:
             np.minimum.at(columns.least_ms, clock, lag)
             np.minimum.at(columns.believed_ms, clock, believed)
             np.add.at(columns.count, clock, 1)
-        ahead = np.flatnonzero(lag < 0)
-        if len(ahead):
-            columns.ahead_ms[clock[ahead]] = -lag[ahead]
-            columns.ahead_at_ms[clock[ahead]] = received_ms[ahead]
 
-    def behind_ms(self, clock: NDArray[Any]) -> IntArray:
+    def _lead(self, clock: NDArray[Any], lag: IntArray, received_ms: IntArray) -> None:
+        """Take in readings that were stamped in the future, once the last lag of each clock is noted."""
+        columns = self._columns
+        columns.ahead_ms[clock], columns.ahead_at_ms[clock] = -lag, received_ms
+        # What two readings in a row say; a later one that is less ahead was longer on its way.
+        lead = -np.maximum(columns.last_ms[clock], columns.before_ms[clock])
+        lead = np.where(lead <= REFUSED_MS, lead, 0)
+        columns.lead_ms[clock] = np.maximum(columns.lead_ms[clock], lead)
+
+    def behind_ms(self, clock: NDArray[Any] | slice) -> IntArray:
         """Return how far clocks are behind [ms]; 0 where that is not known, or no more than a tick waits."""
         columns = self._columns
         least = np.minimum(columns.believed_ms[clock], columns.believed_before_ms[clock])
-        known = (columns.count[clock] >= LEARNT) & (least != UNKNOWN) & (least > self._lateness_ms)
-        behind: IntArray = np.where(known, least, 0)
+        behind = np.zeros_like(least)
+        slow = np.flatnonzero(least > self._lateness_ms)
+        if len(slow):
+            known = slow[(columns.count[clock][slow] >= LEARNT) & (least[slow] != UNKNOWN)]
+            behind[known] = least[known]
         return behind
 
     def ahead_ms(self, clock: NDArray[Any]) -> IntArray:
@@ -195,7 +204,8 @@ class Clocks:
             at_ms: The moment [ms].
         """
         columns = self._columns
-        jumped = np.where(at_ms - columns.jump_at_ms <= JUMP_TOLD_MS, columns.jump_ms, 0)[clock]
+        is_told = at_ms - columns.jump_at_ms[clock] <= JUMP_TOLD_MS
+        jumped = np.where(is_told, columns.jump_ms[clock], 0)
         # One jump ahead shows before its season is over, for a season's least lag only falls.
         least_ms, before_ms = columns.least_ms[clock], columns.least_before_ms[clock]
         is_known = (least_ms != UNKNOWN) & (before_ms != UNKNOWN)
@@ -218,14 +228,14 @@ class Clocks:
         self._columns = _ClockColumns(len(self))
         self._season_ms = NEVER
 
-    def last_ahead_ms(self, since_ms: int) -> IntArray:
-        """Return how far ahead the last stamp in the future was of each clock [ms], 0 for none since then."""
+    def last_ahead_ms(self, clock: NDArray[Any] | slice, since_ms: int) -> IntArray:
+        """Return how far ahead the last stamps in the future of clocks were [ms], 0 for none since then."""
         columns = self._columns
-        return np.where(columns.ahead_at_ms >= since_ms, columns.ahead_ms, 0)
+        return np.where(columns.ahead_at_ms[clock] >= since_ms, columns.ahead_ms[clock], 0)
 
-    def is_heard(self, since_ms: int) -> BoolArray:
+    def is_heard(self, clock: NDArray[Any] | slice, since_ms: int) -> BoolArray:
         """Return which clocks stamped something that arrived since a moment [ms]."""
-        heard: BoolArray = self._columns.heard_at_ms >= since_ms
+        heard: BoolArray = self._columns.heard_at_ms[clock] >= since_ms
         return heard
 
     # A snapshot -----------------------------------------------------------------------

@@ -111,14 +111,23 @@ class Terms(Columns):
         fresh_until_ms: Up to when the point counts as heard, while its publisher lives [ms].
         certain_until_ms: Before when its value is the value now, while its stream is sure [ms].
         channel: Twice its stream, and one more where it is periodic: two kinds of silence.
+        lasts_ms: How long a value stands for the power now, by the habit of a periodic source [ms].
+        is_stale: Whether something changed that the first two depend on, so that they must be reckoned anew.
+        is_habit_stale: The same of how long its value stands.
     """
 
     fresh_until_ms: IntArray
     certain_until_ms: IntArray
     channel: Index
+    lasts_ms: IntArray
+    is_stale: BoolArray
+    is_habit_stale: BoolArray
 
     FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
         "fresh_until_ms": (np.int64, NEVER),
         "certain_until_ms": (np.int64, NEVER),
         "channel": (np.intp, 0),
+        "lasts_ms": (np.int64, 0),
+        "is_stale": (np.bool_, True),
+        "is_habit_stale": (np.bool_, True),
     }

@@ -140,9 +140,27 @@ class Stream:
         self.listening_ms = at_ms
         self.first_ms = self.said_ms = NEVER
 
-    @property
-    def alive_until_ms(self) -> int:
-        """Until when it keeps what its publisher promised [ms], `NEVER` where it was never heard."""
+    def until_ms(self) -> tuple[int, int, int]:
+        """Return until when it is sure, talking and alive if it is not heard again [ms].
+
+        After something that was late nothing is sure: what follows may be on its way for as long.
+        """
+        said_ms, alive_ms = self.said_ms, self._alive_until_ms()
+        if said_ms == NEVER:
+            return NEVER, NEVER, alive_ms
+        usual_ms, heard_for_ms = self.gap.usual_ms, said_ms - self.met_ms
+        talking_ms = alive_ms
+        if usual_ms is not None and heard_for_ms >= LEARNING_MS:
+            quiet_ms = max(usual_ms * USUAL_GAPS, LEAST_SILENCE_MS, self.patience_ms)
+            talking_ms = min(said_ms + quiet_ms, alive_ms)
+        if self.is_late:
+            return said_ms, talking_ms, alive_ms
+        if usual_ms is None or heard_for_ms < SURE_MS:
+            return talking_ms, talking_ms, alive_ms
+        return min(said_ms + max(usual_ms, LEAST_GAP_MS) - 1, talking_ms), talking_ms, alive_ms
+
+    def _alive_until_ms(self) -> int:
+        """Return until when it keeps what its publisher promised [ms], `NEVER` where it was never heard."""
         if self.heard_ms == NEVER:
             return NEVER
         heard_ms = max(self.heard_ms, self.listening_ms)
@@ -150,30 +168,6 @@ class Stream:
             return heard_ms + max(self.repeat_ms, self.patience_ms)
         beat_ms = max(self.heartbeat_ms, self.first_ms, self.listening_ms)
         return min(beat_ms, heard_ms) + max(self.heartbeat_period_ms * MISSED_HEARTBEATS, self.patience_ms)
-
-    @property
-    def talking_until_ms(self) -> int:
-        """Until when it is not quiet for longer than it usually is [ms]."""
-        if self.said_ms == NEVER:
-            return NEVER
-        usual_ms = self.gap.usual_ms
-        if usual_ms is None or self.said_ms - self.met_ms < LEARNING_MS:
-            return self.alive_until_ms
-        least_ms = max(LEAST_SILENCE_MS, self.patience_ms)
-        return min(self.said_ms + max(usual_ms * USUAL_GAPS, least_ms), self.alive_until_ms)
-
-    @property
-    def sure_until_ms(self) -> int:
-        """Until when nothing that it should have said is missing [ms].
-
-        After something that was late nothing is sure: what follows may be on its way for as long.
-        """
-        usual_ms = self.gap.usual_ms
-        if self.is_late or self.said_ms == NEVER:
-            return self.said_ms
-        if usual_ms is None or self.said_ms - self.met_ms < SURE_MS:
-            return self.talking_until_ms
-        return min(self.said_ms + max(usual_ms, LEAST_GAP_MS) - 1, self.talking_until_ms)
 
 
 class Streams:
@@ -255,10 +249,10 @@ class Streams:
         small = stream_of.astype(np.uint16) if len(self._list) <= np.iinfo(np.uint16).max else stream_of
         order = np.argsort(small, kind="stable") if in_order else np.lexsort((said, small))
         streams, times, arrived = stream_of[order], said[order], heard[order]
-        starts = np.flatnonzero(np.diff(streams, prepend=-1))
-        ends = np.append(starts[1:], len(streams)) - 1
-        gaps = np.diff(times, append=times[-1:])
-        gaps[ends] = 0
+        ends = np.append(np.flatnonzero(streams[1:] != streams[:-1]), len(streams) - 1)
+        starts = np.append(0, ends[:-1] + 1)
+        gaps = times[1:] - times[:-1]
+        gaps[ends[:-1]] = 0
         # Only what lasts longer than a tick is told apart: most of a batch has no gap at all.
         paused = np.flatnonzero(gaps >= LEAST_GAP_MS)
         within: dict[int, list[int]] = {}
@@ -267,13 +261,15 @@ class Streams:
         spoke = streams[starts]
         # What arrived in time and is told to us late, as from a disk that was full, was no silence.
         was_silent = np.minimum.reduceat(arrived, starts) > self._talking[spoke]
-        beats = np.maximum.reduceat(np.where(is_beat[order], arrived, NEVER), starts)
+        beats = np.full(len(starts), NEVER)
+        if is_beat.any():
+            beats = np.maximum.reduceat(np.where(is_beat[order], arrived, NEVER), starts)
         for place, first_ms, last_ms, heard_ms, late, beat_ms in zip(
             streams[starts].tolist(),
             times[starts].tolist(),
             times[ends].tolist(),
             np.maximum.reduceat(arrived, starts).tolist(),
-            is_late[order][ends].tolist(),
+            is_late[order[ends]].tolist(),
             beats.tolist(),
             strict=True,
         ):
@@ -370,9 +366,7 @@ class Streams:
         """Reckon until when a stream is sure, talking and alive if it is not heard again."""
         place = stream.place
         self._said[place] = stream.said_ms
-        self._sure[place] = stream.sure_until_ms
-        self._talking[place] = stream.talking_until_ms
-        self._alive[place] = stream.alive_until_ms
+        self._sure[place], self._talking[place], self._alive[place] = stream.until_ms()
         self._listening[place] = stream.listening_ms
         self._is_connected[place] = stream.is_connected
         self._is_late[place] = stream.is_late

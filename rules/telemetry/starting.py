@@ -61,6 +61,8 @@ class Awaited:
 def starting_tenants(layout: Layout, awaited: Awaited) -> BoolArray:
     """Return which tenants' boundaries have a point that is awaited, shape (tenants,)."""
     starting = np.zeros(len(layout.tenants), np.bool_)
+    if not (layout.elements.has_unmetered or awaited.knowledge.has_unheard):
+        return starting
     waits = awaited.waits(layout.elements.points)
     if waits.any():
         units = np.logical_or.reduceat(waits, layout.elements.starts)

@@ -38,7 +38,7 @@ from rules.columns import named
 from rules.draw.draw import Known
 from rules.draw.summation_plan import Index
 from rules.telemetry.cause import Cause
-from rules.telemetry.clocks import REFUSED_MS, Clocks
+from rules.telemetry.clocks import EVERY, REFUSED_MS, Clocks
 from rules.telemetry.columns import FIRST_PLACES, PointState, Terms
 from rules.telemetry.liveness import LEAST_GAP_MS, NEVER, SEASON_MS, Stream, Streams, broker_of
 from rules.view import MONITOR, PublisherView
@@ -81,21 +81,23 @@ def _patience_ms(timing: Timing) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Dated:
-    """When readings were; arrays of shape (readings,).
+    """Whose readings are and when they were; arrays of shape (readings,).
 
     Attributes:
+        point: Their points, as numpy indexes with them: anything else it converts each time.
         stamped: When their source says that they were measured [ms], or their arrival where that was before.
         measured: When they were measured, as far as the source's clock is known [ms].
         heard: When they were heard [ms].
     """
 
+    point: Index
     stamped: IntArray
     measured: IntArray
     heard: IntArray
 
-    def take(self, rows: Index) -> _Dated:
+    def take(self, rows: Index | BoolArray) -> _Dated:
         """Return the same of some readings."""
-        return _Dated(self.stamped[rows], self.measured[rows], self.heard[rows])
+        return _Dated(self.point[rows], self.stamped[rows], self.measured[rows], self.heard[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,33 @@ class _Life:
     has_doubt: bool
     connected: BoolArray
     is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Clocked:
+    """The points by which clocks are told; arrays of shape (points,) if not said otherwise.
+
+    Attributes:
+        points: The points that a draw may be summed of, and heartbeats.
+        streams: The stream that each comes by.
+        clocks: Whose clock stamps each.
+        publishers: These streams, each once, shape (publishers,).
+        last_of: The clock of the last of the points of each stream, shape (streams up to the last of them,).
+    """
+
+    points: Index
+    streams: Index
+    clocks: Index
+    publishers: Index
+    last_of: Index
+
+
+def _clocked(points: PointState) -> _Clocked:
+    rows = np.flatnonzero(points.is_watched | points.is_heartbeat)
+    stream, clock = points.stream[rows], points.clock[rows]
+    last_of = np.zeros(stream.max(initial=-1) + 1, np.intp)
+    last_of[stream] = clock
+    return _Clocked(rows, stream, clock, np.unique(stream), last_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +187,9 @@ class Knowledge:
         self._clock_count = 0
         self._season_ms = NEVER
         self._watched: Index | None = None
+        self._unheard: Index | None = None
         self._judged_channels: Index | None = None
-        self._clocked: Index | None = None
-        self._publishers: Index = np.zeros(0, np.intp)
+        self._clocked: _Clocked | None = None
         self._watched_streams: Index | None = None
 
     def anew(self) -> Knowledge:
@@ -196,8 +225,7 @@ class Knowledge:
         self._terms.grow(places)
         for number, point in points.items():
             self._add(number, point, is_judged=number in judged)
-        self._watched = self._watched_streams = self._clocked = self._judged_channels = None
-        self._set_terms(np.fromiter(points, np.intp, len(points)))
+        self._watched = self._unheard = self._watched_streams = self._clocked = self._judged_channels = None
 
     def _add(self, number: int, point: Point, *, is_judged: bool) -> None:
         points, stream = self._points, self._stream(point.stream)
@@ -221,6 +249,7 @@ class Knowledge:
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
         self._terms.channel[number] = 2 * stream.place + is_periodic
+        self._terms.is_stale[number] = self._terms.is_habit_stale[number] = True
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -237,25 +266,29 @@ class Knowledge:
             self._hear(readings, dated)
         if len(readings) < len(batch):
             self._doubt(batch, refused, is_backlog=is_backlog)
-        point: Index = batch.point.astype(np.intp)
-        judged = self._points.is_judged[point]
-        self._set_terms(point if judged.all() else point[judged])
 
-    def _set_terms(self, point: Index) -> None:
-        """Reckon until when what is known of points holds, after anything that it depends on changed."""
+    def _set_terms(self) -> None:
+        """Reckon until when what is known of judged points holds, of those where that may have changed."""
         points, terms = self._points, self._terms
+        habits = np.flatnonzero(terms.is_habit_stale & points.is_judged)
+        if len(habits):
+            terms.is_habit_stale[:] = False
+            # How long after a periodic reading the next may come.
+            pause = np.maximum(points.gap_ms[habits], points.gap_before_ms[habits])
+            pause = np.maximum(pause, points.period_ms[habits])
+            terms.lasts_ms[habits] = np.where(points.is_periodic[habits], pause, points.certain_ms[habits])
+        point = np.flatnonzero(terms.is_stale & points.is_judged)
+        if not len(point):
+            return
+        terms.is_stale[:] = False
         good = points.quality[point] == Quality.GOOD
-        heard = points.heard_ms[point]
         # What was heard of a point before a break is no measure of its silence.
-        since = np.maximum(heard, self._streams.listening_ms[points.stream[point]])
-        is_heard = good & (heard != NEVER)
-        terms.fresh_until_ms[point] = np.where(is_heard, since + points.fresh_ms[point], NEVER)
-        lasts = np.where(points.is_periodic[point], self._period_now(point), points.certain_ms[point])
-        is_whole = good & points.heard_since_break[point]
-        terms.certain_until_ms[point] = np.where(is_whole, points.measured_ms[point] + lasts, NEVER)
-
-    def _set_terms_of_all(self) -> None:
-        self._set_terms(np.flatnonzero(self._points.is_judged))
+        since = np.maximum(points.heard_ms[point], self._streams.listening_ms[points.stream[point]])
+        since += points.fresh_ms[point]
+        terms.fresh_until_ms[point] = np.where(good, since, NEVER)
+        good &= points.heard_since_break[point]
+        until = points.measured_ms[point] + terms.lasts_ms[point]
+        terms.certain_until_ms[point] = np.where(good, until, NEVER)
 
     def _clock(self, clock: int, point: Point, stream: Stream) -> int:
         """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
@@ -271,85 +304,82 @@ class Knowledge:
 
     def _date(self, batch: Batch, *, is_backlog: bool) -> _Dated:
         """Return when readings were stamped, measured and heard; learn whose clocks are off by how much."""
-        clock, received = self._points.clock[batch.point], batch.received_ms
-        is_live = (batch.flags & Flag.RETAINED) == 0
-        if is_backlog:
-            is_live = np.zeros_like(is_live)
+        point: Index = batch.point.astype(np.intp)
+        self._terms.is_stale[point] = True
+        clock, source, received = self._points.clock[point], batch.source_ms, batch.received_ms
         ahead = self._clocks.ahead_ms(clock)
-        if is_live.all():
-            self._clocks.hear(clock, received - batch.source_ms, received)
-        else:
-            # When something came that was kept for us, or for anybody, says nothing of a clock.
-            lag = (received - batch.source_ms)[is_live]
-            self._clocks.hear(clock[is_live], lag, received[is_live])
-        measured = self._measured_ms(batch, ahead)
+        # When something came that was kept for us, or for anybody, says nothing of a clock.
+        is_kept = np.ones(len(point), np.bool_) if is_backlog else (batch.flags & Flag.RETAINED) != 0
+        has_kept = is_kept.any()
+        if not has_kept:
+            self._clocks.hear(clock, received - source, received)
+        elif not is_kept.all():
+            is_live = ~is_kept
+            self._clocks.hear(clock[is_live], (received - source)[is_live], received[is_live])
+        measured = np.minimum(source - ahead + self._clocks.behind_ms(clock), received)
         return _Dated(
-            stamped=np.minimum(batch.source_ms, received),
+            point=point,
+            stamped=np.minimum(source, received),
             measured=measured,
-            heard=np.where(is_live, received, measured),
+            heard=np.where(is_kept, measured, received) if has_kept else received,
         )
-
-    def _measured_ms(self, batch: Batch, ahead: IntArray) -> IntArray:
-        """Return when values were measured, as far as their clocks are known [ms].
-
-        Args:
-            batch: The values.
-            ahead: How far the clock of each was ahead before it was heard [ms].
-        """
-        behind = self._clocks.behind_ms(self._points.clock[batch.point])
-        measured: IntArray = np.minimum(batch.source_ms - ahead + behind, batch.received_ms)
-        return measured
 
     def _hear(self, batch: Batch, dated: _Dated) -> None:
         points = self._points
-        # As numpy indexes with them: anything else it converts each time.
-        point: Index = batch.point.astype(np.intp)
-        self._learn_habits(point, dated.stamped)
+        self._learn_habits(dated.point, dated.stamped)
+        point = dated.point
         points.heard_ms[point] = np.maximum(points.heard_ms[point], dated.heard)
         # Within a batch the newest of a point is last after a stable sort by time, and numpy keeps the last
         # of several values assigned to one place.
         if (dated.stamped[1:] < dated.stamped[:-1]).any():
             rows = np.argsort(dated.stamped, kind="stable")
-            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
+            batch, dated = batch.take(rows), dated.take(rows)
+            point = dated.point
         is_newest = dated.stamped >= points.stamped_ms[point]
         if not is_newest.all():
             rows = np.flatnonzero(is_newest)
-            batch, dated, point = batch.take(rows), dated.take(rows), point[rows]
+            batch, dated = batch.take(rows), dated.take(rows)
+            point = dated.point
         # A value that was received before one that was refused does not take the doubt away.
-        in_doubt = batch.received_ms < points.doubted_ms[point]
-        quality = np.where(in_doubt, np.uint8(Quality.REFUSED), batch.quality)
+        quality, in_doubt = batch.quality, batch.received_ms < points.doubted_ms[point]
+        if in_doubt.any():
+            quality = np.where(in_doubt, np.uint8(Quality.REFUSED), quality)
         points.stamped_ms[point] = dated.stamped
         points.measured_ms[point] = dated.measured
         points.quality[point] = quality
         points.at_most_once[point] = (batch.flags & Flag.AT_MOST_ONCE) != 0
         points.is_retained[point] = (batch.flags & Flag.RETAINED) != 0
         # What a gap lacks says nothing of a periodic source: each value that is there holds for its period.
-        whole = points.is_periodic[point] | (dated.measured > points.gap_until_ms[point])
-        points.heard_since_break[point] |= whole
+        broken = np.flatnonzero(~points.heard_since_break[point])
+        if len(broken):
+            again = point[broken]
+            is_after = dated.measured[broken] > points.gap_until_ms[again]
+            points.heard_since_break[again] = points.is_periodic[again] | is_after
         valued = ~np.isnan(batch.value)
         points.value[point[valued]] = batch.value[valued]
-        # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
-        points.beyond_rating[point[quality == Quality.IMPLAUSIBLE]] = True
         good = batch.quality == Quality.GOOD
-        trusted = point[good]
-        points.beyond_rating[trusted] = False
-        points.trusted_ms[trusted] = np.maximum(points.trusted_ms[trusted], dated.heard[good])
-        power = good & points.is_power[point]
-        points.power[point[power]] = np.rint(batch.value[power] * 1e6).astype(np.int64)
+        if not good.all():
+            # Out of its rating's range on either side: whichever it is, the rating bounds nothing then.
+            points.beyond_rating[point[quality == Quality.IMPLAUSIBLE]] = True
+            batch, dated = batch.take(good), dated.take(good)
+            point = dated.point
+        points.beyond_rating[point] = False
+        points.trusted_ms[point] = np.maximum(points.trusted_ms[point], dated.heard)
+        is_power = points.is_power[point]
+        points.power[point[is_power]] = np.rint(batch.value[is_power] * 1e6).astype(np.int64)
 
     def _hear_streams(self, batch: Batch, dated: _Dated) -> None:
         """Note which publishers spoke; what the broker retained for anybody is no sign of life."""
         points = self._points
-        measured, heard = dated.measured, dated.heard
         is_retained = (batch.flags & Flag.RETAINED) != 0
         if is_retained.any():
-            batch, measured, heard = batch.take(~is_retained), measured[~is_retained], heard[~is_retained]
-            if not len(batch):
+            dated = dated.take(~is_retained)
+            if not len(dated.point):
                 return
+        point, measured, heard = dated.point, dated.measured, dated.heard
         is_late = heard - measured > max(self._lateness_ms, LEAST_GAP_MS)
-        stream_of = points.stream[batch.point]
         back, risen = self._streams.hear(
-            stream_of, measured, heard, is_late, points.is_heartbeat[batch.point]
+            points.stream[point], measured, heard, is_late, points.is_heartbeat[point]
         )
         if len(back):
             # What it sent at most once meanwhile is gone: each of its points must be heard again.
@@ -357,7 +387,7 @@ class Knowledge:
             gone |= np.isin(points.stream, risen)
             gone &= ~points.is_periodic
             points.heard_since_break[gone] = False
-            self._set_terms(np.flatnonzero(gone & points.is_judged))
+            self._terms.is_stale |= gone
 
     def _learn_habits(self, point: Index, stamped: IntArray) -> None:
         """Note how long points pause between two readings.
@@ -377,21 +407,24 @@ class Knowledge:
         again = np.flatnonzero(point[1:] == point[:-1]) + 1
         before[again] = stamped[again - 1]
         gap = stamped - before
+        longer = np.flatnonzero(gap > points.gap_ms[point])
+        point, before, gap = point[longer], before[longer], gap[longer]
         is_loss = (before == NEVER) | (before < self._streams.unsure_ms[points.stream[point]])
-        gap[np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)] = 0
-        if len(again):
-            np.maximum.at(points.gap_ms, point, gap)
-        else:
-            points.gap_ms[point] = np.maximum(points.gap_ms[point], gap)
+        is_habit = ~np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)
+        np.maximum.at(points.gap_ms, point[is_habit], gap[is_habit])
+        self._terms.is_habit_stale[point[is_habit]] = True
 
     def _doubt(self, batch: Batch, refused: BoolArray, *, is_backlog: bool) -> None:
         """Note values that were refused, unless a good one of the point came after them."""
         points = self._points
+        self._terms.is_stale[batch.point[refused]] = True
         # Whoever sends what is refused lives all the same.
         lives = refused & ((batch.flags & Flag.RETAINED) == 0)
         heard = batch.received_ms
         if is_backlog:
-            heard = self._measured_ms(batch, self._clocks.ahead_ms(points.clock[batch.point]))
+            clock = points.clock[batch.point]
+            behind = self._clocks.behind_ms(clock) - self._clocks.ahead_ms(clock)
+            heard = np.minimum(batch.source_ms + behind, heard)
         self._streams.notice(
             points.stream[batch.point[lives]], heard[lives], points.is_heartbeat[batch.point[lives]]
         )
@@ -429,14 +462,13 @@ class Knowledge:
             touched &= points.at_most_once
         points.heard_since_break[touched] = False
         points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
-        self._set_terms(np.flatnonzero(touched & points.is_judged))
+        self._terms.is_stale |= touched
 
     def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
         """Note that a broker or a stream is connected, or since when it is not [ms]."""
         self._streams.connect(scope, is_connected=is_connected, at_ms=at_ms)
         if is_connected:
-            touched = np.isin(self._points.stream, self._streams.within(scope))
-            self._set_terms(np.flatnonzero(touched & self._points.is_judged))
+            self._terms.is_stale |= np.isin(self._points.stream, self._streams.within(scope))
 
     def resume(self, scope: str) -> None:
         """Note that a collector goes on with a broker's session, of which nothing at least once is lost."""
@@ -451,6 +483,7 @@ class Knowledge:
         """
         points = self._points
         self._begin_season(at_ms)
+        self._set_terms()
         self._life = self._life_at(at_ms)
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
         watched = self._watched_points()
@@ -561,15 +594,8 @@ class Knowledge:
         periodic = points.is_periodic[watched]
         as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
         as_of_ms[watched] = np.where(periodic, points.measured_ms[watched], at_ms)
-        lasts_ms[watched] = np.where(periodic, self._period_now(watched), points.certain_ms[watched])
+        lasts_ms[watched] = self._terms.lasts_ms[watched]
         return as_of_ms, lasts_ms
-
-    def _period_now(self, watched: Index) -> IntArray:
-        """Return how long after a periodic reading the next may come, by the habit of its source [ms]."""
-        points = self._points
-        gap = np.maximum(points.gap_ms[watched], points.gap_before_ms[watched])
-        pause: IntArray = np.maximum(gap, points.period_ms[watched])
-        return pause
 
     def _is_usual(self, watched: Index, stream: Index, at_ms: int) -> BoolArray:
         """Tell which points usually say nothing for as long as their stream is silent now."""
@@ -585,7 +611,7 @@ class Knowledge:
             return
         self._season_ms = at_ms
         points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
-        self._set_terms_of_all()
+        self._terms.is_stale[:] = self._terms.is_habit_stale[:] = True
 
     def _watched_points(self) -> Index:
         if self._watched is None:
@@ -612,35 +638,36 @@ class Knowledge:
             own_step_ms: By how much our own clock was set lately [ms].
         """
         if self._clocked is None:
-            self._clocked = np.flatnonzero(self._points.is_watched | self._points.is_heartbeat)
-            self._publishers = np.unique(self._points.stream[self._clocked])
-        points, rows = self._points, self._clocked
-        stream, clock = points.stream[rows], points.clock[rows]
-        lead, lag = self._offsets(clock, at_ms)
+            self._clocked = _clocked(self._points)
+        points, clocked = self._points, self._clocked
+        rows, stream, clock = clocked.points, clocked.streams, clocked.clocks
+        lead, lag = self._offsets(EVERY, at_ms)
         offset = np.where(lead >= lag, lead, -lag)
         # Of several clocks of a publisher the worst is told: the last one put in its place stays.
-        worst_of = np.zeros(self.stream_count, np.intp)
-        worst_of[stream] = np.arange(len(rows))
-        is_off = np.flatnonzero(offset)
-        order = is_off[np.lexsort((offset[is_off], np.abs(offset[is_off])))]
-        worst_of[stream[order]] = order
-        worst = worst_of[self._publishers]
+        worst_of = clocked.last_of.copy()
+        if offset.any():
+            own = offset[clock]
+            is_off = np.flatnonzero(own)
+            order = is_off[np.lexsort((own[is_off], np.abs(own[is_off])))]
+            worst_of[stream[order]] = clock[order]
+        worst = worst_of[clocked.publishers]
         alike = np.zeros(self.stream_count, np.bool_)
-        alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = True
+        if at_ms <= self._conflict_until_ms:
+            alike[stream[at_ms - points.conflict_ms[rows] <= points.fresh_ms[rows]]] = True
         names = self._streams.names
         return PublisherView(
-            ids=(MONITOR, *(names[place] for place in self._publishers.tolist())),
+            ids=(MONITOR, *(names[place] for place in clocked.publishers.tolist())),
             offset_ms=np.append(own_step_ms, offset[worst]),
-            jumped_ms=np.append(0, self._clocks.jumped_ms(clock[worst], at_ms)),
-            drift_ppm=np.append(0, self._clocks.drift_ppm(clock[worst])),
-            is_watched=np.append(False, self._clocks.is_watched(clock[worst])),
-            says_two=np.append(False, alike[self._publishers]),
+            jumped_ms=np.append(0, self._clocks.jumped_ms(worst, at_ms)),
+            drift_ppm=np.append(0, self._clocks.drift_ppm(worst)),
+            is_watched=np.append(False, self._clocks.is_watched(worst)),
+            says_two=np.append(False, alike[clocked.publishers]),
         )
 
-    def _offsets(self, clock: Index, at_ms: int) -> tuple[IntArray, IntArray]:
+    def _offsets(self, clock: Index | slice, at_ms: int) -> tuple[IntArray, IntArray]:
         """Return how far clocks are ahead and how far behind [ms], 0 for those not heard lately."""
-        heard = self._clocks.is_heard(at_ms - CLOCK_MS)[clock]
-        ahead = self._clocks.last_ahead_ms(at_ms - CLOCK_MS // 2)[clock]
+        heard = self._clocks.is_heard(clock, at_ms - CLOCK_MS)
+        ahead = self._clocks.last_ahead_ms(clock, at_ms - CLOCK_MS // 2)
         return np.where(heard, ahead, 0), np.where(heard, self._clocks.behind_ms(clock), 0)
 
     def is_misdated(self, numbers: IntArray, at_ms: int) -> BoolArray:
@@ -656,6 +683,14 @@ class Knowledge:
     def trusted_ms(self) -> IntArray:
         """When each point was last heard with a value to be trusted [ms], `NEVER` where it never was."""
         return self._points.trusted_ms
+
+    @property
+    def has_unheard(self) -> bool:
+        """Whether any point that a draw may be summed of was never heard with a value to be trusted."""
+        if self._unheard is None:
+            self._unheard = self._watched_points()
+        self._unheard = self._unheard[self._points.trusted_ms[self._unheard] == NEVER]
+        return len(self._unheard) > 0
 
     @property
     def is_watched(self) -> BoolArray:
@@ -737,5 +772,4 @@ class Knowledge:
         self._terms = Terms(len(points))
         self._terms.channel = 2 * points.stream + points.is_periodic
         self._conflict_until_ms = int((points.conflict_ms + points.fresh_ms).max(initial=NEVER))
-        self._set_terms_of_all()
-        self._watched = self._watched_streams = self._clocked = self._judged_channels = None
+        self._watched = self._unheard = self._watched_streams = self._clocked = self._judged_channels = None
