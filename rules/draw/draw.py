@@ -115,6 +115,8 @@ class _Bounds:
 
     def clip(self, best: IntArray) -> IntArray:
         """Return estimates within the bounds."""
+        if self.low is self.high:  # all is known exactly
+            return self.low
         return np.clip(best, self.low, np.where(self.is_open, UNBOUNDED, self.high))
 
 
@@ -217,10 +219,16 @@ def _unit_bounds(layout: Layout, known: Known, memory: Memory) -> tuple[_Bounds,
     # Each part of a unit draws something or nothing: what was measured of it proves as much of the whole.
     proved = memory.proved
     np.maximum(proved, last if least is last else np.maximum(last, least), out=proved)
-    cap = np.where(proved <= layout.cap, layout.cap, np.where(proved <= layout.ceiling, layout.ceiling, OPEN))
+    cap, beyond = layout.cap, np.flatnonzero(proved > layout.cap)
+    if len(beyond):
+        ceiling = layout.ceiling[beyond]
+        cap = cap.copy()
+        cap[beyond] = np.where(proved[beyond] <= ceiling, ceiling, OPEN)
     if known.beyond_rating.any():
         doubted = known.beyond_rating[elements.points] & (elements.points != UNMETERED)
-        cap[_reduced(np.logical_or, doubted, elements.starts)] = OPEN
+        cap = np.where(_reduced(np.logical_or, doubted, elements.starts), OPEN, cap)
+    if whole.all():
+        return _Bounds(least, most, np.zeros(len(whole), np.bool_)), _Units(cap, whole, last)
     is_open = ~whole & (cap == OPEN)
     low = np.where(whole, least, np.maximum(least, layout.floor))
     high = np.where(whole, most, np.where(is_open, 0, cap if is_exact else np.maximum(cap, most)))
@@ -378,6 +386,8 @@ def rated_share(layout: Layout, holds: BoolArray) -> FloatArray:
     if elements.has_unmetered:
         each &= elements.points != UNMETERED
     units = _reduced(np.logical_and, each, elements.starts)
+    if units.all():
+        return share_of
     counted = np.add.reduceat(np.where(units, layout.weight, 0), layout.tenant_units)
     share_of[layout.tenant_rows] = counted / layout.tenant_weight
     return share_of

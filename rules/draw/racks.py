@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from facility.names import OPERATOR, AssetId, TenantId
 from facility.points import Point
+from facility.readings import BoolArray, IntArray
 from rules.draw.draw import Known
 from rules.draw.metering_boundary import LayoutBuilder
-from rules.draw.summation_plan import UNMETERED, in_a_row
+from rules.draw.summation_plan import UNMETERED, Index, in_a_row
 from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER
 from rules.telemetry.starting import Awaited
@@ -42,10 +43,10 @@ class Racks:
         self._groups = builder.groups(streams)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
-        self._cause = np.where(self._metered, Cause.NONE, Cause.NO_POINT).astype(np.int8)
         self._holders = np.zeros(len(self.ids), np.intp)
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
+        self._sizes = np.diff(np.append(self._starts, len(self._points)))
 
     def hold(self, holders: Sequence[TenantId], tenants: Sequence[TenantId]) -> None:
         """Note who holds each rack from now on.
@@ -67,47 +68,65 @@ class Racks:
             awaited: Which points still have time to speak then.
         """
         fresh = known.is_fresh[self._points] & self._metered
+        certain = known.is_certain[self._points] & self._metered
         draw = np.where(self._metered, known.power[self._points], 0)
-        heard = np.where(self._metered, knowledge.trusted_ms[self._points], NEVER)
-        waits = awaited.waits(self._points)
-        misdated = self._metered & knowledge.is_misdated(self._points, awaited.at_ms)
         if len(self._points) and not self._is_single:
             fresh = np.logical_and.reduceat(fresh, self._starts)
+            certain = np.logical_and.reduceat(certain, self._starts)
             draw = np.add.reduceat(draw, self._starts)
-            heard = np.minimum.reduceat(heard, self._starts)
-            waits = np.logical_or.reduceat(waits, self._starts)
-            misdated = np.logical_or.reduceat(misdated, self._starts)
-        is_starting = waits & ~fresh
-        # A rack with a wrong clock is not silent: Q6 tells.
-        is_silent = ~fresh & ~is_starting & ~misdated
-        unheard = heard == NEVER
-        since = heard
-        if unheard.any():
-            begin = awaited.since_ms(self._points)
-            if not self._is_single:
-                begin = np.maximum.reduceat(begin, self._starts)
-            since = np.where(unheard, begin, heard)
+        is_silent, is_unheard, is_starting = np.zeros((3, len(self.ids)), np.bool_)
+        silent_ms, cause = np.zeros(len(self.ids), np.int64), np.zeros(len(self.ids), np.int8)
+        stale = np.flatnonzero(~fresh)
+        if len(stale):
+            is_silent[stale], is_unheard[stale], is_starting[stale], silent_ms[stale] = self._silence(
+                stale, knowledge, awaited
+            )
+        uncertain = np.flatnonzero(~certain)
+        if len(uncertain):
+            cause[uncertain] = self._causes(uncertain, knowledge, known, awaited.at_ms)
         return RackView(
             ids=self.ids,
             is_silent=is_silent,
-            is_unheard=is_silent & unheard,
+            is_unheard=is_unheard,
             is_starting=is_starting,
             holders=self._holders,
             is_contracted=self._is_contracted,
-            silent_ms=np.where(is_silent, awaited.at_ms - since, 0),
-            cause=self._causes(knowledge, known, awaited.at_ms),
+            silent_ms=silent_ms,
+            cause=cause,
             draw=draw,
             groups=self._groups,
             members=self._members,
             starts=self._group_starts,
         )
 
-    def _causes(self, knowledge: Knowledge, known: Known, at_ms: int) -> NDArray[np.int8]:
-        """Return why the power of each rack is not certain: the most telling cause of its points."""
-        cause = self._cause.copy()
-        rows = np.flatnonzero(self._metered & ~known.is_certain[self._points])
-        if len(rows):
-            cause[rows] = knowledge.causes_of(self._points[rows], at_ms)
-        if len(cause) and not self._is_single:
-            return most_telling(cause, self._starts)
-        return cause
+    def _points_of(self, racks: Index) -> tuple[Index, Index]:
+        """Return the points of some racks, one rack's after the other's, and where those of each begin."""
+        sizes = self._sizes[racks]
+        starts = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) + np.repeat(self._starts[racks] - starts, sizes)
+        return self._points[places], starts
+
+    def _silence(
+        self, racks: Index, knowledge: Knowledge, awaited: Awaited
+    ) -> tuple[BoolArray, BoolArray, BoolArray, IntArray]:
+        """Return of racks without fresh power which are silent, unheard, and starting, and how long [ms]."""
+        points, starts = self._points_of(racks)
+        metered = points != UNMETERED
+        is_starting = np.logical_or.reduceat(awaited.waits(points), starts)
+        # A rack with a wrong clock is not silent: Q6 tells.
+        is_misdated = metered & knowledge.is_misdated(points, awaited.at_ms)
+        is_silent = ~is_starting & ~np.logical_or.reduceat(is_misdated, starts)
+        heard_ms = np.minimum.reduceat(np.where(metered, knowledge.trusted_ms[points], NEVER), starts)
+        is_unheard = heard_ms == NEVER
+        begin_ms = np.maximum.reduceat(awaited.since_ms(points), starts)
+        silent_ms = np.where(is_silent, awaited.at_ms - np.where(is_unheard, begin_ms, heard_ms), 0)
+        return is_silent, is_silent & is_unheard, is_starting, silent_ms
+
+    def _causes(self, racks: Index, knowledge: Knowledge, known: Known, at_ms: int) -> NDArray[np.int8]:
+        """Return why the power of some racks is not certain: the most telling cause of the points of each."""
+        points, starts = self._points_of(racks)
+        metered = points != UNMETERED
+        cause = np.where(metered, Cause.NONE, Cause.NO_POINT).astype(np.int8)
+        rows = np.flatnonzero(metered & ~known.is_certain[points])
+        cause[rows] = knowledge.causes_of(points[rows], at_ms)
+        return most_telling(cause, starts)
