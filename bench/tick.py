@@ -1,4 +1,7 @@
-"""Engine tick: every rule over every rack and tenant, with all racks heard since the tick before."""
+"""Engine tick: every rule over every rack and tenant, with all racks heard since the tick before.
+
+And what a reading costs the rules: taking it in, with its share of the ticks.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def known_racks(racks: int) -> tuple[Known, ...]:
 
 
 def run(*, quick: bool = False) -> list[Figure]:
-    """Measure a tick at 2,270 racks (300 MW) and at 100,000."""
+    """Measure a tick at 2,270 racks (300 MW) and at 100,000, and a reading where 20,000 come each second."""
     ticks = 20 if quick else 100
     figures = []
     for racks, aim in ((2_270, "below 10 ms"), (100_000, "")):
@@ -74,24 +77,18 @@ def run(*, quick: bool = False) -> list[Figure]:
         figures.append(Figure(what=what, unit="ms", samples=live, aim=aim))
         figures.append(Figure(what="  its 99th percentile", unit="ms", samples=[quantile(live, 0.99)]))
         figures.append(Figure(what="  the same tick again, settled", unit="ms", samples=settled, aim=aim))
+    what = (
+        "a reading of 20,000 a second, taken in and judged by both, in batches of 100 ms and ticks of 250 ms"
+    )
+    figures.append(Figure(what=what, unit="µs CPU", samples=_readings(20_000, 6 if quick else 20)))
     return figures
 
 
 def _ticks(racks: int, ticks: int) -> tuple[list[float], list[float]]:
     """Return how long live and settled ticks take [s]."""
-    file = read_site(site_text(racks))
-    timing = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
-    rules = make_rules(NO_PARAMETERS, [])
-    at_once = Patience(grace_ms=0, silent_ms=0, away_ms=0)
-    judging = Judging(file.site, {"bus": timing}, rules, tick_ms=1_000, lateness_ms=0, patience=at_once)
-    known = known_racks(racks)
-    entries = [Entry(1, T0_MS - 10, known)]
-    entries += [
-        Entry(2 + i, T0_MS - 5, Mark(kind, "bus", T0_MS - 5))
-        for i, kind in enumerate((MarkKind.STARTED, MarkKind.CONNECTED, MarkKind.CAUGHT_UP))
-    ]
-    for entry in entries:
-        judging.take(entry)
+    judging = _judging(
+        racks, tick_ms=1_000, lateness_ms=0, patience=Patience(grace_ms=0, silent_ms=0, away_ms=0)
+    )
     random = np.random.default_rng(7)
     live: list[float] = []
     settled: list[float] = []
@@ -107,3 +104,43 @@ def _ticks(racks: int, ticks: int) -> tuple[list[float], list[float]]:
             engine.advance(at_ms)
             samples.append(time.perf_counter() - begin_s)
     return live[5:], settled[5:]
+
+
+def _readings(racks: int, seconds: int) -> list[float]:
+    """Return what a reading costs to take in and to judge [µs CPU], second by second.
+
+    Each rack is heard once a second, some milliseconds late, in an order that is not that of the racks.
+    """
+    patience = Patience(grace_ms=2_000, silent_ms=3_000, away_ms=3_000)
+    judging = _judging(racks, tick_ms=250, lateness_ms=300, patience=patience)
+    random = np.random.default_rng(7)
+    parts = np.array_split(random.permutation(racks), 10)
+    costs: list[float] = []
+    for second in range(seconds):
+        cost_s = 0.0
+        for number, point in enumerate(parts, second * len(parts)):
+            at_ms, nothing = T0_MS + (number + 1) * 100, np.zeros(len(point))
+            received = np.sort(at_ms - random.integers(0, 100, len(point)))
+            source = received - random.integers(2, 40, len(point))
+            power = random.normal(95, 3, len(point)).round(2)
+            entry = Entry(10 + number, at_ms, Batch.of([point, source, received, power, nothing, nothing]))
+            begin_s = time.process_time()
+            judging.take(entry)
+            judging.advance(at_ms)
+            cost_s += time.process_time() - begin_s
+        costs.append(cost_s * 1e6 / racks)
+    return costs[4:]
+
+
+def _judging(racks: int, *, tick_ms: int, lateness_ms: int, patience: Patience) -> Judging:
+    """Return judgements of a site whose collector has begun."""
+    file = read_site(site_text(racks))
+    timing = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
+    rules = make_rules(NO_PARAMETERS, [])
+    judging = Judging(
+        file.site, {"bus": timing}, rules, tick_ms=tick_ms, lateness_ms=lateness_ms, patience=patience
+    )
+    judging.take(Entry(1, T0_MS - 10, known_racks(racks)))
+    for i, kind in enumerate((MarkKind.STARTED, MarkKind.CONNECTED, MarkKind.CAUGHT_UP)):
+        judging.take(Entry(2 + i, T0_MS - 5, Mark(kind, "bus", T0_MS - 5)))
+    return judging
