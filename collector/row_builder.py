@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from facility.instants import DAY_MS, EARLIEST_MS, LATEST_MS
 from facility.points import Point
 from facility.quantities import QUANTITIES
-from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, FloatArray, Quality, Reason, Rejection
+from facility.readings import (
+    DEAD_LETTER_BYTES,
+    Batch,
+    ByteArray,
+    Flag,
+    FloatArray,
+    IntArray,
+    Quality,
+    Reason,
+    Rejection,
+)
 from facility.units import find_unit
 
 AHEAD_MS: Final = 1_000
@@ -28,6 +39,8 @@ MOST_REFUSALS: Final = 1_000
 """Dead letters of one message at most: a document of a thousand undeclared racks (our choice)."""
 MOST_PAYLOADS: Final = 16
 """How many of them hold the message's payload; the others say topic, reason and detail (our choice)."""
+FIRST_ROOM: Final = 1_024
+"""Rows that there is room for at first."""
 IN_SECONDS: Final = "a time in seconds"
 """How a refusal says that a source writes seconds."""
 
@@ -116,51 +129,165 @@ def _figures(quantity: str, unit: str, rating_kw: float | None) -> tuple[float, 
     )
 
 
-@dataclass(slots=True)
-class Rows:
-    """The rows of one batch while it is decoded: a list for each column, and each row's message.
+class _Origin(NamedTuple):
+    """What rows came in, from one row up to where the next such begins.
 
     Attributes:
-        points: Numbers of points.
-        times: Source times [ms].
-        values: Values, None where the source has none.
-        is_good: Whether the source trusts the value.
-        messages: Message that each row came in.
+        row: The first of the rows.
+        messages: One message for all of them, or messages of which each gave one row.
+        first: The message of the first row, among those.
+    """
+
+    row: int
+    messages: Message | Messages
+    first: int = 0
+
+
+class Columns:
+    """Room for rows: the columns of a batch before anything is checked.
+
+    Attributes:
+        points: Numbers of points, shape (room,), int32.
+        times: Source times [ms], shape (room,), int64.
+        values: Values, NaN where the source has none, shape (room,), float64.
+        good: Whether the source trusts the value, shape (room,), uint8.
+        received_ms: When each was received [ms], shape (room,), int64.
+        flags: `Flag` bits, shape (room,), uint8.
+    """
+
+    __slots__ = ("flags", "good", "points", "received_ms", "times", "values")
+
+    def __init__(self, room: int) -> None:
+        self.points = np.empty(room, np.int32)
+        self.times = np.empty(room, np.int64)
+        self.values = np.empty(room)
+        self.good = np.empty(room, np.uint8)
+        self.received_ms = np.empty(room, np.int64)
+        self.flags = np.empty(room, np.uint8)
+
+    def grown(self, room: int) -> Columns:
+        """Return more room, with the same rows at its beginning."""
+        found = Columns(room)
+        for name in self.__slots__:
+            before = getattr(self, name)
+            getattr(found, name)[: len(before)] = before
+        return found
+
+
+class Rows:
+    """The rows of one batch while it is decoded, in columns, and the messages that they came in.
+
+    Args:
+        rejections: What was refused before.
+        sealed: Rows that were made a batch before.
+
+    Attributes:
         rejections: What could not be decoded.
         doubts: Values that could not be kept: before which row that was, whose point it was, the message that
             it came in, and what it was stamped, or when it was received where that is not known [ms].
         sealed: Rows that were made a batch before the others.
     """
 
-    points: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    values: list[float | None] = field(default_factory=list)
-    is_good: list[bool] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    doubts: list[tuple[int, int, Message, int]] = field(default_factory=list)
-    sealed: list[Batch] = field(default_factory=list)
-    _refused: Message | None = None
-    _refusals: int = 0
+    def __init__(self, rejections: Iterable[Rejection] = (), sealed: Iterable[Batch] = ()) -> None:
+        self.rejections = list(rejections)
+        self.doubts: list[tuple[int, int, Message, int]] = []
+        self.sealed = list(sealed)
+        self._columns = Columns(FIRST_ROOM)
+        self._count = 0
+        self._origins: list[_Origin] = []
+        self._beyond: dict[int, int] = {}  # times that do not fit 64 bits, by row
+        self._refused: Message | None = None
+        self._refusals = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def last_ms(self) -> int | None:
+        """When the last row was received [ms]; None without rows."""
+        return int(self._columns.received_ms[self._count - 1]) if self._count else None
+
+    def room(self, count: int) -> Columns:
+        """Return the columns, with room for so many more rows."""
+        if self._count + count > len(self._columns.points):
+            self._columns = self._columns.grown(max(self._count + count, 2 * len(self._columns.points)))
+        return self._columns
 
     def add(self, point: int, time_ms: int, value: float | None, *, is_good: bool, message: Message) -> None:
         """Add a row."""
-        self.points.append(point)
-        self.times.append(time_ms)
-        self.values.append(value)
-        self.is_good.append(is_good)
-        self.messages.append(message)
+        row = self._count
+        columns = self._columns if row < len(self._columns.points) else self.room(1)
+        columns.points[row] = point
+        if -(2**62) < time_ms < 2**62:
+            columns.times[row] = time_ms
+        else:
+            columns.times[row], self._beyond[row] = -1, time_ms
+        columns.values[row] = np.nan if value is None else value
+        columns.good[row] = is_good
+        columns.received_ms[row] = message.received_ms
+        columns.flags[row] = message.flags
+        if not self._origins or self._origins[-1].messages is not message:
+            self._origins.append(_Origin(row, message))
+        self._count = row + 1
 
     def extend(
         self, points: Sequence[int], time_ms: int, values: Sequence[float | None], message: Message
     ) -> None:
         """Add rows of one message and one time, all of them good."""
-        count = len(points)
-        self.points += points
-        self.times += [time_ms] * count
-        self.values += values
-        self.is_good += [True] * count
-        self.messages += [message] * count
+        columns, row, count = self.room(len(points)), self._count, len(points)
+        rows = slice(row, row + count)
+        columns.points[rows] = points
+        columns.times[rows] = time_ms
+        columns.values[rows] = np.array(values, np.float64)
+        columns.good[rows] = True
+        self._came_in(_Origin(row, message), count, message.received_ms, message.flags)
+
+    def fill(self, messages: Messages, first: int, count: int) -> None:
+        """Take in rows that were written behind the others, into the columns that `room` gave.
+
+        Args:
+            messages: What they came in, each row in a message of its own.
+            first: The message of the first row.
+            count: How many rows.
+        """
+        came = slice(first, first + count)
+        self._came_in(
+            _Origin(self._count, messages, first), count, messages.received_ms[came], messages.flags[came]
+        )
+
+    def _came_in(
+        self, origin: _Origin, count: int, received_ms: int | IntArray, flags: int | ByteArray
+    ) -> None:
+        rows = slice(self._count, self._count + count)
+        self._columns.received_ms[rows] = received_ms
+        self._columns.flags[rows] = flags
+        self._origins.append(origin)
+        self._count += count
+
+    def message(self, row: int) -> Message:
+        """Return the message that a row came in."""
+        origin = self._origins[bisect_right(self._origins, row, key=_row_of) - 1]
+        if isinstance(origin.messages, Messages):
+            return origin.messages.message(origin.first + row - origin.row)
+        return origin.messages
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """Yield where the rows of each message begin and end."""
+        ends = [origin.row for origin in self._origins[1:]] + [self._count]
+        for origin, end in zip(self._origins, ends, strict=True):
+            if isinstance(origin.messages, Messages):
+                yield from ((row, row + 1) for row in range(origin.row, end))
+            elif end > origin.row:
+                yield origin.row, end
+
+    def messages(self) -> Iterator[Message]:
+        """Yield each message that rows came in, once."""
+        before: Message | None = None
+        for first, _ in self._spans():
+            message = self.message(first)
+            if message is not before:
+                yield message
+            before = message
 
     def refuse(
         self,
@@ -199,7 +326,7 @@ class Rows:
     def doubt(self, point: int, message: Message, row: int | None = None, time_ms: int | None = None) -> None:
         """Put a point in doubt; arguments as for `refuse`."""
         received_ms = message.received_ms
-        before = len(self.points) if row is None else row
+        before = self._count if row is None else row
         stamped_ms = received_ms if time_ms is None else time_ms
         stamped_ms = min(max(stamped_ms, received_ms - OLDEST_MS), received_ms + DAY_MS)
         self.doubts.append((before, point, message, stamped_ms))
@@ -211,69 +338,52 @@ class Rows:
         """
         refused, doubted = len(self.rejections), len(self.doubts)
         try:
-            self.sealed.append(self._batch(ranges))
+            self.sealed.append(self._batch(ranges, slice(0, self._count)))
         except Exception:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("rows make no batch", rows=len(self.points))
+            _log.exception("rows make no batch", rows=self._count)
             del self.rejections[refused:], self.doubts[doubted:]
             self._seal_one_by_one(ranges)
-        self.points, self.times, self.values = [], [], []
-        self.is_good, self.messages, self.doubts = [], [], []
+        self._columns, self._count = Columns(FIRST_ROOM), 0
+        self._origins, self._beyond, self.doubts = [], {}, []
 
     def _seal_one_by_one(self, ranges: Ranges) -> None:
         """Make a batch of the rows of each message, and dead letters of those that make none."""
-        count, first = len(self.points), 0
-        while first < count:
-            message, end = self.messages[first], first + 1
-            while end < count and self.messages[end] is message:
-                end += 1
-            own = slice(first, end)
-            alone = Rows(
-                self.points[own], self.times[own], self.values[own], self.is_good[own], self.messages[own]
-            )
-            is_last = end == count
-            alone.doubts = [
-                (r - first, p, of, at) for r, p, of, at in self.doubts if first <= r < end + is_last
-            ]
+        doubts = self.doubts
+        for first, end in self._spans():
+            is_last = end == self._count
+            self.doubts = [doubt for doubt in doubts if first <= doubt[0] < end + is_last]
+            refused = len(self.rejections)
             try:
-                self.sealed.append(alone._batch(ranges))
-                self.rejections += alone.rejections
+                self.sealed.append(self._batch(ranges, slice(first, end)))
             except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-                self.refuse(message, Reason.DECODER_FAILED, repr(error))
-            first = end
+                del self.rejections[refused:]
+                self.refuse(self.message(first), Reason.DECODER_FAILED, repr(error))
 
     def batch(self, ranges: Ranges) -> Batch:
         """Return the rows as a batch; rows that cannot be kept become dead letters and doubts."""
         self.seal(ranges)
         return self.sealed[0] if len(self.sealed) == 1 else Batch.concatenate(self.sealed)
 
-    def _batch(self, ranges: Ranges) -> Batch:
-        count = len(self.points)
-        points = np.array(self.points, np.int32)
-        received = np.fromiter((m.received_ms for m in self.messages), np.int64, count)
-        flags = np.fromiter((m.flags for m in self.messages), np.uint8, count)
-        times = self._times()
-        values = ranges.convert(points, np.array(self.values, np.float64))
-        absent = np.isnan(values)
-        quality = np.where(np.array(self.is_good, np.bool_), Quality.GOOD, Quality.SOURCE_DOUBTS)
+    def _batch(self, ranges: Ranges, rows: slice) -> Batch:
+        columns = self._columns
+        # Copies: a batch is kept for long, and is not to keep the room of others.
+        points, times = columns.points[rows].copy(), columns.times[rows].copy()
+        received = columns.received_ms[rows].copy()
+        values = ranges.convert(points, columns.values[rows])
+        quality = np.where(columns.good[rows], Quality.GOOD, Quality.SOURCE_DOUBTS).astype(np.uint8)
         quality[~ranges.credible(points, values)] = Quality.IMPLAUSIBLE
-        quality[absent] = Quality.NO_VALUE
-        flags |= np.where(times > received + AHEAD_MS, Flag.AHEAD, Flag.NONE).astype(np.uint8)
-        keep = self._check(points, times, received, values, ranges)
+        quality[np.isnan(values)] = Quality.NO_VALUE
+        is_ahead = times > received + AHEAD_MS
+        flags = columns.flags[rows] | np.where(is_ahead, Flag.AHEAD, Flag.NONE).astype(np.uint8)
+        kept = rows.start + np.flatnonzero(self._check(rows.start, points, times, received, values, ranges))
         batch = Batch.of([points, times, received, values, quality, flags])
-        kept = np.flatnonzero(keep)
-        made = self._with_doubts(batch if len(kept) == count else batch.take(kept), kept)
+        made = self._with_doubts(batch if len(kept) == len(points) else batch.take(kept - rows.start), kept)
         made.check()
         return made
 
-    def _times(self) -> NDArray[np.int64]:
-        """Return the source times; one that does not fit 64 bits is out of range like any other."""
-        try:
-            return np.array(self.times, np.int64)
-        except OverflowError:
-            return np.array([time if abs(time) < 2**62 else -1 for time in self.times], np.int64)
-
     def _check(
         self,
+        first: int,
         points: NDArray[np.int32],
         times: NDArray[np.int64],
         received: NDArray[np.int64],
@@ -286,25 +396,26 @@ class Rows:
         impossible = ~ranges.possible(points, values)
         keep = ~(bad_time | ahead | old | impossible)
         for row in np.flatnonzero(~keep).tolist():
-            message, point = self.messages[row], int(points[row])
+            at, point, stamp_ms = first + row, int(points[row]), int(times[row])
+            message = self.message(at)
             if bad_time[row]:
-                found = self.times[row]
+                found = self._beyond.get(at, stamp_ms)
                 hint = f": {IN_SECONDS}" if EARLIEST_MS <= found * 1_000 <= LATEST_MS else ""
                 detail = f"expected milliseconds between 2000 and 2100, found {found}{hint}"
-                self.refuse(message, Reason.BAD_TIME, detail, point, row, found)
+                self.refuse(message, Reason.BAD_TIME, detail, point, at, found)
             elif ahead[row]:
                 detail = (
                     f"expected a time at most 30 s ahead, found {(times[row] - received[row]) / 1e3:.1f} s"
                 )
-                self.refuse(message, Reason.TIME_AHEAD, detail, point, row, self.times[row])
+                self.refuse(message, Reason.TIME_AHEAD, detail, point, at, stamp_ms)
             elif old[row]:
                 detail = (
                     f"expected a time within 7 days, found {(received[row] - times[row]) / DAY_MS:.1f} days"
                 )
-                self.refuse(message, Reason.TIME_TOO_OLD, detail, point, row, self.times[row])
+                self.refuse(message, Reason.TIME_TOO_OLD, detail, point, at, stamp_ms)
             else:
                 detail = f"expected {ranges.describe(point)}, found {values[row]:g}"
-                self.refuse(message, Reason.OUT_OF_RANGE, detail, point, row, self.times[row])
+                self.refuse(message, Reason.OUT_OF_RANGE, detail, point, at, stamp_ms)
         return keep
 
     def _with_doubts(self, batch: Batch, kept: NDArray[np.intp]) -> Batch:
@@ -325,3 +436,7 @@ class Rows:
         )
         order = np.argsort(np.concatenate([np.array(before) - 0.5, kept]), kind="stable")
         return Batch.concatenate([doubts, batch]).take(order)
+
+
+def _row_of(origin: _Origin) -> int:
+    return origin.row

@@ -12,7 +12,7 @@ import structlog
 from collector.continuity.continuity import ASK_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages
 from collector.mqtt.session import Session
 from collector.row_builder import Rows
 from collector.source import Source
@@ -23,8 +23,6 @@ from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import Journal
 
-GATHER_S: Final = 0.01
-"""How long what follows a message may still come into the same append."""
 MOST_MESSAGES: Final = 4_000
 """Messages in one append at most: the event loop is not held for longer than some 40 ms."""
 QUIET_S: Final = 1.0
@@ -125,8 +123,6 @@ class Collector(Source):
         while True:
             self._rounds += 1
             if await self._session.arrived(ASK_MS / 1_000 if self._continuity.is_behind else QUIET_S):
-                if self._session.waiting < MOST_MESSAGES // 8:
-                    await asyncio.sleep(GATHER_S)
                 await self._take(self._session.take(MOST_MESSAGES))
             else:
                 self.whole_ms = self._now_ms()
@@ -152,34 +148,35 @@ class Collector(Source):
         if len(items) == 1 and isinstance(items[0], ConnectionEvent):
             await self._tell(self._continuity.happen(items[0], self._now_ms()))
             return
-        messages = [item for item in items if isinstance(item, Message)]
-        if not messages:
+        taken = [item for item in items if isinstance(item, Messages)]
+        if not taken:
             return
-        self.whole_ms = messages[0].received_ms
-        self.counters.messages += len(messages)
-        gathered, intake = self._decode(messages)
+        self.whole_ms = began_ms = int(taken[0].received_ms[0])
+        self.counters.messages += sum(map(len, taken))
+        gathered, intake = self._decode(taken)
         await self._appender.append(intake)
-        self._session.acknowledge(messages)
+        for messages in taken:
+            self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
         now_ms = self._now_ms()
         lag_ms = _lag_ms(intake.batch) if self._continuity.is_behind else None
-        kept = sum(1 for message in messages if message.acknowledgement[1])
-        waited_ms = now_ms - messages[0].received_ms
-        await self._tell(self._continuity.take(kept, waited_ms, lag_ms, now_ms))
+        kept = sum(int(np.count_nonzero(messages.number)) for messages in taken)
+        await self._tell(self._continuity.take(kept, now_ms - began_ms, lag_ms, now_ms))
 
-    def _decode(self, messages: list[Message]) -> tuple[Gathered, Intake]:
+    def _decode(self, taken: list[Messages]) -> tuple[Gathered, Intake]:
         """Decode messages; where a decoder fails for a fault of its own, they are dead letters."""
         gathered = Gathered()
         try:
-            self._decoder.decode(messages, gathered)
+            for messages in taken:
+                self._decoder.decode(messages, gathered)
             self._decoder.settle(self._now_ms(), gathered)
             return gathered, self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("decoder failed", broker=self.name, messages=len(messages))
+            _log.exception("decoder failed", broker=self.name, messages=sum(map(len, taken)))
             failed = gathered.rows
             gathered.rows = Rows(rejections=failed.rejections, sealed=failed.sealed)
-            for message in {id(message): message for message in failed.messages}.values():
+            for message in failed.messages():
                 gathered.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
         return gathered, self._intake(gathered)
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from collector.mqtt.message import Message
+from collector.mqtt.message import Messages
 from collector.register import Register
 from collector.row_builder import Ranges, Rows
 from facility.readings import Reason
@@ -49,7 +49,7 @@ class Gathered:
             context: What decoders share.
             now_ms: The time, where no message came [ms].
         """
-        messages = self.rows.messages
+        last_ms = self.rows.last_ms
         return Intake(
             known=context.register.news(),
             batch=self.rows.batch(context.ranges),
@@ -57,7 +57,7 @@ class Gathered:
             rejections=self.rows.rejections,
             waiting=self.waiting,
             settled=self.settled,
-            received_ms=messages[-1].received_ms if messages else now_ms,
+            received_ms=now_ms if last_ms is None else last_ms,
         )
 
 
@@ -90,7 +90,7 @@ class Decoder(Protocol):
         """How many messages never came, by the gaps in their numbers; 0 where they have none."""
         ...
 
-    def decode(self, messages: list[Message], into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> None:
         """Decode messages, in order. Bad data ends as a refusal in `into`, never as an exception.
 
         Args:

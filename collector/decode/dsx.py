@@ -7,12 +7,14 @@ that comes before its metadata waits for it, on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
@@ -20,7 +22,8 @@ from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITIN
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import Scopes, TopicIndex
-from collector.mqtt.message import Message
+from collector.kernels import read_values
+from collector.mqtt.message import Message, Messages
 from collector.row_builder import Rows
 from facility.names import NAME_LENGTH
 from facility.points import Point
@@ -141,7 +144,7 @@ class DsxDecoder:
         self._broker = broker
         self._context = context
         self._metadata: dict[str, bytes] = {}
-        self._routes: dict[str, int | Refused] = {}
+        self._routes: dict[bytes, int | Refused] = {}  # by the topics of values
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._topics: dict[str, set[str]] = {}
         self._value_topics = TopicIndex()
@@ -150,7 +153,7 @@ class DsxDecoder:
         self._changed: set[str] = set()
         self._heard_ms = 0
         self._last_ms = 0
-        self._used = set(context.register.numbers)
+        self._used = _Used(context.register.numbers)
         self._trials = {
             number: _Trial(0, f"{point.key} changed before this start")
             for number in context.register.unconfirmed
@@ -175,12 +178,13 @@ class DsxDecoder:
         """Messages of the bus have no numbers, so none is known to be missing."""
         return 0
 
-    def decode(self, messages: list[Message], into: Gathered) -> None:
-        """Decode messages, in order."""
-        if messages:
-            passed_ms = messages[-1].received_ms - (self._last_ms or messages[-1].received_ms)
+    def decode(self, messages: Messages, into: Gathered) -> None:
+        """Decode messages, in order: values of known points in columns, all else one by one."""
+        if len(messages):
+            last_ms = int(messages.received_ms[-1])
+            passed_ms = last_ms - (self._last_ms or last_ms)
             self._heard_ms += min(max(passed_ms, 0), MOST_PASSED_MS)
-            self._last_ms = messages[-1].received_ms
+            self._last_ms = last_ms
         self._decode_all(messages, into)
         if self._changed:
             self._regroup(into.rows)
@@ -208,47 +212,68 @@ class DsxDecoder:
             detail = f"expected metadata of this point within {WAIT_MS // 60_000} minutes, found none"
             into.rows.refuse(_message(waiting), Reason.NO_METADATA, detail)
 
-    def _decode_all(self, messages: list[Message], into: Gathered) -> None:
-        rest = iter(messages)
-        while not self._decode(rest, into):
-            pass
+    def _decode_all(self, messages: Messages, into: Gathered) -> None:
+        first, end = 0, len(messages)
+        while first < end:
+            first += self._decode_plain(messages, first, into.rows)
+            if first < end:
+                self._decode(messages.message(first), into)
+                first += 1
 
-    def _decode(self, rest: Iterator[Message], into: Gathered) -> bool:
-        """Decode messages up to the end, or up to one at which this fails; tell whether it was the end."""
-        routes, rows, decode, trials = self._routes, into.rows, _DECODER.decode, self._trials
-        use = self._used.add
-        message: Message | None = None
+    def _decode_plain(self, messages: Messages, first: int, rows: Rows) -> int:
+        """Decode the plain values that follow one another; return how many there were."""
+        row = len(rows)
+        columns = rows.room(len(messages) - first)
+        points = columns.points[row:]
+        count = read_values(
+            messages.data,
+            messages.spans,
+            first,
+            self._routes,
+            points,
+            columns.times[row:],
+            columns.values[row:],
+            columns.good[row:],
+        )
+        if count:
+            self._used.add(points[:count])
+            for number in self._trials.keys() & set(points[:count].tolist()) if self._trials else ():
+                for at in row + np.flatnonzero(points[:count] == number):
+                    columns.good[at] &= number not in self._trials or self._is_confirmed(number)
+            rows.fill(messages, first, count)
+        return count
+
+    def _decode(self, message: Message, into: Gathered) -> None:
+        """Decode one message, whatever it is."""
         try:
-            for message in rest:  # noqa: B007, RUF100 - asked for below
-                route = routes.get(message.topic)
-                if not isinstance(route, int):
-                    self._decode_other(message, route, into)
-                    continue
-                payload = message.payload
-                if len(payload) > MOST_BYTES:
-                    rows.refuse(message, *_too_large(payload), route)
-                    continue
-                try:
-                    read = decode(payload)
-                except (msgspec.MsgspecError, RecursionError, ValueError):
-                    reason, detail = explain(payload, _DECODER)
-                    rows.refuse(message, reason, detail, route, time_ms=_stamp(payload))
-                    continue
-                if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
-                    rows.refuse(message, *problem, route)
-                    continue
-                is_good = read.quality in dsx.GOOD_FORMS
-                if route in trials:
-                    is_good = self._is_confirmed(route) and is_good
-                rows.add(route, read.timestamp, read.value, is_good=is_good, message=message)
-                use(route)
-        except Exception as error:
-            if message is None:
-                raise
+            route = self._routes.get(_key(message.topic))
+            if isinstance(route, int):
+                self._decode_value(message, route, into.rows)
+            else:
+                self._decode_other(message, route, into)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
             _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
-            rows.refuse(message, Reason.DECODER_FAILED, repr(error))
-            return False
-        return True
+            into.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+
+    def _decode_value(self, message: Message, number: int, rows: Rows) -> None:
+        payload = message.payload
+        if len(payload) > MOST_BYTES:
+            rows.refuse(message, *_too_large(payload), number)
+            return
+        try:
+            read = _DECODER.decode(payload)
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            reason, detail = explain(payload, _DECODER)
+            rows.refuse(message, reason, detail, number, time_ms=_stamp(payload))
+            return
+        if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
+            rows.refuse(message, *problem, number)
+            return
+        is_good = read.quality in dsx.GOOD_FORMS
+        if number in self._trials:
+            is_good = self._is_confirmed(number) and is_good
+        rows.add(number, read.timestamp, read.value, is_good=is_good, message=message)
+        self._used.add(np.array([number]))
 
     def _is_confirmed(self, number: int) -> bool:
         """Count a value of a point whose meaning changed, and tell whether the new one stands by now."""
@@ -386,14 +411,14 @@ class DsxDecoder:
         found = {entry.value_topic: entry for entry in entries.values()}
         if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
             found[first.value_topic] = first
-        before = {topic: self._routes.pop(topic) for topic in self._topics.pop(key, ())}
+        before = {topic: self._routes.pop(_key(topic)) for topic in self._topics.pop(key, ())}
         for value_topic, entry in found.items():
             said = entry.said
             if isinstance(said, Refused):
-                self._routes[value_topic] = said
+                self._routes[_key(value_topic)] = said
             else:
                 was = before.get(value_topic)
-                self._routes[value_topic] = self._declare(said, rows, message, was)
+                self._routes[_key(value_topic)] = self._declare(said, rows, message, was)
         for value_topic in before.keys() - found.keys():
             self._value_topics.take(value_topic)
         for value_topic in found:
@@ -406,7 +431,7 @@ class DsxDecoder:
 
     def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
         """Put points in doubt whose values mean nothing any more."""
-        now = {self._routes[topic] for topic in self._topics.get(key, ())}
+        now = {self._routes[_key(topic)] for topic in self._topics.get(key, ())}
         for topic, number in before.items():
             if isinstance(number, Refused) or number in now:
                 continue
@@ -415,7 +440,7 @@ class DsxDecoder:
             if self._trials.pop(number, None) is not None:
                 self._context.register.confirm(number)
             point = self._context.register.point(number)
-            if point is not None and not isinstance(self._routes.get(topic), Refused):
+            if point is not None and not isinstance(self._routes.get(_key(topic)), Refused):
                 self._context.register.number(replace(point, is_withdrawn=True))
                 self._powers.take(point)
 
@@ -447,7 +472,7 @@ class DsxDecoder:
         rating = self._context.site.rack(point.asset).rating_milliwatts
         rating_kw = None if rating is None else rating / 1e6
         ranges = self._context.ranges
-        if rows.points and ranges.contradicts(number, point, rating_kw):
+        if len(rows) and ranges.contradicts(number, point, rating_kw):
             rows.seal(ranges)
         ranges.set(number, point, rating_kw)
         return number
@@ -495,7 +520,33 @@ class DsxDecoder:
         """Decode what waited for this metadata."""
         waited = self._park.release(value_topic)
         into.settled += [item.id for item in waited]
-        self._decode_all([_message(item) for item in waited], into)
+        self._decode_all(Messages.of(map(_message, waited)), into)
+
+
+class _Used:
+    """Points that values came of.
+
+    Args:
+        numbers: Those that the journal has numbers for.
+    """
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._is_used = np.zeros(0, np.bool_)
+        self.add(np.fromiter(numbers, np.int64))
+
+    def __contains__(self, number: int) -> bool:
+        return number < len(self._is_used) and bool(self._is_used[number])
+
+    def add(self, numbers: NDArray[np.integer]) -> None:
+        """Note that values came of points."""
+        if len(numbers) and (most := int(numbers.max())) >= len(self._is_used):
+            self._is_used = np.append(self._is_used, np.zeros(max(most + 1, 1_024), np.bool_))
+        self._is_used[numbers] = True
+
+
+def _key(topic: str) -> bytes:
+    """Return a topic as it comes on the wire."""
+    return topic.encode("utf-8", "surrogatepass")
 
 
 def _expected_topic(found: str) -> str:

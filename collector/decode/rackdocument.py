@@ -15,7 +15,7 @@ import structlog
 
 from collector.decode.base import Context, Gathered, check_keys, explain
 from collector.decode.rackdocumentusual import Usual, may_repeat_keys
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from collector.row_builder import Rows
 from facility.instants import EARLIEST_MS, from_iso
 from facility.names import NAME_LENGTH, AssetId, is_level, name_of, nearest
@@ -82,7 +82,7 @@ class RackDocumentDecoder:
         self._hints = _Hints()
         self.missed = 0
 
-    def decode(self, messages: list[Message], into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> None:
         """Decode messages, in order."""
         for message in messages:
             try:

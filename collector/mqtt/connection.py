@@ -11,25 +11,28 @@ import asyncio
 import math
 import socket
 import ssl
-import struct
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from errno import EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE
 from typing import Any, Final, Self
 
 import aiomqtt
+import numpy as np
 from paho.mqtt.client import MQTTMessage
 
 from collector.mqtt.address import BAD_LOGIN, UNSUPPORTED, Address
 from collector.mqtt.client import CONNECT_S, make_client
-from collector.mqtt.message import Message
-from facility.readings import Flag
+from collector.mqtt.inflow import Inflow
+from collector.mqtt.message import Messages
+from collector.mqtt.unacknowledged import packets
+from facility.readings import Flag, IntArray
 
-COALESCE_S: Final = 0.005
-"""After reading what was there, the socket rests this long: a broker sends each message by itself, and being
-woken for each costs more than reading it."""
-MOST_PACKETS: Final = 2_000
-"""Packets read at once before others get their turn."""
+REST_S: Final = 0.05
+"""After reading what was there, the socket rests this long: a broker sends each message by itself, and what
+follows a message costs more than the message. Nothing waits on a quiet bus, and nothing longer than that on
+a busy one (our choice)."""
+MOST_READS: Final = 8
+"""How often a full buffer is read at once before others get their turn (our choice)."""
 
 _TAKEN_OVER: Final = 142
 _CLOSED: Final = 128
@@ -82,8 +85,7 @@ class Connection:
     Args:
         address: Broker and credentials.
         version: MQTT version, 5 or 4 (which is 3.1.1).
-        generation: Marks acknowledgements of this connection; one of another is never sent on it.
-        take: Is given each message as it arrives.
+        take: Is given messages as they arrive.
         connected: Is told, before any message arrives, whether the broker kept our session.
         is_full: Tells whether there is no room for more: nothing is read until there is.
         now_ms: The clock [ms].
@@ -98,20 +100,18 @@ class Connection:
         address: Address,
         *,
         version: int,
-        generation: int,
-        take: Callable[[Message], None],
+        take: Callable[[Messages], None],
         connected: Callable[[bool], None],
         is_full: Callable[[], bool] = lambda: False,
         now_ms: Callable[[], int],
     ) -> None:
         self._address = address
-        self._generation = generation
+        self._inflow = Inflow(has_properties=version == aiomqtt.ProtocolVersion.V5.value)
         self._take = take
         self._connected = connected
         self._is_full = is_full
         self._now_ms = now_ms
-        self._count = 0
-        self._held_count = 0  # of those that a broker holds back until others are acknowledged
+        self._held_count = 0  # messages that a broker holds back until others are acknowledged
         self._loop = asyncio.get_running_loop()
         self._stack = AsyncExitStack()
         self._resting: asyncio.TimerHandle | None = None
@@ -131,7 +131,9 @@ class Connection:
         self._wrap("on_disconnect", self._on_disconnect)
         self._wrap("on_socket_close", self._on_socket_close)
         self._wrap("_handle_pingresp", self._on_answer)
-        self._replace(on_socket_open=self._on_socket_open, _easy_log=self._on_log)
+        self._replace(
+            on_socket_open=self._on_socket_open, _easy_log=self._on_log, _sock_recv=self._inflow.give
+        )
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -243,19 +245,14 @@ class Connection:
         cause = self._address.refused_by_tls(self._fault) if self._fault else _text(error)
         return Lost(cause, is_taken_over=_code(error) == _TAKEN_OVER)
 
-    def acknowledge(self, acknowledgements: Iterable[tuple[int, int]]) -> None:
-        """Acknowledge messages, in the order in which they came, in one write.
+    def acknowledge(self, numbers: IntArray) -> None:
+        """Acknowledge messages of this connection, in the order in which they came, in one write.
 
         Args:
-            acknowledgements: What the messages carry; those of another generation are not sent.
+            numbers: Their packet identifiers.
         """
-        mine = [
-            struct.pack("!BBH", 0x40, 2, number)
-            for number, generation in acknowledgements
-            if generation == self._generation
-        ]
-        if mine and self._paho.socket() is not None:
-            self._paho._packet_queue(0x40, b"".join(mine), 0, 1)  # noqa: SLF001 - the reason of this module
+        if len(numbers) and self._paho.socket() is not None:
+            self._paho._packet_queue(0x40, packets(numbers), 0, 1)  # noqa: SLF001 - the reason of this module
 
     def ask(self) -> None:
         """Ask the broker for a sign of life; what it sends before that is counted."""
@@ -274,7 +271,7 @@ class Connection:
 
     # What paho calls ------------------------------------------------------------------
 
-    def _replace(self, **functions: Callable[..., None]) -> None:
+    def _replace(self, **functions: Callable[..., object]) -> None:
         for name, function in functions.items():
             setattr(self._paho, name, function)
 
@@ -314,22 +311,18 @@ class Connection:
             self._fault = form % arguments
 
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:  # noqa: ANN401 - paho's
-        self._count += 1
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = bytes(message._topic).decode(errors="replace")  # noqa: SLF001 - undecodable in public
-        flags = 0
-        if message.qos == 0:
-            flags |= Flag.AT_MOST_ONCE
-        else:
-            self._held_count += 1
+        """Hand on a message that is not plain, as one with properties."""
+        flags = 0 if message.qos else Flag.AT_MOST_ONCE
         if message.retain:
             flags |= Flag.RETAINED
         if message.dup:
             flags |= Flag.REDELIVERED
-        token = (message.mid, self._generation) if message.qos else (0, 0)
-        self._take(Message(topic, bytes(message.payload), self._now_ms(), int(flags), token))
+        topic = bytes(message._topic)  # noqa: SLF001 - undecodable in public
+        self._hand_on(Messages.of_one(topic, bytes(message.payload), self._now_ms(), int(flags), message.mid))
+
+    def _hand_on(self, messages: Messages) -> None:
+        self._held_count += int(np.count_nonzero(messages.number))
+        self._take(messages)
 
     def _on_socket_open(self, _client: Any, _data: Any, sock: socket.socket) -> None:  # noqa: ANN401 - paho's
         # This runs in the thread that connects, instead of aiomqtt's own.
@@ -350,30 +343,45 @@ class Connection:
             self._loop.call_soon_threadsafe(self._resting.cancel)
 
     def _read(self, descriptor: int) -> None:
-        """Read every packet that is there, then rest for a moment."""
+        """Read everything that is there, then rest for a moment."""
         self._is_active = True
-        came = self._count
+        sock, has_read = self._paho.socket(), False
+        for _ in range(MOST_READS):
+            is_more = self._inflow.read(sock)
+            has_read = self._digest(sock) or has_read
+            if self._paho.socket() is not sock:
+                return
+            if not is_more or self._is_full():
+                break
+        else:
+            return  # more is there: stay on the loop
+        self.heard_ms = self._now_ms()
+        if self._paho._ping_t and has_read:  # noqa: SLF001 - the reason of this module
+            # Its answer waits behind what arrives: who sends is alive.
+            self._paho._ping_t = self._loop.time()  # noqa: SLF001 - as above
+        if self._client._connected.done():  # noqa: SLF001 - as above
+            self._loop.remove_reader(descriptor)
+            self._resting = self._loop.call_later(REST_S, self._wake, descriptor)
+
+    def _digest(self, sock: socket.socket) -> bool:
+        """Hand on what was read: plain messages in columns, all else to paho; tell whether anything came."""
         ended = self._client._disconnected  # noqa: SLF001 - the reason of this module
-        for _ in range(MOST_PACKETS):
-            before = self._count
+        has_come = False
+        for messages in self._inflow.take(self._now_ms()):
+            has_come = True
+            if messages is not None:
+                self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001 - as above
+                self._hand_on(messages)
+                continue
             try:
                 self._paho.loop_read()
             except Exception as error:  # noqa: BLE001 - a hostile broker may raise anything in paho
                 if not ended.done():
                     ended.set_exception(error)
-                return
-            if self._count == before:
+                self._paho._sock_close()  # noqa: SLF001 - as above
+            if self._paho.socket() is not sock:
                 break
-        else:
-            if not self._is_full():
-                return  # more is there: stay on the loop
-        self.heard_ms = self._now_ms()
-        if self._paho._ping_t and self._count > came:  # noqa: SLF001 - the reason of this module
-            # Its answer waits behind what arrives: who sends is alive.
-            self._paho._ping_t = self._loop.time()  # noqa: SLF001 - as above
-        if self._paho.socket() is not None and self._client._connected.done():  # noqa: SLF001
-            self._loop.remove_reader(descriptor)
-            self._resting = self._loop.call_later(COALESCE_S, self._wake, descriptor)
+        return has_come
 
     def _wake(self, descriptor: int) -> None:
         current = self._paho.socket()
@@ -384,7 +392,7 @@ class Connection:
             self._is_active = True
             self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001 - the reason of this module
             self._paho._ping_t = self._paho._ping_t and self._loop.time()  # noqa: SLF001 - as above
-            self._resting = self._loop.call_later(COALESCE_S, self._wake, descriptor)
+            self._resting = self._loop.call_later(REST_S, self._wake, descriptor)
             return
         self._loop.add_reader(descriptor, self._read, descriptor)
         if getattr(current, "pending", lambda: 0)():

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 import aiomqtt
+import numpy as np
 
 from collector.mqtt.address import Address
 from collector.mqtt.client import make_client
 from collector.mqtt.connection import Connection, Lost, Refused, forget
-from collector.mqtt.message import Message
+from collector.mqtt.message import Messages
 from collector.mqtt.versions import NEWEST, OLDER
 from facility.instants import Clock
 from facility.readings import Flag
@@ -117,7 +118,7 @@ async def listen(
         Refused: Where the broker does not accept us.
         Lost: Where it cannot be reached, or the connection breaks.
     """
-    came: list[Message] = []
+    came: list[Messages] = []
     async with Patient(address.as_probe(), version, clock, came) as patient:
         await patient.connection.subscribe(topics)
         with suppress(TimeoutError):
@@ -125,8 +126,8 @@ async def listen(
                 while True:
                     patient.acknowledge()
                     await asyncio.sleep(0.05)
-    live = sum(not message.flags & Flag.RETAINED for message in came)
-    return Heard(messages=len(came), live=live, seconds=seconds)
+    live = sum(int(np.count_nonzero((messages.flags & Flag.RETAINED) == 0)) for messages in came)
+    return Heard(messages=count_of(came), live=live, seconds=seconds)
 
 
 async def measure_queue(
@@ -152,14 +153,19 @@ async def measure_queue(
         published, fault = await _publish(address.as_probe(), version, topic, count)
         if fault:
             return Queue(published=published, fault=fault)
-        came: list[Message] = []
+        came: list[Messages] = []
         async with Patient(away, version, clock, came) as patient:
             await patient.until_quiet()
-            unacknowledged = len(came)
+            unacknowledged = count_of(came)
             await patient.until_empty()
     finally:
         await forget(away, version)
-    numbers = {int(message.payload.partition(b" ")[0]) for message in came if message.topic == topic}
+    numbers = {
+        int(message.payload.partition(b" ")[0])
+        for messages in came
+        for message in messages
+        if message.topic == topic
+    }
     if not numbers:
         return Queue(published=published, fault="what is published to a topic of our own does not come back")
     are_oldest = None if len(numbers) == published else 0 in numbers
@@ -203,13 +209,12 @@ async def _publish(address: Address, version: int, topic: str, count: int) -> tu
 class Patient:
     """A connection that acknowledges only when it is told to: an async context manager."""
 
-    def __init__(self, address: Address, version: int, clock: Clock, came: list[Message]) -> None:
+    def __init__(self, address: Address, version: int, clock: Clock, came: list[Messages]) -> None:
         self._came = came
         self._acknowledged = 0
         self.connection = Connection(
             address,
             version=version,
-            generation=1,
             take=came.append,
             connected=lambda _resumed: None,
             now_ms=clock.now_ms,
@@ -226,8 +231,9 @@ class Patient:
         """Acknowledge what came since the last time; return how many that were."""
         new = self._came[self._acknowledged :]
         self._acknowledged += len(new)
-        self.connection.acknowledge(message.acknowledgement for message in new)
-        return len(new)
+        for messages in new:
+            self.connection.acknowledge(messages.number[messages.number > 0])
+        return count_of(new)
 
     async def until_quiet(self) -> None:
         """Wait until nothing arrives for a while."""
@@ -246,3 +252,8 @@ class Patient:
                     if self.connection.answered() == 0 and len(self._came) == self._acknowledged:
                         return
                 await asyncio.sleep(0.02)
+
+
+def count_of(came: Iterable[Messages]) -> int:
+    """Return how many messages came."""
+    return sum(map(len, came))

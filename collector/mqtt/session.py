@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
+import numpy as np
 import structlog
 
 from collector.continuity.standstill import BEAT_S, Pulse
 from collector.health import Health, State
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused, forget
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages
 from collector.mqtt.unacknowledged import Unacknowledged
 from collector.mqtt.versions import NAMES, NEWEST, Versions
 from facility.backoff import Backoff
@@ -79,6 +80,7 @@ class Session:
         self._lasted = deque[float](maxlen=CONTESTED)
         self._doubt = ""
         self._inbox: deque[Item] = deque()
+        self._waiting = 0
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
         self._ended: Connection | None = None  # the last one, where the broker had let us in
@@ -111,29 +113,39 @@ class Session:
         """Take what is in the inbox, in order; an event of the connection comes alone.
 
         Args:
-            most: How many items at most.
+            most: How many messages at most, but always those that were read at once.
         """
         taken: list[Item] = []
-        while self._inbox and len(taken) < most:
-            if isinstance(self._inbox[0], ConnectionEvent):
-                return taken or [self._inbox.popleft()]
-            taken.append(self._inbox.popleft())
-        if self._overloaded and len(self._inbox) < MOST_WAITING // 2:
+        count = 0
+        while self._inbox and (not count or count + _count(self._inbox[0]) <= most):
+            if isinstance(self._inbox[0], ConnectionEvent) and taken:
+                break
+            item = self._inbox.popleft()
+            taken.append(item)
+            count += _count(item)
+            if isinstance(item, ConnectionEvent):
+                break
+        self._waiting -= count
+        if self._overloaded and self._waiting < MOST_WAITING // 2:
             self._overloaded = False
             self._put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "over"))
         return taken
 
     @property
     def waiting(self) -> int:
-        """How many items are in the inbox."""
-        return len(self._inbox)
+        """How many messages, and events of the connection, are in the inbox."""
+        return self._waiting
 
-    def acknowledge(self, messages: Iterable[Message]) -> None:
-        """Acknowledge messages that are safe; those of a connection that is gone, once they come again."""
-        tokens = self._unacknowledged.settle(messages)
+    def acknowledge(self, messages: Messages) -> None:
+        """Acknowledge messages that are safe; those of a connection that is gone, once they come again.
+
+        Args:
+            messages: What is safe, as it was taken.
+        """
+        numbers = self._unacknowledged.settle(messages)
         self.health.stale = self._unacknowledged.late
         if self._connection is not None:
-            self._connection.acknowledge(tokens)
+            self._connection.acknowledge(numbers)
 
     def ask(self) -> None:
         """Ask the broker for a sign of life, where it has confirmed our subscriptions."""
@@ -198,7 +210,6 @@ class Session:
         connection = Connection(
             self._address,
             version=self._version,
-            generation=self._generation,
             take=self._receive,
             connected=self._connected,
             is_full=self._is_full,
@@ -206,6 +217,7 @@ class Session:
         )
         async with connection:
             self._connection = connection
+            self._acknowledge_due()
             self._pulse = Pulse(self._monotonic_s)
             beating = asyncio.create_task(self._beat_on(), name=f"pulse {self.name}")
             try:
@@ -266,30 +278,40 @@ class Session:
         """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
         return self._unacknowledged.waiting > MOST_UNASKED * self._address.receive_maximum
 
-    def _receive(self, message: Message) -> None:
-        """Take a message; one that is in hand, or safe, is not handed on again."""
+    def _receive(self, messages: Messages) -> None:
+        """Take messages; those that are in hand, or safe, are not handed on again."""
         self._beat()
-        if not message.acknowledgement[1] or self._unacknowledged.come(message):
-            self._put(message)
-        else:
-            self.health.repeated = self._unacknowledged.repeated
-            if len(self._unacknowledged.due) == 1:
-                asyncio.get_running_loop().call_soon(self._acknowledge_due)
+        messages = self._unacknowledged.come(self._without_what_is_too_much(messages))
+        self.health.repeated = self._unacknowledged.repeated
+        if self._unacknowledged.due:
+            asyncio.get_running_loop().call_soon(self._acknowledge_due)
+        if len(messages):
+            self._put(messages)
 
     def _acknowledge_due(self) -> None:
         due = self._unacknowledged.due
         if self._connection is not None:
-            self._connection.acknowledge(due)
-        due.clear()
+            self._connection.acknowledge(np.array(due, np.int64))
+            due.clear()
+
+    def _without_what_is_too_much(self, messages: Messages) -> Messages:
+        """Drop what comes at most once where too many wait."""
+        if self._waiting + len(messages) <= MOST_WAITING:
+            return messages
+        is_kept = messages.number > 0
+        dropped = int(np.count_nonzero(~is_kept))
+        self.health.dropped += dropped
+        if dropped and not self._overloaded:
+            self._overloaded = True
+            self._put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "too many waiting"))
+        return messages.take(is_kept) if dropped else messages
 
     def _put(self, item: Item) -> None:
-        if len(self._inbox) >= MOST_WAITING and isinstance(item, Message) and not item.acknowledgement[1]:
-            self.health.dropped += 1
-            if not self._overloaded:
-                self._overloaded = True
-                event = ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "too many waiting")
-                self._inbox.append(event)
-            return
         self._inbox.append(item)
+        self._waiting += _count(item)
         if not self._arrived.is_set():
             self._arrived.set()
+
+
+def _count(item: Item) -> int:
+    return 1 if isinstance(item, ConnectionEvent) else len(item)

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Sequence
 from collector.decode.registry import FORMATS, pace_s, topics_of
 from collector.influx_poller import query_of, rules_of
 from collector.mqtt.connection import Lost, Refused
-from collector.mqtt.message import Message
-from collector.mqtt.probe import Patient, in_either_version
+from collector.mqtt.message import Messages
+from collector.mqtt.probe import Patient, count_of, in_either_version
 from collector.mqtt.versions import NAMES
 from facility.errors import StoreUnavailable
 from facility.names import AssetId
@@ -84,8 +84,8 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
     topics = [(topic, table.qos) for topic in topics_of(table, site.file.site.name)]
     what = f"broker {table.name}"
 
-    async def hear(version: int) -> tuple[list[Message], float]:
-        came: list[Message] = []
+    async def hear(version: int) -> tuple[list[Messages], float]:
+        came: list[Messages] = []
         async with Patient(address, version, clock, came) as patient:
             await patient.connection.subscribe(topics)
             return came, await _listen(patient, came, patience_s(table))
@@ -97,11 +97,12 @@ async def _broker(site: SiteFolder, place: int, heard: dict[AssetId, Asset]) -> 
     remarks: list[str] = []
     if FORMATS[table.format].describes_site:
         listener = Listener(table)
-        listener.take(came)
+        for messages in came:
+            listener.take(messages)
         heard.update(listener.heard.assets)
         remarks = listener.heard.remarks(table.publishers)
     seen = f"{address.place} lets us in and subscribe, MQTT {NAMES[version]}"
-    arrives = f"{len(came):,} messages" if came else "nothing arrives"
+    arrives = f"{count_of(came):,} messages" if came else "nothing arrives"
     is_fine = bool(came) or patience_s(table) > MOST_LISTENED_S
     return result(what, ok=is_fine, detail="; ".join([seen, f"{arrives} in {listened_s:.0f} s", *remarks]))
 
@@ -111,7 +112,7 @@ def patience_s(table: BrokerTable) -> float:
     return 1.5 * pace_s(table)
 
 
-async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> float:
+async def _listen(patient: Patient, came: Sequence[Messages], must_s: float) -> float:
     """Wait until something has come, and for more of it for a while; return how long that took [s]."""
     loop = asyncio.get_running_loop()
     begin_s = loop.time()
@@ -119,7 +120,7 @@ async def _listen(patient: Patient, came: Sequence[Message], must_s: float) -> f
     while loop.time() < until_s:
         await asyncio.sleep(0.1)
         new = patient.acknowledge()
-        if new and new == len(came):
+        if new and new == count_of(came):
             until_s = loop.time() + LISTENED_S
     return loop.time() - begin_s
 

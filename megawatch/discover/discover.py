@@ -11,7 +11,7 @@ from typing import Final, Self
 from collector.decode.registry import FORMATS
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused
-from collector.mqtt.message import Message
+from collector.mqtt.message import Messages
 from facility.errors import MegawatchError
 from facility.names import NAME_RULE, is_name
 from facility.sitefile.tables import BrokerTable
@@ -120,11 +120,10 @@ async def listen(bus: Bus, seconds: float) -> Heard:
     listener = Listener(bus.table)
     clock = SteadyClock()
     for version in (5, 4):
-        came: list[Message] = []
+        came: list[Messages] = []
         connection = Connection(
             bus.address,
             version=version,
-            generation=1,
             take=came.append,
             connected=lambda _resumed: None,
             now_ms=clock.now_ms,
@@ -136,7 +135,8 @@ async def listen(bus: Bus, seconds: float) -> Heard:
                 until_ms = clock.now_ms() + seconds * 1_000
                 while clock.now_ms() < until_ms and not ended.done():
                     await asyncio.wait({ended}, timeout=TAKE_S)
-                    listener.take(came)
+                    for messages in came:
+                        listener.take(messages)
                     came.clear()
                 if ended.done():
                     ended.result()

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from collector.decode.base import Context, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.registry import topics_of
-from collector.mqtt.message import Message
+from collector.mqtt.message import Messages
 from collector.register import Register
 from collector.row_builder import IN_SECONDS, Ranges
 from facility.kinds import RACK
@@ -144,10 +144,10 @@ class Listener:
         """The topic filters to listen to."""
         return topics_of(self._broker, "")
 
-    def take(self, messages: Sequence[Message]) -> None:
+    def take(self, messages: Messages) -> None:
         """Take in messages, in order."""
         gathered = Gathered()
-        self._decoder.decode(list(messages), gathered)
+        self._decoder.decode(messages, gathered)
         batch = gathered.rows.batch(self._ranges)
         heard = self.heard
         heard.messages += len(messages)

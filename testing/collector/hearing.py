@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from collector.decode.base import Context, Decoder, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from collector.register import Register
 from collector.row_builder import Ranges
 from facility.names import AssetId
@@ -248,7 +248,7 @@ class Hearing:
     def hear(self, *messages: Message, now_ms: int | None = None) -> Outcome:
         """Decode messages at once, and give up what has waited too long where a time is given."""
         gathered = Gathered()
-        self.decoder.decode(list(messages), gathered)
+        self.decoder.decode(Messages.of(messages), gathered)
         if now_ms is not None:
             self.decoder.settle(now_ms, gathered)
         batch = gathered.rows.batch(self.context.ranges)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from collector.health import Health, State
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class MemorySession:
     def bring(self, number: int) -> None:
         """Put a message of the broker into the inbox."""
         topic, payload = self._broker.kept[number]
-        self._inbox.append(Message(topic, payload, self._now_ms(), acknowledgement=(number, 1)))
+        self._inbox.append(Messages.of([Message(topic, payload, self._now_ms())], [number]))
         self._arrived.set()
 
     async def run(self) -> None:
@@ -109,10 +109,9 @@ class MemorySession:
         """How many items are in the inbox."""
         return len(self._inbox)
 
-    def acknowledge(self, messages: Iterable[Message]) -> None:
+    def acknowledge(self, messages: Messages) -> None:
         """Acknowledge messages: the broker keeps them no longer."""
-        for message in messages:
-            number, _ = message.acknowledgement
+        for number in messages.number.tolist():
             self._broker.kept.pop(number, None)
             self._broker.acknowledged.add(number)
 

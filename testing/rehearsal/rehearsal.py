@@ -14,7 +14,7 @@ from typing import Final
 
 from collector.decode.base import Gathered
 from collector.decode.registry import make_decoder
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from facility.readings import Flag, Rejection
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable
@@ -235,10 +235,10 @@ class Rehearsal:
 
     def _take(self, messages: Sequence[Message]) -> None:
         gathered = Gathered()
-        self._decoder.decode(list(messages), gathered)
+        self._decoder.decode(Messages.of(messages), gathered)
         self._decoder.settle(self.now_ms, gathered)
         rows = gathered.rows
-        new = len(rows.points) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
+        new = len(rows) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)
         self.heard.received += new
         intake = gathered.intake(self._context, messages[-1].received_ms)
         sifted = self.journal.append(intake, self.now_ms)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from collector.decode.base import Gathered
-from collector.mqtt.message import Message
+from collector.mqtt.message import Messages
 from collector.service import Collector
 from megawatch.cli.main import main
 from megawatch.run import monitor, problems, self_monitoring, supervisor
@@ -28,10 +28,10 @@ def collector(fault: Path) -> None:
     """Let the collector of the north raise."""
     decode = Collector._decode
 
-    def struck(self: Collector, messages: list[Message]) -> tuple[Gathered, Intake]:
+    def struck(self: Collector, taken: list[Messages]) -> tuple[Gathered, Intake]:
         if self.name == "north" and fault.exists():
             raise RuntimeError("a fault")
-        return decode(self, messages)
+        return decode(self, taken)
 
     Collector._decode = struck  # type: ignore[method-assign]
 

@@ -14,7 +14,7 @@ import pytest
 
 import collector.mqtt.session
 from collector.mqtt.address import Address
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
 from collector.mqtt.session import Session
 from facility.backoff import Backoff
 from facility.readings import Flag
@@ -59,15 +59,32 @@ async def collect(session: Session, enough: int) -> list[Item]:
 
     def is_enough() -> bool:
         taken.extend(session.take(1_000))
-        return len(taken) >= enough
+        return size(taken) >= enough
 
-    await until(is_enough, f"{enough} items", lambda: len(taken))
+    await until(is_enough, f"{enough} messages and events", lambda: size(taken))
     return taken
+
+
+def size(items: list[Item]) -> int:
+    """Return how many messages and events there are among items."""
+    return sum(len(item) if isinstance(item, Messages) else 1 for item in items)
 
 
 def messages(items: list[Item]) -> list[Message]:
     """Return the messages among items."""
-    return [item for item in items if isinstance(item, Message)]
+    return [message for item in items if isinstance(item, Messages) for message in item]
+
+
+def numbers(items: list[Item]) -> set[int]:
+    """Return the packet identifiers of the messages among items."""
+    return {number for item in items if isinstance(item, Messages) for number in item.number.tolist()}
+
+
+def acknowledge(session: Session, items: list[Item]) -> None:
+    """Acknowledge the messages among items."""
+    for item in items:
+        if isinstance(item, Messages):
+            session.acknowledge(item)
 
 
 def changes(items: list[Item]) -> list[ConnectionChange]:
@@ -108,9 +125,11 @@ def test_what_is_not_acknowledged_comes_again(broker: str, tmp_path: Path) -> No
         with BROKERS[broker](tmp_path / "broker") as server:
             async with a_session(server.port) as session:
                 assert changes(await subscribed(session)) == [ConnectionChange.RENEWED]
-                await publish(server.port, [b"%d" % i for i in range(10)])
-                first = messages(await collect(session, 10))
-                session.acknowledge(first[:4])
+                await publish(server.port, [b"%d" % i for i in range(4)])
+                safe = await collect(session, 4)
+                await publish(server.port, [b"%d" % i for i in range(4, 10)])
+                first = messages(safe + await collect(session, 6))
+                acknowledge(session, safe)
                 await asyncio.sleep(0.3)
             async with a_session(server.port) as session:
                 again = await collect(session, 7)
@@ -135,20 +154,20 @@ def test_a_late_acknowledgement_never_reaches_another_session(tmp_path: Path) ->
             async with a_session(server.port) as session:
                 await subscribed(session)
                 await publish(server.port, [b"old 1", b"old 2", b"old 3"])
-                old = messages(await collect(session, 3))
+                old = await collect(session, 3)
                 await asyncio.to_thread(server.stop, signal.SIGKILL)
                 await asyncio.to_thread(server.start)
                 seen = await subscribed(session, connections=2)
                 await publish(server.port, [b"new 1", b"new 2", b"new 3"])
-                new = messages(await collect(session, 3))
-                session.acknowledge(old)
+                new = await collect(session, 3)
+                acknowledge(session, old)
                 await asyncio.sleep(0.3)
                 stale = session.health.stale
             async with a_session(server.port) as session:
                 again = messages(await collect(session, 4))
 
-        assert [message.payload for message in new] == [b"new 1", b"new 2", b"new 3"]
-        assert {m.acknowledgement[0] for m in old} == {m.acknowledgement[0] for m in new}
+        assert [message.payload for message in messages(new)] == [b"new 1", b"new 2", b"new 3"]
+        assert numbers(old) == numbers(new)
         assert stale == 3
         assert [message.payload for message in again] == [b"new 1", b"new 2", b"new 3"]
         assert changes(seen) == [ConnectionChange.LOST, ConnectionChange.RENEWED]
@@ -165,13 +184,14 @@ def test_the_broker_holds_back_what_is_not_acknowledged(tmp_path: Path) -> None:
             async with a_session(server.port, receive_maximum=50) as session:
                 await subscribed(session)
                 await publish(server.port, [b"%d" % i for i in range(1_000)])
-                taken = messages(await collect(session, 50))
+                came = await collect(session, 50)
                 await asyncio.sleep(1)
-                taken += messages(session.take(1_000))
-                held = len(taken)
+                came += session.take(1_000)
+                held, taken = size(came), messages(came)
                 while len(taken) < 1_000:
-                    session.acknowledge(taken[-50:])
-                    taken += messages(await collect(session, 50))
+                    acknowledge(session, came)
+                    came = await collect(session, 50)
+                    taken += messages(came)
 
         assert held == 50
         assert [message.payload for message in taken] == [b"%d" % i for i in range(1_000)]
@@ -182,12 +202,12 @@ def test_the_broker_holds_back_what_is_not_acknowledged(tmp_path: Path) -> None:
 async def left(port: int) -> list[Message]:
     """Return what a broker still has for a session, and acknowledge it."""
     async with a_session(port) as session:
-        found = messages(await subscribed(session))
+        found = await subscribed(session)
         await asyncio.sleep(0.3)
-        found += messages(session.take(100_000))
-        session.acknowledge(found)
+        found += session.take(100_000)
+        acknowledge(session, found)
         await asyncio.sleep(0.3)
-    return found
+    return messages(found)
 
 
 @pytest.mark.servers
@@ -204,31 +224,31 @@ def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp
                     await publish(server.port, [b"%d" % i for i in range(count)])
                     breaks: list[int] = []
                     handed: list[Message] = []
-                    unsafe: list[Message] = []
+                    unsafe: list[Item] = []
 
                     def is_whole() -> bool:
-                        came = messages(session.take(100))
-                        handed.extend(came)
+                        came = session.take(100)
+                        handed.extend(messages(came))
                         unsafe.extend(came)
                         if len(handed) > len(breaks) * 400:
                             breaks.append(len(handed))
                             way.drop()
-                        safe = unsafe[: source.randrange(60)]
-                        session.acknowledge(safe)
+                        safe = unsafe[: source.randrange(3)]
+                        acknowledge(session, safe)
                         del unsafe[: len(safe)]
                         return len({message.payload for message in handed}) >= count
 
                     await until(is_whole, "every message", lambda: len(handed))
-                    session.acknowledge(unsafe)
+                    acknowledge(session, unsafe)
                     await publish(server.port, [b"end"])  # comes behind whatever comes again
-                    last: list[Message] = []
+                    last: list[Item] = []
 
                     def has_ended() -> bool:
-                        last.extend(messages(session.take(1_000)))
-                        return bool(last)
+                        last.extend(session.take(1_000))
+                        return bool(messages(last))
 
                     await until(has_ended, "what was published last")
-                    session.acknowledge(last)
+                    acknowledge(session, last)
                     repeated = session.health.repeated
                     await asyncio.sleep(0.3)
                 # Acknowledgements that a break took with it are given again, once their messages come again.
@@ -239,7 +259,7 @@ def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp
         assert len(breaks) >= 5
         assert repeated > 0
         assert len(handed) == count
-        assert [message.payload for message in last] == [b"end"]
+        assert [message.payload for message in messages(last)] == [b"end"]
         assert not again
 
     asyncio.run(story())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ from collector.decode.base import Context, Decoder, Gathered
 from collector.decode.dsx import DsxDecoder
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.mqtt.address import Address
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Message
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
 from collector.mqtt.session import Session
 from collector.register import Register
 from collector.row_builder import Ranges, Rows
@@ -59,7 +59,7 @@ class Broken:
 
     missed = 0
 
-    def decode(self, messages: list[Message], into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> None:
         """Add rows of a point that nobody declared."""
         for message in messages:
             into.rows.add(10**6, T0_MS, 1.0, is_good=True, message=message)
@@ -88,7 +88,7 @@ class ASession(Session):
         )
         self.acknowledged: list[Message] = []
 
-    def acknowledge(self, messages: Iterable[Message]) -> None:
+    def acknowledge(self, messages: Messages) -> None:
         """Note messages that are safe."""
         self.acknowledged += messages
 
@@ -103,7 +103,9 @@ class Bench:
 
     async def take(self, *items: Message | ConnectionEvent) -> None:
         """Let the collector take items at once."""
-        await self.collector._take(list(items))
+        taken: list[Item] = [item for item in items if isinstance(item, ConnectionEvent)]
+        messages = [item for item in items if isinstance(item, Message)]
+        await self.collector._take(taken or [Messages.of(messages, range(1, len(messages) + 1))])
 
     def marks(self) -> list[MarkKind]:
         """Return the marks of the journal."""

@@ -24,7 +24,7 @@ from testing.collector.hearing import (
     row,
 )
 
-LONGEST_S = 0.25
+LONGEST_S = 1.0
 
 
 def missed(hearing: Hearing) -> int:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from collector.decode.base import Context, Gathered
 from collector.decode.rackdocument import RackDocumentDecoder
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from collector.register import Register
 from collector.row_builder import Ranges
 from facility.names import AssetId
@@ -140,8 +140,10 @@ def decode(document: object) -> tuple[int, list[Reason]]:
     gathered = Gathered()
     payload = json.dumps(document).encode()
     level = "row-A" if isinstance(document, list) else "A-01"
-    a_decoder().decode([Message(f"megawatch/v1/titan/{level}", payload, T0_MS + 1_000)], gathered)
-    return len(gathered.rows.points), [rejection.reason for rejection in gathered.rows.rejections]
+    a_decoder().decode(
+        Messages.of([Message(f"megawatch/v1/titan/{level}", payload, T0_MS + 1_000)]), gathered
+    )
+    return len(gathered.rows), [rejection.reason for rejection in gathered.rows.rejections]
 
 
 def test_the_schema_is_a_schema() -> None:

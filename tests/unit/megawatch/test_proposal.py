@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from facility.sitefile.reader import read_site
 from facility.sitefile.tables import BrokerTable
 from formats.dsx import FOREIGN_FORMS
@@ -30,7 +30,7 @@ def proposed(*said: tuple[Tag, float | None]) -> str:
     listener = Listener(BROKER)
     told = [metadata_message(point) for point, _ in said]
     told += [value_message(point, value, T0_MS) for point, value in said if value is not None]
-    listener.take([Message(one.topic, one.payload, T0_MS) for one in told])
+    listener.take(Messages.of(Message(one.topic, one.payload, T0_MS) for one in told))
     return propose(listener.heard, BROKER, "hall", 5)
 
 
@@ -126,7 +126,8 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
     inlet, broken = rack_tag("r2", "RackInletTemperature", "row/r2", "C"), metadata_message(power("r3"))
     told = [metadata_message(power("r1")), metadata_message(inlet)]
     messages = [Message(one.topic, one.payload, T0_MS) for one in told]
-    listener.take([*messages, Message(broken.topic, b"{\x1b", T0_MS), Message(broken.topic, b"[", T0_MS)])
+    odd = (Message(broken.topic, b"{\x1b", T0_MS), Message(broken.topic, b"[", T0_MS))
+    listener.take(Messages.of([*messages, *odd]))
     text = propose(listener.heard, BROKER, "hall", 5)
     figures = listener.heard.figures()
 
@@ -143,7 +144,7 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
 def listened(*messages: Message) -> Listener:
     """Return what listened to messages."""
     listener = Listener(BROKER)
-    listener.take(list(messages))
+    listener.take(Messages.of(messages))
     return listener
 
 
@@ -171,7 +172,7 @@ def test_the_beat_of_heartbeats_is_learnt(period_s: int, written: int | None) ->
         beat = value(
             "BMS", at_ms, at_ms, object_type="System", point_type="HeartbeatTimestampBms", quality="1"
         )
-        listener.take([beat])
+        listener.take(Messages.of([beat]))
     found = tomllib.loads(propose(listener.heard, BROKER, "hall", 5))["broker"][0]
 
     assert found.get("heartbeat_s") == written

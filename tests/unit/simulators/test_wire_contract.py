@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.mqtt.message import Message
+from collector.mqtt.message import Message, Messages
 from facility.kinds import RACK
 from facility.sitefile.reader import read_site
 from facility.sitefile.tables import BrokerTable
@@ -46,7 +46,7 @@ def heard(spoken: list[tuple[str, bytes]]) -> Heard:
     """What the monitor's own listener understands of it."""
     listener = Listener(BROKER)
     received_ms = BEGIN_MS + SECONDS * 1_000
-    listener.take([Message(topic, payload, received_ms) for topic, payload in spoken])
+    listener.take(Messages.of(Message(topic, payload, received_ms) for topic, payload in spoken))
     return listener.heard
 
 
