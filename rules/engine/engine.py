@@ -236,7 +236,7 @@ class Engine:
         changed: dict[int, Point] = {}
         for known in points:
             self._meet(known.id, at_ms)
-            before, point = self.points.get(known.id), known.point
+            before, point = changed.get(known.id) or self.points.get(known.id), known.point
             if before != point:
                 changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:

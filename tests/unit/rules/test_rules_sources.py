@@ -53,6 +53,20 @@ def bounds_of(engine: Engine) -> tuple[float, float]:
     return int(engine.draw.low[0]) / KW, int(engine.draw.high[0]) / KW
 
 
+def test_what_is_said_last_of_a_point_counts() -> None:
+    """Two changes of one point, and back, written down together: it is what it was."""
+    engine, tape = an_engine(SITE), Tape()
+    tape.connect(T0_MS - 1_000)
+    own = known_rack(0, "r0")
+    moved = replace(own, point=replace(own.point, asset=OTHER.point.asset))
+    tape.put(T0_MS - 1_000, (own,))
+    tape.put(T0_MS - 900, (moved, own))
+
+    play(engine, tape.entries)
+
+    assert engine.points[0] == own.point
+
+
 def test_sources_that_agree_are_one() -> None:
     """Two sources of one rack's power do not count twice."""
     engine, told = after([(60.0, 60.2, 50.0)] * 5)
