@@ -7,7 +7,6 @@ asked for by the end of the tick cannot be asked for any more: what is known goe
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -235,9 +234,8 @@ def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -
     )
 
 
-@lru_cache(maxsize=16)
 def _unmeasured(count: int) -> Measured:
-    """Return a quantity that nothing measures; read only."""
+    """Return a quantity that nothing measures."""
     return Measured(
         low=np.full(count, -np.inf),
         best=np.full(count, np.nan),
