@@ -22,6 +22,8 @@ WINDOW: Final = 20_000
 """Messages that may be on their way to the broker unacknowledged."""
 PAUSE_S: Final = 0.005
 """How long to rest when nothing is due [s]."""
+MOST_AHEAD_MS: Final = 500
+"""How far time stamps may run ahead of the clock: each run of messages has one of its own (our choice)."""
 SAID_S: Final = 0.1
 """How often it is said how far it is [s]."""
 PUBACK_BYTES: Final = 4
@@ -200,10 +202,11 @@ class Speaker:
     def speak_once(self) -> None:
         """Publish a value of each topic; they are not counted as values of the load."""
         seen: set[str] = set()
+        at_ms = self._next_ms()
         for place, (topic, _) in enumerate(self._stream.values):
             if topic not in seen:
                 seen.add(topic)
-                self._wire.send(self._packets.take(place, place + 1, self._now_ms()), 1)
+                self._wire.send(self._packets.take(place, place + 1, at_ms), 1)
             if not self._wire.room:
                 self._wire.settle()
         self._wire.settle()
@@ -227,8 +230,8 @@ class Speaker:
                 self._stream.distance,
                 len(self._packets) - self._place,
             )
-            if size > 0:
-                packets = self._packets.take(self._place, self._place + size, self._now_ms())
+            if size > 0 and self._stamp_ms < _now_ms() + MOST_AHEAD_MS:
+                packets = self._packets.take(self._place, self._place + size, self._next_ms())
                 self._wire.send(packets, size)
                 self._place = (self._place + size) % len(self._packets)
             else:
@@ -240,12 +243,16 @@ class Speaker:
         self._say()
 
     def _say(self) -> None:
-        say(f"{time.time_ns() // 1_000_000} {self._wire.accepted - self._before}")  # noqa: TID251 - the site has a clock of its own
+        say(f"{_now_ms()} {self._wire.accepted - self._before}")
 
-    def _now_ms(self) -> int:
+    def _next_ms(self) -> int:
         """Return a time stamp that was not used before: no reading of a point is a duplicate."""
-        self._stamp_ms = max(self._stamp_ms + 1, time.time_ns() // 1_000_000)  # noqa: TID251 - likewise
+        self._stamp_ms = max(self._stamp_ms + 1, _now_ms())
         return self._stamp_ms
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000  # noqa: TID251 - the site has a clock of its own
 
 
 def say(what: str) -> None:
