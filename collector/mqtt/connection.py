@@ -318,6 +318,8 @@ class Connection:
         if message.dup:
             flags |= Flag.REDELIVERED
         topic = bytes(message._topic)  # noqa: SLF001 - undecodable in public
+        if not topic:
+            raise ValueError("expected a topic, found none: we offered no alias for it")
         self._hand_on(Messages.of_one(topic, bytes(message.payload), self._now_ms(), int(flags), message.mid))
 
     def _hand_on(self, messages: Messages) -> None:

@@ -220,14 +220,17 @@ class Session:
             self._acknowledge_due()
             self._pulse = Pulse(self._monotonic_s)
             beating = asyncio.create_task(self._beat_on(), name=f"pulse {self.name}")
+            cause = "we ended it"
             try:
                 await self._live(connection)
+            except (Lost, Refused) as error:
+                cause = error.cause
+                raise
             finally:
                 beating.cancel()
                 self._pulse = None
                 self._connection, self._ended = None, connection
-                since_ms = connection.heard_ms
-                self._put(ConnectionEvent(ConnectionChange.LOST, since_ms, self.health.detail))
+                self._put(ConnectionEvent(ConnectionChange.LOST, connection.heard_ms, cause))
 
     def _connected(self, resumed: bool) -> None:  # noqa: FBT001 - called by position
         """Note a connection before any message of it: queued ones come before subscriptions are confirmed."""
