@@ -142,6 +142,7 @@ class Engine:
         self.memory = Memory()
         self.points: dict[int, Point] = {}
         self._met_ms = np.full(1, NEVER, np.int64)
+        self._withdrawn = set[int]()
         self._graph = Graph()
         for asset in site.assets:
             self._graph.add(asset)
@@ -250,6 +251,8 @@ class Engine:
     def _know(self, points: Mapping[int, Point]) -> None:
         """Let what is known of points be kept, by their numbers."""
         self.points.update(points)
+        withdrawn = {number for number, point in points.items() if point.is_withdrawn}
+        self._withdrawn = (self._withdrawn - points.keys()) | withdrawn
         judged = {number for number, point in points.items() if point.quantity in self._quantities}
         if judged:
             self._topology = None
@@ -383,7 +386,14 @@ class Engine:
         racks = present(self._racks, "racks, made with the layout")
         self.draw, compared, known, merged = self._find_draw(layout, at_ms)
         self.tick_ms = at_ms
-        awaited = Awaited(self.knowledge, self._met_ms, self.began_ms, at_ms, has_moved=self.has_moved)
+        awaited = Awaited(
+            self.knowledge,
+            self._met_ms,
+            self.began_ms,
+            at_ms,
+            has_moved=self.has_moved,
+            withdrawn=self._withdrawn,
+        )
         view = self.view = View(
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, known, awaited),

@@ -6,6 +6,7 @@ monitor, or once a point was described, nothing is silent before that.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ class Awaited:
         began_ms: When the monitor began to judge [ms].
         at_ms: The moment [ms].
         has_moved: Whether a point was described as something else: an asset without one may have lost it.
+        withdrawn: The points that their sources describe no longer, whose values nobody can read.
     """
 
     knowledge: Knowledge
@@ -33,6 +35,7 @@ class Awaited:
     began_ms: int
     at_ms: int
     has_moved: bool = False
+    withdrawn: Collection[int] = ()
 
     def since_ms(self, points: IntArray) -> IntArray:
         """Return since when points could have spoken [ms].
@@ -53,6 +56,8 @@ class Awaited:
         unheard: BoolArray = np.where(metered, knowledge.trusted_ms[points] == NEVER, not self.has_moved)
         if not unheard.any():
             return unheard
+        if self.withdrawn:
+            unheard &= ~np.isin(points, list(self.withdrawn))
         patience_ms = np.where(metered, knowledge.patience_ms[points], knowledge.longest_patience_ms)
         unheard &= self.at_ms <= self.since_ms(points) + patience_ms
         return unheard

@@ -169,6 +169,19 @@ def test_a_rack_that_lost_its_point_is_not_starting() -> None:
     assert "61 C2-cannot-verify acme opened" in pages
 
 
+def test_a_rack_whose_point_is_withdrawn_is_not_starting() -> None:
+    """Its source describes it no longer, so that nothing it says can be read: who cannot tell says so."""
+    site, tape = hall(4), connected()
+    own, *others = racks(4)
+    tape.put(T0_MS, (replace(own, point=replace(own.point, is_withdrawn=True)), *others))
+    for second in range(50):
+        tape.second(second, None, 70, 70, 70)
+
+    pages = told(play(an_engine(site), tape.entries))
+
+    assert "31 C2-cannot-verify acme opened" in pages
+
+
 # Racks that nobody contracted ---------------------------------------------------------------
 
 
