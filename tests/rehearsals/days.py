@@ -169,8 +169,8 @@ def _of_clock(
 ) -> list[Episode]:
     """Return the episodes of a stretch as they are where others are before and after it.
 
-    What lasts as the clock is set goes on to last; a doubt that is not told by then is another one; and a
-    block that ends just then is of no clock.
+    What lasts as the clock is set goes on to last; a doubt need not be told by then, for it is another one
+    afterwards; and a block that ends just then is of no clock.
     """
     stretch, is_last = stretches[clock], clock == len(stretches) - 1
     from_ms = stretch.clock_ms(begin_ms)
@@ -179,10 +179,9 @@ def _of_clock(
     for episode in episodes:
         if episode.duty is Duty.NONE and clock and episode.from_ms == from_ms:
             found.append(replace(episode, earliest_ms=from_ms))
-        elif is_last or not (
-            episode.earliest_ms >= end_ms or (episode.duty is Duty.DOUBT and episode.told_by_ms > end_ms)
-        ):
-            found.append(episode)
+        elif is_last or episode.earliest_ms < end_ms:
+            is_put_off = not is_last and episode.duty is Duty.DOUBT and episode.told_by_ms > end_ms
+            found.append(replace(episode, duty=Duty.NONE) if is_put_off else episode)
     return found
 
 
