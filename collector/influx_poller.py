@@ -24,6 +24,7 @@ from facility.instants import Clock
 from facility.site import Site
 from facility.sitefile.influxdb import rule_of
 from facility.sitefile.tables import FeedTable, InfluxTable
+from store.cputime import charged_to
 from store.influx.feed import OVERLAP_MS, InfluxFeed
 from store.influx.query import InfluxQuery
 from store.journal.appender import Handover
@@ -154,7 +155,9 @@ class InfluxPoller(Source):
         while True:
             self._rounds += 1
             begin_s = self._clock.monotonic_s()
-            for intake in await in_thread(self.step, self._clock.now_ms()):
+            with charged_to(self.counters.reading):
+                intakes = await in_thread(self.step, self._clock.now_ms())
+            for intake in intakes:
                 await self._appender.append(intake)
             await self._save()
             if not (self._is_connected and self._feed.is_behind):

@@ -153,10 +153,14 @@ class Collector(Source):
             return
         self.whole_ms = began_ms = int(taken[0].received_ms[0])
         self.counters.messages += sum(map(len, taken))
-        gathered, intake = self._decode(taken)
+        reading = self.counters.reading
+        reading.take_over(self._session.reading)
+        with reading.measure():
+            gathered, intake = self._decode(taken)
         await self._appender.append(intake)
-        for messages in taken:
-            self._session.acknowledge(messages)
+        with reading.measure():
+            for messages in taken:
+                self._session.acknowledge(messages)
         self.counters.metadata += len(gathered.metadata)
         self.counters.metadata_unchanged += gathered.unchanged
         now_ms = self._now_ms()

@@ -161,11 +161,24 @@ PANELS: Final = (
         id=10,
         kind="timeseries",
         title="Processor",
-        description="The share of one core that the monitor uses.",
+        description="The share of one core that the monitor uses, and its stages: reading and decoding, the"
+        " journal, judging, shipping.",
         unit=style.SHARE,
         low=0,
         steps=style.CLOCK,
-        queries=[_line(_rate("cpu_s", "processor"))],
+        columns=[
+            Column(name="all", colour=style.BLUE, more={"custom.lineWidth": 2}),
+            Column(name="read", colour=style.SKY),
+            Column(name="append", colour=style.GREEN),
+            Column(name="judge", colour=style.ORANGE),
+            Column(name="ship", colour=style.VERMILION),
+        ],
+        queries=[
+            _line(
+                f"{_rate('cpu_s', 'all')}, {_rate('cpu_read_s', 'read')}, {_rate('cpu_append_s', 'append')},"
+                f" {_rate('cpu_judge_s', 'judge')}, {_rate('cpu_ship_s', 'ship')}"
+            )
+        ],
         size=(12, 8),
     ),
     Panel(

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
 from typing import Final, ParamSpec, TypeVar
+
+from store.cputime import work as charged_work
 
 NICENESS: Final = 10
 """The priority of a thread that gives way: a tenth of a core where others want all of it (our choice)."""
@@ -29,10 +30,15 @@ _threads: Final = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="beside")
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run work in a thread; a caller that is cancelled meanwhile ends once the work has ended.
 
+    Its CPU time is charged to the stage that the caller works for (`store.cputime`).
     A thread cannot be stopped: what it works with must not be closed under it.
     """
-    run = partial(copy_context().run, work, *args, **kwargs)
-    working = asyncio.get_running_loop().run_in_executor(_threads, run)
+
+    def run() -> T:
+        with charged_work():
+            return work(*args, **kwargs)
+
+    working = asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, run)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:

@@ -26,6 +26,7 @@ from collector.mqtt.inflow import Inflow
 from collector.mqtt.message import Messages
 from collector.mqtt.unacknowledged import packets
 from facility.readings import Flag, IntArray
+from store.cputime import CpuTime
 
 REST_S: Final = 0.05
 """After reading what was there, the socket rests this long: a broker sends each message by itself, and what
@@ -88,6 +89,7 @@ class Connection:
         take: Is given messages as they arrive.
         connected: Is told, before any message arrives, whether the broker kept our session.
         is_full: Tells whether there is no room for more: nothing is read until there is.
+        reading: Is charged for what is read; None where nobody asks.
         now_ms: The clock [ms].
 
     Attributes:
@@ -103,6 +105,7 @@ class Connection:
         take: Callable[[Messages], None],
         connected: Callable[[bool], None],
         is_full: Callable[[], bool] = lambda: False,
+        reading: CpuTime | None = None,
         now_ms: Callable[[], int],
     ) -> None:
         self._address = address
@@ -110,6 +113,7 @@ class Connection:
         self._take = take
         self._connected = connected
         self._is_full = is_full
+        self._reading = reading or CpuTime()
         self._now_ms = now_ms
         self._held_count = 0  # messages that a broker holds back until others are acknowledged
         self._loop = asyncio.get_running_loop()
@@ -346,6 +350,10 @@ class Connection:
 
     def _read(self, descriptor: int) -> None:
         """Read everything that is there, then rest for a moment."""
+        with self._reading.measure():
+            self._read_on(descriptor)
+
+    def _read_on(self, descriptor: int) -> None:
         self._is_active = True
         sock, has_read = self._paho.socket(), False
         for _ in range(MOST_READS):

@@ -26,6 +26,7 @@ from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Mess
 from collector.mqtt.unacknowledged import Unacknowledged
 from collector.mqtt.versions import NAMES, NEWEST, Versions
 from facility.backoff import Backoff
+from store.cputime import CpuTime
 
 MOST_WAITING: Final = 200_000
 """Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
@@ -53,6 +54,11 @@ class Session:
         monotonic_s: Gives monotonic time, which tells whether this process stood still [s].
         random_source: Where the jitter of pauses comes from.
         asked_again: Gives the address anew where no connection came about: passwords and certificates change.
+
+    Attributes:
+        name: Name of the broker.
+        health: How the connection does.
+        reading: CPU time of reading from sockets, until it is taken over.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Session:
         self.name = name
         self._version = NEWEST
         self.health = Health(version=NEWEST)
+        self.reading = CpuTime()
         self._address = address
         self._topics = list(topics)
         self._now_ms = now_ms
@@ -213,6 +220,7 @@ class Session:
             take=self._receive,
             connected=self._connected,
             is_full=self._is_full,
+            reading=self.reading,
             now_ms=self._now_ms,
         )
         async with connection:

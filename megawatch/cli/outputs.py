@@ -134,7 +134,26 @@ class PartNow(TypedDict):
 
 
 @with_config(_CLOSED)
-class ProcessStatus(TypedDict):
+class StageNow(TypedDict):
+    """What a stage of the pipeline costs."""
+
+    name: Annotated[str, Field(description="read, append, judge or ship")]
+    cpu_s: Annotated[float, Field(description="CPU time since the start [s]")]
+    core: Annotated[float | None, Field(description="share of one core over the last minute")]
+
+
+@with_config(_CLOSED)
+class Costs(TypedDict):
+    """What a process costs."""
+
+    stages: NotRequired[Annotated[list[StageNow], Field(description="those of all processes that run")]]
+    messages_per_s: NotRequired[
+        Annotated[float | None, Field(description="messages taken over the last minute [1/s]")]
+    ]
+
+
+@with_config(_CLOSED)
+class ProcessStatus(Costs):
     """What one process of the monitor does, as it writes it; parts that do not run in it are missing."""
 
     site: str
@@ -160,6 +179,12 @@ class Status(ProcessStatus):
     trouble: Annotated[str, Field(description="why this is not of now; empty while it is")]
     free_bytes: Annotated[int | None, Field(description="room on the disk of the data folder [bytes]")]
     open_alarms: Annotated[int | None, Field(description="null where the ledger cannot be read")]
+    message_us: Annotated[
+        dict[str, float],
+        Field(
+            description="CPU time for a message over the last minute, by stage [µs]; empty where none came"
+        ),
+    ]
 
 
 @with_config(_CLOSED)

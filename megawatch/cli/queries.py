@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -90,7 +91,21 @@ def status_document(folder: SiteFolder) -> Status:
         "trouble": trouble,
         "free_bytes": _free_bytes(folder.data),
         "open_alarms": open_alarms,
+        "message_us": message_us(found),
     }
+
+
+def message_us(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the CPU time for a message over the last minute by stage [µs]; nothing where none came.
+
+    Args:
+        found: What all processes are doing.
+    """
+    per_s = found.get("messages_per_s")
+    if not per_s:
+        return {}
+    stages = found.get("stages", [])
+    return {each["name"]: round(each["core"] / per_s * 1e6, 1) for each in stages if each["core"] is not None}
 
 
 def _trouble(folder: SiteFolder, age_ms: int, running: Mapping[Part, str]) -> str:
@@ -139,7 +154,8 @@ def print_status(folder: SiteFolder, found: Status) -> None:
     pipeline = show.pipeline_lines(found)
     if "accounting" in found:
         refused = show.refused_line(found["accounting"])
-        pipeline[:0] = [show.accounting_line(found["accounting"]), *([] if refused is None else [refused])]
+        lines = show.accounting_line(found["accounting"]), refused, show.cost_line(found)
+        pipeline[:0] = [line for line in lines if line is not None]
     tenants = found.get("tenants", [])
     console.print(
         show.section(

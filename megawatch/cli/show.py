@@ -233,6 +233,18 @@ def refused_line(accounting: Mapping[str, Any]) -> Text | None:
     return Text(f"dead letters: {counts}; see megawatch deadletters", style="yellow")
 
 
+def cost_line(status: Mapping[str, Any]) -> Text | None:
+    """Return what a message cost over the last minute, by stage; None where none came."""
+    costs = status["message_us"]
+    if not costs:
+        return None
+    by_stage = ", ".join(f"{stage} {cost_us:,.1f}" for stage, cost_us in costs.items())
+    text = (
+        f"CPU of a message: {sum(costs.values()):,.1f} µs ({by_stage}), at {status['messages_per_s']:,.0f}/s"
+    )
+    return Text(text, style="dim")
+
+
 def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     """Return what the monitor's parts are doing."""
     lines = []

@@ -10,6 +10,7 @@ import json
 import resource
 import time
 import zlib
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from collector.mqtt.versions import NAMES
 from collector.source import Source
 from facility.quantities import known_or_none
-from megawatch.cli.outputs import Accounting, Broker, PartNow, ProcessStatus, RouteNow, TenantNow
+from megawatch.cli.outputs import (
+    Accounting,
+    Broker,
+    Costs,
+    PartNow,
+    ProcessStatus,
+    RouteNow,
+    StageNow,
+    TenantNow,
+)
 from megawatch.run.supervisor import State, Supervised
 from megawatch.site.folder import SiteFolder
 from rules.base import Verdict
@@ -42,8 +52,11 @@ if TYPE_CHECKING:
 FOLDER: Final = "status"
 _COUNTED: Final = ("received", "stored", "duplicates", "dead_lettered", "waiting")
 _CHECKSUM: Final = "checksum"
+_MESSAGES: Final = "messages"
 FRESH_MS: Final = 5_000
 """A status older than this is of a monitor that does not run."""
+COSTS_S: Final = 60.0
+"""Over how long it is told what a message costs [s]."""
 TRIES: Final = 3
 """How often a status is read that is being written over."""
 
@@ -73,11 +86,13 @@ class StatusWriter:
         ]
         self._path = site.data / FOLDER / f"{'-'.join(names)}.json"
         self._heard: dict[str, tuple[int, int]] = {}
+        self._spent: deque[tuple[float, Mapping[str, float]]] = deque()
         self._waiting: Mapping[str, int] = {}
         self._refused: Mapping[str, int] = {}
 
     async def write(self) -> None:
         """Write once."""
+        self.note_spent()
         await in_thread(self._save, self.document())
 
     async def count(self) -> None:
@@ -91,16 +106,18 @@ class StatusWriter:
 
     def document(self) -> ProcessStatus:
         """Return what this process is doing, all of it at one moment of the event loop."""
-        parts = self._parts
+        parts, costs = self._parts, self.costs()
         found: ProcessStatus = {
             "site": self._site.file.site.name,
             "at_ms": parts.clock.now_ms(),
             "is_running": True,
             "undelivered": sum(self._waiting.values()),
             "parts": [_part(part) for part in parts.supervisor.parts.values()],
+            "stages": costs["stages"],
         }
         if parts.journal is not None:
             found["accounting"] = self.accounting()
+            found["messages_per_s"] = costs["messages_per_s"]
             found["brokers"] = [_broker(source, self._silent_s(source)) for source in self._sources]
         if parts.rules is not None:
             view = parts.rules.view
@@ -142,6 +159,51 @@ class StatusWriter:
             "error": "" if failing is None else failing.cause,
         }
 
+    # What it costs ------------------------------------------------------------------------
+
+    def _cpu_s(self) -> dict[str, float]:
+        """Return the CPU time of each stage that runs here since the start [s], by its name."""
+        parts, found = self._parts, dict[str, float]()
+        if parts.journal is not None:
+            counters = [source.counters for source in self._sources]
+            found["read"] = sum(each.reading.seconds for each in counters)
+            found["append"] = sum(each.appending.seconds for each in counters)
+        if parts.rules is not None:
+            found["judge"] = parts.rules.judging_cpu.seconds
+        if parts.shipper is not None:
+            found["ship"] = parts.shipper.shipping_cpu.seconds
+        return found
+
+    def costs(self) -> Costs:
+        """Return what each stage costs that runs here, and how many messages are taken here."""
+        found: Costs = {
+            "stages": [
+                {"name": name, "cpu_s": round(cpu_s, 6), "core": self._per_s(name, cpu_s)}
+                for name, cpu_s in self._cpu_s().items()
+            ]
+        }
+        if self._parts.journal is not None:
+            found["messages_per_s"] = self._per_s(_MESSAGES, self._messages())
+        return found
+
+    def _messages(self) -> int:
+        return sum(source.counters.messages for source in self._sources)
+
+    def note_spent(self) -> None:
+        """Note what was spent up to now, and forget what was noted over a minute ago."""
+        now_s = self._parts.clock.monotonic_s()
+        self._spent.append((now_s, {_MESSAGES: self._messages(), **self._cpu_s()}))
+        while now_s - self._spent[0][0] > COSTS_S:
+            self._spent.popleft()
+
+    def _per_s(self, name: str, figure: float) -> float | None:
+        """Return by how much a figure grew a second over the last minute; None where not known."""
+        if not self._spent:
+            return None
+        began_s, before = self._spent[0]
+        passed_s = self._parts.clock.monotonic_s() - began_s
+        return round((figure - before.get(name, 0.0)) / passed_s, 6) if passed_s > 0 else None
+
     def _silent_s(self, source: Source) -> float:
         """Return how long nothing has arrived from a source [s]."""
         name, messages, now_ms = source.name, source.counters.messages, self._parts.clock.now_ms()
@@ -168,7 +230,7 @@ class StatusWriter:
             "waiting": total.waiting + in_hand + queued,
             "metadata": sum(c.metadata for c in counters),
             "metadata_unchanged": sum(c.metadata_unchanged for c in counters),
-            "messages": sum(c.messages for c in counters),
+            "messages": self._messages(),
         }
 
     def health(self) -> Health:
@@ -185,7 +247,7 @@ class StatusWriter:
             "brokers_connected": float(sum(broker["state"] == "connected" for broker in brokers)),
             "cpu_s": time.process_time(),
             "memory_bytes": resident_bytes(),
-        }
+        } | {f"cpu_{stage['name']}_s": stage["cpu_s"] for stage in found.get("stages", [])}
         refused = dict(account.get("dead_lettered_by_reason", {}))
         return Health(at_ms=found["at_ms"], figures=figures, dead_lettered=refused)
 
@@ -215,9 +277,7 @@ def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
         status: What a process is doing.
     """
     accounting = status.get("accounting", {})
-    for name in ("received", "stored", "duplicates"):
-        if name in accounting:
-            yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
+    yield from _counters_of(status, accounting)
     if "waiting" in accounting:
         yield _gauge("megawatch_waiting", "readings that wait", accounting["waiting"])
         dead = CounterMetricFamily(
@@ -255,6 +315,19 @@ def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     yield restarts
     failed = ((part["name"], part["failed_ms"] / 1_000) for part in parts if part["failed_ms"] is not None)
     yield _gauges("megawatch_part_last_failure_timestamp_seconds", "when a part failed last", "part", failed)
+
+
+def _counters_of(status: Mapping[str, Any], accounting: Mapping[str, Any]) -> Iterable[Metric]:
+    """Yield what came, and the CPU time of each stage that it went through."""
+    for name in ("received", "stored", "duplicates"):
+        if name in accounting:
+            yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
+    if _MESSAGES in accounting:
+        yield _counter("megawatch_messages", "messages taken", accounting[_MESSAGES])
+    cpu = CounterMetricFamily("megawatch_cpu_seconds", "CPU time of a stage", labels=["stage"])
+    for stage in status.get("stages", ()):
+        cpu.add_metric([stage["name"]], stage["cpu_s"])
+    yield cpu
 
 
 def _part(part: Supervised) -> PartNow:
@@ -406,18 +479,21 @@ def read_status(data: Path) -> ProcessStatus | None:
     """Return what the processes of a monitor last said, put together; None where none ever ran."""
     found: ProcessStatus | None = None
     parts: list[PartNow] = []
+    stages: list[StageNow] = []
     for path in sorted((data / FOLDER).glob("*.json")):
         document = _read(path)
         if document is None:
             continue
-        parts += document.get("parts", ()) if document.get("is_running") else ()
+        if document.get("is_running"):
+            parts += document.get("parts", ())
+            stages += document.get("stages", ())
         if found is None:
             found = document
         elif document["at_ms"] >= found["at_ms"]:
             found = {**found, **document}
         else:
             found = {**document, **found}
-    return None if found is None else {**found, "parts": parts}
+    return None if found is None else {**found, "parts": parts, "stages": stages}
 
 
 def _write_over(path: Path, content: bytes) -> None:

@@ -28,6 +28,7 @@ from rules.notify.message import compose, ended, notices_of
 from rules.notify.notification import Notification
 from rules.notify.routing import CONSOLE, Route, routes_of
 from rules.view import View
+from store.cputime import CpuTime, charged_to
 from store.journal.entries import Entry
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.series import AnyDraw
@@ -134,6 +135,7 @@ class RulesService:
     Attributes:
         lag: How far it is behind.
         watch: Is given every step before it is saved; None for none.
+        judging_cpu: CPU time of its steps, while it runs.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class RulesService:
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
         self._rounds = 0
         self.lag = Lag()
+        self.judging_cpu = CpuTime()
 
     @property
     def _engine(self) -> Engine:
@@ -207,7 +210,8 @@ class RulesService:
         """Judge until cancelled."""
         while True:
             self._rounds += 1
-            await in_thread(self.step, self._clock.now_ms())
+            with charged_to(self.judging_cpu):
+                await in_thread(self.step, self._clock.now_ms())
             if self.lag.store_error or self.lag.error:
                 await asyncio.sleep(PAUSE_S)
                 continue

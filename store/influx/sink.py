@@ -20,6 +20,7 @@ from facility.points import Point
 from facility.readings import Rejection
 from facility.sitefile.tables import InfluxTable
 from store.base import INFLUX, Chunk
+from store.cputime import work as charged_work
 from store.influx.lineprotocol import Encoder, Kept, Lines
 from store.influx.proof import PAUSES_S, NothingThere, Proof, Unreadable
 from store.influx.requests import Http
@@ -162,7 +163,8 @@ class InfluxSink:
         if self._work is not None and self._work.lines.chunk is not chunk:
             self._forget()
         if self._work is None:
-            lines = self._encoder.encode(chunk)
+            with charged_work():
+                lines = self._encoder.encode(chunk)
             self._work = _Work(lines, _spans(lines), list(lines.refused))
         work = self._work
         work.is_proved = False

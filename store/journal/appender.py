@@ -10,6 +10,7 @@ import structlog
 
 from facility.errors import StoreError
 from facility.instants import Clock
+from store.cputime import CpuTime, charged_to
 from store.journal.entries import Mark, MarkKind
 from store.journal.file import Account
 from store.journal.intake import Intake, readings_of
@@ -36,6 +37,8 @@ class Counters:
         received: Readings and refused messages that were decoded.
         in_hand: Those of them that are not in the journal yet.
         account: Where the others went.
+        reading: CPU time of reading and decoding messages.
+        appending: CPU time of appending them to the journal.
     """
 
     messages: int = 0
@@ -47,6 +50,8 @@ class Counters:
     received: int = 0
     in_hand: int = 0
     account: Account = field(default_factory=Account)
+    reading: CpuTime = field(default_factory=CpuTime)
+    appending: CpuTime = field(default_factory=CpuTime)
 
     def without_what_was_in_hand(self) -> Counters:
         """Return them for who goes on here: what is not in the journal yet comes again, or is gone."""
@@ -122,7 +127,8 @@ class Appender:
 
         while True:
             try:
-                await in_thread(work)
+                with charged_to(counters.appending):
+                    await in_thread(work)
             except StoreError as error:
                 if not counters.store_error:
                     _log.error("the journal takes nothing", source=self._source, error=str(error))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,24 @@ def test_what_is_said_to_be_stored_is_what_the_disk_holds(bench: Bench) -> None:
     assert (account.stored, account.duplicates) == (1, 1)
     assert account.dead_lettered == {Reason.CONFLICTING_VALUE: 1}
     assert bench.collector.counters.received == account.received == 3
+
+
+def test_reading_and_appending_are_measured_apart(bench: Bench) -> None:
+    """Each grows with what is taken, by no more than the process needs, and with what the session read."""
+    counters, before_s = bench.collector.counters, time.process_time()
+    spent_s = [(0.0, 0.0)]
+    for second in range(3):
+        asyncio.run(bench.take(metadata("r1"), value("r1", 90, T0_MS + second)))
+        spent_s.append((counters.reading.seconds, counters.appending.seconds))
+    whole_s = time.process_time() - before_s
+
+    assert all(a < b and c < d for (a, c), (b, d) in pairwise(spent_s))
+    assert counters.reading.seconds + counters.appending.seconds <= whole_s
+
+    bench.session.reading.add(1.0)
+    asyncio.run(bench.take(value("r1", 90, T0_MS + 9)))
+    assert counters.reading.seconds > 1
+    assert bench.session.reading.seconds == 0
 
 
 def test_a_flood_of_refusals_in_one_message_adds_up(journal: Journal) -> None:

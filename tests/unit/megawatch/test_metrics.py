@@ -21,9 +21,10 @@ FIGURES = {"low_kw": 1.0, "best_kw": 2.0, "high_kw": None, "limit_kw": 4.0, "cov
 DOCUMENT: dict[str, Any] = {
     "at_ms": 10_000,
     "accounting": {
-        **dict.fromkeys(("received", "stored", "duplicates", "waiting"), 1),
+        **dict.fromkeys(("received", "stored", "duplicates", "waiting", "messages"), 1),
         "dead_lettered_by_reason": {"bad-json": 2, "wrong-type": 3},
     },
+    "stages": [{"name": name, "cpu_s": 1.5, "core": 0.01} for name in ("read", "append", "judge", "ship")],
     "undelivered": 1,
     "parts": [
         {"name": "rules", "state": "running", "restarts": 0, "error": "", "failed_ms": None},
@@ -83,6 +84,19 @@ def test_each_part_stands_with_its_state_its_restarts_and_its_last_failure(scrap
     assert not any(
         line.startswith('megawatch_part_last_failure_timestamp_seconds{part="rules"') for line in lines
     )
+
+
+def test_each_stage_stands_with_its_cpu_time_beside_the_messages(scraped: bytes) -> None:
+    """One divided by the other is what a message costs."""
+    text = scraped.decode()
+
+    assert re.findall(r'^megawatch_cpu_seconds_total\{stage="(\w+)"\} 1.5$', text, re.MULTILINE) == [
+        "read",
+        "append",
+        "judge",
+        "ship",
+    ]
+    assert "\nmegawatch_messages_total 1.0\n" in text
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool on the PATH: it comes with Debian's prometheus")

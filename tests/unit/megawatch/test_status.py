@@ -6,10 +6,12 @@ import random
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
+from megawatch.cli.queries import message_us
 from megawatch.run.clock import SteadyClock
 from megawatch.run.parts import Parts
 from megawatch.run.status import StatusWriter
@@ -18,10 +20,15 @@ from megawatch.site.folder import SiteFolder, open_site
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
+from store.journal.appender import Counters
+from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.rules.halls import BUS, EVERY_SECOND, Tape, known_rack
 from testing.rules.services import a_service
+
+if TYPE_CHECKING:
+    from collector.source import Source
 
 SITE: Final = """
 [site]
@@ -116,6 +123,39 @@ def test_what_is_not_known_is_not_called_covered(tmp_path: Path) -> None:
 
     assert tenant["verdict"] == "unknown"
     assert tenant["coverage"] < 1
+
+
+def test_a_message_costs_what_each_stage_took_of_the_last_minute(tmp_path: Path) -> None:
+    """Whatever it took before; nothing is said before a minute has begun, or where no message came."""
+    (tmp_path / "site.toml").write_text(SITE.replace("LIMIT", ""), encoding="utf-8")
+    site, now_s = open_site(tmp_path), 0.0
+    clock = SteadyClock(monotonic_s=lambda: now_s)
+    with closing(Ledger(tmp_path)) as ledger, closing(Journal(tmp_path)) as journal:
+        supervisor = Supervisor(clock, random.Random(1))  # noqa: S311 - jitter
+        source = SimpleNamespace(counters=Counters(), name="bus", waiting=0)
+        parts = Parts(clock=clock, ledger=ledger, supervisor=supervisor, journal=journal)
+        parts.sources.append(cast("Source", source))
+        writer = StatusWriter(site, parts)
+        assert writer.costs() == {"messages_per_s": None, "stages": stages(read=(0, None), append=(0, None))}
+        for second in range(0, 200, 10):
+            now_s = float(second)
+            writer.note_spent()
+            if second >= 100:
+                source.counters.messages += 1_000
+                source.counters.reading.add(0.002)
+                source.counters.appending.add(0.001)
+
+        now_s += 10
+        costs = writer.costs()
+
+    assert costs == {"messages_per_s": 100.0, "stages": stages(read=(0.02, 0.0002), append=(0.01, 0.0001))}
+    assert message_us(costs) == {"read": 2.0, "append": 1.0}
+    assert message_us({**costs, "messages_per_s": 0.0}) == {}
+
+
+def stages(**found: tuple[float, float | None]) -> list[dict[str, Any]]:
+    """Return stages with their CPU time since the start [s], and their share of a core over a minute."""
+    return [{"name": name, "cpu_s": cpu_s, "core": core} for name, (cpu_s, core) in found.items()]
 
 
 def test_a_start_is_shown_as_one(tmp_path: Path) -> None:
