@@ -22,16 +22,18 @@ from paho.mqtt.client import MQTTMessage
 
 from collector.mqtt.address import BAD_LOGIN, UNSUPPORTED, Address
 from collector.mqtt.client import CONNECT_S, make_client
-from collector.mqtt.inflow import Inflow
+from collector.mqtt.inflow import BUFFER_BYTES, Inflow
 from collector.mqtt.message import Messages
 from collector.mqtt.unacknowledged import packets
 from facility.readings import Flag, IntArray
 from store.cputime import CpuTime
 
-REST_S: Final = 0.05
+REST_S: Final = 0.1
 """After reading what was there, the socket rests this long: a broker sends each message by itself, and what
-follows a message costs more than the message. Nothing waits on a quiet bus, and nothing longer than that on
-a busy one (our choice)."""
+follows a message costs more than the message. A tick waits 250 ms for what is on its way, so that a page is
+later only where the way takes long by itself (our choice)."""
+BUSY_BYTES: Final = BUFFER_BYTES // 4
+"""Where so much was read, it rests half as long: buffers must not fill meanwhile (our choice)."""
 MOST_READS: Final = 8
 """How often a full buffer is read at once before others get their turn (our choice)."""
 
@@ -355,7 +357,7 @@ class Connection:
 
     def _read_on(self, descriptor: int) -> None:
         self._is_active = True
-        sock, has_read = self._paho.socket(), False
+        sock, has_read, before_bytes = self._paho.socket(), False, self._inflow.read_bytes
         for _ in range(MOST_READS):
             is_more = self._inflow.read(sock)
             has_read = self._digest(sock) or has_read
@@ -371,7 +373,8 @@ class Connection:
             self._paho._ping_t = self._loop.time()  # noqa: SLF001 - as above
         if self._client._connected.done():  # noqa: SLF001 - as above
             self._loop.remove_reader(descriptor)
-            self._resting = self._loop.call_later(REST_S, self._wake, descriptor)
+            is_busy = self._inflow.read_bytes - before_bytes > BUSY_BYTES
+            self._resting = self._loop.call_later(REST_S / (1 + is_busy), self._wake, descriptor)
 
     def _digest(self, sock: socket.socket) -> bool:
         """Hand on what was read: plain messages in columns, all else to paho; tell whether anything came."""
