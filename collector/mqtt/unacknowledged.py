@@ -21,6 +21,9 @@ from facility.readings import Flag, IntArray
 
 MOST_REMEMBERED: Final = 5_000
 """Acknowledgements whose way to the broker a break may cut off: as many as are on their way by default."""
+LONGEST_REMEMBERED: Final = 4_194_304
+"""What was read at once and is longer is not remembered [bytes]: it holds a message that is refused for its
+length, which may be refused once more (our choice)."""
 _NUMBERS: Final = 65_536
 """How many packet identifiers there are."""
 
@@ -158,6 +161,8 @@ class Unacknowledged:
 
     def _remember(self, messages: Messages) -> None:
         """Keep what is acknowledged now: the broker may never hear of it."""
+        if len(messages.data) > LONGEST_REMEMBERED:
+            return
         self._sent.append(messages)
         self._sent_count += len(messages)
         while self._sent_count - len(self._sent[0]) >= MOST_REMEMBERED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collector.mqtt.message import Message, Messages
-from collector.mqtt.unacknowledged import MOST_REMEMBERED, Unacknowledged, packets
+from collector.mqtt.unacknowledged import LONGEST_REMEMBERED, MOST_REMEMBERED, Unacknowledged, packets
 from facility.readings import Flag
 from testing.builders import T0_MS
 
@@ -105,6 +105,16 @@ def test_only_the_last_acknowledgements_can_be_cut_off() -> None:
 
     assert not len(open_.come(came((1, b"100"), again=True)))
     assert len(open_.come(came((2, b"99"), again=True))) == 1
+
+
+def test_immense_messages_are_not_remembered() -> None:
+    """Ours is a monitor, and no archive of what others send by mistake."""
+    messages = came((7, b"x" * LONGEST_REMEMBERED))
+    open_ = begun(messages)
+    assert open_.settle(messages).tolist() == [7]
+    open_.begin(2)
+
+    assert len(open_.come(came((7, b"x" * LONGEST_REMEMBERED), again=True))) == 1
 
 
 def test_the_same_words_said_anew_are_another_message() -> None:
