@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -19,10 +19,8 @@ from facility.quantities import QUANTITIES
 from facility.readings import (
     DEAD_LETTER_BYTES,
     Batch,
-    ByteArray,
     Flag,
     FloatArray,
-    IntArray,
     Quality,
     Reason,
     Rejection,
@@ -134,13 +132,15 @@ class _Origin(NamedTuple):
 
     Attributes:
         row: The first of the rows.
-        messages: One message for all of them, or messages of which each gave one row.
+        messages: One message for all of them, or messages of which each gave as many rows.
         first: The message of the first row, among those.
+        each: How many rows each of those gave.
     """
 
     row: int
     messages: Message | Messages
     first: int = 0
+    each: int = 1
 
 
 class Columns:
@@ -196,6 +196,7 @@ class Rows:
         self._count = 0
         self._origins: list[_Origin] = []
         self._beyond: dict[int, int] = {}  # times that do not fit 64 bits, by row
+        self._made: tuple[int, Message] | None = None  # the last that was asked for, and its first row
         self._refused: Message | None = None
         self._refusals = 0
 
@@ -230,53 +231,43 @@ class Rows:
             self._origins.append(_Origin(row, message))
         self._count = row + 1
 
-    def extend(
-        self, points: Sequence[int], time_ms: int, values: Sequence[float | None], message: Message
-    ) -> None:
-        """Add rows of one message and one time, all of them good."""
-        columns, row, count = self.room(len(points)), self._count, len(points)
-        rows = slice(row, row + count)
-        columns.points[rows] = points
-        columns.times[rows] = time_ms
-        columns.values[rows] = np.array(values, np.float64)
-        columns.good[rows] = True
-        self._came_in(_Origin(row, message), count, message.received_ms, message.flags)
-
-    def fill(self, messages: Messages, first: int, count: int) -> None:
+    def fill(self, messages: Messages, first: int, count: int, each: int = 1) -> None:
         """Take in rows that were written behind the others, into the columns that `room` gave.
 
         Args:
-            messages: What they came in, each row in a message of its own.
+            messages: What they came in.
             first: The message of the first row.
-            count: How many rows.
+            count: How many messages.
+            each: How many rows each of them gave.
         """
-        came = slice(first, first + count)
-        self._came_in(
-            _Origin(self._count, messages, first), count, messages.received_ms[came], messages.flags[came]
-        )
+        came, rows = slice(first, first + count), slice(self._count, self._count + count * each)
+        self._columns.received_ms[rows] = messages.received_ms[came].repeat(each)
+        self._columns.flags[rows] = messages.flags[came].repeat(each)
+        self._origins.append(_Origin(self._count, messages, first, each))
+        self._count = rows.stop
 
-    def _came_in(
-        self, origin: _Origin, count: int, received_ms: int | IntArray, flags: int | ByteArray
-    ) -> None:
-        rows = slice(self._count, self._count + count)
-        self._columns.received_ms[rows] = received_ms
-        self._columns.flags[rows] = flags
-        self._origins.append(origin)
-        self._count += count
+    def points(self, first: int) -> list[int]:
+        """Return the numbers of the points of the rows from one on."""
+        points: list[int] = self._columns.points[first : self._count].tolist()
+        return points
 
     def message(self, row: int) -> Message:
         """Return the message that a row came in."""
         origin = self._origins[bisect_right(self._origins, row, key=_row_of) - 1]
-        if isinstance(origin.messages, Messages):
-            return origin.messages.message(origin.first + row - origin.row)
-        return origin.messages
+        if not isinstance(origin.messages, Messages):
+            return origin.messages
+        index = (row - origin.row) // origin.each
+        first = origin.row + index * origin.each
+        if self._made is None or self._made[0] != first:
+            self._made = first, origin.messages.message(origin.first + index)
+        return self._made[1]
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Yield where the rows of each message begin and end."""
         ends = [origin.row for origin in self._origins[1:]] + [self._count]
         for origin, end in zip(self._origins, ends, strict=True):
             if isinstance(origin.messages, Messages):
-                yield from ((row, row + 1) for row in range(origin.row, end))
+                yield from ((row, row + origin.each) for row in range(origin.row, end, origin.each))
             elif end > origin.row:
                 yield origin.row, end
 
@@ -344,7 +335,7 @@ class Rows:
             del self.rejections[refused:], self.doubts[doubted:]
             self._seal_one_by_one(ranges)
         self._columns, self._count = Columns(FIRST_ROOM), 0
-        self._origins, self._beyond, self.doubts = [], {}, []
+        self._origins, self._beyond, self.doubts, self._made = [], {}, [], None
 
     def _seal_one_by_one(self, ranges: Ranges) -> None:
         """Make a batch of the rows of each message, and dead letters of those that make none."""

@@ -7,14 +7,17 @@ refused by itself. What is wrong with the object as a whole refuses the object.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from itertools import groupby
+from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 import structlog
 
 from collector.decode.base import Context, Gathered, check_keys, explain
-from collector.decode.rackdocumentusual import Usual, may_repeat_keys
+from collector.decode.rackdocumentshapes import Shapes
+from collector.kernels import read_documents
+from collector.kernels.portable import MOST_DOCUMENT_BYTES
 from collector.mqtt.message import Message, Messages
 from collector.row_builder import Rows
 from facility.instants import EARLIEST_MS, from_iso
@@ -34,9 +37,6 @@ from formats.rackdoc import (
     point_key,
 )
 
-MOST_BYTES: Final = 131_072
-"""The longest payload that is looked at: 300 racks with all that a rack has. One that is all new takes some
-0.08 s, and nothing else is decoded meanwhile (our choice)."""
 MOST_DOCUMENTS: Final = 2_000
 """The most documents of one message (our choice)."""
 MOST_KEYS: Final = 500
@@ -50,8 +50,7 @@ _DECODER: Final = msgspec.json.Decoder()
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """One value of a document."""
 
     name: str
@@ -76,20 +75,20 @@ class RackDocumentDecoder:
         self._broker = broker
         self._context = context
         self._numbers: dict[tuple[str, str, str, str], int] = {}
-        self._usual = Usual()
+        self._shapes = Shapes()
         self._place = f"{PREFIX}{context.site.name}"
         self._sequences: dict[str, int] = {}
         self._hints = _Hints()
         self.missed = 0
 
     def decode(self, messages: Messages, into: Gathered) -> None:
-        """Decode messages, in order."""
-        for message in messages:
-            try:
-                self._decode(message, into.rows)
-            except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-                _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
-                into.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+        """Decode messages, in order: those of a known shape in columns, all else one by one."""
+        first, end = 0, len(messages)
+        while first < end:
+            count = self._decode_shaped(messages, first, into.rows)
+            if not count:
+                self._decode_one(messages.message(first), into.rows)
+            first += count or 1
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""
@@ -98,13 +97,49 @@ class RackDocumentDecoder:
         """Nothing is wrong: an undeclared rack is a dead letter."""
         return {}
 
+    def _decode_shaped(self, messages: Messages, first: int, rows: Rows) -> int:
+        """Decode messages of a known shape that follow one another; return how many there were."""
+        row = len(rows)
+        columns = rows.room(self._shapes.most_rows)
+        points = columns.points[row:]
+        sequences = np.empty(len(points), np.int64)
+        shapes = read_documents(
+            messages.data,
+            messages.spans,
+            first,
+            self._shapes.known,
+            points,
+            columns.times[row:],
+            columns.values[row:],
+            sequences,
+        )
+        at = first
+        for each, alike in groupby(shape.rows for shape in shapes):
+            count = len(list(alike))
+            rows.fill(messages, at, count, each)
+            at += count
+        columns.good[row : len(rows)] = True
+        racks = [rack for shape in shapes for rack in shape.racks]
+        for rack, sequence in zip(racks, sequences[: len(racks)].tolist(), strict=True):
+            if sequence >= 0:
+                self._note_sequence(rack, sequence)
+        return len(shapes)
+
+    def _decode_one(self, message: Message, rows: Rows) -> None:
+        """Decode one message, whatever it is."""
+        try:
+            self._decode(message, rows)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
+            _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
+            rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+
     def _decode(self, message: Message, rows: Rows) -> None:
         place, _, level = message.topic.rpartition("/")
         if place != self._place or not is_level(level):
             rows.refuse(message, Reason.UNKNOWN_TOPIC, f"expected {self._place}/{{rack}}")
             return
-        if len(message.payload) > MOST_BYTES:
-            detail = f"expected at most {MOST_BYTES} bytes, found {len(message.payload)}"
+        if len(message.payload) > MOST_DOCUMENT_BYTES:
+            detail = f"expected at most {MOST_DOCUMENT_BYTES} bytes, found {len(message.payload)}"
             rows.refuse(message, Reason.TOO_LARGE, detail)
             return
         try:
@@ -112,64 +147,48 @@ class RackDocumentDecoder:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             rows.refuse(message, *explain(message.payload, _DECODER))
             return
-        name = name_of(level)
-        if type(found) is dict and self._take_usual(message, found, rows, rack=name, level=level):
-            return
         documents = found if isinstance(found, list) else [found]
-        problem = _too_many(documents)
-        if problem is None and may_repeat_keys(message.payload, documents):
-            problem = check_keys(message.payload)
+        problem = _too_many(documents) or check_keys(message.payload)
         if problem is not None:
             rows.refuse(message, *problem)
             return
         if not documents:
             rows.refuse(message, Reason.WRONG_TYPE, "expected at least one document, found none")
+        name = name_of(level)
         # The topic of a row names a row; that of a rack speaks for this rack alone, in an array too.
         speaks_for_one = not isinstance(found, list) or name in self._context.site.racks
         self._hints.renew()
-        for document in documents:
-            self._take(message, document, rows, alone=name if speaks_for_one else None)
+        first, refused = len(rows), len(rows.rejections)
+        alone = name if speaks_for_one else None
+        racks = [rack for document in documents if (rack := self._take(message, document, rows, alone=alone))]
+        if len(rows.rejections) == refused and racks:
+            self._shapes.learn(message.topic, message.payload, racks, rows.points(first))
 
-    def _take_usual(
-        self, message: Message, document: dict[str, Any], rows: Rows, *, rack: str, level: str
-    ) -> bool:
-        """Take the one document of a message quickly, if nothing about it is unusual; tell whether it was."""
-        if rack not in self._context.site.racks or document.get("rack", level) != level:
-            return False
-        try:
-            time_ms = _time(document.get("time"))
-        except ValueError:
-            return False
-        if not self._usual.take(message, rack, time_ms, document, rows, is_whole=True):
-            return False
-        self._note_sequence(rack, document.get("seq"))
-        return True
-
-    def _take(self, message: Message, document: object, rows: Rows, *, alone: str | None) -> None:
+    def _take(self, message: Message, document: object, rows: Rows, *, alone: str | None) -> AssetId | None:
+        """Take the values of a document; return its rack, None where the document is refused."""
         if not isinstance(document, dict):
             detail = f"expected an object, found {type(document).__name__}"
             rows.refuse(message, Reason.WRONG_TYPE, detail)
-            return
+            return None
         rack = self._rack(document.get("rack"), alone) if "rack" in document or not alone else AssetId(alone)
         if not isinstance(rack, str):
             rows.refuse(message, *rack)
-            return
+            return None
         if (problem := self._declared(rack)) is not None:
             rows.refuse(message, *problem)
-            return
+            return None
         try:
             time_ms = _time(document.get("time"))
         except ValueError as error:
             rows.refuse(message, Reason.BAD_TIME, str(error))
-            return
+            return None
         self._note_sequence(rack, document.get("seq"))
-        if self._usual.take(message, rack, time_ms, document, rows):
-            return
         values = _Values(message, rows, self._hints)
         for value in values.of(document):
             self._add(message, rack, time_ms, value, rows)
         if not values.count:
             rows.refuse(message, Reason.MISSING_FIELD, f"expected values of {rack}, found none")
+        return rack
 
     def _rack(self, found: object, alone: str | None) -> AssetId | tuple[Reason, str]:
         """Return the rack that a document is of, or what is wrong with the one that it names."""
@@ -226,7 +245,6 @@ class RackDocumentDecoder:
             rating = self._context.site.rack(rack).rating_milliwatts
             self._context.ranges.set(number, point, None if rating is None else rating / 1e6)
             self._numbers[identity] = number
-            self._usual.learn(rack, value.feed, value.name, value.phase, number, UNITS[value.key.unit])
         return number
 
     def _note_sequence(self, rack: str, found: object) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.kernels.portable import Shape
 from facility.readings import ByteArray, FloatArray, IntArray, PointArray
 
 def frame(
@@ -24,3 +25,13 @@ def read_values(
     values: FloatArray,
     good: ByteArray,
 ) -> int: ...
+def read_documents(
+    data: bytes,
+    spans: NDArray[np.int32],
+    first: int,
+    shapes: Mapping[bytes, tuple[Shape, ...]],
+    points: PointArray,
+    times: IntArray,
+    values: FloatArray,
+    sequences: IntArray,
+) -> list[Shape]: ...

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 from collections.abc import Callable
+from datetime import datetime
 from types import ModuleType
 
 import msgspec
@@ -14,8 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from collector.decode.rackdocumentshapes import Shapes
 from collector.kernels import portable
+from facility.instants import from_iso
 from facility.readings import Flag
+from facility.units import UNITS
 
 
 def a_native() -> ModuleType:
@@ -110,7 +114,7 @@ def test_a_value_that_the_compiled_loop_reads_is_what_json_says(payload: bytes) 
         return
     read = msgspec.json.decode(payload, type=_Value)
     assert found == [(7, read.timestamp, read.value, read.quality in (1, "1"))]
-    assert read.value is None or math.copysign(1, read.value) == math.copysign(1, found[0][2] or 0.0)
+    assert str(found[0][2]) == str(read.value), "the sign of a zero too"
     assert list(json.loads(payload, object_pairs_hook=lambda pairs: [key for key, _ in pairs])) != []
 
 
@@ -155,6 +159,126 @@ def test_no_payload_leaks_into_its_neighbour(kernel: ModuleType, leak: bytes) ->
     """What ends early or goes on is no value."""
     good = b'{"value":1.5,"timestamp":5,"quality":1}'
     assert values_of(kernel, [good.replace(b"1.5", leak), good]) == []
+
+
+# Documents ----------------------------------------------------------------------------
+
+DOCUMENT = (
+    b'{"time":1780000000000,"seq":7,"power_kw":118.4,"inlet_f":73.5,"leak":false,'
+    b'"feeds":{"a":{"amps":[1,2,3]}}}'
+)
+POINTS = [11, 12, 13, 21, 22, 23]
+
+Document = tuple[list[int], list[int], list[float | None], int]
+
+
+def documents_of(
+    kernel: ModuleType, payloads: list[bytes], *, known: bytes = DOCUMENT, room: int = 100
+) -> list[Document]:
+    """Return points, times, values and number of the documents that a loop reads, by the shape of one."""
+    shapes = Shapes()
+    shapes.learn("t", known, ["r1"], POINTS)
+    parts, spans, at = [], np.empty((len(payloads), 4), np.int32), 0
+    for row, payload in enumerate(payloads):
+        parts += [b"t", payload]
+        spans[row] = at, at + 1, at + 1, at + 1 + len(payload)
+        at += 1 + len(payload)
+    points, times = np.empty(room, np.int32), np.empty(room, np.int64)
+    values, sequences = np.empty(room), np.empty(room, np.int64)
+    found = kernel.read_documents(b"".join(parts), spans, 0, shapes.known, points, times, values, sequences)
+    read = [None if math.isnan(one) else one for one in values.tolist()]
+    each = len(POINTS)
+    return [
+        (points[at : at + each].tolist(), times[at : at + each].tolist(), read[at : at + each], int(number))
+        for at, number in zip(range(0, each * len(found), each), sequences, strict=False)
+    ]
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> bytes:
+    """Draw a document of the shape, or of nearly that."""
+
+    def number() -> str:
+        return draw(text_of(draw(NUMBERS)))
+
+    time = draw(
+        st.one_of(
+            st.integers(0, 2**70).map(str),
+            st.datetimes().map(lambda moment: f'"{moment.isoformat()}Z"'),
+            st.datetimes(timezones=st.timezones()).map(lambda moment: f'"{moment.isoformat(" ")}"'),
+        )
+    )
+    leak = draw(st.sampled_from(["true", "false", "null", "1", "0.0"]))
+    text = (
+        f'{{"time":{time},"seq":{draw(st.integers(-1, 2**65))},"power_kw":{number()},"inlet_f":{number()},'
+        f'"leak":{leak},"feeds":{{"a":{{"amps":[{number()},{number()},{number()}]}}}}}}'
+    )
+    raw = text.encode()
+    if draw(st.integers(0, 9)) == 0:  # a byte is lost, or another
+        at = draw(st.integers(0, len(raw) - 1))
+        raw = raw[:at] + draw(st.binary(max_size=2)) + raw[at + 1 :]
+    return raw
+
+
+@settings(max_examples=1_000)
+@given(documents())
+@example(DOCUMENT.replace(b"1780000000000", b'"2026-02-29T00:00:00Z"'))
+@example(DOCUMENT.replace(b"1780000000000", b'"2096-02-29T23:59:59.9999+23:59"'))
+@example(DOCUMENT.replace(b"1780000000000", b'"2100-02-29T00:00:00Z"'))
+@example(DOCUMENT.replace(b"118.4", b"118.40000000000000000001"))
+@example(DOCUMENT.replace(b"118.4", b"true"))
+def test_a_document_that_a_loop_reads_is_what_json_says(payload: bytes) -> None:
+    """To the last bit, and of both loops; what one cannot read so it leaves."""
+    for kernel in (portable, a_native()):
+        found = documents_of(kernel, [payload])
+        if not found:
+            continue
+        said = msgspec.json.decode(payload)
+        time = said["time"]
+        time_ms = time if isinstance(time, int) else from_iso(time)
+        fahrenheit = said["inlet_f"]
+        inlet = None if fahrenheit is None else float(fahrenheit) * UNITS["°F"].factor + UNITS["°F"].offset
+        values = [said["power_kw"], inlet, said["leak"], *said["feeds"]["a"]["amps"]]
+        assert found == [(POINTS, [time_ms] * len(POINTS), values, said["seq"])]
+
+
+@pytest.mark.parametrize("kernel_name", KERNELS)
+@settings(max_examples=300)
+@given(moment=st.datetimes(min_value=datetime(2000, 1, 2), max_value=datetime(2099, 12, 30)), data=st.data())  # noqa: DTZ001 - drawn
+def test_usual_documents_are_read(kernel_name: str, moment: datetime, data: st.DataObject) -> None:
+    """Whatever a source usually writes is not left to the slow way."""
+    zone = data.draw(st.sampled_from(["Z", "+00:00", "-0530", "+02:00"]))
+    digits = data.draw(st.integers(1, 9))
+    fraction = data.draw(st.sampled_from(["", f".{'123456789'[:digits]}"]))
+    written = f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}{zone}"
+    number = data.draw(
+        st.one_of(
+            st.integers(0, 10**9).map(str),
+            st.floats(1e-6, 1e15).map(repr),
+            st.sampled_from(["null", "-0.0", "0.30000000000000004"]),
+        )
+    )
+    payload = DOCUMENT.replace(b"1780000000000", f'"{written}"'.encode()).replace(b"118.4", number.encode())
+    (found,) = documents_of(KERNELS[kernel_name](), [payload])
+    assert found[1] == [from_iso(written)] * len(POINTS)
+    assert found[2][0] == json.loads(number)
+
+
+def test_reading_documents_ends_where_one_has_no_known_shape_and_no_room(kernel: ModuleType) -> None:
+    """What is before it is read; it and all that follow are left."""
+    assert [number for *_, number in documents_of(kernel, [DOCUMENT, DOCUMENT, b"{}", DOCUMENT])] == [7, 7]
+    for odd in (
+        b" " + DOCUMENT,
+        DOCUMENT + b" ",
+        DOCUMENT[:-1],
+        DOCUMENT * 2,
+        DOCUMENT.replace(b"_f", b"_c"),
+    ):
+        assert documents_of(kernel, [odd, DOCUMENT]) == []
+    for room in range(3 * len(POINTS)):
+        assert len(documents_of(kernel, [DOCUMENT] * 4, room=room)) == room // len(POINTS)
+    spaces = DOCUMENT.replace(b",", b"," + b" " * portable.MOST_DOCUMENT_BYTES)
+    assert documents_of(kernel, [spaces], known=spaces) == []
 
 
 # Packets ------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from collector.decode.rackdocument import MOST_BYTES, RackDocumentDecoder
+from collector.decode.rackdocument import RackDocumentDecoder
+from collector.kernels.portable import MOST_DOCUMENT_BYTES
 from collector.mqtt.message import Message
 from facility.readings import DEAD_LETTER_BYTES, Reason
 from facility.units import Dimension
@@ -100,7 +101,7 @@ def test_an_immense_number_is_no_count() -> None:
 @pytest.mark.shows(Reason.TOO_LARGE)
 def test_a_payload_beyond_the_bound_is_not_read() -> None:
     """It is one dead letter with its beginning and its length."""
-    body = b'{"rack":"' + b"x" * MOST_BYTES + b'"}'
+    body = b'{"rack":"' + b"x" * MOST_DOCUMENT_BYTES + b'"}'
 
     outcome = listening().hear(raw(document_topic("r1"), body))
 
@@ -152,11 +153,11 @@ def test_the_fullest_message_holds_nobody_up() -> None:
     said = dict.fromkeys(RACK_KEYS, 1) | {"feeds": dict.fromkeys("abcd", dict.fromkeys(FEED_KEYS, 1))}
     documents = [{"rack": rack, "time": T0_MS} | said for rack in racks]
     size = len(json.dumps(documents[0], separators=(",", ":"))) + 4
-    body = json.dumps(documents[: MOST_BYTES // size], separators=(",", ":")).encode()
+    body = json.dumps(documents[: MOST_DOCUMENT_BYTES // size], separators=(",", ":")).encode()
 
     outcome = hear_in_time(listening(racks), raw(document_topic("row"), body))
 
-    assert len(body) > 0.9 * MOST_BYTES
+    assert len(body) > 0.9 * MOST_DOCUMENT_BYTES
     assert len(outcome.rows) > 5_000
 
 
@@ -177,13 +178,13 @@ _FLOODS = {
 @pytest.mark.parametrize("body", _FLOODS.values(), ids=_FLOODS)
 def test_a_flood_in_one_message_is_bounded(body: bytes) -> None:
     """A message full of nonsense holds nobody up, and does not become a gigabyte of dead letters."""
-    assert len(body) <= MOST_BYTES
+    assert len(body) <= MOST_DOCUMENT_BYTES
 
     outcome = hear_in_time(listening(), raw(document_topic("r1"), body))
 
     assert not outcome.rows
     assert 1 <= len(outcome.rejections) <= 2_000
-    assert sum(len(rejection.payload) for rejection in outcome.rejections) <= 4 * MOST_BYTES
+    assert sum(len(rejection.payload) for rejection in outcome.rejections) <= 4 * MOST_DOCUMENT_BYTES
 
 
 def test_what_is_kept_of_many_refusals_of_one_message_is_bounded() -> None:
@@ -193,7 +194,7 @@ def test_what_is_kept_of_many_refusals_of_one_message_is_bounded() -> None:
     outcome = listening().hear(row(*documents))
 
     assert len(outcome.rejections) >= 1
-    assert sum(len(rejection.payload) for rejection in outcome.rejections) <= 4 * MOST_BYTES
+    assert sum(len(rejection.payload) for rejection in outcome.rejections) <= 4 * MOST_DOCUMENT_BYTES
 
 
 def test_states_are_the_only_dimension_with_truth_values() -> None:
