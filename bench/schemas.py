@@ -10,6 +10,7 @@ from typing import Final
 
 import duckdb
 import numpy as np
+from msgspec import structs
 
 from facility.names import AssetId
 from facility.points import Point
@@ -27,7 +28,7 @@ def copies(chunk: Chunk, count: int) -> Chunk:
     """Return the readings of as many sites, each with names of its own."""
     size = 1 + max(chunk.points)
     points = {
-        number + copy * size: replace(
+        number + copy * size: structs.replace(
             point, key=f"pod{copy}/{point.key}", asset=AssetId(f"p{copy}-{point.asset}")
         )
         for copy in range(count)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from facility.names import AssetId
 from facility.quantities import QUANTITIES, Quantity
 from facility.units import find_unit
@@ -39,8 +41,7 @@ class Asset:
     serves: tuple[AssetId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One quantity of one asset, as one publisher measures it.
 
     Attributes:

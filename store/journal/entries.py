@@ -76,8 +76,7 @@ class Mark:
         return self.stream or self.broker
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A point that became known, or known better.
 
     Attributes:
@@ -111,13 +110,6 @@ class Entry:
     content: Content
 
 
-class _KnownForm(msgspec.Struct, array_like=True, gc=False):
-    id: int
-    point: Point
-    asset: Asset | None
-    unconfirmed_ms: int = 0
-
-
 class _MarkForm(msgspec.Struct, array_like=True):
     kind: str
     broker: str
@@ -128,7 +120,7 @@ class _MarkForm(msgspec.Struct, array_like=True):
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_KNOWN: Final = msgspec.msgpack.Decoder(list[_KnownForm])
+_KNOWN: Final = msgspec.msgpack.Decoder(tuple[Known, ...])
 _MARK: Final = msgspec.msgpack.Decoder(_MarkForm)
 _BOUNDLESS: Final = b"["
 """What begins content that MessagePack cannot hold, as integers beyond 64 bits: it is JSON, in ASCII."""
@@ -179,10 +171,7 @@ def unpack(kind: int, data: bytes, where: str) -> Content:
             return Mark(
                 MarkKind(form.kind), form.broker, form.since_ms, form.detail, form.until_ms, form.stream
             )
-        return tuple(
-            Known(form.id, form.point, form.asset, form.unconfirmed_ms)
-            for form in _decoded(data, _KNOWN, list[_KnownForm])
-        )
+        return _decoded(data, _KNOWN, tuple[Known, ...])
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise StoreCorrupt(where, str(error)) from error
 
@@ -227,12 +216,12 @@ def _checksum(data: bytes, stamp_ms: int, kind: int) -> int:
     return zlib.crc32(data, zlib.crc32(_PLACE.pack(stamp_ms, kind)))
 
 
-def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | list[_KnownForm]:
+def _form(content: tuple[Known, ...] | Mark) -> _MarkForm | tuple[Known, ...]:
     if isinstance(content, Mark):
         return _MarkForm(
             content.kind, content.broker, content.since_ms, content.detail, content.until_ms, content.stream
         )
-    return [_KnownForm(known.id, known.point, known.asset, known.unconfirmed_ms) for known in content]
+    return content
 
 
 def _decoded(data: bytes, decoder: msgspec.msgpack.Decoder[F], form: type[F]) -> F:

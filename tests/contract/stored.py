@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from msgspec import structs
 
 from facility.instants import HOUR_MS, from_iso
 from facility.points import Cadence, Point
@@ -56,8 +57,8 @@ def points() -> tuple[Known, ...]:
     """Return every point, numbered from 0."""
     coolant = a_point(COOLANT, asset="c1", quantity="coolant.supply", unit="°C")
     found: list[Point] = [
-        replace(a_point(POWER, feed="A"), phase="L1"),
-        replace(coolant, area=("Secondary", "Supply")),
+        structs.replace(a_point(POWER, feed="A"), phase="L1"),
+        structs.replace(coolant, area=("Secondary", "Supply")),
         a_point(BUSY, asset="r2", cadence=Cadence.PERIODIC),
         a_point(LONG, asset="r3"),
         *(a_point(name, asset=name[:60], feed="a") for name in NAMES),

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from facility.errors import StoreUnavailable
 from facility.instants import DAY_MS, MINUTE_MS
@@ -31,8 +32,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("influx")]
 LONG_GONE_MS = -315_619_200_000
 """1960, beyond what the bucket keeps."""
 POINTS = {
-    0: replace(a_point("Rack/RackPower/hall-1/r_1", asset="r1", feed="A"), phase="L1"),
-    1: replace(
+    0: structs.replace(a_point("Rack/RackPower/hall-1/r_1", asset="r1", feed="A"), phase="L1"),
+    1: structs.replace(
         a_point("CDU/LiquidTemperature/c.1", asset="c1", quantity="coolant.supply", unit="°C"),
         area=("Secondary", "Supply"),
     ),

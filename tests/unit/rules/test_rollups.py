@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from facility.instants import MINUTE_MS
 from facility.names import AssetId, TenantId
@@ -144,7 +145,7 @@ def a_current(number: int, meter: str, name: str, *, phase: str = "") -> Known:
     point = a_point(
         f"meter/{meter}/{name}{phase}", asset=meter, quantity=name, unit="A", stream=f"{BUS}:docs"
     )
-    return Known(number, replace(point, phase=phase, cadence=Cadence.PERIODIC))
+    return Known(number, structs.replace(point, phase=phase, cadence=Cadence.PERIODIC))
 
 
 def test_a_line_current_grows_as_the_power_would() -> None:
@@ -234,7 +235,7 @@ def test_a_rack_that_becomes_known_within_a_minute_leaves_the_others_as_they_are
     site = the_site()
     tape = a_tape(site, [(30.0, 40.0)] * 30)
     (late,) = points_of(["r9"])
-    late = replace(late, id=2, asset=Asset(id=AssetId("r9"), kind="Rack"))
+    late = structs.replace(late, id=2, asset=Asset(id=AssetId("r9"), kind="Rack"))
     tape.put(tape.entries[-1].stamp_ms, (late,))
     for second in range(FIRST + 31, FIRST + 60):
         tape.second(second, 30.0, 40.0, 50.0)

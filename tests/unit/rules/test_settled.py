@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from facility.names import AssetId
 from facility.points import Cadence
@@ -298,7 +299,9 @@ def test_a_description_counts_from_when_it_came(tmp_path: Path, *, restarts: boo
     place = next(i for i, entry in enumerate(tape.entries) if entry.stamp_ms > described_ms)
     before, after = tape.entries[:place], tape.entries[place:]
     seq = before[-1].seq + 1
-    moved = Entry(seq, described_ms, (Known(0, replace(known_rack(0, "r0").point, asset=AssetId("r1"))),))
+    moved = Entry(
+        seq, described_ms, (Known(0, structs.replace(known_rack(0, "r0").point, asset=AssetId("r1"))),)
+    )
     before.append(moved)
     after = [replace(entry, seq=entry.seq + 1) for entry in after]
 

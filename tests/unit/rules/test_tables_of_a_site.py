@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from facility.graph import Graph
 from facility.names import AssetId

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from collector.register import Register
 from facility.errors import StoreCorrupt
@@ -51,7 +52,7 @@ def test_a_point_of_any_texts_and_numbers_is_read_back(
     key: str, name: str, states: list[tuple[int, str]]
 ) -> None:
     """Integers beyond 64 bits, half characters, ends of strings: nothing of it is changed."""
-    point = replace(a_point(key), states=tuple(states))
+    point = structs.replace(a_point(key), states=tuple(states))
     content = (Known(3, point, Asset(id=AssetId(name), kind=key, name=name), unconfirmed_ms=T0_MS),)
 
     assert unpack(EntryKind.POINTS, pack(content), "here") == content
@@ -155,7 +156,7 @@ def test_a_key_that_two_points_claim_ends_nothing(journal: Journal) -> None:
     """The first number stays; it was a constraint that was tried for ever."""
     first, *_ = known_racks(["r0"])
 
-    journal.append(Intake(known=[first, replace(first, id=9)]), T0_MS)
+    journal.append(Intake(known=[first, structs.replace(first, id=9)]), T0_MS)
 
     assert sorted(journal.known()) == [0, 9]
 

@@ -36,7 +36,7 @@ CORPUS = SHARED / "data" / "line-protocol-corpus"
 def test_a_name_that_is_not_allowed_is_refused(part: str, name: str) -> None:
     """A point with such a name has no lines; each of its readings is refused, and says which name it is."""
     named: dict[str, Any] = {part: name}
-    bad = replace(a_point(), **named)
+    bad = structs.replace(a_point(), **named)
     chunk = a_chunk(a_batch([(0, T0_MS, 1.0), (1, T0_MS, 2.0), (0, T0_MS + 1, 3.0)]), [bad, CDU])
 
     found = encoded(chunk)
@@ -78,7 +78,7 @@ def test_an_alarm_whose_names_are_not_allowed_is_refused(part: str) -> None:
 
 def test_an_area_that_is_no_name_is_left_out() -> None:
     """A point in the "Hot Aisle" is stored without its area: its key tells it apart."""
-    point = replace(a_point(), area=("Hot Aisle",))
+    point = structs.replace(a_point(), area=("Hot Aisle",))
 
     found = encoded(a_chunk(a_batch([(0, T0_MS, 1.0)]), [point]))
 
@@ -97,7 +97,7 @@ def test_nothing_but_allowed_names_is_ever_written(
     asset: str, feed: str, phase: str, area: list[str], other: str
 ) -> None:
     """Whatever things are called, a line has the names that were given, or there is no line."""
-    point = replace(a_point(other, asset=asset, feed=feed), phase=phase, area=tuple(area))
+    point = structs.replace(a_point(other, asset=asset, feed=feed), phase=phase, area=tuple(area))
     draw = structs.replace(A_DRAW, tenant=other)
     event = an_event(replace(AN_ALARM, subject=other, id=asset))
 

@@ -44,7 +44,7 @@ from tests.unit.store.lines import (
         (a_point(), 1e20, RACK, "1e20"),
         (FED, 1.5, RACK.replace(",point", ",feed=A,phase=L1,point"), "1.5"),
         (CDU, 31.25, COOLANT, "31.25"),
-        (replace(a_point(), is_setpoint=True), 31.25, f"{RACK},setpoint=yes", "31.25"),
+        (structs.replace(a_point(), is_setpoint=True), 31.25, f"{RACK},setpoint=yes", "31.25"),
     ],
     ids=["rack", "whole", "minus-zero", "large", "feed-and-phase", "area", "setpoint"],
 )
@@ -196,7 +196,10 @@ def test_a_rack_whose_name_is_not_allowed_has_no_roll_up() -> None:
 def test_no_tag_is_called_like_a_field() -> None:
     """A name that is both makes queries ambiguous, and some servers refuse it."""
     chunk = a_chunk(
-        a_batch([(0, T0_MS, 1.0)]), [replace(CDU, feed="A", phase="L1")], [(T0_MS, [A_DRAW])], [an_event()]
+        a_batch([(0, T0_MS, 1.0)]),
+        [structs.replace(CDU, feed="A", phase="L1")],
+        [(T0_MS, [A_DRAW])],
+        [an_event()],
     )
 
     for line in map(parse, texts(chunk)):
@@ -208,7 +211,7 @@ def test_no_tag_is_called_like_a_field() -> None:
 def test_a_point_that_is_known_better_is_written_so() -> None:
     """An encoder does not go on with what it knew of a point before its metadata changed."""
     encoder, batch = Encoder(), a_batch([(0, T0_MS, 1.0)])
-    bad, good = replace(a_point(), feed="A B"), replace(a_point(), feed="A")
+    bad, good = structs.replace(a_point(), feed="A B"), structs.replace(a_point(), feed="A")
 
     counts = [len(lines_of(encoder.encode(a_chunk(batch, [point])))) for point in (a_point(), bad, bad, good)]
     (line,) = lines_of(encoder.encode(a_chunk(batch, [good])))
@@ -219,7 +222,7 @@ def test_a_point_that_is_known_better_is_written_so() -> None:
 
 def test_a_line_that_the_database_refuses_says_where_it_came_from() -> None:
     """A refused line is dead-lettered as the reading it was, or as the series it was of."""
-    bad = replace(a_point("x y"), asset=a_point().asset)
+    bad = structs.replace(a_point("x y"), asset=a_point().asset)
     chunk = a_chunk(a_batch([(0, T0_MS, 1.0), (1, T0_MS, 2.0)]), [bad, CDU], [(T0_MS + 9, [A_DRAW])])
     found = encoded(chunk)
 
@@ -306,7 +309,7 @@ def test_a_mean_says_how_much_of_its_step_it_is_of(step_ms: int, kept: Kept, nam
 
 def test_means_of_a_point_with_a_bad_name_are_left_out() -> None:
     """They are made of readings that were refused, which are told."""
-    chunk = replace(a_chunk(points=[replace(a_point(), feed="A B")]), means=[some_means(MINUTE_MS)])
+    chunk = replace(a_chunk(points=[structs.replace(a_point(), feed="A B")]), means=[some_means(MINUTE_MS)])
 
     assert not any(encoded(chunk).lines.values())
 
@@ -314,7 +317,7 @@ def test_means_of_a_point_with_a_bad_name_are_left_out() -> None:
 def test_what_is_known_of_a_point_is_written_once_a_day_and_when_it_changes() -> None:
     """A reader without a journal knows its unit and how long its values stand; they expire together."""
     encoder = Encoder(lambda point: 7_000 if point.feed else 110_000)
-    odd = replace(CDU, unit='"°C"\n')
+    odd = structs.replace(CDU, unit='"°C"\n')
     told: list[list[str]] = []
     for at_ms, point in ((T0_MS, CDU), (T0_MS + 1, CDU), (T0_MS + DAY_MS, CDU), (T0_MS + DAY_MS, odd)):
         lines = encoder.encode(a_chunk(a_batch([(0, at_ms, 1.0)]), [point])).lines
