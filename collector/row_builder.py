@@ -116,14 +116,16 @@ class Ranges:
 
 
 @lru_cache(maxsize=1_024)
-def _figures(quantity: str, unit: str, rating_kw: float | None) -> tuple[float, ...]:
+def _figures(quantity: str, unit: str, rating_kw: float | None) -> FloatArray:
     """Return factor, offset, low, high, and the credible low and high, in canonical units."""
     measured, known = QUANTITIES[quantity], find_unit(unit)
-    return (
-        known.factor if known else 1.0,
-        known.offset if known else 0.0,
-        *measured.possible(rating_kw),
-        *measured.credible(rating_kw),
+    return np.array(
+        [
+            known.factor if known else 1.0,
+            known.offset if known else 0.0,
+            *measured.possible(rating_kw),
+            *measured.credible(rating_kw),
+        ]
     )
 
 

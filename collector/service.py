@@ -24,9 +24,10 @@ from store.journal.intake import Intake, readings_of
 from store.journal.journal import Journal
 
 MOST_MESSAGES: Final = 4_000
-"""Messages in one append at most: the event loop is not held for longer than some 40 ms."""
+"""Messages in one append at most (our choice)."""
 QUIET_S: Final = 1.0
 """How often it is looked what waited for too long when nothing arrives."""
+_OVER: Final = object()
 
 _log = structlog.get_logger(__name__)
 
@@ -155,8 +156,8 @@ class Collector(Source):
         self.counters.messages += sum(map(len, taken))
         reading = self.counters.reading
         reading.take_over(self._session.reading)
-        with reading.measure():
-            gathered, intake = self._decode(taken)
+        async with self._context.turn:
+            gathered, intake = await self._decode(taken)
         await self._appender.append(intake)
         with reading.measure():
             for messages in taken:
@@ -168,14 +169,21 @@ class Collector(Source):
         kept = sum(int(np.count_nonzero(messages.number)) for messages in taken)
         await self._tell(self._continuity.take(kept, now_ms - began_ms, lag_ms, now_ms))
 
-    def _decode(self, taken: list[Messages]) -> tuple[Gathered, Intake]:
+    async def _decode(self, taken: list[Messages]) -> tuple[Gathered, Intake]:
         """Decode messages; where a decoder fails for a fault of its own, they are dead letters."""
-        gathered = Gathered()
+        gathered, reading = Gathered(), self.counters.reading
         try:
             for messages in taken:
-                self._decoder.decode(messages, gathered)
-            self._decoder.settle(self._now_ms(), gathered)
-            return gathered, self._intake(gathered)
+                steps = self._decoder.decode(messages, gathered)
+                while True:
+                    with reading.measure():
+                        is_over = next(steps, _OVER) is _OVER
+                    if is_over:
+                        break
+                    await asyncio.sleep(0)
+            with reading.measure():
+                self._decoder.settle(self._now_ms(), gathered)
+                return gathered, self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
             _log.exception("decoder failed", broker=self.name, messages=sum(map(len, taken)))
             failed = gathered.rows

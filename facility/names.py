@@ -36,6 +36,8 @@ _ID = re.compile(rf"(?:[A-Za-z0-9]|{_ESCAPED})(?:{_SAFE}|{_ESCAPED})*(?:{_DIGEST
 # "." and ".." lead out of a folder; "~" alone stands for a part of no letters.
 _PART = rf"(?:~(?=/|$)|(?!\.{{1,2}}(?:/|$))(?:{_SAFE}|{_ESCAPED})+)"
 _PATH = re.compile(rf"(?:{_PART}(?:/{_PART})*(?:/?{_DIGEST})?|{_DIGEST})", re.ASCII)
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
+"""Most paths: none of their parts is escaped or begins with a dot."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 _ESCAPES = re.compile(r"(?:~[0-9A-F]{2})+", re.ASCII)
 
@@ -68,6 +70,11 @@ def is_level(text: str) -> bool:
     return bool(text) and _NOT_IN_LEVELS.isdisjoint(text)
 
 
+def are_levels(text: str) -> bool:
+    """Tell whether `text` may be levels of a topic, joined by `/`; likewise, but for levels of no letters."""
+    return not ("+" in text or "#" in text or "\0" in text or "\N{REPLACEMENT CHARACTER}" in text)
+
+
 def name_of(text: str) -> str:
     """Return the name of any text: itself where it is a plain name, else with what is not safe escaped.
 
@@ -86,7 +93,9 @@ def path_of(text: str) -> str:
     Args:
         text: The levels of a topic; not empty.
     """
-    if len(text) <= PATH_LENGTH and "~" not in text and _PATH.fullmatch(text) is not None:
+    if len(text) <= PATH_LENGTH and (
+        _PLAIN_PATH.fullmatch(text) is not None or ("~" not in text and _PATH.fullmatch(text) is not None)
+    ):
         return text
     parts = [_escaped(part) for part in text.split("/")]
     parts = [part.replace(".", "~2E") if part in (".", "..") else part or "~" for part in parts]

@@ -15,11 +15,13 @@ Public programs speak forms of the bus that the contract does not have: see `FOR
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
-from facility.names import is_level, path_of
+import msgspec
+
+from facility.names import are_levels, is_level, path_of
 from facility.quantities import QUANTITIES, Quantity, quantity_for
 from facility.units import Dimension, find_unit
 
@@ -41,8 +43,7 @@ GOOD_FORMS: Final = (GOOD, str(GOOD))
 TopicType = Literal["Value", "Metadata"]
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(msgspec.Struct, frozen=True, gc=False):
     """A topic of the bus, taken apart.
 
     Attributes:
@@ -72,25 +73,21 @@ class Topic:
     @property
     def is_allowed(self) -> bool:
         """Whether one may publish on it, and whether its bytes were text: none is taken for another."""
-        return is_level(self.publisher) and all(is_level(level) or not level for level in self.key.split("/"))
+        return is_level(self.publisher) and are_levels(self.key)
 
 
 def parse_topic(text: str) -> Topic | None:
     """Take a topic of the bus apart; None where it is not one."""
-    parts = text.split("/", 6)
-    match parts:
-        case [
-            "BMS",
-            "v1",
-            publisher,
-            ("Value" | "Metadata") as kind,
-            object_type,
-            point_type,
-            path,
-        ]:
-            return Topic(publisher, kind, object_type, point_type, path)
-        case _:
-            return None
+    levels = text.split("/", 6)
+    if not is_topic(levels):
+        return None
+    kind: TopicType = "Value" if levels[3] == "Value" else "Metadata"
+    return Topic(levels[2], kind, levels[4], levels[5], levels[6])
+
+
+def is_topic(levels: Sequence[str]) -> bool:
+    """Tell whether a topic with these levels is one of the bus."""
+    return len(levels) > 6 and levels[:2] == ["BMS", "v1"] and levels[3] in ("Value", "Metadata")  # noqa: PLR2004 - see above
 
 
 def foreign_form(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,9 @@ from facility.readings import Reason
 from facility.site import Site
 from store.journal.file import Waiting
 from store.journal.intake import Intake
+
+SLICE: Final = 100
+"""So many messages that are decoded one by one are some milliseconds of work (our choice)."""
 
 _ANY: Final = msgspec.json.Decoder()
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
@@ -70,12 +74,14 @@ class Context:
         register: Gives each point its number.
         ranges: What values of each point may be.
         waiting_numbers: Gives each message that has to wait its number.
+        turn: Held by whoever decodes: what becomes known meanwhile goes into the same append.
     """
 
     site: Site
     register: Register
     ranges: Ranges
     waiting_numbers: Iterator[int]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Decoder(Protocol):
@@ -90,12 +96,17 @@ class Decoder(Protocol):
         """How many messages never came, by the gaps in their numbers; 0 where they have none."""
         ...
 
-    def decode(self, messages: Messages, into: Gathered) -> None:
-        """Decode messages, in order. Bad data ends as a refusal in `into`, never as an exception.
+    def decode(self, messages: Messages, into: Gathered) -> Iterator[None]:
+        """Decode messages, in order, while this is iterated over.
+
+        Bad data ends as a refusal in `into`, never as an exception.
 
         Args:
             messages: The messages, in the order in which they came.
             into: Takes what they hold.
+
+        Yields:
+            After some milliseconds of work each, so that others may run meanwhile.
         """
         ...
 
@@ -115,6 +126,12 @@ class Decoder(Protocol):
             now_ms: The time [ms].
         """
         ...
+
+
+def decode_at_once(decoder: Decoder, messages: Messages, into: Gathered) -> None:
+    """Decode messages while nothing else runs; arguments as for `Decoder.decode`."""
+    for _ in decoder.decode(messages, into):
+        pass
 
 
 def explain(payload: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Reason, str]:
@@ -158,11 +175,17 @@ def _has_each_key_once(payload: bytes) -> bool:
 
 
 def _count_keys(found: object) -> int:
+    # By hand and not by a generator: most of what is there is a text, and this looks at every one.
+    count = 0
+    within: Iterable[object] = ()
     if isinstance(found, dict):
-        return len(found) + sum(_count_keys(each) for each in found.values() if isinstance(each, dict | list))
-    if isinstance(found, list):
-        return sum(_count_keys(each) for each in found if isinstance(each, dict | list))
-    return 0
+        count, within = len(found), found.values()
+    elif isinstance(found, list):
+        within = found
+    for each in within:
+        if type(each) is dict or type(each) is list:
+            count += _count_keys(each)
+    return count
 
 
 def check_keys(payload: bytes) -> tuple[Reason, str] | None:

@@ -7,7 +7,7 @@ that comes before its metadata waits for it, on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.base import SLICE, Context, Gathered, check_keys, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
@@ -38,6 +38,8 @@ MOST_BYTES: Final = 65_536
 
 _QUOTES: Final = 6
 """Quotation marks in a value with its three keys once each; more may hide a key that stands twice."""
+REGROUPED: Final = 500
+"""So many points whose stream is found anew are some milliseconds of work (our choice)."""
 MOST_TOPICS: Final = 500_000
 """The most metadata that is kept of one bus: seven times that of the largest site (our choice)."""
 CONFIRM_MS: Final = 300_000
@@ -73,8 +75,7 @@ _STAMP_DECODER: Final = msgspec.json.Decoder(_Stamp)
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Metadata that cannot be used.
 
     Attributes:
@@ -99,8 +100,7 @@ class _Trial:
     values: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     """What one publisher's metadata says of a point.
 
     Attributes:
@@ -147,7 +147,7 @@ class DsxDecoder:
         self._metadata: dict[str, bytes] = {}
         self._routes: dict[bytes, int | Refused] = {}  # by the topics of values
         self._entries: dict[str, dict[str, _Entry]] = {}
-        self._topics: dict[str, set[str]] = {}
+        self._topics: dict[str, tuple[str, ...]] = {}
         self._value_topics = TopicIndex()
         self._names: dict[str, str] = {}
         self._scopes = Scopes()
@@ -171,24 +171,25 @@ class DsxDecoder:
                 self._keep(text, payload, topic, found)
                 self._scopes.set(text, found.publisher, found.scope, found.point.stream)
         self.publishers = Publishers(broker.publishers, kept)
+        rows = Rows()
         for key in self._entries:
-            self._route(key, Rows())
+            self._route(key, rows)
 
     @property
     def missed(self) -> int:
         """Messages of the bus have no numbers, so none is known to be missing."""
         return 0
 
-    def decode(self, messages: Messages, into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> Iterator[None]:
         """Decode messages, in order: values of known points in columns, all else one by one."""
         if len(messages):
             last_ms = int(messages.received_ms[-1])
             passed_ms = last_ms - (self._last_ms or last_ms)
             self._heard_ms += min(max(passed_ms, 0), MOST_PASSED_MS)
             self._last_ms = last_ms
-        self._decode_all(messages, into)
+        yield from self._decode_all(messages, into)
         if self._changed:
-            self._regroup(into.rows)
+            yield from self._regroup()
 
     def problems(self, now_ms: int) -> dict[str, str]:
         """Return what is wrong with what is said on the bus."""
@@ -213,13 +214,16 @@ class DsxDecoder:
             detail = f"expected metadata of this point within {WAIT_MS // 60_000} minutes, found none"
             into.rows.refuse(_message(waiting), Reason.NO_METADATA, detail)
 
-    def _decode_all(self, messages: Messages, into: Gathered) -> None:
-        first, end = 0, len(messages)
+    def _decode_all(self, messages: Messages, into: Gathered) -> Iterator[None]:
+        first, end, slow = 0, len(messages), 0
         while first < end:
-            first += self._decode_plain(messages, first, into.rows)
+            if type(self._routes.get(messages.topic(first))) is int:
+                first += self._decode_plain(messages, first, into.rows)
             if first < end:
                 self._decode(messages.message(first), into)
-                first += 1
+                first, slow = first + 1, slow + 1
+                if slow % SLICE == 0:
+                    yield
 
     def _decode_plain(self, messages: Messages, first: int, rows: Rows) -> int:
         """Decode the plain values that follow one another; return how many there were."""
@@ -348,7 +352,8 @@ class DsxDecoder:
             detail = f"expected at most {MOST_TOPICS} points on a bus, found more"
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
-        before = self._entries.get(topic.key, {}).get(topic.publisher)
+        key = topic.key
+        before = self._entries.get(key, {}).get(topic.publisher)
         found = self._read_metadata(message, topic) if payload else None
         if self._forget(text, topic):
             into.metadata[text] = b""
@@ -358,9 +363,9 @@ class DsxDecoder:
         if isinstance(found, Refusal):
             into.rows.refuse(message, found.reason, found.detail)
             # What cannot be read does not say who publishes: that is who did before.
-            usual = before.value_topic if before else dsx.value_topic(topic.publisher, topic.key)
+            usual = before.value_topic if before else dsx.value_topic(topic.publisher, key)
             entry = _Entry(found.value_topic or usual, Refused(found.detail))
-            self._entries.setdefault(topic.key, {})[topic.publisher] = entry
+            self._entries.setdefault(key, {})[topic.publisher] = entry
         elif found is not None:
             into.metadata[text] = payload
             self._keep(text, payload, topic, found)
@@ -368,7 +373,7 @@ class DsxDecoder:
                 self.publishers.describes(name, message.received_ms)
             publisher, scope, stream = found.publisher, found.scope, found.point.stream
         self._changed |= set(self._scopes.set(text, publisher, scope, stream))
-        for value_topic in self._route(topic.key, into.rows, message):
+        for value_topic in self._route(key, into.rows, message):
             self._release(value_topic, into)
 
     def _read_metadata(self, message: Message, topic: dsx.Topic) -> Described | Refusal:
@@ -406,12 +411,9 @@ class DsxDecoder:
         Args:
             key: What value and metadata of the point have in common.
             rows: Takes the doubts that follow.
-            message: What says so; None where only the stream of the values may be another.
+            message: What says so; None where it was said before.
         """
-        entries = self._entries.get(key, {})
-        found = {entry.value_topic: entry for entry in entries.values()}
-        if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
-            found[first.value_topic] = first
+        found = self._by_value_topic(key)
         before = {topic: self._routes.pop(_key(topic)) for topic in self._topics.pop(key, ())}
         for value_topic, entry in found.items():
             said = entry.said
@@ -425,9 +427,17 @@ class DsxDecoder:
         for value_topic in found:
             self._value_topics.put(value_topic)
         if found:
-            self._topics[key] = set(found)
+            self._topics[key] = tuple(found)
         if message is not None:
             self._drop(key, before, rows, message)
+        return found
+
+    def _by_value_topic(self, key: str) -> dict[str, _Entry]:
+        """Return what is said of a point, by the topics on which its values may come."""
+        entries = self._entries.get(key, {})
+        found = {entry.value_topic: entry for entry in entries.values()}
+        if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
+            found[first.value_topic] = first
         return found
 
     def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
@@ -457,8 +467,8 @@ class DsxDecoder:
             was: What the values on its topic were before.
         """
         point = found.point
-        stream = None if point.is_heartbeat else self._scopes.stream_of(found.value_topic, found.publisher)
-        if stream is not None:
+        stream = self._stream_of(found)
+        if stream != point.stream:
             point = replace(point, stream=stream)
         register = self._context.register
         point = register.own(point)
@@ -504,24 +514,46 @@ class DsxDecoder:
         self._context.register.doubt(number, message.received_ms)
         rows.doubt(number, message)
 
-    def _regroup(self, rows: Rows) -> None:
+    def _regroup(self) -> Iterator[None]:
         """Find the stream anew of every point that a changed scope covers, or covered.
 
         Once for all messages of a call: when a monitor starts, hundreds of scopes become known at once.
         """
-        covered = dict.fromkeys(
-            topic for scope in sorted(self._changed) for topic in self._value_topics.covered(scope)
-        )
+        done = 0
+        for scope in sorted(self._changed):
+            yield from self._value_topics.look_for(scope)
+            for value_topic in dict.fromkeys(self._value_topics.covered(scope)):
+                self._group(value_topic)
+                done += 1
+                if done % REGROUPED == 0:
+                    yield
         self._changed.clear()
-        topics = map(dsx.parse_topic, covered)
-        for key in dict.fromkeys(topic.key for topic in topics if topic is not None):
-            self._route(key, rows)
+
+    def _group(self, value_topic: str) -> None:
+        """Put the point of a topic of values into the stream that the scopes say."""
+        number, topic = self._routes.get(_key(value_topic)), dsx.parse_topic(value_topic)
+        if not isinstance(number, int) or topic is None:
+            return
+        said = self._by_value_topic(topic.key)[value_topic].said
+        register = self._context.register
+        point = register.point(number)
+        if isinstance(said, Described) and point is not None:
+            stream = self._stream_of(said)
+            if stream != point.stream:
+                register.number(replace(point, stream=stream), said.asset)
+
+    def _stream_of(self, said: Described) -> str:
+        """Return the stream of a point, which a heartbeat's scope may give it."""
+        if said.point.is_heartbeat:
+            return said.point.stream
+        return self._scopes.stream_of(said.value_topic, said.publisher) or said.point.stream
 
     def _release(self, value_topic: str, into: Gathered) -> None:
         """Decode what waited for this metadata."""
-        waited = self._park.release(value_topic)
-        into.settled += [item.id for item in waited]
-        self._decode_all(Messages.of(map(_message, waited)), into)
+        if waited := self._park.release(value_topic):
+            into.settled += [item.id for item in waited]
+            for _ in self._decode_all(Messages.of(map(_message, waited)), into):
+                pass
 
 
 class _Used:

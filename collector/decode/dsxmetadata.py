@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Final
 
@@ -37,12 +36,12 @@ _StateNumber = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 """Values are floats, in which a whole number beyond this is not told from its neighbours."""
 
 
-class _State(msgspec.Struct):
+class _State(msgspec.Struct, gc=False):
     value: _StateNumber
     text: str
 
 
-class _Metadata(msgspec.Struct):
+class _Metadata(msgspec.Struct, gc=False):
     """The keys of the contract that are used; others may be there."""
 
     objectType: str | None = None  # noqa: N815 - the contract's name
@@ -65,8 +64,7 @@ class _Metadata(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_Metadata)
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(msgspec.Struct, frozen=True, gc=False):
     """What metadata says.
 
     Attributes:
@@ -84,8 +82,7 @@ class Described:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Metadata that cannot be used.
 
     Attributes:
@@ -115,14 +112,14 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         return Refusal(Reason.BAD_JSON, str(error)[:200] or "expected a JSON object")
     if (wrong := check_keys(payload)) is not None:
         return Refusal(*wrong)
-    own = topic.publisher == dsx.BUILDING_SYSTEM
+    key, own = topic.key, topic.publisher == dsx.BUILDING_SYSTEM
     publisher = found.integration or topic.publisher
     if not is_level(publisher):
         return Refusal(Reason.BAD_NAME, f"expected one level of a topic, found {publisher[:MOST_NAME]!r}")
     if not own and publisher != topic.publisher:
         detail = f"expected no integration but {topic.publisher} itself, found {publisher[:MOST_NAME]!r}"
-        return Refusal(Reason.IDENTITY_CONFLICT, detail, dsx.value_topic(topic.publisher, topic.key))
-    value_topic = dsx.value_topic(publisher, topic.key)
+        return Refusal(Reason.IDENTITY_CONFLICT, detail, dsx.value_topic(topic.publisher, key))
+    value_topic = dsx.value_topic(publisher, key)
     problem = _check(topic, found)
     if problem is not None:
         return Refusal(*problem, value_topic)
@@ -134,12 +131,12 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         return Refusal(Reason.UNIT_CONTRADICTS, str(error), value_topic)
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
-    stream = f"{broker}:{_name(publisher)}"
+    stream = _stream(broker, publisher)
     owner = AssetId(_name(_owner(found)))
     asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
-        key=topic.path if own else path_of(f"{topic.publisher}/{topic.key}"),
+        key=path_of(key if own else f"{topic.publisher}/{key}"),
         asset=owner,
         quantity=quantity.name,
         unit=_shown(unit, MOST_UNIT),
@@ -148,11 +145,9 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         point_type=_path(topic.point_type),
         object_type=_path(topic.object_type),
         phase=_name(found.phase) if found.phase else "",
-        area=tuple(_shown(part, MOST_NAME) for part in (found.processArea or ())[:MOST_PARTS]),
+        area=_area(tuple(found.processArea[:MOST_PARTS])) if found.processArea else (),
         is_setpoint=found.isSetpoint,
-        states=tuple(
-            (state.value, _shown(state.text, MOST_NAME)) for state in (found.stateText or ())[:MOST_STATES]
-        ),
+        states=_states(found.stateText[:MOST_STATES]) if found.stateText else (),
     )
     return Described(point, asset, publisher, value_topic, scope)
 
@@ -165,12 +160,37 @@ def _owner(found: _Metadata) -> str:
 def _asset(owner: AssetId, topic: dsx.Topic, found: _Metadata) -> Asset | None:
     if not (found.rackLocationId or found.objectId):
         return None
+    kind = "Rack" if found.rackLocationId else _path(topic.object_type)
+    name = _shown(found.rackLocationName or found.objectName or "", MOST_NAME)
+    if not found.servesId:
+        return _serving_nothing(owner, kind, name)
     return Asset(
-        id=owner,
-        kind="Rack" if found.rackLocationId else _path(topic.object_type),
-        name=_shown(found.rackLocationName or found.objectName or "", MOST_NAME),
-        serves=tuple(AssetId(_name(name)) for name in found.servesId or ()),
+        id=owner, kind=kind, name=name, serves=tuple([AssetId(_name(name)) for name in found.servesId])
     )
+
+
+@lru_cache(MOST_SHARED)
+def _serving_nothing(owner: AssetId, kind: str, name: str) -> Asset:
+    return Asset(id=owner, kind=kind, name=name)
+
+
+@lru_cache(MOST_SHARED)
+def _stream(broker: str, publisher: str) -> str:
+    return f"{broker}:{_name(publisher)}"
+
+
+@lru_cache(MOST_SHARED)
+def _area(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([_shown(part, MOST_NAME) for part in parts])
+
+
+def _states(states: list[_State]) -> tuple[tuple[int, str], ...]:
+    return _shared_states(tuple([(state.value, state.text) for state in states]))
+
+
+@lru_cache(MOST_SHARED)
+def _shared_states(states: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    return tuple([(value, _shown(text, MOST_NAME)) for value, text in states])
 
 
 def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:

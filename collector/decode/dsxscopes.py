@@ -13,6 +13,8 @@ from typing import Final, Generic, TypeVar
 from formats import dsx
 
 T = TypeVar("T")
+LOOKED_AT: Final = 1_000
+"""So many topics that are looked at are some milliseconds of work (our choice)."""
 _PATH_LEVEL: Final = 6
 """Where the tag path begins among the levels of a topic."""
 
@@ -71,6 +73,8 @@ class ScopeIndex(Generic[T]):
 
     def covering(self, topic: str) -> Iterator[T]:
         """Yield what was put at scopes that cover a topic; of one scope perhaps twice."""
+        if not self._found:
+            return
         levels, path = _levels(topic)
         for form, found in self._found.items():
             if (named := form.named(levels, path)) is not None:
@@ -111,23 +115,33 @@ class TopicIndex:
 
     def covered(self, scope: str) -> Iterator[str]:
         """Yield the topics that a scope covers; one perhaps twice."""
+        for _ in self.look_for(scope):
+            pass
         for form, levels in _forms(scope):
-            if form not in self._found:
-                self._found[form] = self._by(form)
             yield from self._found[form].get(levels, ())
 
-    def _by(self, form: _Form) -> dict[tuple[str, ...], dict[str, None]]:
-        found: dict[tuple[str, ...], dict[str, None]] = {}
-        for topic in self._topics:
-            if (named := form.named(*_levels(topic))) is not None:
-                found.setdefault(named, {})[topic] = None
-        return found
+    def look_for(self, scope: str) -> Iterator[None]:
+        """Make ready to find what a scope covers, while this is iterated over; no topic may come meanwhile.
+
+        Yields:
+            After some milliseconds of work each.
+        """
+        for form, _ in _forms(scope):
+            if form not in self._found:
+                found: dict[tuple[str, ...], dict[str, None]] = {}
+                for done, topic in enumerate(self._topics, 1):
+                    if (named := form.named(*_levels(topic))) is not None:
+                        found.setdefault(named, {})[topic] = None
+                    if done % LOOKED_AT == 0:
+                        yield
+                self._found[form] = found
+                yield
 
 
 def _levels(topic: str) -> tuple[list[str], list[str]]:
     """Return the levels of a topic, and those of its tag path, where it has one."""
     levels = topic.split("/")
-    return levels, levels[_PATH_LEVEL:] if dsx.parse_topic(topic) is not None else []
+    return levels, levels[_PATH_LEVEL:] if dsx.is_topic(levels) else []
 
 
 def _forms(scope: str) -> Iterator[tuple[_Form, tuple[str, ...]]]:

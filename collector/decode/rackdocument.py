@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from collector.decode.base import Context, Gathered, check_keys, explain
+from collector.decode.base import SLICE, Context, Gathered, check_keys, explain
 from collector.decode.rackdocumentshapes import Shapes
 from collector.kernels import read_documents
 from collector.kernels.portable import MOST_DOCUMENT_BYTES
@@ -81,14 +81,17 @@ class RackDocumentDecoder:
         self._hints = _Hints()
         self.missed = 0
 
-    def decode(self, messages: Messages, into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> Iterator[None]:
         """Decode messages, in order: those of a known shape in columns, all else one by one."""
-        first, end = 0, len(messages)
+        first, end, slow = 0, len(messages), 0
         while first < end:
             count = self._decode_shaped(messages, first, into.rows)
-            if not count:
-                self._decode_one(messages.message(first), into.rows)
             first += count or 1
+            if not count:
+                self._decode_one(messages.message(first - 1), into.rows)
+                slow += 1
+                if slow % SLICE == 0:
+                    yield
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""

@@ -112,6 +112,11 @@ class Messages:
             int(self.flags[row]),
         )
 
+    def topic(self, row: int) -> bytes:
+        """Return the topic of one message, as it came."""
+        topic_at, topic_end, _, _ = self.spans[row].tolist()
+        return self.data[topic_at:topic_end]
+
     def said(self, row: int) -> tuple[bytes, bytes]:
         """Return topic and payload of one message, as bytes."""
         topic_at, topic_end, payload_at, payload_end = self.spans[row].tolist()

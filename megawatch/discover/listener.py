@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from collector.decode.base import Context, Gathered
+from collector.decode.base import Context, Gathered, decode_at_once
 from collector.decode.dsx import DsxDecoder
 from collector.decode.registry import topics_of
 from collector.mqtt.message import Messages
@@ -147,7 +147,7 @@ class Listener:
     def take(self, messages: Messages) -> None:
         """Take in messages, in order."""
         gathered = Gathered()
-        self._decoder.decode(messages, gathered)
+        decode_at_once(self._decoder, messages, gathered)
         batch = gathered.rows.batch(self._ranges)
         heard = self.heard
         heard.messages += len(messages)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 AGAIN_S: Final = 0.5
 """How long a task may take to end before it is asked again."""
+
+
+NEW_OBJECTS: Final = 20_000
+"""So many objects are new between two searches for cycles of references among them (our choice)."""
+
+
+def collect_seldom() -> None:
+    """Let cycles of references be searched for less often than Python does by itself.
+
+    What is known of a large site are a million objects that stay. A start makes them one after the other, and
+    would look at all of them again and again; each look stops the event loop.
+    """
+    gc.set_threshold(NEW_OBJECTS)
 
 
 def stop_signals() -> asyncio.Event:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from zoneinfo import ZoneInfo
 
-from collector.decode.base import Context, Decoder, Gathered
+from collector.decode.base import Context, Decoder, Gathered, decode_at_once
 from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
 from collector.mqtt.message import Message, Messages
@@ -248,7 +248,7 @@ class Hearing:
     def hear(self, *messages: Message, now_ms: int | None = None) -> Outcome:
         """Decode messages at once, and give up what has waited too long where a time is given."""
         gathered = Gathered()
-        self.decoder.decode(Messages.of(messages), gathered)
+        decode_at_once(self.decoder, Messages.of(messages), gathered)
         if now_ms is not None:
             self.decoder.settle(now_ms, gathered)
         batch = gathered.rows.batch(self.context.ranges)

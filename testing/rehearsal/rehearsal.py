@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.decode.base import Gathered
+from collector.decode.base import Gathered, decode_at_once
 from collector.decode.registry import make_decoder
 from collector.mqtt.message import Message, Messages
 from facility.readings import Flag, Rejection
@@ -235,7 +235,7 @@ class Rehearsal:
 
     def _take(self, messages: Sequence[Message]) -> None:
         gathered = Gathered()
-        self._decoder.decode(Messages.of(messages), gathered)
+        decode_at_once(self._decoder, Messages.of(messages), gathered)
         self._decoder.settle(self.now_ms, gathered)
         rows = gathered.rows
         new = len(rows) + len(rows.rejections) + len(gathered.waiting) - len(gathered.settled)

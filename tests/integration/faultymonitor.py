@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from collector.decode.base import Gathered
 from collector.mqtt.message import Messages
@@ -28,7 +28,7 @@ def collector(fault: Path) -> None:
     """Let the collector of the north raise."""
     decode = Collector._decode
 
-    def struck(self: Collector, taken: list[Messages]) -> tuple[Gathered, Intake]:
+    def struck(self: Collector, taken: list[Messages]) -> Coroutine[Any, Any, tuple[Gathered, Intake]]:
         if self.name == "north" and fault.exists():
             raise RuntimeError("a fault")
         return decode(self, taken)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.mqtt.message import Message
+from collector.decode.base import Gathered
+from collector.mqtt.message import Message, Messages
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
@@ -54,6 +55,25 @@ def test_metadata() -> None:
         return calls_of(lambda: taken_in(messages, hearing))
 
     assert growth(cost) < MOST
+
+
+def test_metadata_some_at_a_time() -> None:
+    """However large a site is, no step of decoding what describes it takes longer: others run in between."""
+
+    def longest(count: int) -> int:
+        steps = Hearing().decoder.decode(Messages.of(described(count)), Gathered())
+        costs, goes_on = [], True
+
+        def step() -> None:
+            nonlocal goes_on
+            goes_on = next(steps, "over") is None
+
+        while goes_on:
+            costs.append(calls_of(step))
+        return max(costs)
+
+    longest(SIZE)
+    assert longest(20 * SIZE) < 1.1 * longest(10 * SIZE)
 
 
 def test_a_restart(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Final, get_args
 
 import pytest
 
-from collector.decode.base import Context, Decoder, Gathered
+from collector.decode.base import Context, Decoder, Gathered, decode_at_once
 from collector.decode.registry import FORMATS, Format, Kept, make_decoder, patience_s, topics_of
 from collector.mqtt.message import Messages
 from collector.register import Register
@@ -29,10 +30,11 @@ class Teller:
     def __init__(self, broker: BrokerTable, site: Site) -> None:
         self.heard_by = f"{broker.name} of {site.name}"
 
-    def decode(self, messages: Messages, into: Gathered) -> None:
+    def decode(self, messages: Messages, into: Gathered) -> Iterator[None]:
         """Refuse each."""
         for message in messages:
             into.rows.refuse(message, Reason.BAD_JSON, f"a tale for {self.heard_by}")
+            yield
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits."""
@@ -60,7 +62,9 @@ def test_one_entry_is_enough_for_a_format(monkeypatch: pytest.MonkeyPatch) -> No
     context = Context(site=a_site(), register=Register({}), ranges=Ranges(), waiting_numbers=count(1))
 
     gathered = Gathered()
-    make_decoder(broker, context).decode(Messages.of([raw("tales/hall/1", b"once upon a time")]), gathered)
+    decode_at_once(
+        make_decoder(broker, context), Messages.of([raw("tales/hall/1", b"once upon a time")]), gathered
+    )
 
     (refused,) = gathered.intake(context, 0).rejections
     assert refused.detail == f"a tale for bus of {context.site.name}"
