@@ -22,18 +22,21 @@ from paho.mqtt.client import MQTTMessage
 
 from collector.mqtt.address import BAD_LOGIN, UNSUPPORTED, Address
 from collector.mqtt.client import CONNECT_S, make_client
-from collector.mqtt.inflow import BUFFER_BYTES, Inflow
+from collector.mqtt.inflow import Inflow
 from collector.mqtt.message import Messages
 from collector.mqtt.unacknowledged import packets
 from facility.readings import Flag, IntArray
 from store.cputime import CpuTime
 
-REST_S: Final = 0.1
+REST_S: Final = 0.05
 """After reading what was there, the socket rests this long: a broker sends each message by itself, and what
-follows a message costs more than the message. A tick waits 250 ms for what is on its way, so that a page is
-later only where the way takes long by itself (our choice)."""
-BUSY_BYTES: Final = BUFFER_BYTES // 4
-"""Where so much was read, it rests half as long: buffers must not fill meanwhile (our choice)."""
+follows a message costs more than the message (our choice)."""
+QUIET_REST_S: Final = 0.15
+"""The same where few messages came. A tick waits 250 ms for what is on its way, so that a page is later only
+where the way takes over 100 ms by itself (our choice)."""
+FEW: Final = 10
+"""So many are not few: the least that brokers send, as they are installed, before the first is acknowledged.
+What a broker holds back is not to wait for longer."""
 MOST_READS: Final = 8
 """How often a full buffer is read at once before others get their turn (our choice)."""
 
@@ -117,6 +120,7 @@ class Connection:
         self._is_full = is_full
         self._reading = reading or CpuTime()
         self._now_ms = now_ms
+        self._count = 0  # messages
         self._held_count = 0  # messages that a broker holds back until others are acknowledged
         self._loop = asyncio.get_running_loop()
         self._stack = AsyncExitStack()
@@ -329,6 +333,7 @@ class Connection:
         self._hand_on(Messages.of_one(topic, bytes(message.payload), self._now_ms(), int(flags), message.mid))
 
     def _hand_on(self, messages: Messages) -> None:
+        self._count += len(messages)
         self._held_count += int(np.count_nonzero(messages.number))
         self._take(messages)
 
@@ -357,7 +362,7 @@ class Connection:
 
     def _read_on(self, descriptor: int) -> None:
         self._is_active = True
-        sock, has_read, before_bytes = self._paho.socket(), False, self._inflow.read_bytes
+        sock, has_read, before = self._paho.socket(), False, self._count
         for _ in range(MOST_READS):
             is_more = self._inflow.read(sock)
             has_read = self._digest(sock) or has_read
@@ -373,8 +378,8 @@ class Connection:
             self._paho._ping_t = self._loop.time()  # noqa: SLF001 - as above
         if self._client._connected.done():  # noqa: SLF001 - as above
             self._loop.remove_reader(descriptor)
-            is_busy = self._inflow.read_bytes - before_bytes > BUSY_BYTES
-            self._resting = self._loop.call_later(REST_S / (1 + is_busy), self._wake, descriptor)
+            rest_s = QUIET_REST_S if self._count - before < FEW else REST_S
+            self._resting = self._loop.call_later(rest_s, self._wake, descriptor)
 
     def _digest(self, sock: socket.socket) -> bool:
         """Hand on what was read: plain messages in columns, all else to paho; tell whether anything came."""

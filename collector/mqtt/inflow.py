@@ -31,14 +31,10 @@ class Inflow:
 
     Args:
         has_properties: Whether packets may have properties, as they have in MQTT 5.
-
-    Attributes:
-        read_bytes: How much was read so far [bytes].
     """
 
     def __init__(self, *, has_properties: bool) -> None:
         self._has_properties = has_properties
-        self.read_bytes = 0
         self._buffer = bytearray(BUFFER_BYTES)
         self._have = 0
         self._ready = memoryview(b"")  # for paho
@@ -58,7 +54,6 @@ class Inflow:
                     self._has_ended = True
                     return False
                 self._have += count
-                self.read_bytes += count
         except _NOTHING_THERE:
             return False
         except (OSError, ValueError) as error:
