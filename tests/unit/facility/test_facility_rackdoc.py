@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from jsonschema import Draft202012Validator
 
-from collector.decode.base import Context, Gathered
+from collector.decode.base import Context, Gathered, decode_at_once
 from collector.decode.rackdocument import RackDocumentDecoder
 from collector.mqtt.message import Message, Messages
 from collector.register import Register
@@ -140,9 +140,8 @@ def decode(document: object) -> tuple[int, list[Reason]]:
     gathered = Gathered()
     payload = json.dumps(document).encode()
     level = "row-A" if isinstance(document, list) else "A-01"
-    a_decoder().decode(
-        Messages.of([Message(f"megawatch/v1/titan/{level}", payload, T0_MS + 1_000)]), gathered
-    )
+    message = Message(f"megawatch/v1/titan/{level}", payload, T0_MS + 1_000)
+    decode_at_once(a_decoder(), Messages.of([message]), gathered)
     return len(gathered.rows), [rejection.reason for rejection in gathered.rows.rejections]
 
 
