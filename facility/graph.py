@@ -59,6 +59,8 @@ class Graph:
         if known is None:
             self.assets[asset.id] = asset
             return True
+        if not (asset.serves or known.serves) and (known.name or not asset.name):
+            return False  # as most are: racks, which each of their points describes
         serves = tuple(dict.fromkeys((*known.serves, *asset.serves)))
         name = known.name or asset.name
         if serves == known.serves and name == known.name:

@@ -235,14 +235,16 @@ class Engine:
             at_ms: When that was written down [ms].
         """
         changed: dict[int, Point] = {}
+        self._meet(np.fromiter((known.id for known in points), np.intp), at_ms)
         for known in points:
-            self._meet(known.id, at_ms)
             before, point = changed.get(known.id) or self.points.get(known.id), known.point
             if before != point:
                 changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:
                     self.has_moved = True
-                if point.is_boundary or point.is_line_current or point.is_current_limit:
+                if self._builder is not None and (
+                    point.is_boundary or point.is_line_current or point.is_current_limit
+                ):
                     self._builder = None
             if known.asset is not None and self._graph.add(known.asset):
                 self._builder = None
@@ -340,12 +342,12 @@ class Engine:
         self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
-    def _meet(self, number: int, at_ms: int) -> None:
+    def _meet(self, numbers: NDArray[np.intp], at_ms: int) -> None:
         # The last place is that of no point: numbers beyond the end are clipped to it.
-        if number + 1 >= len(self._met_ms):
-            self._met_ms = np.append(self._met_ms, np.full(number + 1, NEVER))
-        if self._met_ms[number] == NEVER:
-            self._met_ms[number] = at_ms
+        most = int(numbers.max(initial=-1))
+        if most + 1 >= len(self._met_ms):
+            self._met_ms = np.append(self._met_ms, np.full(most + 1, NEVER))
+        self._met_ms[numbers[self._met_ms[numbers] == NEVER]] = at_ms
 
     def _of_known_points(self, batch: Batch) -> Batch:
         """Return the readings of a batch whose points are known: what described the others may be damaged."""

@@ -223,33 +223,40 @@ class Knowledge:
         places = max(points) + 1
         self._points.grow(places)
         self._terms.grow(places)
+        alike: dict[tuple[object, ...], list[int]] = {}
         for number, point in points.items():
-            self._add(number, point, is_judged=number in judged)
+            kind = point.stream, point.quantity, point.cadence, point.is_boundary, number in judged
+            alike.setdefault(kind, []).append(number)
+        for numbers in alike.values():
+            first = numbers[0]
+            self._add(np.array(numbers, np.intp), points[first], is_judged=first in judged)
         self._watched = self._unheard = self._watched_streams = self._clocked = self._judged_channels = None
 
-    def _add(self, number: int, point: Point, *, is_judged: bool) -> None:
+    def _add(self, numbers: Index, point: Point, *, is_judged: bool) -> None:
+        """Take in points of one stream, quantity and cadence, as this one of them is."""
         points, stream = self._points, self._stream(point.stream)
         timing = self._timings.get(stream.broker, GONE)
-        points.stream[number] = stream.place
+        points.stream[numbers] = stream.place
         is_boundary, is_periodic = point.is_boundary, point.cadence is Cadence.PERIODIC
-        points.is_power[number] = point.measures.dimension is Dimension.POWER
-        points.is_watched[number] = is_boundary
-        points.is_judged[number] = is_boundary or is_judged
-        points.is_heartbeat[number] = point.is_heartbeat
-        points.is_periodic[number] = is_periodic
-        points.clock[number] = self._clock(int(points.clock[number]), point, stream)
+        points.is_power[numbers] = point.measures.dimension is Dimension.POWER
+        points.is_watched[numbers] = is_boundary
+        points.is_judged[numbers] = is_boundary or is_judged
+        points.is_heartbeat[numbers] = point.is_heartbeat
+        points.is_periodic[numbers] = is_periodic
+        self._give_clocks(numbers, stream, is_periodic=is_periodic)
         if is_periodic:
-            points.fresh_ms[number] = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
-            points.certain_ms[number] = timing.certain_ms
-            points.period_ms[number] = min(timing.period_ms, timing.certain_ms)
-            self._streams.set_patience(stream, int(points.fresh_ms[number]))
+            fresh_ms = max(MISSED_PERIODS * timing.period_ms, LEAST_FRESH_MS)
+            points.fresh_ms[numbers] = fresh_ms
+            points.certain_ms[numbers] = timing.certain_ms
+            points.period_ms[numbers] = min(timing.period_ms, timing.certain_ms)
+            self._streams.set_patience(stream, fresh_ms)
         else:
             repeat_ms = round(timing.repeat_ms * REPEAT_MARGIN)
-            points.fresh_ms[number] = points.certain_ms[number] = repeat_ms
+            points.fresh_ms[numbers] = points.certain_ms[numbers] = repeat_ms
         if point.is_heartbeat:
             self._streams.set_heartbeat(stream)
-        self._terms.channel[number] = 2 * stream.place + is_periodic
-        self._terms.is_stale[number] = self._terms.is_habit_stale[number] = True
+        self._terms.channel[numbers] = 2 * stream.place + is_periodic
+        self._terms.is_stale[numbers] = self._terms.is_habit_stale[numbers] = True
 
     def hear(self, batch: Batch, *, is_backlog: bool = False) -> None:
         """Take in readings, in the order in which they came.
@@ -290,17 +297,18 @@ class Knowledge:
         until = points.measured_ms[point] + terms.lasts_ms[point]
         terms.certain_until_ms[point] = np.where(good, until, NEVER)
 
-    def _clock(self, clock: int, point: Point, stream: Stream) -> int:
-        """Return whose clock stamps a point: its own where it is periodic, else that of its stream."""
-        known = clock if point.cadence is Cadence.PERIODIC else stream.clock
-        if known >= 0:
-            return known
-        made = self._clock_count
-        self._clock_count += 1
+    def _give_clocks(self, numbers: Index, stream: Stream, *, is_periodic: bool) -> None:
+        """Say whose clocks stamp points: each its own where they are periodic, else that of their stream."""
+        clock = self._points.clock
+        new = numbers[clock[numbers] < 0] if is_periodic else numbers[:0]
+        if is_periodic:
+            clock[new] = self._clock_count + np.arange(len(new))
+        elif stream.clock < 0:
+            new, stream.clock = numbers[:1], self._clock_count
+        self._clock_count += len(new)
         self._clocks.grow(self._clock_count)
-        if point.cadence is not Cadence.PERIODIC:
-            stream.clock = made
-        return made
+        if not is_periodic:
+            clock[numbers] = stream.clock
 
     def _date(self, batch: Batch, *, is_backlog: bool) -> _Dated:
         """Return when readings were stamped, measured and heard; learn whose clocks are off by how much."""
