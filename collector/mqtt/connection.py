@@ -24,19 +24,11 @@ from collector.mqtt.address import BAD_LOGIN, UNSUPPORTED, Address
 from collector.mqtt.client import CONNECT_S, make_client
 from collector.mqtt.inflow import Inflow
 from collector.mqtt.message import Messages
+from collector.mqtt.rest import REST_S, Rest
 from collector.mqtt.unacknowledged import packets
 from facility.readings import Flag, IntArray
 from store.cputime import CpuTime
 
-REST_S: Final = 0.05
-"""After reading what was there, the socket rests this long: a broker sends each message by itself, and what
-follows a message costs more than the message (our choice)."""
-QUIET_REST_S: Final = 0.15
-"""The same where few messages came. A tick waits 250 ms for what is on its way, so that a page is later only
-where the way takes over 100 ms by itself (our choice)."""
-FEW: Final = 10
-"""So many are not few: the least that brokers send, as they are installed, before the first is acknowledged.
-What a broker holds back is not to wait for longer."""
 MOST_READS: Final = 8
 """How often a full buffer is read at once before others get their turn (our choice)."""
 
@@ -124,6 +116,7 @@ class Connection:
         self._held_count = 0  # messages that a broker holds back until others are acknowledged
         self._loop = asyncio.get_running_loop()
         self._stack = AsyncExitStack()
+        self._rest = Rest()
         self._resting: asyncio.TimerHandle | None = None
         self._is_waiting = True
         self._is_abandoned = False
@@ -378,7 +371,7 @@ class Connection:
             self._paho._ping_t = self._loop.time()  # noqa: SLF001 - as above
         if self._client._connected.done():  # noqa: SLF001 - as above
             self._loop.remove_reader(descriptor)
-            rest_s = QUIET_REST_S if self._count - before < FEW else REST_S
+            rest_s = self._rest.after(self._count - before, self._loop.time())
             self._resting = self._loop.call_later(rest_s, self._wake, descriptor)
 
     def _digest(self, sock: socket.socket) -> bool:
