@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from collector.health import Health, State
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
+from store.cputime import CpuTime
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class MemorySession:
     def __init__(self, name: str, broker: MemoryBroker, now_ms: Callable[[], int]) -> None:
         self.name = name
         self.health = Health(version=5)
+        self.reading = CpuTime()
         self._broker = broker
         self._now_ms = now_ms
         self._inbox: deque[Item] = deque()

@@ -98,7 +98,7 @@ class _Value(msgspec.Struct):
     quality: int | str
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=400)
 @given(payloads())
 @example(b'{"value":-0,"timestamp":1,"quality":1}')
 @example(b'{"value":9007199254740993,"timestamp":1,"quality":1}')
@@ -118,7 +118,7 @@ def test_a_value_that_the_compiled_loop_reads_is_what_json_says(payload: bytes) 
     assert list(json.loads(payload, object_pairs_hook=lambda pairs: [key for key, _ in pairs])) != []
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(payloads())
 def test_what_the_loop_in_python_reads_the_compiled_one_reads_too_or_leaves(payload: bytes) -> None:
     """Where both read a message, they read the same."""
@@ -220,7 +220,7 @@ def documents(draw: st.DrawFn) -> bytes:
     return raw
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=250)
 @given(documents())
 @example(DOCUMENT.replace(b"1780000000000", b'"2026-02-29T00:00:00Z"'))
 @example(DOCUMENT.replace(b"1780000000000", b'"2096-02-29T23:59:59.9999+23:59"'))
@@ -243,7 +243,7 @@ def test_a_document_that_a_loop_reads_is_what_json_says(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("kernel_name", KERNELS)
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(moment=st.datetimes(min_value=datetime(2000, 1, 2), max_value=datetime(2099, 12, 30)), data=st.data())  # noqa: DTZ001 - drawn
 def test_usual_documents_are_read(kernel_name: str, moment: datetime, data: st.DataObject) -> None:
     """Whatever a source usually writes is not left to the slow way."""
@@ -348,7 +348,7 @@ def packets(draw: st.DrawFn, has_properties: bool) -> bytes:  # noqa: FBT001 - a
     )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.booleans(), st.data())
 def test_both_loops_find_the_same_packets(has_properties: bool, data: st.DataObject) -> None:  # noqa: FBT001 - drawn
     """Wherever a stream is cut, whatever stands in it."""

@@ -149,7 +149,7 @@ def messages(draw: st.DrawFn) -> Message:
     )
 
 
-@settings(max_examples=120)
+@settings(max_examples=30)
 @given(st.lists(st.lists(messages(), min_size=1, max_size=40), min_size=1, max_size=4))
 def test_a_stream_with_every_oddity_is_one_journal(parts: list[list[Message]]) -> None:
     """Described and described anew, refused, doubtful, too early, too late, no JSON at all, and twice."""
@@ -278,7 +278,7 @@ def documents(draw: st.DrawFn) -> Message:
     return raw(document_topic(draw(st.sampled_from(["r1", "r1", "r2", "rowA"]))), payload, flags=draw(FLAGS))
 
 
-@settings(max_examples=80)
+@settings(max_examples=25)
 @given(st.lists(st.lists(documents(), min_size=1, max_size=40), min_size=1, max_size=3))
 def test_documents_with_every_oddity_are_one_journal(parts: list[list[Message]]) -> None:
     """Shapes that come again and again, among them what is no number, no time, no JSON and of no rack."""
