@@ -214,12 +214,12 @@ async def left(port: int) -> list[Message]:
 @pytest.mark.parametrize("broker", BROKERS)
 def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp_path: Path) -> None:
     """What is acknowledged is what was safe, also where a broker gives a number twice after a reconnect."""
-    count, source = 2_000, random.Random(7)  # noqa: S311 - which moments, not a secret
+    count, source = 4_000, random.Random(7)  # noqa: S311 - which moments, not a secret
 
     async def story() -> None:
         with BROKERS[broker](tmp_path / "broker") as server:
             async with network(server.port) as way:
-                async with a_session(way.port, receive_maximum=50) as session:
+                async with a_session(way.port, receive_maximum=20) as session:
                     await subscribed(session)
                     await publish(server.port, [b"%d" % i for i in range(count)])
                     breaks: list[int] = []
@@ -256,7 +256,7 @@ def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp
                 while lives < 10 and (again := await left(server.port)):
                     lives += 1
 
-        assert len(breaks) >= 5
+        assert len(breaks) >= 3
         assert repeated > 0
         assert len(handed) == count
         assert [message.payload for message in messages(last)] == [b"end"]
