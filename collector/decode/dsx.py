@@ -24,6 +24,7 @@ from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import Scopes, TopicIndex
 from collector.kernels import read_values
+from collector.kernels.portable import MOST_VALUE_BYTES, QUOTES, VALUES
 from collector.mqtt.message import Message, Messages
 from collector.row_builder import Rows
 from facility.names import NAME_LENGTH
@@ -33,11 +34,6 @@ from facility.sitefile.tables import BrokerTable
 from formats import dsx
 from store.journal.file import Waiting
 
-MOST_BYTES: Final = 65_536
-"""The longest payload that is looked at: a value has some 60 bytes, metadata some 300."""
-
-_QUOTES: Final = 6
-"""Quotation marks in a value with its three keys once each; more may hide a key that stands twice."""
 REGROUPED: Final = 500
 """So many points whose stream is found anew are some milliseconds of work (our choice)."""
 MOST_TOPICS: Final = 500_000
@@ -52,14 +48,6 @@ MOST_PASSED_MS: Final = 15_000
 our own clock was set, and confirms nothing (our choice)."""
 
 
-class _Value(msgspec.Struct, gc=False):
-    """The payload of a value message."""
-
-    value: float | None
-    timestamp: int
-    quality: int | str
-
-
 class _Stamp(msgspec.Struct, gc=False):
     """What is left of a payload whose value cannot be used."""
 
@@ -70,7 +58,6 @@ MOST_SHOWN: Final = 3
 """How many names stand in one sentence for people."""
 _MEANINGS: Final = ("asset", "quantity", "unit", "feed", "phase", "setpoint", "broker", "publisher")
 
-_DECODER: Final = msgspec.json.Decoder(_Value)
 _STAMP_DECODER: Final = msgspec.json.Decoder(_Stamp)
 _log = structlog.get_logger(__name__)
 
@@ -262,16 +249,16 @@ class DsxDecoder:
 
     def _decode_value(self, message: Message, number: int, rows: Rows) -> None:
         payload = message.payload
-        if len(payload) > MOST_BYTES:
+        if len(payload) > MOST_VALUE_BYTES:
             rows.refuse(message, *_too_large(payload), number)
             return
         try:
-            read = _DECODER.decode(payload)
+            read = VALUES.decode(payload)
         except (msgspec.MsgspecError, RecursionError, ValueError):
-            reason, detail = explain(payload, _DECODER)
+            reason, detail = explain(payload, VALUES)
             rows.refuse(message, reason, detail, number, time_ms=_stamp(payload))
             return
-        if payload.count(b'"') != _QUOTES and (problem := check_keys(payload)) is not None:
+        if payload.count(b'"') != QUOTES and (problem := check_keys(payload)) is not None:
             rows.refuse(message, *problem, number)
             return
         is_good = read.quality in dsx.GOOD_FORMS
@@ -303,7 +290,7 @@ class DsxDecoder:
         elif not topic.is_allowed:
             expected = "expected a publisher and UTF-8 without '+', '#' and the null character"
             rows.refuse(message, Reason.BAD_TOPIC, expected)
-        elif len(message.payload) > MOST_BYTES:
+        elif len(message.payload) > MOST_VALUE_BYTES:
             rows.refuse(message, *_too_large(message.payload))
         elif not self.publishers.believes(topic.publisher, message.received_ms):
             rows.refuse(message, Reason.WRONG_PUBLISHER, self._expected_publisher(topic.publisher))
@@ -608,4 +595,4 @@ def _stamp(payload: bytes) -> int | None:
 
 
 def _too_large(payload: bytes) -> tuple[Reason, str]:
-    return Reason.TOO_LARGE, f"expected at most {MOST_BYTES} bytes, found {len(payload)}"
+    return Reason.TOO_LARGE, f"expected at most {MOST_VALUE_BYTES} bytes, found {len(payload)}"

@@ -1,19 +1,20 @@
 """The loops that run once a message: compiled where this was built with a C compiler, else in Python.
 
-Either way they give the same for every input. `IS_NATIVE` tells which run.
+Both give the same for every input; `collector.kernels.portable` says what each takes and gives.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING
 
-try:
-    from collector.kernels._native import frame, read_documents, read_values
+from collector.kernels import portable
 
-    IS_NATIVE: Final = True
-except ImportError:
-    from collector.kernels.portable import frame, read_documents, read_values
+if TYPE_CHECKING:
+    _loops = portable
+else:
+    try:
+        from collector.kernels import _native as _loops
+    except ImportError:
+        _loops = portable
 
-    IS_NATIVE: Final = False  # type: ignore[misc]
-
-__all__ = ["IS_NATIVE", "frame", "read_documents", "read_values"]
+frame, read_documents, read_values = _loops.frame, _loops.read_documents, _loops.read_values

@@ -18,7 +18,7 @@ cdef enum:
     REDELIVERED = 2
     AT_MOST_ONCE = 4
     PUBLISH = 0x30
-    MOST_BYTES = 65536
+    MOST_VALUE_BYTES = 65536
     MOST_DIGITS = 18
     MOST_WRITTEN = 400
     MOST_POWER = 22
@@ -282,6 +282,13 @@ cdef inline bint _value(
     return seen == VALUE + TIMESTAMP + QUALITY and _skip(at + 1, end) == end
 
 
+cdef inline PyObject* _of_topic(dict found, const uint8_t* start, const int32_t[:, ::1] spans, Py_ssize_t row):
+    """Return what stands under the topic of a message; NULL for nothing."""
+    return PyDict_GetItem(
+        found, PyBytes_FromStringAndSize(<const char*>start + spans[row, 0], spans[row, 1] - spans[row, 0])
+    )
+
+
 def read_values(
     const uint8_t[::1] data,
     const int32_t[:, ::1] spans,
@@ -297,11 +304,10 @@ def read_values(
     cdef PyObject* route
     cdef bint is_good = False
     for row in range(first, rows):
-        topic = PyBytes_FromStringAndSize(<const char*>start + spans[row, 0], spans[row, 1] - spans[row, 0])
-        route = PyDict_GetItem(routes, topic)
+        route = _of_topic(routes, start, spans, row)
         if route == NULL or not PyLong_CheckExact(<object>route):
             break
-        if spans[row, 3] - spans[row, 2] > MOST_BYTES:
+        if spans[row, 3] - spans[row, 2] > MOST_VALUE_BYTES:
             break
         if not _value(start + spans[row, 2], start + spans[row, 3], &values[count], &times[count], &is_good):
             break
@@ -479,10 +485,7 @@ def read_documents(
     cdef const uint8_t* start = &data[0] if data.shape[0] else NULL
     cdef PyObject* known
     for message in range(first, spans.shape[0]):
-        topic = PyBytes_FromStringAndSize(
-            <const char*>start + spans[message, 0], spans[message, 1] - spans[message, 0]
-        )
-        known = PyDict_GetItem(shapes, topic)
+        known = _of_topic(shapes, start, spans, message)
         if known == NULL or spans[message, 3] - spans[message, 2] > MOST_DOCUMENT_BYTES:
             break
         count = 0

@@ -13,26 +13,30 @@ from numpy.typing import NDArray
 
 from facility.instants import EARLIEST_MS, from_iso
 from facility.readings import ByteArray, Flag, FloatArray, IntArray, PointArray
+from formats import dsx
 
 PUBLISH: Final = 0x30
 """First byte of a PUBLISH packet, its flags taken off (MQTT 5.0, 3.3)."""
 LONGEST_LENGTH: Final = 4
 """Bytes of a remaining length at most (MQTT 5.0, 1.5.5)."""
-MOST_BYTES: Final = 65_536
-"""The longest payload of a value that is looked at: it has some 60 bytes."""
-_QUOTES: Final = 6
-"""Quotation marks in a value with its three keys once each and a number as quality."""
+MOST_VALUE_BYTES: Final = 65_536
+"""The longest payload of the DSX bus that is looked at: a value has some 60 bytes, metadata some 300."""
+QUOTES: Final = 6
+"""Quotation marks in a value with its three keys once each and a number as quality; more may hide a key that
+stands twice."""
 _LARGEST: Final = 10**18
 """Whole numbers below this fit 64 bits with room to reckon."""
 
 
-class _Value(msgspec.Struct, gc=False):
+class Value(msgspec.Struct, gc=False):
+    """The payload of a value of the DSX bus."""
+
     value: float | None
     timestamp: int
     quality: int | str
 
 
-_DECODE: Final = msgspec.json.Decoder(_Value).decode
+VALUES: Final = msgspec.json.Decoder(Value)
 
 
 def packet_end(data: bytes | bytearray, at: int, end: int) -> tuple[int, int] | None:
@@ -153,17 +157,17 @@ def read_values(
     for topic_at, topic_end, payload_at, payload_end in spans[first:].tolist():
         route = routes.get(data[topic_at:topic_end])
         payload = data[payload_at:payload_end]
-        if type(route) is not int or len(payload) > MOST_BYTES or payload.count(b'"') != _QUOTES:
+        if type(route) is not int or len(payload) > MOST_VALUE_BYTES or payload.count(b'"') != QUOTES:
             break
         try:
-            read = _DECODE(payload)
+            read = VALUES.decode(payload)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             break
         if not -_LARGEST < read.timestamp < _LARGEST:
             break
         points[count], times[count] = route, read.timestamp
         values[count] = np.nan if read.value is None else read.value
-        good[count] = read.quality == 1
+        good[count] = read.quality in dsx.GOOD_FORMS
         count += 1
     return count
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.decode.dsx import MOST_BYTES
+from collector.kernels.portable import MOST_VALUE_BYTES
 from collector.mqtt.message import Message
 from facility.readings import Reason
 from testing.collector.bad_payloads import (
@@ -71,7 +71,7 @@ def test_what_is_no_json_is_called_so(intaking: Intaking, kind: str) -> None:
     for path in json_files():
         if path.name.startswith(kind):
             (reason,) = intaking.hear(raw(TOPICS[0], path.read_bytes())).reasons
-            refused = reason is Reason.BAD_JSON or path.stat().st_size > MOST_BYTES
+            refused = reason is Reason.BAD_JSON or path.stat().st_size > MOST_VALUE_BYTES
             assert refused == (kind == "n_"), path.name
 
 

@@ -151,7 +151,7 @@ def test_reading_ends_where_a_message_is_no_plain_value(kernel: ModuleType) -> N
     assert values_of(kernel, [good, doubtful, b"{}", good]) == [(7, 5, 1.5, True), (7, 5, 1.5, False)]
     assert values_of(kernel, [good], {}) == []
     assert values_of(kernel, [good], {b"t": "refused"}) == []
-    assert values_of(kernel, [good[:-1] + b" " * portable.MOST_BYTES + b"}"]) == []
+    assert values_of(kernel, [good[:-1] + b" " * portable.MOST_VALUE_BYTES + b"}"]) == []
 
 
 @pytest.mark.parametrize("leak", [b'1.5},{"value":1', b'1.5}\n{"value":1', b'"', b"}"])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from collector.decode.dsx import MOST_BYTES
+from collector.kernels.portable import MOST_VALUE_BYTES
 from facility.readings import DEAD_LETTER_BYTES, Quality, Reason
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing, a_site, describing, key_of, metadata, raw, value
@@ -238,7 +238,7 @@ def test_text_that_is_no_text_is_not_called_a_repeated_key(more: bytes, reason: 
     assert describing().hear(raw(TOPIC, body)).reasons == [reason]
 
 
-@pytest.mark.parametrize("length", [MOST_BYTES + 1, 1_000_000, 16_000_000])
+@pytest.mark.parametrize("length", [MOST_VALUE_BYTES + 1, 1_000_000, 16_000_000])
 @pytest.mark.parametrize("filler", ["x", "[],"], ids=["one text", "many arrays"])
 def test_a_huge_payload_is_refused_before_it_is_read(length: int, filler: str) -> None:
     """Beyond 64 KiB nothing is parsed, however well it is formed: reading it would hold up all others."""
@@ -259,7 +259,7 @@ def test_a_huge_payload_is_refused_before_it_is_read(length: int, filler: str) -
 
 def test_the_longest_payload_is_still_read() -> None:
     """At 64 KiB a value is a value."""
-    body = payload(more=f',"x":"{"y" * (MOST_BYTES - len(payload()) - 7)}"')
-    assert len(body) == MOST_BYTES
+    body = payload(more=f',"x":"{"y" * (MOST_VALUE_BYTES - len(payload()) - 7)}"')
+    assert len(body) == MOST_VALUE_BYTES
 
     assert describing().hear(raw(TOPIC, body)).rows == [(KEY, T0_MS, 90.5)]

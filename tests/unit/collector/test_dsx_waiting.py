@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from collector.decode import dsxpending
-from collector.decode.dsx import MOST_BYTES
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.kernels.portable import MOST_VALUE_BYTES
 from facility.instants import MINUTE_MS
 from facility.readings import Flag, Reason
 from formats import dsx
@@ -128,7 +128,7 @@ def test_a_payload_that_is_too_large_does_not_wait() -> None:
     topic = value("r1").topic
 
     outcome = Hearing().hear(
-        raw(topic, b"x" * (MOST_BYTES + 1)),
+        raw(topic, b"x" * (MOST_VALUE_BYTES + 1)),
         raw(topic, b"x" * (MOST_WAITING_BYTES + 1)),
         raw(topic, b"x" * MOST_WAITING_BYTES),
     )
