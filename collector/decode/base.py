@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import msgspec
+import structlog
 
-from collector.mqtt.message import Messages
+from collector.mqtt.message import Message, Messages
 from collector.register import Register
 from collector.row_builder import Ranges, Rows
 from facility.readings import Reason
@@ -23,6 +24,7 @@ SLICE: Final = 100
 """So many messages that are decoded one by one are some milliseconds of work (our choice)."""
 
 _ANY: Final = msgspec.json.Decoder()
+_log = structlog.get_logger(__name__)
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
 _SHALLOW: Final = 32
 """How many objects and lists a payload may have to be looked at in short (our choice)."""
@@ -126,6 +128,42 @@ class Decoder(Protocol):
             now_ms: The time [ms].
         """
         ...
+
+
+def decode_in_turn(
+    messages: Messages,
+    into: Gathered,
+    broker: str,
+    *,
+    plain: Callable[[int], int],
+    one: Callable[[Message], None],
+) -> Iterator[None]:
+    """Decode messages, in order: plain ones that follow one another at one go, each other by itself.
+
+    Args:
+        messages: The messages, in the order in which they came.
+        into: Takes a refusal of each message at which `one` fails for a fault of its own.
+        broker: Whose messages they are.
+        plain: Decodes plain messages from a place on; returns how many there were.
+        one: Decodes a message, whatever it is.
+
+    Yields:
+        After some milliseconds of work each.
+    """
+    first, end, alone = 0, len(messages), 0
+    while first < end:
+        if count := plain(first):
+            first += count
+            continue
+        message = messages.message(first)
+        try:
+            one(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
+            _log.exception("decoder failed", broker=broker, topic=message.topic[:200])
+            into.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+        first, alone = first + 1, alone + 1
+        if alone % SLICE == 0:
+            yield
 
 
 def decode_at_once(decoder: Decoder, messages: Messages, into: Gathered) -> None:

@@ -13,11 +13,10 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import structlog
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from collector.decode.base import SLICE, Context, Gathered, check_keys, explain
+from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
@@ -59,7 +58,6 @@ MOST_SHOWN: Final = 3
 _MEANINGS: Final = ("asset", "quantity", "unit", "feed", "phase", "setpoint", "broker", "publisher")
 
 _STAMP_DECODER: Final = msgspec.json.Decoder(_Stamp)
-_log = structlog.get_logger(__name__)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -202,18 +200,18 @@ class DsxDecoder:
             into.rows.refuse(_message(waiting), Reason.NO_METADATA, detail)
 
     def _decode_all(self, messages: Messages, into: Gathered) -> Iterator[None]:
-        first, end, slow = 0, len(messages), 0
-        while first < end:
-            if type(self._routes.get(messages.topic(first))) is int:
-                first += self._decode_plain(messages, first, into.rows)
-            if first < end:
-                self._decode(messages.message(first), into)
-                first, slow = first + 1, slow + 1
-                if slow % SLICE == 0:
-                    yield
+        return decode_in_turn(
+            messages,
+            into,
+            self._broker.name,
+            plain=lambda first: self._decode_plain(messages, first, into.rows),
+            one=lambda message: self._decode(message, into),
+        )
 
     def _decode_plain(self, messages: Messages, first: int, rows: Rows) -> int:
         """Decode the plain values that follow one another; return how many there were."""
+        if type(self._routes.get(messages.topic(first))) is not int:
+            return 0
         row = len(rows)
         columns = rows.room(len(messages) - first)
         points = columns.points[row:]
@@ -237,15 +235,11 @@ class DsxDecoder:
 
     def _decode(self, message: Message, into: Gathered) -> None:
         """Decode one message, whatever it is."""
-        try:
-            route = self._routes.get(_key(message.topic))
-            if isinstance(route, int):
-                self._decode_value(message, route, into.rows)
-            else:
-                self._decode_other(message, route, into)
-        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
-            into.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
+        route = self._routes.get(_key(message.topic))
+        if isinstance(route, int):
+            self._decode_value(message, route, into.rows)
+        else:
+            self._decode_other(message, route, into)
 
     def _decode_value(self, message: Message, number: int, rows: Rows) -> None:
         payload = message.payload

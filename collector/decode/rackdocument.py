@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
-import structlog
 
-from collector.decode.base import SLICE, Context, Gathered, check_keys, explain
+from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
 from collector.decode.rackdocumentshapes import Shapes
 from collector.kernels import read_documents
 from collector.kernels.portable import MOST_DOCUMENT_BYTES
@@ -47,7 +46,6 @@ MOST_HINTS: Final = 200
 """How many unknown names are compared with the known ones; the rest get no hint."""
 
 _DECODER: Final = msgspec.json.Decoder()
-_log = structlog.get_logger(__name__)
 
 
 class _Value(NamedTuple):
@@ -83,15 +81,13 @@ class RackDocumentDecoder:
 
     def decode(self, messages: Messages, into: Gathered) -> Iterator[None]:
         """Decode messages, in order: those of a known shape in columns, all else one by one."""
-        first, end, slow = 0, len(messages), 0
-        while first < end:
-            count = self._decode_shaped(messages, first, into.rows)
-            first += count or 1
-            if not count:
-                self._decode_one(messages.message(first - 1), into.rows)
-                slow += 1
-                if slow % SLICE == 0:
-                    yield
+        return decode_in_turn(
+            messages,
+            into,
+            self._broker.name,
+            plain=lambda first: self._decode_shaped(messages, first, into.rows),
+            one=lambda message: self._decode(message, into.rows),
+        )
 
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""
@@ -127,14 +123,6 @@ class RackDocumentDecoder:
             if sequence >= 0:
                 self._note_sequence(rack, sequence)
         return len(shapes)
-
-    def _decode_one(self, message: Message, rows: Rows) -> None:
-        """Decode one message, whatever it is."""
-        try:
-            self._decode(message, rows)
-        except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("decoder failed", broker=self._broker.name, topic=message.topic[:200])
-            rows.refuse(message, Reason.DECODER_FAILED, repr(error))
 
     def _decode(self, message: Message, rows: Rows) -> None:
         place, _, level = message.topic.rpartition("/")
