@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from facility.invariants import present
 from facility.points import Asset, Point
 from store.journal.entries import Known
 
@@ -45,7 +46,7 @@ class Register:
         if number is None:
             number = self._numbers[point.key] = self._next
             self._next += 1
-        before = self._news.get(number) or self._told.get(number)
+        before = self._latest(number)
         self._note(Known(number, point, asset, before.unconfirmed_ms if before else 0))
         return number
 
@@ -56,19 +57,22 @@ class Register:
             number: Number of the point.
             since_ms: Since when [ms].
         """
-        self._note(replace(self._latest(number), unconfirmed_ms=since_ms))
+        self._set_unconfirmed(number, since_ms)
 
     def confirm(self, number: int) -> None:
         """Note that what a point means is confirmed: that is news."""
-        self._note(replace(self._latest(number), unconfirmed_ms=0))
+        self._set_unconfirmed(number, 0)
 
     @property
     def unconfirmed(self) -> list[int]:
         """The numbers of the points that mean something that is not confirmed."""
         return [number for number, entry in {**self._told, **self._news}.items() if entry.unconfirmed_ms]
 
-    def _latest(self, number: int) -> Known:
-        return self._news.get(number) or self._told[number]
+    def _latest(self, number: int) -> Known | None:
+        return self._news.get(number) or self._told.get(number)
+
+    def _set_unconfirmed(self, number: int, since_ms: int) -> None:
+        self._note(replace(present(self._latest(number), "a known point"), unconfirmed_ms=since_ms))
 
     def _note(self, entry: Known) -> None:
         if self._told.get(entry.id) == entry:
@@ -78,7 +82,7 @@ class Register:
 
     def point(self, number: int) -> Point | None:
         """Return what is known of a point, None where nothing is."""
-        entry = self._news.get(number) or self._told.get(number)
+        entry = self._latest(number)
         return None if entry is None else entry.point
 
     def find(self, key: str) -> int | None:

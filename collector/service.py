@@ -12,7 +12,7 @@ import structlog
 from collector.continuity.continuity import ASK_MS, Continuity
 from collector.continuity.keeping import Keeping
 from collector.decode.base import Context, Decoder, Gathered
-from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages
+from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages, count_of
 from collector.mqtt.session import Session
 from collector.row_builder import Rows
 from collector.source import Source
@@ -153,7 +153,7 @@ class Collector(Source):
         if not taken:
             return
         self.whole_ms = began_ms = int(taken[0].received_ms[0])
-        self.counters.messages += sum(map(len, taken))
+        self.counters.messages += count_of(taken)
         reading = self.counters.reading
         reading.take_over(self._session.reading)
         async with self._context.turn:
@@ -185,7 +185,7 @@ class Collector(Source):
                 self._decoder.settle(self._now_ms(), gathered)
                 return gathered, self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
-            _log.exception("decoder failed", broker=self.name, messages=sum(map(len, taken)))
+            _log.exception("decoder failed", broker=self.name, messages=count_of(taken))
             failed = gathered.rows
             gathered.rows = Rows(rejections=failed.rejections, sealed=failed.sealed)
             for message in failed.messages():

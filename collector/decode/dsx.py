@@ -24,7 +24,7 @@ from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import Scopes, TopicIndex
 from collector.kernels import read_values
 from collector.kernels.portable import MOST_VALUE_BYTES, QUOTES, VALUES
-from collector.mqtt.message import Message, Messages
+from collector.mqtt.message import Message, Messages, as_sent
 from collector.row_builder import Rows
 from facility.names import NAME_LENGTH
 from facility.points import Point
@@ -235,7 +235,7 @@ class DsxDecoder:
 
     def _decode(self, message: Message, into: Gathered) -> None:
         """Decode one message, whatever it is."""
-        route = self._routes.get(_key(message.topic))
+        route = self._routes.get(as_sent(message.topic))
         if isinstance(route, int):
             self._decode_value(message, route, into.rows)
         else:
@@ -395,14 +395,14 @@ class DsxDecoder:
             message: What says so; None where it was said before.
         """
         found = self._by_value_topic(key)
-        before = {topic: self._routes.pop(_key(topic)) for topic in self._topics.pop(key, ())}
+        before = {topic: self._routes.pop(as_sent(topic)) for topic in self._topics.pop(key, ())}
         for value_topic, entry in found.items():
             said = entry.said
             if isinstance(said, Refused):
-                self._routes[_key(value_topic)] = said
+                self._routes[as_sent(value_topic)] = said
             else:
                 was = before.get(value_topic)
-                self._routes[_key(value_topic)] = self._declare(said, rows, message, was)
+                self._routes[as_sent(value_topic)] = self._declare(said, rows, message, was)
         for value_topic in before.keys() - found.keys():
             self._value_topics.take(value_topic)
         for value_topic in found:
@@ -423,7 +423,7 @@ class DsxDecoder:
 
     def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
         """Put points in doubt whose values mean nothing any more."""
-        now = {self._routes[_key(topic)] for topic in self._topics.get(key, ())}
+        now = {self._routes[as_sent(topic)] for topic in self._topics.get(key, ())}
         for topic, number in before.items():
             if isinstance(number, Refused) or number in now:
                 continue
@@ -432,7 +432,7 @@ class DsxDecoder:
             if self._trials.pop(number, None) is not None:
                 self._context.register.confirm(number)
             point = self._context.register.point(number)
-            if point is not None and not isinstance(self._routes.get(_key(topic)), Refused):
+            if point is not None and not isinstance(self._routes.get(as_sent(topic)), Refused):
                 self._context.register.number(replace(point, is_withdrawn=True))
                 self._powers.take(point)
 
@@ -512,7 +512,7 @@ class DsxDecoder:
 
     def _group(self, value_topic: str) -> None:
         """Put the point of a topic of values into the stream that the scopes say."""
-        number, topic = self._routes.get(_key(value_topic)), dsx.parse_topic(value_topic)
+        number, topic = self._routes.get(as_sent(value_topic)), dsx.parse_topic(value_topic)
         if not isinstance(number, int) or topic is None:
             return
         said = self._by_value_topic(topic.key)[value_topic].said
@@ -556,11 +556,6 @@ class _Used:
         if len(numbers) and (most := int(numbers.max())) >= len(self._is_used):
             self._is_used = np.append(self._is_used, np.zeros(max(most + 1, 1_024), np.bool_))
         self._is_used[numbers] = True
-
-
-def _key(topic: str) -> bytes:
-    """Return a topic as it comes on the wire."""
-    return topic.encode("utf-8", "surrogatepass")
 
 
 def _expected_topic(found: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from collector.kernels.portable import Kind, Shape
+from collector.mqtt.message import as_sent
 from facility.units import UNITS, Dimension
 from formats.rackdoc import FEED_KEYS, RACK_KEYS
 
@@ -53,7 +54,7 @@ class Shapes:
             racks: The rack of each of its documents.
             points: The numbers of the points of its values, in order.
         """
-        key, seen = topic.encode(), hash(payload.translate(None, _OF_NUMBERS))
+        key, seen = as_sent(topic), hash(payload.translate(None, _OF_NUMBERS))
         if key in self.known and self._seen.get(key) != seen:
             self._seen[key] = seen
             return

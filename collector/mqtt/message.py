@@ -66,7 +66,7 @@ class Messages:
         parts: list[bytes] = []
         lengths: list[tuple[int, int]] = []
         for message in found:
-            topic = message.topic.encode("utf-8", "surrogatepass")
+            topic = as_sent(message.topic)
             parts += (topic, message.payload)
             lengths.append((len(topic), len(message.payload)))
         ends = np.cumsum(np.array(lengths, np.int32).reshape(-1), dtype=np.int32).reshape(-1, 2)
@@ -132,6 +132,16 @@ class Messages:
             self.number[rows],
             self.generation[rows],
         )
+
+
+def count_of(parts: Iterable[Messages]) -> int:
+    """Return how many messages there are in all."""
+    return sum(map(len, parts))
+
+
+def as_sent(topic: str) -> bytes:
+    """Return a topic as it comes on the wire."""
+    return topic.encode("utf-8", "surrogatepass")
 
 
 class ConnectionChange(StrEnum):

@@ -18,7 +18,7 @@ import numpy as np
 from collector.mqtt.address import Address
 from collector.mqtt.client import make_client
 from collector.mqtt.connection import Connection, Lost, Refused, forget
-from collector.mqtt.message import Messages
+from collector.mqtt.message import Messages, count_of
 from collector.mqtt.versions import NEWEST, OLDER
 from facility.instants import Clock
 from facility.readings import Flag
@@ -252,8 +252,3 @@ class Patient:
                     if self.connection.answered() == 0 and len(self._came) == self._acknowledged:
                         return
                 await asyncio.sleep(0.02)
-
-
-def count_of(came: Iterable[Messages]) -> int:
-    """Return how many messages came."""
-    return sum(map(len, came))

@@ -22,6 +22,7 @@ from collector.continuity.standstill import BEAT_S, Pulse
 from collector.health import Health, State
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused, forget
+from collector.mqtt.inbox import Inbox
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages
 from collector.mqtt.unacknowledged import Unacknowledged
 from collector.mqtt.versions import NAMES, NEWEST, Versions
@@ -86,9 +87,7 @@ class Session:
         self._versions = Versions()
         self._lasted = deque[float](maxlen=CONTESTED)
         self._doubt = ""
-        self._inbox: deque[Item] = deque()
-        self._waiting = 0
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox()
         self._connection: Connection | None = None
         self._ended: Connection | None = None  # the last one, where the broker had let us in
         self._generation = 0
@@ -99,49 +98,21 @@ class Session:
     # What the service uses ------------------------------------------------------------
 
     async def arrived(self, timeout_s: float) -> bool:
-        """Wait until something is in the inbox.
-
-        Args:
-            timeout_s: How long to wait at most [s].
-
-        Returns:
-            Whether something is.
-        """
-        if not self._inbox:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return False
-        return True
+        """Wait until something is in the inbox; argument and return value as for `Inbox.arrived`."""
+        return await self._inbox.arrived(timeout_s)
 
     def take(self, most: int) -> list[Item]:
-        """Take what is in the inbox, in order; an event of the connection comes alone.
-
-        Args:
-            most: How many messages at most, but always those that were read at once.
-        """
-        taken: list[Item] = []
-        count = 0
-        while self._inbox and (not count or count + _count(self._inbox[0]) <= most):
-            if isinstance(self._inbox[0], ConnectionEvent) and taken:
-                break
-            item = self._inbox.popleft()
-            taken.append(item)
-            count += _count(item)
-            if isinstance(item, ConnectionEvent):
-                break
-        self._waiting -= count
-        if self._overloaded and self._waiting < MOST_WAITING // 2:
+        """Take what is in the inbox; argument and return value as for `Inbox.take`."""
+        taken = self._inbox.take(most)
+        if self._overloaded and self._inbox.waiting < MOST_WAITING // 2:
             self._overloaded = False
-            self._put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "over"))
+            self._inbox.put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "over"))
         return taken
 
     @property
     def waiting(self) -> int:
         """How many messages, and events of the connection, are in the inbox."""
-        return self._waiting
+        return self._inbox.waiting
 
     def acknowledge(self, messages: Messages) -> None:
         """Acknowledge messages that are safe; those of a connection that is gone, once they come again.
@@ -238,7 +209,7 @@ class Session:
                 beating.cancel()
                 self._pulse = None
                 self._connection, self._ended = None, connection
-                self._put(ConnectionEvent(ConnectionChange.LOST, connection.heard_ms, cause))
+                self._inbox.put(ConnectionEvent(ConnectionChange.LOST, connection.heard_ms, cause))
 
     def _connected(self, resumed: bool) -> None:  # noqa: FBT001 - called by position
         """Note a connection before any message of it: queued ones come before subscriptions are confirmed."""
@@ -247,7 +218,7 @@ class Session:
             self._unacknowledged.forget()
         self._versions.accepted()
         detail = f"MQTT {NAMES[self._version]}, {'session resumed' if resumed else 'new session'}"
-        self._put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
+        self._inbox.put(ConnectionEvent(change, self._now_ms(), detail, self._doubt))
         self._greeting, self._doubt = detail, ""
 
     async def _live(self, connection: Connection) -> None:
@@ -283,7 +254,7 @@ class Session:
         if stood_s:
             since_ms = self._now_ms() - round(stood_s * 1_000)
             detail = f"this process stood still for {stood_s:.1f} s"
-            self._put(ConnectionEvent(ConnectionChange.PAUSED, since_ms, detail))
+            self._inbox.put(ConnectionEvent(ConnectionChange.PAUSED, since_ms, detail))
 
     def _is_full(self) -> bool:
         """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
@@ -297,7 +268,7 @@ class Session:
         if self._unacknowledged.due:
             asyncio.get_running_loop().call_soon(self._acknowledge_due)
         if len(messages):
-            self._put(messages)
+            self._inbox.put(messages)
 
     def _acknowledge_due(self) -> None:
         due = self._unacknowledged.due
@@ -307,22 +278,12 @@ class Session:
 
     def _without_what_is_too_much(self, messages: Messages) -> Messages:
         """Drop what comes at most once where too many wait."""
-        if self._waiting + len(messages) <= MOST_WAITING:
+        if self._inbox.waiting + len(messages) <= MOST_WAITING:
             return messages
         is_kept = messages.number > 0
         dropped = int(np.count_nonzero(~is_kept))
         self.health.dropped += dropped
         if dropped and not self._overloaded:
             self._overloaded = True
-            self._put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "too many waiting"))
+            self._inbox.put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "too many waiting"))
         return messages.take(is_kept) if dropped else messages
-
-    def _put(self, item: Item) -> None:
-        self._inbox.append(item)
-        self._waiting += _count(item)
-        if not self._arrived.is_set():
-            self._arrived.set()
-
-
-def _count(item: Item) -> int:
-    return 1 if isinstance(item, ConnectionEvent) else len(item)

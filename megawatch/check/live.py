@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Sequence
 from collector.decode.registry import FORMATS, pace_s, topics_of
 from collector.influx_poller import query_of, rules_of
 from collector.mqtt.connection import Lost, Refused
-from collector.mqtt.message import Messages
-from collector.mqtt.probe import Patient, count_of, in_either_version
+from collector.mqtt.message import Messages, count_of
+from collector.mqtt.probe import Patient, in_either_version
 from collector.mqtt.versions import NAMES
 from facility.errors import StoreUnavailable
 from facility.names import AssetId

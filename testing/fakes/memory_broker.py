@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from collector.health import Health, State
+from collector.mqtt.inbox import Inbox
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
 from store.cputime import CpuTime
 
@@ -62,21 +62,19 @@ class MemorySession:
         self.reading = CpuTime()
         self._broker = broker
         self._now_ms = now_ms
-        self._inbox: deque[Item] = deque()
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox()
         self._answer: int | None = None
 
     def bring(self, number: int) -> None:
         """Put a message of the broker into the inbox."""
         topic, payload = self._broker.kept[number]
-        self._inbox.append(Messages.of([Message(topic, payload, self._now_ms())], [number]))
-        self._arrived.set()
+        self._inbox.put(Messages.of([Message(topic, payload, self._now_ms())], [number]))
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         is_first = not self._broker.sessions
         change = ConnectionChange.RENEWED if is_first else ConnectionChange.RESUMED
-        self._inbox.append(ConnectionEvent(change, self._now_ms(), "connected"))
+        self._inbox.put(ConnectionEvent(change, self._now_ms(), "connected"))
         self._broker.connect(self)
         self.health.state, self.health.connections = State.CONNECTED, 1
         try:
@@ -88,28 +86,16 @@ class MemorySession:
         """Wait until something is in the inbox; return whether something is."""
         if self._broker.before_arrival is not None:
             await self._broker.before_arrival()
-        if not self._inbox:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return False
-        return True
+        return await self._inbox.arrived(timeout_s)
 
     def take(self, most: int) -> list[Item]:
         """Take what is in the inbox; an event of the connection comes alone."""
-        taken: list[Item] = []
-        while self._inbox and len(taken) < most:
-            if isinstance(self._inbox[0], ConnectionEvent):
-                return taken or [self._inbox.popleft()]
-            taken.append(self._inbox.popleft())
-        return taken
+        return self._inbox.take(most)
 
     @property
     def waiting(self) -> int:
-        """How many items are in the inbox."""
-        return len(self._inbox)
+        """How many messages and events are in the inbox."""
+        return self._inbox.waiting
 
     def acknowledge(self, messages: Messages) -> None:
         """Acknowledge messages: the broker keeps them no longer."""
