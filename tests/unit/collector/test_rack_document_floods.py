@@ -25,7 +25,7 @@ from testing.collector.hearing import (
     row,
 )
 
-LONGEST_S = 1.0
+LONGEST_S = 0.25
 
 
 def missed(hearing: Hearing) -> int:
