@@ -23,9 +23,9 @@ from influxdb_client.domain.write_precision import WritePrecision
 
 from bench.frame import Figure, seconds_of
 from bench.influxdatabases import Database, databases, send, table_of
-from bench.processes import cpu_s
+from bench.rig.processes import cpu_s
+from bench.rig.telegraf import forwarding
 from bench.schemas import FORMS, PARQUET_FORMS, Form, stream, written
-from bench.telegraf import forwarding
 from facility.instants import HOUR_MS, MINUTE_MS
 from store.base import Chunk
 from store.history.sealing import ParquetSink

@@ -3,7 +3,7 @@
 `megawatch run`, Telegraf, `mosquitto_sub` and a plain loop take turns behind one broker (Mosquitto), into one
 database: paced, flat out (published as fast as the broker takes it) and idle. Every session is persistent, at
 quality of service 1 over MQTT 5 (Telegraf has 3.1.1 only). Then a site of 2,268 racks takes a burst and a
-lasting load (`bench.burst`).
+lasting load (`bench.rig.burst`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import burst, telegraf
 from bench.frame import Figure
 from bench.influxdatabases import databases
-from bench.load import Load
-from bench.processes import cpu_s, has_ended, peak_mb
-from bench.programs import OURS, PLAIN, TELEGRAF, Bench, Program, Running, Target, programs
-from bench.stream import DOCUMENTS, DSX, Stream, stream_of
+from bench.rig import burst, telegraf
+from bench.rig.load import Load
+from bench.rig.processes import cpu_s, has_ended, peak_mb
+from bench.rig.programs import OURS, PLAIN, TELEGRAF, Bench, Program, Running, Target, programs
+from bench.rig.stream import DOCUMENTS, DSX, Stream, stream_of
 from store.influx.server import Kind
 from testing.servers.brokers import Mosquitto
 from testing.servers.process import find

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.influxdatabases import Database, send
-from bench.processes import cpu_s
+from bench.rig.processes import cpu_s
 from testing.servers import influxd
 from testing.servers.process import Server, find, free_port, is_listening, launch, stop
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from bench.stream import Packets, Stream, batches, stream_of
+from bench.rig.stream import Packets, Stream, batches, stream_of
 from simulators.wire.frames import MOST_IDS, MQTT_3, Framer, connect
 
 WINDOW: Final = 20_000
@@ -39,7 +39,7 @@ class Load:
 
     Args:
         port: The broker's port.
-        form: What is spoken (`bench.stream`).
+        form: What is spoken (`bench.rig.stream`).
         pods: How large a site speaks.
 
     Attributes:
@@ -56,7 +56,7 @@ class Load:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "bench.load", str(self.port), self.form, str(self.pods)]
+        command = [sys.executable, "-m", "bench.rig.load", str(self.port), self.form, str(self.pods)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._listen, daemon=True).start()
         return self

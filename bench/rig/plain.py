@@ -15,7 +15,7 @@ from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import WriteOptions
 from pydantic import BaseModel
 
-from bench.load import say
+from bench.rig.load import say
 
 
 class Value(BaseModel):

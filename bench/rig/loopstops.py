@@ -1,4 +1,4 @@
-"""`python -m bench.loopstops FILE ARGUMENTS`: `megawatch ARGUMENTS`, noting how long its event loop is held.
+"""`python -m bench.rig.loopstops FILE ARGUMENTS`: `megawatch ARGUMENTS`, noting how long its loop is held.
 
 A stop is the time between two looks of the loop at its sockets: while it lasts nothing else gets its turn.
 """

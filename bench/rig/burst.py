@@ -21,12 +21,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench import loopstops
 from bench.frame import Figure, quantile
-from bench.load import Load
-from bench.processes import memory_mb, peak_mb
-from bench.programs import Bench, Target, megawatch, taken
-from bench.stream import DSX, RACKS_PER_POD, stream_of
+from bench.rig import loopstops
+from bench.rig.load import Load
+from bench.rig.processes import memory_mb, peak_mb
+from bench.rig.programs import Bench, Target, megawatch, taken
+from bench.rig.stream import DSX, RACKS_PER_POD, stream_of
 from megawatch.run.status import read_status
 from simulators.wire.bus import heartbeat_tag
 from testing.collector.publishing import Publisher
@@ -108,7 +108,7 @@ async def _run(target: Target | None, pods: int, length_s: int, episodes: int) -
             begin_s = time.monotonic()
             bench = Bench(folder, broker, target, stream, 0)
             with megawatch(
-                bench, _ACME.format(pager=pager.url), ("-m", "bench.loopstops", str(stops))
+                bench, _ACME.format(pager=pager.url), ("-m", "bench.rig.loopstops", str(stops))
             ) as running:
                 site = _Site(folder / "data", Acme(publisher), pager)
                 living = asyncio.create_task(site.acme.live())

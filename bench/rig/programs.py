@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import telegraf
 from bench.influxdatabases import Database
-from bench.processes import has_ended
-from bench.stream import Stream
+from bench.rig import telegraf
+from bench.rig.processes import has_ended
+from bench.rig.stream import Stream
 from megawatch.run.status import read_status
 from store.influx.server import Kind
 from testing.servers import influxd, influxd1
@@ -250,7 +250,7 @@ def _plain(bench: Bench) -> Iterator[Running]:
     assert bench.target
     target, before = bench.target, bench.target.points()
     command = [
-        sys.executable, "-m", "bench.plain", str(bench.broker.port), bench.target.server.url,
+        sys.executable, "-m", "bench.rig.plain", str(bench.broker.port), bench.target.server.url,
         influxd.TOKEN, influxd.ORG, influxd.BUCKET,
     ]  # fmt: skip
     said = bench.folder / "said"
