@@ -70,6 +70,14 @@ class TenantView:
     is_starting: BoolArray
     certain: FloatArray
 
+    def estimate(self, place: int) -> int | None:
+        """Return the best estimate of a tenant's draw [mW].
+
+        None where nothing is fresh and what was heard before says no more than the lower bound.
+        """
+        best = int(self.best[place])
+        return best if self.coverage[place] > 0 or best > self.low[place] else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemandView:

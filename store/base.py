@@ -12,7 +12,7 @@ import numpy as np
 
 from facility.names import NAME_LENGTH, NAME_RULE, PATH_LENGTH, is_name, nearest
 from facility.points import Point
-from facility.readings import Batch, FloatArray, IntArray, Rejection
+from facility.readings import Batch, FloatArray, IntArray, Quality, Rejection
 from store.ledger.alarms import AlarmChange
 from store.means.means import Means
 from store.series import DemandBlock, DrawMean, Health, Rollup, TenantDraw
@@ -103,7 +103,7 @@ class Series:
         unit: Their unit.
         time_ms: When, shape (n,), int64 [ms].
         value: What, shape (n,), float64; NaN where the source had no value or it is not known.
-        quality: `Quality` codes, shape (n,), int64; 0 for what was computed.
+        quality: `Quality` codes, shape (n,), int64; of what was computed `GOOD`, `NO_VALUE` where it is NaN.
         coverage: The share of each step of a mean in which a good reading stood, shape (n,), float64, 0 to
             1; None for what is no mean.
     """
@@ -217,6 +217,12 @@ def figure_of(name: str) -> Figure:
             f"no figure {name[:NAME_LENGTH]!r}; {nearest(name[:NAME_LENGTH], FIGURES) or ', '.join(FIGURES)}"
         )
     return FIGURES[name]
+
+
+def computed(name: str, unit: str, time_ms: IntArray, value: FloatArray) -> Series:
+    """Return a series of what was computed: good where it is known."""
+    quality = np.where(np.isnan(value), np.int64(Quality.NO_VALUE), np.int64(Quality.GOOD))
+    return Series(name, unit, time_ms, value, quality)
 
 
 def need_tenant(tenant: str) -> None:

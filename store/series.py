@@ -16,7 +16,7 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     Attributes:
         tenant: Id of the tenant.
         low_milliwatts: The draw is at least this [mW].
-        best_milliwatts: The best estimate of it [mW].
+        best_milliwatts: The best estimate of it [mW]; None where there is none yet.
         high_milliwatts: At most this [mW]; None where there is no bound.
         limit_milliwatts: What may be drawn [mW]; None without a contract in force.
         coverage: Share of the held rating that is covered by fresh readings, 0 to 1.
@@ -27,7 +27,7 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
 
     tenant: str
     low_milliwatts: int
-    best_milliwatts: int
+    best_milliwatts: int | None
     high_milliwatts: int | None
     limit_milliwatts: int | None
     coverage: float

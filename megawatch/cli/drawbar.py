@@ -21,14 +21,14 @@ class DrawBar:
 
     Attributes:
         low_kw: What is drawn for certain [kW].
-        best_kw: The best estimate [kW].
+        best_kw: The best estimate [kW]; None where there is none.
         high_kw: What may be drawn at most [kW]; None for no bound.
         limit_kw: The limit [kW], above 0.
         colour: Colour of what is drawn.
     """
 
     low_kw: float
-    best_kw: float
+    best_kw: float | None
     high_kw: float | None
     limit_kw: float
     colour: str
@@ -48,7 +48,9 @@ class DrawBar:
         limit = min(width - 1, round(width / SCALE))
         low = self._cells(self.low_kw, width, limit)
         high = width if self.high_kw is None else self._cells(self.high_kw, width, limit)
-        best = min(width, max(1, self._cells(self.best_kw, width, limit))) - 1
+        best = None
+        if self.best_kw is not None:
+            best = min(width, max(1, self._cells(self.best_kw, width, limit))) - 1
         text = Text()
         for cell in range(width):
             filled = "█" if cell < low else "░" if cell < high else " "

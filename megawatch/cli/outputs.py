@@ -71,7 +71,7 @@ class TenantNow(TypedDict):
     id: str
     name: str
     low_kw: float
-    best_kw: float
+    best_kw: Annotated[float | None, Field(description="null where nothing was heard yet")]
     high_kw: Annotated[float | None, Field(description="null where nothing bounds the draw")]
     limit_kw: float | None
     verdict: Annotated[
@@ -410,7 +410,7 @@ class Widest(TypedDict):
 
     time: Time
     low_kw: float
-    best_kw: float
+    best_kw: float | None
     high_kw: float
     limit_kw: float
 

@@ -23,7 +23,7 @@ from facility.readings import Quality
 from facility.site import Site
 from megawatch.cli.outputs import Row
 from megawatch.cli.usage import WrongUsage
-from store.base import FIGURES, History, Series
+from store.base import FIGURES, History, Series, computed
 
 GOOD: Final = "good"
 
@@ -125,7 +125,7 @@ def means(series: Series, step_ms: int) -> Series:
     starts, first = np.unique(series.time_ms // step_ms * step_ms, return_index=True)
     counts = np.diff(np.append(first, len(series.time_ms)))
     sums = np.add.reduceat(series.value, first) if len(first) else np.empty(0)
-    return Series(series.name, series.unit, starts, sums / counts, np.zeros(len(starts), np.int64))
+    return computed(series.name, series.unit, starts, sums / counts)
 
 
 def quality_word(quality: int) -> str:

@@ -67,7 +67,7 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> Renderabl
         is_starting = verdict == "unknown" and tenant["is_starting"]
         cells: list[RenderableType] = [
             tenant["name"],
-            Text(megawatts(tenant["best_kw"]), style="bold"),
+            Text("" if tenant["best_kw"] is None else megawatts(tenant["best_kw"]), style="bold"),
             _bar(tenant),
             "" if tenant["limit_kw"] is None else megawatts(tenant["limit_kw"]),
             Text("STARTING" if is_starting else verdict.upper(), style=VERDICT.get(verdict, "")),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.instants import to_iso
+from facility.quantities import known_or_none
 from megawatch.cli.outputs import Demo, DemoAlarm, DemoTenant, Page
 from megawatch.demo.runtime import Stage
 from store.histories import history_of
@@ -83,7 +84,7 @@ def summary_of(
         row["widest"] = {
             "time": to_iso(int(time_ms[begin + at])),
             "low_kw": round(float(low[at]), 3),
-            "best_kw": round(float(best[at]), 3),
+            "best_kw": known_or_none(round(float(best[at]), 3)),
             "high_kw": round(float(high[at]), 3),
             "limit_kw": round(float(limit[at]), 3),
         }

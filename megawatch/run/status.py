@@ -419,6 +419,7 @@ def _tenants(view: View, rules: RulesService, site: SiteFolder) -> list[TenantNo
 
 def _tenant(view: View, place: int, verdict: str | None, name: str) -> TenantNow:
     tenants, demand = view.tenants, view.demand
+    best = tenants.estimate(place)
     low, high, limit = int(tenants.low[place]), int(tenants.high[place]), int(tenants.limit[place])
     # What was heard lately counts as covered; where the draw is not certain it may have changed since.
     share = tenants.coverage[place] if low == high else min(tenants.coverage[place], tenants.certain[place])
@@ -426,7 +427,7 @@ def _tenant(view: View, place: int, verdict: str | None, name: str) -> TenantNow
         "id": tenants.ids[place],
         "name": name,
         "low_kw": low / KILOWATT,
-        "best_kw": int(tenants.best[place]) / KILOWATT,
+        "best_kw": None if best is None else best / KILOWATT,
         "high_kw": None if high == UNBOUNDED else high / KILOWATT,
         "limit_kw": None if limit == NO_LIMIT else limit / KILOWATT,
         "verdict": verdict,

@@ -105,7 +105,7 @@ def tenant_series(view: View) -> tuple[TenantDraw, ...]:
         TenantDraw(
             tenant=tenant,
             low_milliwatts=int(tenants.low[i]),
-            best_milliwatts=int(tenants.best[i]),
+            best_milliwatts=tenants.estimate(i),
             high_milliwatts=None if tenants.high[i] == UNBOUNDED else int(tenants.high[i]),
             limit_milliwatts=None if tenants.limit[i] == NO_LIMIT else int(tenants.limit[i]),
             coverage=float(tenants.coverage[i]),

@@ -23,7 +23,7 @@ from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
 from facility.points import Point
 from facility.readings import Batch, Quality
-from store.base import Series, figure_of, mean_series, need_tenant, no_point, span_of, step_of
+from store.base import Series, computed, figure_of, mean_series, need_tenant, no_point, span_of, step_of
 from store.history.integrity import is_whole
 from store.history.parquet import (
     FOLDER,
@@ -133,8 +133,7 @@ class ParquetHistory:
         ]
         value = columns[0] - columns[1] if len(columns) > 1 else columns[0]
         order = np.argsort(time, kind="stable")
-        quality = np.zeros(len(time), np.int64)
-        return Series(f"{tenant} {figure}", wanted.unit, time[order], value[order] / wanted.per_unit, quality)
+        return computed(f"{tenant} {figure}", wanted.unit, time[order], value[order] / wanted.per_unit)
 
     def _known(self, key: str) -> tuple[int, Point]:
         if key not in self._points:

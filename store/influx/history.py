@@ -17,7 +17,7 @@ from facility.instants import MINUTE_MS
 from facility.names import is_path
 from facility.readings import Batch, FloatArray, IntArray, Quality
 from facility.sitefile.tables import InfluxTable
-from store.base import Series, figure_of, mean_series, need_tenant, no_point, span_of, step_of
+from store.base import Series, computed, figure_of, mean_series, need_tenant, no_point, span_of, step_of
 from store.influx.lineprotocol import Kept
 from store.influx.query import InfluxQuery
 from store.means.means import Means, is_new, kept_means, means_over
@@ -96,14 +96,14 @@ class InfluxHistory:
         """Return a figure of a draw, as `History.draw` says."""
         unit, span = figure_of(figure).unit, span_of(from_ms, to_ms)
         need_tenant(tenant)
-        # The best estimate is always there, so that a moment has a row though the figure was not known.
+        # The coverage is always there, so that a moment has a row though the figure was not known.
         questions = [
-            f'SELECT "{_FIELDS[figure]}" AS "asked", "best_mw" FROM {source}'  # noqa: S608 - our own words
+            f'SELECT "{_FIELDS[figure]}" AS "asked", "coverage" FROM {source}'  # noqa: S608 - our own words
             f' WHERE "tenant" = $tenant AND {_SPAN}'
             for source in self._query.sources("tenant_draw")
         ]
         time, (asked, _) = self._columns(questions, {"tenant": tenant}, span, 2)
-        return Series(f"{tenant} {figure}", unit, time, asked, np.zeros(len(time), np.int64))
+        return computed(f"{tenant} {figure}", unit, time, asked)
 
     def _known(self, key: str) -> _Known:
         if key not in self._points:

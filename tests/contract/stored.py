@@ -96,7 +96,7 @@ def draws() -> list[tuple[int, list[TenantDraw]]]:
                 TenantDraw(
                     tenant=tenant,
                     low_milliwatts=180_000_000_001 + number,
-                    best_milliwatts=181_000_000_000 + number,
+                    best_milliwatts=None if number == 0 else 181_000_000_000 + number,
                     high_milliwatts=None if number % 3 == 0 else 182_000_000_007 + number,
                     limit_milliwatts=None if number % 5 == 0 else 200_000_000_000,
                     coverage=number / 9,

@@ -188,6 +188,7 @@ def test_a_draw_has_a_value_for_each_moment(form: History, tenant: str, figure: 
 
     assert found.time_ms.tolist() == [at_ms for at_ms, _ in draws()]
     assert [None if np.isnan(value) else value for value in found.value] == wanted
+    assert [quality != Quality.GOOD for quality in found.quality] == [value is None for value in wanted]
     assert found.unit == FIGURES[figure].unit
 
 

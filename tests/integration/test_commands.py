@@ -182,6 +182,7 @@ def test_query_gives_what_the_site_truly_drew(beside: Beside, capsys: pytest.Cap
         rack = ask("query", beside.site, "P01A-03", "--last", "1h", "--json").document
         lines = ask("query", beside.site, "P01A-03", "rack.power.active", "--last", "1h", "--csv").out
         tenant = ask("query", beside.site, "orchid", "--last", "1h", "--json").document
+        covered = ask("query", beside.site, "orchid", "coverage", "--last", "1h", "--json").document
         means = ask("query", beside.site, "orchid", "--last", "1h", "--step", "2s", "--json").document
         told = ask("query", beside.site, "orchid", "high", "--last", "1m")
 
@@ -193,9 +194,12 @@ def test_query_gives_what_the_site_truly_drew(beside: Beside, capsys: pytest.Cap
     assert rack["unit"] == "kW"
     rows = {row["time"]: float(row["value [kW]"]) for row in csv.DictReader(lines.splitlines())}
     assert rows.items() >= {row["time"]: row["value"] for row in shown}.items()
-    # Each rack speaks at its own moment of a second, and may be on its way for a while.
+    # Each rack speaks at its own moment of a second, and may be on its way for a while; until all have
+    # spoken the estimate is that of some, or there is none.
+    whole = {row["time"] for row in covered["values"] if row["value"] == 1}
     judged = [(row, (ms_of(row["time"]) - begin_ms) // 1_000) for row in tenant["values"]]
-    settled = [(row, second) for row, second in judged if 3 <= second < len(powers)]
+    assert all(row["quality"] == "no value" for row, _ in judged if row["value"] is None)
+    settled = [(row, second) for row, second in judged if row["time"] in whole and 3 <= second < len(powers)]
     assert len(settled) >= 2
     for row, second in settled:
         recent = [[power[rack] for power in powers[second - 2 : second + 1]] for rack in powers[0]]

@@ -21,6 +21,7 @@ from store.journal.entries import Known, MarkKind
 from testing.builders import T0_MS
 from testing.rules.halls import (
     BUS,
+    KW,
     Tape,
     a_meter,
     a_site,
@@ -140,6 +141,23 @@ def test_starting_is_seen_and_ends() -> None:
     """A view says who is starting: the racks, and the tenants that hold them."""
     assert starting_of(AWAITED_S) == [(True, True), (True, True), (True, False)]
     assert starting_of(AWAITED_S + 1) == [(False, False)] * 3
+
+
+def estimates(*heard_kw: float) -> list[int | None]:
+    """Return the best estimate of each tenant [mW] after the first racks spoke once."""
+    engine, tape = an_engine(hall(4)), connected()
+    tape.put(T0_MS, racks(4))
+    tape.second(0, *heard_kw)
+    play(engine, tape.entries, until_ms=T0_MS + 2_000)
+    assert engine.view is not None
+    return [engine.view.tenants.estimate(place) for place in range(len(engine.view.tenants.ids))]
+
+
+def test_of_a_tenant_of_which_nothing_was_heard_there_is_no_estimate() -> None:
+    """It is no zero in a picture: one that draws nothing says so itself."""
+    assert estimates()[0] is None
+    assert estimates(0.0, 0.0, 0.0, 0.0)[0] == 0
+    assert estimates(90.0)[0] == 90 * KW
 
 
 def test_an_overdraw_is_told_while_others_start() -> None:
