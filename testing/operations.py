@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import tracemalloc
 from collections.abc import Callable
 from types import FrameType
 
@@ -27,6 +28,20 @@ def calls_of(work: Callable[[], object]) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Return how much memory some work takes at most while it is done [B].
+
+    Args:
+        work: Is done once.
+    """
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def steps_of(connection: sqlite3.Connection, work: Callable[[], object]) -> int:

@@ -1,7 +1,7 @@
 """Whatever comes in: stored or dead-lettered with a reason and accounted, no crash, nobody held up.
 
 The real decoders and the real journal on disk take the JSON suite, the names of the line-protocol corpus, and
-10,000 generated messages. Each message is decoded by itself, so that the time it takes is its own.
+10,000 generated messages. Each message is decoded by itself, so that what it costs is its own.
 """
 
 from __future__ import annotations
