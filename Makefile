@@ -1,6 +1,8 @@
 # Everything a newcomer needs is one of these; each sets up what it needs first.
 #   make demo     the product at work, within a minute     (ARGS="--seconds 75 --json")
 #   make test     all tests, on real servers where they are to be had
+#   make soak     what takes hours
+#   make explore  the properties, with new examples each time
 #   make check    format, lint, types, layers
 #   make bench    the benchmarks
 #   make wheel    dist/megawatch-*.whl, with the dashboards in it
@@ -11,7 +13,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test soak check format bench wheel lock servers clean
+.PHONY: demo test soak explore check format bench wheel lock servers clean
 
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
@@ -22,6 +24,9 @@ test: $(READY) servers
 
 soak: $(READY) servers
 	@$(RUN)/python -m pytest -m soak $(ARGS)
+
+explore: $(READY)
+	@$(RUN)/python -m pytest -n 3 --hypothesis-profile=explore tests/properties $(ARGS)
 
 check: $(READY)
 	@$(RUN)/ruff format --check .

@@ -14,8 +14,12 @@ from tests.outcomes import shown_by, watched
 # A job in the background inherits an ignored SIGINT, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A slow machine fails no property: how long one takes is for benches.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A slow machine fails no property: how long one takes is for benches. The suite tries the same examples each
+# time; `make explore` tries others.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
+)
+settings.register_profile("explore", settings.get_profile("suite"), derandomize=False)
 settings.load_profile("suite")
 
 structlog.configure(

@@ -22,8 +22,8 @@ from testing.randomdays.trouble import TroubleKind
 from tests.rehearsals.days import live_through
 
 PER_TEST = 10
-SEEDS = 60
-TROUBLED_SEEDS = 3
+SEEDS = 20
+TROUBLED_SEEDS = 2
 DAY_S = 150
 SOAK_SEEDS = 1_000
 PER_SOAK_TEST = 50

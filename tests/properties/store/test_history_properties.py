@@ -136,7 +136,7 @@ def sealed(site: Site, cuts: set[int], goes_back: int) -> int:
     return ends[-1]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     batches=st.lists(st.lists(readings, min_size=1, max_size=12), min_size=1, max_size=6),
     cuts=cut_anywhere,
@@ -164,7 +164,7 @@ def test_the_history_says_what_was_journalled(
     assert found.quality.tolist() == inside.quality.tolist()
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     gaps=st.lists(
         st.lists(st.tuples(st.integers(1, 150_000), values, qualities), min_size=1, max_size=12),

@@ -29,7 +29,7 @@ from testing.store.histories import ALL, KEY, a_draw, open_site, ramp, seal
 from testing.store.journals import a_mark, noisy, refusal, waits
 from testing.store.ledgers import ROUTE, a_notice, an_alarm, progress
 
-FEW, MANY = 40, 2_000
+FEW, MANY = 20, 2_000
 """How often each file is damaged in the suite, and in the soak."""
 
 
