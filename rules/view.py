@@ -90,10 +90,10 @@ class DemandView:
         closed_verdict: How the last closed block ended, int8; 0 before the first one.
         closed_kw: Its demand [kW], best estimate; NaN before the first one.
         closed_limit_kw: Its mean limit [kW]; NaN before the first one.
-        closed_coverage: Share of it that was covered by readings, 0 to 1; NaN before the first one.
         forecast_verdict: How the open block will end if nothing changes, int8.
         demand_kw: Mean of the open block so far [kW], best estimate; NaN where there is none.
-        forecast_kw: Its mean at its end if nothing changes [kW], best estimate; NaN where there is none.
+        forecast_kw: Its mean at its end if nothing changes [kW], best estimate; NaN where there is none, and
+            as long as nothing was heard of the tenant.
         limit_kw: Its mean limit [kW]; NaN where there is none.
         elapsed_share: How much of it is over, 0 to 1.
         left_ms: How long it still lasts [ms], int64.
@@ -103,7 +103,6 @@ class DemandView:
     closed_verdict: NDArray[np.int8]
     closed_kw: FloatArray
     closed_limit_kw: FloatArray
-    closed_coverage: FloatArray
     forecast_verdict: NDArray[np.int8]
     demand_kw: FloatArray
     forecast_kw: FloatArray

@@ -285,13 +285,12 @@ class Demand:
             closed_verdict=columns[0].astype(np.int8),
             closed_kw=columns[1],
             closed_limit_kw=columns[2],
-            closed_coverage=columns[3],
-            forecast_verdict=columns[4].astype(np.int8),
-            demand_kw=columns[5],
-            forecast_kw=columns[6],
-            limit_kw=columns[7],
-            elapsed_share=columns[8],
-            left_ms=columns[9].astype(np.int64),
+            forecast_verdict=columns[3].astype(np.int8),
+            demand_kw=columns[4],
+            forecast_kw=columns[5],
+            limit_kw=columns[6],
+            elapsed_share=columns[7],
+            left_ms=columns[8].astype(np.int64),
             closed=tuple(
                 self._meters[tenant].closed if tenant in self._meters else None for tenant in tenants
             ),
@@ -300,9 +299,9 @@ class Demand:
     def _row(self, tenant: TenantId, draw: Draw, place: int, at_ms: int) -> tuple[float, ...]:
         meter, contract = self._meters.get(tenant), self._contracts.get(tenant)
         closed = meter.closed if meter else None
-        past: tuple[float, ...] = (CLEAR, math.nan, math.nan, math.nan)
+        past: tuple[float, ...] = (CLEAR, math.nan, math.nan)
         if closed is not None:
-            past = (closed.verdict, closed.demand_kw, closed.limit_kw, closed.coverage)
+            past = (closed.verdict, closed.demand_kw, closed.limit_kw)
         cell = self._cell(tenant, contract, at_ms) if contract else None
         version = cell.version if cell else None
         if meter is None or cell is None or version is None or not version.limit.binds_blocks:
@@ -311,7 +310,7 @@ class Demand:
             return (past[0] if stands else CLEAR, *past[1:], CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
         if closed is not None and closed.to_ms < cell.clause_from_ms:
             # How a block of an earlier clause ended says nothing once another clause came between.
-            past = (CLEAR, math.nan, math.nan, math.nan)
+            past = (CLEAR, math.nan, math.nan)
         start_ms, end_ms, allowance = cell.block_from_ms, cell.block_to_ms, cell.allowance
         if allowance is None:
             return (*past, CLEAR, math.nan, math.nan, math.nan, 0.0, 0)
@@ -322,10 +321,10 @@ class Demand:
         so_far = seen.best * elapsed_ms // seen.known_ms if seen.known_ms else 0
         best, high = self._recent(meter, draw, place)
         demand = seen.best / seen.known_ms if seen.known_ms else math.nan
-        if not elapsed_ms:
-            demand = (
-                int(draw.best[place]) * version.loss_ppm
-            )  # a block that begins now has no mean yet, and is no gap
+        is_known = meter.is_heard or draw.coverage[place] > 0 or draw.best[place] > draw.low[place]
+        if not elapsed_ms and is_known:
+            # A block that begins now has no mean yet, and is no gap.
+            demand = int(draw.best[place]) * version.loss_ppm
         forecast = Span(
             from_ms=start_ms,
             to_ms=end_ms,
@@ -336,7 +335,7 @@ class Demand:
             *past,
             _foresee(forecast, cell.most),
             demand / PPM / KILOWATT,
-            forecast.best / lasts_ms / PPM / KILOWATT,
+            forecast.best / lasts_ms / PPM / KILOWATT if is_known else math.nan,
             float(allowance) / lasts_ms / KILOWATT,
             elapsed_ms / lasts_ms,
             left_ms,

@@ -41,8 +41,6 @@ class Sizes:
         volts: Line to line [V].
         amps: Rated current of each phase [A].
         milliwatts: Power at rated current and design power factor [mW].
-        design_milliwatts: The most that the racks beneath can lastingly ask of it, after the loss of one
-            other node of its level [mW].
         loss: (N, 3) coefficients `a` [mW], `b` and `c` [1/mW] of the loss `a + b P + c P²` of a live node
             that gives the power P.
         battery_millijoules: Usable energy of its battery, 0 without one [mJ].
@@ -59,7 +57,6 @@ class Sizes:
     volts: Floats
     amps: Floats
     milliwatts: Ints
-    design_milliwatts: Ints
     loss: Floats
     battery_millijoules: Ints
     transfer_s: Floats
@@ -158,7 +155,6 @@ def size(
         volts=volts,
         amps=amps,
         milliwatts=milliwatts,
-        design_milliwatts=np.rint(worst).astype(np.int64),
         loss=loss,
         battery_millijoules=np.rint(milliwatts * battery_s).astype(np.int64),
         transfer_s=_times(said, "transfer_s", TRANSFER_S),
