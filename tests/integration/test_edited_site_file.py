@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rules.engine import snapshot
 from store.ledger.ledger import LedgerReader
 from testing.collector.publishing import Publisher
-from testing.megawatch.monitoring import Watch, alarms, watching
+from testing.megawatch.monitoring import Receiver, Watch, alarms, receiving, watching
 from testing.servers.brokers import Mosquitto
 
 SITE = """
@@ -112,3 +113,41 @@ def test_a_monitor_goes_on_under_edited_files(tmp_path: Path) -> None:
     with closing(LedgerReader(folder / "data")) as ledger:
         reasons = [change.reason for _, change in ledger.changes(0) if change.alarm.rule == "C2"]
     assert reasons == ["", "rule C2 is switched off"]
+
+
+@pytest.mark.servers
+def test_pages_follow_a_receiver_that_moves(tmp_path: Path) -> None:
+    """What waited goes to the new address, under its key; that the old one misses the end is told there."""
+    folder = tmp_path / "site"
+
+    async def story() -> tuple[list[str], list[str], list[dict[str, Any]]]:
+        with Mosquitto(tmp_path / "broker") as server, Publisher(server.port) as publisher:
+            site = SITE.format(url=server.url)
+            async with receiving() as old:
+                routes = [route_to("http://127.0.0.1:1/"), route_to(old.url)]
+                async with watching(folder, site + "".join(routes)) as watch:
+                    await watch.until(lambda: has(publisher, old, "C2"), "it is told")
+                with closing(LedgerReader(folder / "data")) as ledger:
+                    waited = [one.key for one in ledger.notices(state="waiting")]
+            async with receiving() as new, watching(folder, site + route_to(new.url)) as watch:
+                await watch.until(lambda: has(publisher, new, "Q9"), "the old receiver is missed")
+                await watch.until(lambda: has(publisher, new, "C2"), "what waited is told")
+        return waited, new.about("C2"), [body for _, body in new.pages if body["rule"] == "Q9"]
+
+    waited, told, missed = asyncio.run(story())
+
+    assert told == waited
+    [page] = missed
+    assert (page["title"], page["severity"]) == ("a receiver is not told that alarms end", "medium")
+    assert page["subject"].startswith("route 127.0.0.1:")
+
+
+def route_to(url: str) -> str:
+    """Return a route of a site file."""
+    return f'[[route]]\nto = {{ webhook = "{url}" }}\n'
+
+
+def has(publisher: Publisher, receiver: Receiver, rule: str) -> bool:
+    """Let every rack speak, and tell whether a rule's alarm was told."""
+    speak(publisher)
+    return receiver.about(rule) != []
