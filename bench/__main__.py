@@ -18,6 +18,7 @@ from bench.frame import Figure, be_quiet, print_json, show
 
 TITLES: Final = {
     "whole": "whole programs under load: CPU per message beside peers, a burst, from breach to page",
+    "start": "a start and a restart of 2,270 racks: CPU, memory, stops of the event loop",
     "journal": "journal append",
     "tick": "engine tick",
     "model": "tables of measured quantities",

@@ -91,7 +91,7 @@ def stream_of(form: str, pods: int) -> Stream:
     racks = pods * RACKS_PER_POD
     if form == DOCUMENTS:
         return _documents(racks)
-    return _recorded(pods) if FOLDER.exists() else _simulated(racks)
+    return _recorded(pods) if FOLDER.exists() else simulated(racks)
 
 
 def _recorded(pods: int) -> Stream:
@@ -119,7 +119,8 @@ def _copy(message: Recorded, pod: int) -> tuple[str, bytes]:
     return message.topic.replace("pod1C", f"pod{pod}C"), payload
 
 
-def _simulated(racks: int) -> Stream:
+def simulated(racks: int) -> Stream:
+    """Return the stream of a simulated site of as many racks."""
     simulation = a_simulation(racks)
     told, said = list[tuple[str, bytes]](), list[tuple[str, bytes]]()
     for _ in range(SIMULATED_S):

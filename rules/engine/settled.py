@@ -128,10 +128,12 @@ class SettledEngine(Engine):
     def _describe(self, points: tuple[Known, ...], stamp_ms: int) -> None:
         """Take in new points at once; those that a draw is summed of are what they were until then [ms]."""
         is_later = self.tick_ms is not None and stamp_ms > self.tick_ms
-        again = tuple(known for known in points if is_later and self._is_summed(known.id))
+        again, now = list[Known](), list[Known]()
+        for known in points:
+            (again if is_later and self._is_summed(known.id) else now).append(known)
         if again:
-            self.queue.put(Queued(again, stamp_ms))
-        self.learn([known for known in points if known not in again], stamp_ms)
+            self.queue.put(Queued(tuple(again), stamp_ms))
+        self.learn(now, stamp_ms)
 
     def _is_summed(self, number: int) -> bool:
         """Tell whether a draw may be summed of a point, as it is known."""
