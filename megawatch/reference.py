@@ -22,7 +22,7 @@ from facility.sitefile.fields import FIRST_YEAR, FORM, LAST_YEAR
 from facility.sitefile.tables import Table
 from formats.rackdoc import json_schema
 from megawatch.cli.outputs import output_schema
-from rules.base import Rule, Severity
+from rules.base import Rule, Severity, SeverityStep
 from rules.registry import OF_THE_WHOLE, RULES
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
@@ -134,7 +134,7 @@ def _table(model: type[Table]) -> str:
 def _rule(rule: type[Rule]) -> str:
     severity = Severity(rule.model_fields["severity"].default).word
     desks = ", ".join(rule.desks)
-    steps = "".join(f", {step.severity.word} {step.when}" for step in rule.severity_steps)
+    steps = "".join(f", {_step(step)}" for step in rule.severity_steps)
     facts = [f"Severity {severity}{steps}; desks {desks}; values in {rule.unit}."]
     if rule.needs_acknowledgement:
         facts.append("It stays on the list until it is acknowledged.")
@@ -144,6 +144,11 @@ def _rule(rule: type[Rule]) -> str:
     runbook = f"[Runbook](runbooks/{rule.runbook()})."
     lines = "\n".join((" ".join(facts), rule.look_at, runbook))
     return f"## {rule.name}: {rule.title}\n\n{about}\n\n{lines}\n\n{_fields(rule)}"
+
+
+def _step(step: SeverityStep) -> str:
+    desks = f" (desks {', '.join(step.desks)} too)" if step.desks else ""
+    return f"{step.severity.word} {step.when}{desks}"
 
 
 def tables_of(base: type[Table]) -> Iterator[type[Table]]:

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
+from itertools import chain
 from typing import ClassVar, Final
 
 import numpy as np
@@ -103,10 +104,14 @@ class SeverityStep:
     Attributes:
         severity: How bad it is then, at least.
         when: When that is, in a few words; they name a parameter in backticks where one sets it.
+        on_delay: The parameter that says how long it must last then [s]; "" for the rule's own on-delay.
+        desks: Who has to act then, besides those whom the rule calls anyway.
     """
 
     severity: Severity
     when: str
+    on_delay: str = ""
+    desks: tuple[Desk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +275,12 @@ class Rule(BaseModel):
         """Return the file of its runbook: what an alarm means, what to look at, what to do, how it ends."""
         return runbook_of(cls.name)
 
+    @classmethod
+    def desks_of(cls, severity: Severity) -> tuple[Desk, ...]:
+        """Return who has to act on an alarm of a severity."""
+        steps = (step.desks for step in cls.severity_steps if step.severity <= severity)
+        return tuple(dict.fromkeys((*cls.desks, *chain.from_iterable(steps))))
+
     def severities(self, *reached: BoolArray) -> CodeArray:
         """Return how bad it is of each subject: as the rule says, or the gravest step that is reached.
 
@@ -279,6 +290,18 @@ class Rule(BaseModel):
         found = np.full(len(reached[0]), self.severity, np.int8)
         for step, where in zip(self.severity_steps, reached, strict=True):
             found[where] = np.maximum(found[where], step.severity)
+        return found
+
+    def on_delays_ms(self, *reached: BoolArray) -> NDArray[np.int64]:
+        """Return how long it must last of each subject [ms], the shortest that is reached.
+
+        Args:
+            reached: Where each of the rule's severity steps is reached, in their order, shape (subjects,).
+        """
+        found = np.full(len(reached[0]), round(self.on_delay_s * 1_000))
+        for step, where in zip(self.severity_steps, reached, strict=True):
+            if step.on_delay:
+                found[where] = np.minimum(found[where], round(getattr(self, step.on_delay) * 1_000))
         return found
 
     @property
@@ -299,29 +322,15 @@ class Rule(BaseModel):
         return view.racks_of(self.kind)
 
 
-class Threshold(Rule):
-    """Base of rules that hold one measured quantity against one limit.
+class Comparison(Rule):
+    """Base of rules that hold one measured quantity against a limit.
 
     Where nothing is said of a limit, or the rule does not apply, all is clear. What is not known is UNKNOWN.
     """
 
-    falls: ClassVar[bool] = False
-    """Whether below the limit is the breach, instead of above it."""
-
-    deadband_percent: float = Field(
-        2,
-        ge=0,
-        lt=50,
-        description="how far on the good side of the limit it must be for the alarm to end [%]",
-    )
-
     @abstractmethod
     def value(self, table: Table) -> Measured:
         """Return what is judged."""
-
-    @abstractmethod
-    def limit(self, table: Table) -> FloatArray:
-        """Return what it is held against, NaN where there is no limit."""
 
     def applies(self, table: Table) -> Condition | None:
         """Return where it is judged at all; None for everywhere."""
@@ -333,23 +342,92 @@ class Threshold(Rule):
         del table, value
         return ()
 
+    @abstractmethod
+    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
+        """Return each limit, where it is broken, and where it is kept by more than the deadband."""
+
     def judge(self, view: View) -> Findings:
         """Hold the value of each subject against its limit."""
         table = view.table(self.kind)
-        value, limit = self.value(table), self.limit(table)
-        beyond: Callable[[Measured, FloatArray], Condition] = below if self.falls else above
-        good_side = 1 if self.falls else -1
-        margin = limit + good_side * np.abs(limit) * self.deadband_percent / 100
-        breach, is_well = beyond(value, limit), ~beyond(value, margin)
+        value = self.value(table)
+        limit, breach, is_well = self.compare(table, value)
         when = self.applies(table)
         if when is not None:
             breach, is_well = breach & when, is_well | ~when
+        reached = self.reached(table, value) if self.severity_steps else ()
         return Findings(
             verdict=codes(breach.holds, breach.fails),
             value=value.best,
             limit=limit,
             returned=is_well.holds,
-            severity=self.severities(*self.reached(table, value)) if self.severity_steps else None,
+            severity=self.severities(*reached) if reached else None,
+            on_delay_ms=self.on_delays_ms(*reached) if reached else None,
+        )
+
+
+class OneSided(Comparison):
+    """Base of rules whose limit is broken on one side, with a deadband of their own."""
+
+    falls: ClassVar[bool] = False
+    """Whether below the limit is the breach, instead of above it."""
+
+    @abstractmethod
+    def limit(self, table: Table) -> FloatArray:
+        """Return what it is held against, NaN where there is no limit."""
+
+    def deadband(self, limit: FloatArray) -> FloatArray | float:
+        """Return how far on the good side of the limit it must be for an alarm to end, in its unit."""
+        del limit
+        return 0.0
+
+    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
+        """Hold the value against the limit."""
+        limit = self.limit(table)
+        beyond: Callable[[Measured, FloatArray], Condition] = below if self.falls else above
+        good_side = 1 if self.falls else -1
+        return limit, beyond(value, limit), ~beyond(value, limit + good_side * self.deadband(limit))
+
+
+class Threshold(OneSided):
+    """Base of rules whose deadband is a share of the limit."""
+
+    deadband_percent: float = Field(
+        2,
+        ge=0,
+        lt=50,
+        description="how far on the good side of the limit it must be for the alarm to end [%]",
+    )
+
+    def deadband(self, limit: FloatArray) -> FloatArray | float:
+        """Return the share of the limit."""
+        share: FloatArray = np.abs(limit) * self.deadband_percent / 100
+        return share
+
+
+class Band(Comparison):
+    """Base of rules whose value has to stay between two limits."""
+
+    @abstractmethod
+    def least(self, table: Table) -> FloatArray | float:
+        """Return the lower limit, NaN where there is none."""
+
+    @abstractmethod
+    def most(self, table: Table) -> FloatArray | float:
+        """Return the upper limit, NaN where there is none."""
+
+    @abstractmethod
+    def deadband(self) -> float:
+        """Return how far within the limits it must be for the alarm to end, in the rule's unit."""
+
+    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
+        """Hold the value against both limits; the limit is the one that it is nearer to."""
+        least, most = (np.broadcast_to(side, len(table)) for side in (self.least(table), self.most(table)))
+        margin = self.deadband()
+        is_nearer = np.isnan(most) | (np.abs(value.best - least) < np.abs(most - value.best))
+        return (
+            np.where(is_nearer, least, most),
+            below(value, least) | above(value, most),
+            ~below(value, least + margin) & ~above(value, most - margin),
         )
 
 

@@ -18,7 +18,16 @@ from rules.library.contract.c3_overdraw_possible import OverdrawPossible
 from rules.library.contract.c4_block_exceeded import BlockExceeded
 from rules.library.contract.c5_block_forecast import BlockForecast
 from rules.library.contract.c9_ahead_of_ramp import AheadOfRamp
+from rules.library.cooling.t1_inlet_hot import InletHot
+from rules.library.cooling.t2_inlet_cold import InletCold
+from rules.library.cooling.t6_supply_hot import SupplyHot
 from rules.library.cooling.t7_flow_lost import FlowLost
+from rules.library.cooling.t8_flow_low import FlowLow
+from rules.library.cooling.t9_delta_t import DeltaT
+from rules.library.cooling.t10_heat_balance import HeatBalance
+from rules.library.cooling.t11_condensation import Condensation
+from rules.library.cooling.t12_leak import Leak
+from rules.library.cooling.t13_leak_sensor_fault import LeakSensorFault
 from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
@@ -35,7 +44,16 @@ RULES: Final[tuple[type[Rule], ...]] = (
     BlockForecast,
     AheadOfRamp,
     BreakerLoad,
+    InletHot,
+    InletCold,
+    SupplyHot,
     FlowLost,
+    FlowLow,
+    DeltaT,
+    HeatBalance,
+    Condensation,
+    Leak,
+    LeakSensorFault,
     RackSilent,
     CoverageLow,
     CommonSilence,

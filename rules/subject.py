@@ -25,6 +25,7 @@ class SubjectKind(StrEnum):
     LOOP = "loop"  # one coolant circuit of a coolant unit
     VALVE = "valve"
     SENSOR = "sensor"
+    LEAK_DETECTION = "leak detection"  # whatever has a leak detector
     PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself
     OTHER = "other"
 

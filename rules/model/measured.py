@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -42,6 +42,58 @@ class Measured:
         """Whether it is known within its errors, shape (rows,)."""
         known: BoolArray = self.cause == 0
         return known
+
+    def __mul__(self, factor: float) -> Measured:
+        """Return it in another unit: a positive number of times as much."""
+        require(factor > 0, "a factor above 0", f"{factor}")
+        return replace(self, low=self.low * factor, best=self.best * factor, high=self.high * factor)
+
+    def __sub__(self, other: Measured) -> Measured:
+        """Return the difference, which is known where both are."""
+        return self._with(
+            other, self.low - other.high, self.best - other.best, self.high - other.low, is_possible=None
+        )
+
+    def times(self, other: Measured) -> Measured:
+        """Return the product, which is known where both are."""
+        with np.errstate(invalid="ignore"):
+            corners = np.stack([a * b for a in (self.low, self.high) for b in (other.low, other.high)])
+        # Infinity times nothing is anything.
+        corners = np.where(np.isnan(corners), np.array([-np.inf, -np.inf, np.inf, np.inf])[:, None], corners)
+        return self._with(other, corners.min(axis=0), self.best * other.best, corners.max(axis=0), None)
+
+    def per(self, other: Measured) -> Measured:
+        """Return the quotient, which is known where both are and what divides is certainly above 0."""
+        divides = other.low > 0
+        by_low, by_high = (np.where(divides, side, 1.0) for side in (other.low, other.high))
+        with np.errstate(invalid="ignore"):
+            low = np.where(self.low < 0, self.low / by_low, self.low / by_high)
+            high = np.where(self.high < 0, self.high / by_high, self.high / by_low)
+        best = np.divide(self.best, other.best, out=np.full(len(divides), np.nan), where=other.best > 0)
+        return self._with(other, low, best, high, divides)
+
+    def _with(
+        self,
+        other: Measured,
+        low: FloatArray,
+        best: FloatArray,
+        high: FloatArray,
+        is_possible: BoolArray | None,
+    ) -> Measured:
+        """Return what was made of two quantities: not known where either is not."""
+        cause = np.where(self.cause == 0, other.cause, self.cause)
+        if is_possible is not None:
+            low, high = np.where(is_possible, low, -np.inf), np.where(is_possible, high, np.inf)
+        return Measured(
+            low=np.where(np.isnan(low), -np.inf, low),
+            best=best,
+            high=np.where(np.isnan(high), np.inf, high),
+            is_fresh=self.is_fresh & other.is_fresh,
+            age_ms=np.where(
+                (self.age_ms < 0) | (other.age_ms < 0), -1, np.maximum(self.age_ms, other.age_ms)
+            ),
+            cause=cause,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,14 @@ class Topology:
                 found.setdefault(f"{point.asset} {part}", (str(point.asset), []))[1].append(number)
         return found
 
+    def measuring(self, quantities: frozenset[str]) -> _Members:
+        """Return the assets that have a point of some quantities, each with its points."""
+        return {
+            str(asset): (str(asset), numbers)
+            for asset, numbers in self._of_asset.items()
+            if any(self._points[number].quantity in quantities for number in numbers)
+        }
+
     def of_site(self) -> _Members:
         """Return the site, with the points of its supply meters."""
         supply = [number for meter in self._site.supply_meters for number in self._of_asset.get(meter, [])]
@@ -321,6 +329,7 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
         SubjectKind.LOOP: lambda topology: topology.parts(_loop_of, frozenset({COOLANT_UNIT})),
         SubjectKind.VALVE: lambda topology: topology.of_kinds(frozenset({"Valve"})),
         SubjectKind.SENSOR: lambda topology: topology.of_kinds(frozenset({"Sensor"})),
+        SubjectKind.LEAK_DETECTION: lambda topology: topology.measuring(frozenset({"leak", "leak.fault"})),
     }
 )
 """How the rows of each kind are found; groups, comparisons and publishers have views of their own."""

@@ -59,6 +59,10 @@ class Table:
         """Return the largest of a quantity's points, of the phases of a circuit for one."""
         return self._get(quantity, "largest", _largest)
 
+    def smallest(self, quantity: str) -> Measured:
+        """Return the smallest of a quantity's points."""
+        return self._get(quantity, "smallest", _smallest)
+
     def total(self, quantity: str) -> Measured:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
@@ -215,6 +219,10 @@ def _hull(found: Measured, column: Column) -> Measured:
 
 def _largest(found: Measured, column: Column) -> Measured:
     return _folded(found, column, np.maximum, np.fmax)
+
+
+def _smallest(found: Measured, column: Column) -> Measured:
+    return _folded(found, column, np.minimum, np.fmin)
 
 
 def _total(found: Measured, column: Column) -> Measured:

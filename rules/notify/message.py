@@ -86,7 +86,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         title=rule.title_of(change.rule),
         change=change.change,
         severity=change.severity,
-        desks=rule.desks,
+        desks=rule.desks_of(change.severity),
         subject=subject,
         subject_name=_subject_name(subject, site),
         at_ms=change.at_ms,

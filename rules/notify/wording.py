@@ -62,7 +62,7 @@ def headline(told: Notification, zone: tzinfo) -> str:
         return f"[{word}] {name}: {title}{_bounds(told)}"
     if told.details.clock is not None:
         return f"[{word}] {name}: {title}, {told.details.clock.clock}"
-    if told.value is None:
+    if told.value is None or not told.unit:  # a state says no more than the title
         return f"[{word}] {name}: {title}"
     value = _power(told.value, told.unit)
     if told.value_is_bound:
