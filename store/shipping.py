@@ -155,6 +155,7 @@ class Shipper:
         self._series_seq, _ = ledger.cursor(f"{sink.name}.series")
         self._change_seq, _ = ledger.cursor(f"{sink.name}.changes")
         self._block_seq, _ = ledger.cursor(f"{sink.name}.blocks")
+        self._hear_draws_again()
         for entry in source.point_entries():
             self._learn(entry)
         self.name = sink.name
@@ -248,7 +249,7 @@ class Shipper:
         """Gather what comes after the last chunk."""
         batches, last_seq, is_more = self._gather(self.seq)
         series = self._ledger.series(self._series_seq)
-        draws = [(at_ms, tenants_of(rows)) for _, at_ms, rows in series]
+        draws = [(seq, at_ms, tenants_of(rows)) for seq, at_ms, rows in series]
         changes = self._ledger.changes(self._change_seq)
         blocks = self._ledger.blocks_after(self._block_seq)
         health = self._measured()
@@ -260,10 +261,10 @@ class Shipper:
             last_seq=last_seq,
             batch=batch,
             points=self._points,
-            draws=draws,
+            draws=[(at_ms, rows) for _, at_ms, rows in draws],
             changes=[change for _, change in changes],
             means=self._kept().take(last_seq, batch),
-            draw_means=self._draw_means.take(draws),
+            draw_means=self._draw_means.hear(draws),
             rollups=[row for _, _, rows in series for row in rollups_of(rows)],
             blocks=[block for _, block in blocks],
             health=health,
@@ -297,6 +298,14 @@ class Shipper:
             if not entries:
                 return batches, last_seq, False
 
+    def _hear_draws_again(self) -> None:
+        """Hear the draws that the sink has, and that what is kept of their means lacks."""
+        means = self._draw_means
+        # One that was kept and not noted in the ledger any more is as one that the sink lacks.
+        means.seq = min(means.seq, self._series_seq)
+        rows = self._ledger.series(means.seq, self._series_seq - means.seq)
+        means.hear([(seq, at_ms, tenants_of(row)) for seq, at_ms, row in rows if seq <= self._series_seq])
+
     def _kept(self) -> MeanFile:
         """Return the means as they stand at the last entry that the sink has."""
         if self._means is None:
@@ -321,12 +330,12 @@ class Shipper:
         return (self._health(),)
 
     def _settle(self) -> None:
-        # What is known of draws is kept first: once the cursor has moved they are not in the ledger any more.
+        # What is known of draws is kept first: what it is made of leaves the ledger then.
         self._draw_means.save()
         self._source.set_reader(self.name, self.seq)
         cursors = {"series": self._series_seq, "changes": self._change_seq, "blocks": self._block_seq}
         self._ledger.set_cursors(
-            {f"{self.name}.{what}": seq for what, seq in cursors.items()}, trimmed_seq=self._series_seq
+            {f"{self.name}.{what}": seq for what, seq in cursors.items()}, trimmed_seq=self._draw_means.seq
         )
         self._kept().save()
 

@@ -97,8 +97,10 @@ class StatusWriter:
 
     async def count(self) -> None:
         """Ask the ledger how many notifications wait; nothing else waits for its answer."""
-        self._waiting = await in_thread(self._parts.ledger.waiting)
-        self._refused = await in_thread(self._parts.ledger.refused)
+        self._waiting, self._refused = await in_thread(self._counted)
+
+    def _counted(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        return self._parts.ledger.waiting(), self._parts.ledger.refused()
 
     def end(self) -> None:
         """Write that this process runs no more."""

@@ -119,11 +119,11 @@ class Appender:
 
         Until it returns nothing more should be taken, and nothing that came with it be acknowledged.
         """
-        counters, loop = self.counters, asyncio.get_running_loop()
+        counters = self.counters
+        added: list[Account] = []
 
         def work() -> None:
-            added = self._journal.append(intake, self._clock.now_ms())
-            loop.call_soon_threadsafe(_count, counters, _new(intake), added)  # also where we are cancelled
+            added.append(self._journal.append(intake, self._clock.now_ms()))
 
         while True:
             try:
@@ -140,6 +140,9 @@ class Appender:
                     _log.info("the journal takes everything again", source=self._source)
                 counters.store_error = ""
                 return
+            finally:
+                for account in added:  # also where we are cancelled: in the journal it is
+                    _count(counters, _new(intake), account)
 
 
 def _count(counters: Counters, new: int, added: Account) -> None:

@@ -2,6 +2,9 @@
 
 A figure stands from its tick to the next one, and no longer than two ticks of a series that has one each
 second; one that is not known stands for nothing. What a mean is, `store.means.means` says.
+
+Draws are taken in a minute at a time: no step ends sooner. What was heard of a minute that goes on is in the
+ledger, and is heard again after a restart.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from facility.instants import MINUTE_MS
 from facility.readings import Batch, Quality
 from store.base import FIGURES
 from store.means.accumulator import Meaner
@@ -25,31 +29,48 @@ AVERAGED: Final = ("low", "best", "high", "limit", "headroom", "coverage")
 HOLD_MS: Final = 2_500
 """How long a figure stands [ms]: two ticks of a second, and a half."""
 
+Row = tuple[int, int, Sequence[TenantDraw]]
+"""Draws of a tick in the ledger: the number of their row, the tick [ms], and the draws."""
+
 
 class DrawMeans:
     """Makes means of draws as ticks come, in order.
 
     Args:
         path: Where what is known is kept; damaged or gone, it is done without.
+
+    Attributes:
+        seq: The last row that is taken in; those after it are to be heard again after a restart.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tenants: list[str] = []
         self._meaner = Meaner()
+        self._heard: list[Row] = []
+        self.seq = self._saved_seq = 0
         columns = load_columns(path)
         with suppress(KeyError):  # none, or of another version
             tenants = [str(tenant) for tenant in columns["tenants"]]
             self._meaner.restore(columns)
             self._tenants = tenants
+            self.seq = self._saved_seq = int(columns.get("seq", 0))  # files of older versions say none
 
-    def take(self, draws: Iterable[tuple[int, Sequence[TenantDraw]]]) -> list[DrawMean]:
-        """Take in draws by tick [ms]; return the means of steps that are over."""
+    def hear(self, rows: Iterable[Row]) -> list[DrawMean]:
+        """Hear draws, and take them in once a minute is over; return the means of steps that are over."""
+        self._heard += rows
+        if not self._heard or self._heard[0][1] // MINUTE_MS == self._heard[-1][1] // MINUTE_MS:
+            return []
+        heard, self._heard = self._heard, []
+        self.seq = heard[-1][0]
+        return self._take(heard)
+
+    def _take(self, heard: Sequence[Row]) -> list[DrawMean]:
         points: list[int] = []
         times: list[int] = []
         values: list[float] = []
-        for at_ms, rows in draws:
-            for draw in rows:
+        for _, at_ms, draws in heard:
+            for draw in draws:
                 first = self._number(draw.tenant) * len(AVERAGED)
                 points += range(first, first + len(AVERAGED))
                 times += [at_ms] * len(AVERAGED)
@@ -59,8 +80,12 @@ class DrawMeans:
         return [mean for means in self._meaner.take(batch) for mean in self._by_tenant(means)]
 
     def save(self) -> None:
-        """Keep what is known; where the disk refuses, what was kept before stays."""
-        save_columns(self._path, {"tenants": np.array(self._tenants), **self._meaner.state()})
+        """Keep what is known, where it is more than before; where the disk refuses, that stays."""
+        if self.seq == self._saved_seq:
+            return
+        self._saved_seq = self.seq
+        seq, tenants = np.array(self.seq, np.int64), np.array(self._tenants)
+        save_columns(self._path, {"seq": seq, "tenants": tenants, **self._meaner.state()})
 
     def _number(self, tenant: str) -> int:
         if tenant not in self._tenants:

@@ -143,7 +143,7 @@ def a_world() -> World:
                 changes=changes,
                 rollups=[row for step in steps for row in step.rollups],
                 means=means,
-                draw_means=draw_means.take(draws),
+                draw_means=draw_means.hear((0, *row) for row in draws),
                 health=tuple(health),
             )
         )

@@ -184,6 +184,20 @@ def test_means_of_draws_do_not_care_for_restarts(site: Site) -> None:
     assert not {"high", "headroom"} & set(first.figures)
 
 
+def test_draws_of_a_minute_that_goes_on_are_kept_by_the_ledger_alone(site: Site) -> None:
+    """A file is written when a minute is over; until then a restart hears its draws again."""
+    path, sink = site.folder / "means-list-draws.npz", ListSink()
+    shipper = a_shipper(site, sink)
+    kept = []
+    for start in (0, 30, 60, 90):
+        ticks = range(start, start + 30)
+        site.draw([(HOUR + n * 1_000, [a_draw("acme", n * 10**9)]) for n in ticks])
+        asyncio.run(shipped(shipper))
+        kept.append((path.exists(), len(site.ledger.series(0))))
+
+    assert kept == [(False, 30), (False, 60), (True, 0), (True, 30)]
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"xxxx" * 99, "a damaged entry", None])
 def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: bytes | str | None) -> None:
     """The minutes that were open then are made of what comes, and say so by their coverage."""
