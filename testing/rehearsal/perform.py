@@ -188,7 +188,8 @@ class Audience:
             self._keeping.pause()
             rehearsal.mark(MarkKind.LOST, since_ms)
         is_new = away.kind is BreakKind.SESSION_LOST
-        rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, since_ms)
+        # As the collector says it: what it connected to is heard from then on, and not since it left.
+        rehearsal.mark(MarkKind.SESSION_LOST if is_new else MarkKind.CONNECTED, time_ms)
         doubt_of = self._keeping.doubt_of_delay if away.kind.is_pause else self._keeping.doubt_of_break
         if not is_new and doubt_of(time_ms - since_ms):
             rehearsal.mark(MarkKind.GAP, since_ms, until_ms=time_ms)

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from collector.continuity.continuity import Continuity
+from collector.continuity.keeping import Keeping
+from collector.mqtt.message import ConnectionChange, ConnectionEvent
 from facility.errors import SiteFileError
 from facility.instants import to_iso
 from facility.sitefile.reader import read_site
@@ -14,9 +17,10 @@ from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.registry import make_rules
 from simulators.scenario.file import open_scenario, read_scenario
-from store.journal.entries import Entry
+from simulators.scenario.scenario import BreakKind
+from store.journal.entries import Entry, Mark, MarkKind
 from testing.builders import T0_MS
-from testing.rehearsal.perform import perform
+from testing.rehearsal.perform import Audience, perform
 from testing.rehearsal.rehearsal import Rehearsal, as_message
 from tests.rehearsals.performances import TICK_MS
 
@@ -152,6 +156,40 @@ def test_a_break_leaves_what_the_broker_kept(kind: str, queue: str, messages: in
     found = perform(scenario, tick_ms=TICK_MS, gather_ms=TICK_MS)
 
     assert found.messages == messages
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (BreakKind.CONNECTION_LOST, ConnectionChange.RESUMED),
+        (BreakKind.QUEUE_OVERFLOWED, ConnectionChange.RESUMED),
+        (BreakKind.SESSION_LOST, ConnectionChange.RENEWED),
+    ],
+)
+def test_the_journal_is_told_of_a_break_what_the_collector_tells_it(
+    kind: BreakKind, change: ConnectionChange
+) -> None:
+    """The connection broke at 20 s and stands since 40 s: each mark says when, as `Continuity` does."""
+    scenario = read_scenario(BREAK.format(kind=kind))
+    at_ms = scenario.begin_ms
+    rehearsal = Rehearsal(scenario.site, begin_ms=at_ms)
+    audience = Audience(
+        rehearsal, scenario.breaks, begin_ms=at_ms, qos=1, keeping=Keeping(1_000_000, rate_per_s=1)
+    )
+    of = Continuity("broker", Keeping(1_000_000, rate_per_s=1), now_ms=at_ms, since_ms=0)
+    happened = [
+        ConnectionEvent(ConnectionChange.RENEWED, at_ms, ""),
+        ConnectionEvent(ConnectionChange.LOST, at_ms + 20_000, ""),
+        ConnectionEvent(change, at_ms + 40_000, ""),
+    ]
+
+    for second in range(45):
+        audience.hear([], second)
+
+    told = [entry.content for entry in rehearsal.journal.read(0) if isinstance(entry.content, Mark)]
+    expected = [of.opening(), *(mark for event in happened for mark in of.happen(event, event.since_ms))]
+    found = [(mark.kind, mark.since_ms) for mark in told if mark.kind is not MarkKind.CAUGHT_UP]
+    assert found == [(mark.kind, mark.since_ms) for mark in expected]
 
 
 def test_only_a_clock_that_is_off_says_by_how_much() -> None:
