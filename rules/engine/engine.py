@@ -468,8 +468,11 @@ class Engine:
 
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
-            case MarkKind.STARTED | MarkKind.OVERLOADED:
+            case MarkKind.STARTED:
                 self.knowledge.break_stream(mark.scope, is_lossless=True)
+            case MarkKind.OVERLOADED:
+                self.knowledge.break_stream(mark.scope, is_lossless=True)
+                self.knowledge.listen_anew(mark.scope, mark.since_ms)
             case MarkKind.CONNECTED:
                 self.knowledge.break_stream(mark.scope, is_lossless=True)
                 if is_recovery:
@@ -481,6 +484,7 @@ class Engine:
                 self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.GAP:
                 self.knowledge.break_stream(mark.scope, is_lossless=False, until_ms=mark.until_ms)
+                self.knowledge.listen_anew(mark.scope, mark.until_ms)
             case MarkKind.LOST:
                 self.knowledge.connect(mark.scope, is_connected=False, at_ms=mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:

@@ -254,11 +254,16 @@ class SettledEngine(Engine):
                 self._streams.excuse(self.knowledge.streams_within(scope), stamp_ms)
             case MarkKind.CONNECTED | MarkKind.SESSION_LOST:
                 away_ms = self._away.since_ms(scope)
-                self.queue.put(Queued(mark, since_ms if away_ms is None else min(since_ms, away_ms)))
+                self._put_break(mark, since_ms if away_ms is None else min(since_ms, away_ms), since_ms)
             case MarkKind.STEPPED:
                 pass
             case MarkKind.OVERLOADED | MarkKind.GAP:
-                self.queue.put(Queued(mark, since_ms))
+                self._put_break(mark, since_ms, min(max(since_ms, mark.until_ms), stamp_ms))
+
+    def _put_break(self, mark: Mark, from_ms: int, to_ms: int) -> None:
+        """Queue what a gap may have swallowed at its beginning [ms], and at its end that we listen again."""
+        self.queue.put(Queued(mark, from_ms))
+        self.queue.put(Queued(replace(mark, kind=MarkKind.CAUGHT_UP, since_ms=to_ms), to_ms))
 
     def _tick(self, at_ms: int) -> Step:
         step = super()._tick(at_ms)
@@ -266,10 +271,17 @@ class SettledEngine(Engine):
         return replace(step, changes=changes, view=self.view if changes else None, is_settled=True)
 
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
-        """Doubt what a gap may have swallowed; when we were connected says nothing about source time."""
+        """Doubt what a gap may have swallowed; what publishers promised in it, they may have said.
+
+        When we were connected says nothing else about source time.
+        """
         del is_recovery
+        if mark.kind is MarkKind.CAUGHT_UP:
+            self.knowledge.listen_anew(mark.scope, mark.since_ms)
+            return
         is_lossless = mark.kind not in (MarkKind.SESSION_LOST, MarkKind.GAP)
         self.knowledge.break_stream(mark.scope, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
+        self.knowledge.listen_anew(mark.scope)
 
     def _arrange_series(self, builder: LayoutBuilder) -> None:
         """Arrange nothing, for the same reason as `_series`."""

@@ -304,6 +304,13 @@ class Streams:
                 self._died[place] = False
             self._reckon(stream)
 
+    def listen_anew(self, places: Iterable[int], at_ms: int) -> None:
+        """Note that what streams promise counts from a moment on, or from their next word on [ms]."""
+        for place in places:
+            stream = self._list[place]
+            stream.restart(max(stream.listening_ms, at_ms))
+            self._reckon(stream)
+
     def resume(self, scope: str) -> None:
         """Note that we were away and go on where we were, in a session that the broker kept."""
         self._note_connected(scope, is_connected=True)

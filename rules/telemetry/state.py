@@ -472,6 +472,21 @@ class Knowledge:
         points.gap_until_ms[touched] = np.maximum(points.gap_until_ms[touched], until_ms)
         self._terms.is_stale |= touched
 
+    def listen_anew(self, scope: str, at_ms: int = NEVER) -> None:
+        """Note that what publishers promise counts from a moment on: what was missed before was our loss.
+
+        It concerns streams of which a value must be heard again: their heartbeats may be lost with the rest.
+
+        Args:
+            scope: The stream, or the broker.
+            at_ms: The moment [ms]; `NEVER` where it is still to come.
+        """
+        points = self._points
+        lacks = ~points.heard_since_break & (points.heard_ms != NEVER)
+        streams = np.intersect1d(points.stream[lacks], self._streams.within(scope))
+        self._streams.listen_anew(streams.tolist(), at_ms)
+        self._terms.is_stale |= np.isin(points.stream, streams)
+
     def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
         """Note that a broker or a stream is connected, or since when it is not [ms]."""
         self._streams.connect(scope, is_connected=is_connected, at_ms=at_ms)

@@ -5,9 +5,23 @@ from __future__ import annotations
 import pytest
 
 from facility.points import Cadence
+from facility.readings import Flag
+from rules.engine.settled import Patience
 from store.journal.entries import EVERY_BROKER, Mark, MarkKind
 from testing.builders import T0_MS
-from testing.rules.halls import BUS, Tape, an_engine, at_once, known_racks_of, one_tenant, play, received
+from testing.rules.halls import (
+    BUS,
+    Tape,
+    a_judging,
+    an_engine,
+    at_once,
+    bounds_kw,
+    known_heartbeat,
+    known_racks_of,
+    one_tenant,
+    play,
+    received,
+)
 from tests.unit.rules.knowing import is_certain, on_change, says
 
 BACK_S = 10
@@ -53,6 +67,54 @@ def test_an_overdraw_that_the_broker_dropped_is_never_a_clear(is_whole: bool) ->
     draws = {step.at_ms: step.draws[0] for step in steps if step.draws}
     after = draws[T0_MS + (BACK_S + 4) * 1_000]
     assert (after.low_milliwatts == after.high_milliwatts) is is_whole
+
+
+LOST_MS, ANEW_MS = T0_MS + 60_000, T0_MS + 100_500
+"""A break of 40 s: longer than a publisher may miss its heartbeat."""
+
+
+@pytest.mark.parametrize("judgement", ["live", "settled"])
+@pytest.mark.parametrize(
+    ("kinds", "flags"),
+    [
+        pytest.param((MarkKind.SESSION_LOST,), Flag.NONE, id="the broker forgot us"),
+        pytest.param((MarkKind.CONNECTED, MarkKind.GAP), Flag.NONE, id="its queue was full"),
+        pytest.param((MarkKind.GAP,), Flag.NONE, id="we did not take what it sent"),
+        pytest.param((MarkKind.CONNECTED,), Flag.AT_MOST_ONCE, id="it keeps nothing of quality 0"),
+        pytest.param((MarkKind.OVERLOADED,), Flag.AT_MOST_ONCE, id="we could not keep up"),
+    ],
+)
+def test_what_is_said_after_a_gap_holds_before_the_first_heartbeat(
+    judgement: str, kinds: tuple[MarkKind, ...], flags: Flag
+) -> None:
+    """Heartbeats were lost with the rest: the publisher is not dead, and what it says again is certain."""
+    site = one_tenant()
+    tape = Tape()
+    tape.put(
+        T0_MS - 1_000,
+        (*known_racks_of(site, cadence=Cadence.ON_CHANGE), known_heartbeat(3, f"{BUS}:docs")),
+    )
+    tape.connect(T0_MS - 1_000)
+    for second in range(60):
+        beat = 1.0 if second % 10 == 0 else None
+        tape.put(T0_MS + second * 1_000 + 20, at_once((*CALM_KW, beat), T0_MS + second * 1_000, flags=flags))
+    if MarkKind.CONNECTED in kinds or MarkKind.SESSION_LOST in kinds:
+        tape.mark(LOST_MS + 500, MarkKind.LOST, since_ms=LOST_MS)
+    for kind in kinds:
+        is_gap = kind is MarkKind.GAP
+        tape.put(ANEW_MS, Mark(kind, BUS, LOST_MS if is_gap else ANEW_MS, until_ms=ANEW_MS * is_gap))
+    tape.mark(ANEW_MS + 100, MarkKind.CAUGHT_UP)
+    # Every rack says its value once, and then one alone goes on: the next heartbeat is due at 110 s.
+    for second in range(101, 109):
+        powers = BUSY_KW if second == 101 else (90.0, None, None)
+        tape.put(T0_MS + second * 1_000 + 20, at_once(powers, T0_MS + second * 1_000, flags=flags))
+    judging = a_judging(site, lateness_ms=250, patience=Patience(grace_ms=1_000))
+
+    play(judging, tape.entries, until_ms=T0_MS + 108_500)
+
+    draw = judging.engines[judgement].draw
+    assert draw is not None
+    assert bounds_kw(draw) == (270, 270)
 
 
 def test_a_gap_ends_no_recovery() -> None:
