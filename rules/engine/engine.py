@@ -273,6 +273,11 @@ class Engine:
             self.connected.begin(mark.scope, stamp_ms)
         is_recovery = self.recovering.since_ms(mark.scope) is not None
         effective_ms = min(mark.since_ms, stamp_ms) if is_recovery else stamp_ms
+        if is_recovery and mark.kind is MarkKind.SESSION_LOST:
+            # What was lost is of the time since the collector was away.
+            away_ms = self._away_ms(mark.scope, effective_ms)
+            gap = replace(mark, kind=MarkKind.GAP, since_ms=away_ms, until_ms=away_ms)
+            self.queue.put(Queued(gap, away_ms, is_recovery, mark.broker))
         self.queue.put(Queued(mark, effective_ms, is_recovery, mark.broker))
         if is_recovery and is_end:
             self.recovering.end(mark.scope)
@@ -300,10 +305,12 @@ class Engine:
         mark = Mark(MarkKind.LOST, broker_of(scope), at_ms, stream=scope if ":" in scope else "")
         if self.connected.since_ms(scope) is not None:
             return [mark, replace(mark, kind=MarkKind.CONNECTED)]
-        # What waits since the collector began says up to when all was heard.
+        return [replace(mark, since_ms=self._away_ms(scope, at_ms))]
+
+    def _away_ms(self, scope: str, at_ms: int) -> int:
+        """Return up to when all was heard before a recovery: what waits since then says it [ms]."""
         marks = [item.content for item in self.queue.items if isinstance(item.content, Mark)]
-        away_ms = min((each.since_ms for each in marks if each.scope == scope), default=at_ms)
-        return [replace(mark, since_ms=away_ms)]
+        return min((each.since_ms for each in marks if each.scope == scope), default=at_ms)
 
     def _put(self, batch: Batch) -> None:
         """Queue readings; those of streams that are behind are what was kept for us."""
@@ -484,9 +491,12 @@ class Engine:
                 self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.GAP:
                 self.knowledge.break_stream(mark.scope, is_lossless=False, until_ms=mark.until_ms)
-                self.knowledge.listen_anew(mark.scope, mark.until_ms)
+                # In a recovery it counts from its beginning on, and its end says when we listened again.
+                self.knowledge.listen_anew(mark.scope, NEVER if is_recovery else mark.until_ms)
             case MarkKind.LOST:
                 self.knowledge.connect(mark.scope, is_connected=False, at_ms=mark.since_ms)
+            case MarkKind.CAUGHT_UP if is_recovery:
+                self.knowledge.listen_anew(mark.scope, mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from facility.readings import Batch, BoolArray, Flag, IntArray, Quality
-from store.journal.entries import Content
+from store.journal.entries import Content, Mark, MarkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ class Queue:
 
         A mark waits for everything of its broker before it, and everything after it waits for the mark: what
         was heard before a break must not count as heard after it. Only what a broker kept for us passes: it
-        is of the time of the break, and at least once, so that the break takes nothing of it.
+        is of the time of the break, and at least once, so that the break takes nothing of it. And so does
+        that part of it may be missing, which is of that time too.
         """
         kept: deque[Queued] = deque()
         waiting, held = set[str](), set[str]()
@@ -106,7 +107,8 @@ class Queue:
             broker = item.broker
             is_held = broker in held
             if not isinstance(item.content, Batch):
-                if broker in waiting or item.from_ms > at_ms:
+                passes = item.is_backlog and _is_gap(item.content)
+                if item.from_ms > at_ms or (broker in waiting and not passes):
                     held.add(broker)
                     waiting.add(broker)
                     kept.append(item)
@@ -150,6 +152,10 @@ class Queue:
             return due_ms
         undated = refused & (batch.source_ms >= batch.received_ms)
         return np.where(undated, due_ms - self._lateness_ms, due_ms)
+
+
+def _is_gap(content: Content) -> bool:
+    return isinstance(content, Mark) and content.kind is MarkKind.GAP
 
 
 class SourceQueue:

@@ -69,6 +69,58 @@ def test_an_overdraw_that_the_broker_dropped_is_never_a_clear(is_whole: bool) ->
     assert (after.low_milliwatts == after.high_milliwatts) is is_whole
 
 
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_a_queue_that_dropped_its_oldest_is_no_clear_while_a_start_is_judged(*, is_told_first: bool) -> None:
+    """Two racks may have risen in what was dropped: since the gap began their power is not known."""
+    site = one_tenant()
+    engine, tape = an_engine(site), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(10):
+        tape.second(second, *CALM_KW)
+    away_ms, back_ms = T0_MS + 9_020, T0_MS + 20_000
+    gap = Mark(MarkKind.GAP, BUS, away_ms, until_ms=back_ms)
+    tape.mark(back_ms, MarkKind.STARTED, since_ms=away_ms)
+    tape.mark(back_ms, MarkKind.CONNECTED)
+    if is_told_first:
+        tape.put(back_ms, gap)
+    for second in range(12, 20):
+        tape.put(back_ms + 20, received(at_once((60.0, None, None), T0_MS + second * 1_000), back_ms + 10))
+    if not is_told_first:
+        tape.put(back_ms + 30, gap)
+    tape.mark(back_ms + 50, MarkKind.CAUGHT_UP)
+
+    steps = play(engine, tape.entries, until_ms=T0_MS + 19_000)
+
+    draws = {(step.at_ms - T0_MS) // 1_000: step.draws[0] for step in steps if step.draws}
+    assert draws[9].low_milliwatts == draws[9].high_milliwatts
+    for second in range(13, 19):
+        assert draws[second].low_milliwatts < (draws[second].high_milliwatts or 2**62), f"second {second}"
+
+
+def test_what_a_new_session_lost_is_no_clear_while_a_start_is_judged() -> None:
+    """Their gateway's clock is 8 s slow: what one rack says at 20 s, of 12 s, says nothing of the others."""
+    site = one_tenant()
+    engine, tape = an_engine(site), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(10):
+        tape.second(second, *CALM_KW)
+    back_ms = T0_MS + 20_000
+    tape.mark(back_ms, MarkKind.STARTED, since_ms=T0_MS + 9_020)
+    tape.mark(back_ms, MarkKind.SESSION_LOST)
+    for second in range(8):
+        came_ms = back_ms + second * 1_000 + 20
+        tape.put(came_ms, at_once((60.0, None, None), came_ms - 8_020, received_ms=came_ms))
+    tape.mark(back_ms + 8_000, MarkKind.CAUGHT_UP)
+
+    steps = play(engine, tape.entries, until_ms=T0_MS + 27_000)
+
+    draws = {(step.at_ms - T0_MS) // 1_000: step.draws[0] for step in steps if step.draws}
+    for second in range(12, 28):
+        assert draws[second].low_milliwatts < (draws[second].high_milliwatts or 2**62), f"second {second}"
+
+
 LOST_MS, ANEW_MS = T0_MS + 60_000, T0_MS + 100_500
 """A break of 40 s: longer than a publisher may miss its heartbeat."""
 
