@@ -611,13 +611,16 @@ class Knowledge:
     def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
         """Return when every point was as it is known at a moment, and for how long that lasts [ms].
 
-        What is published on change would have been heard by now.
+        What is published on change would have been heard by now, while its stream is sure. Once it is not,
+        that a value is still so is a habit: it lasts for no time beside another reading.
         """
         points, watched = self._points, self._watched_points()
         periodic = points.is_periodic[watched]
         as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
         as_of_ms[watched] = np.where(periodic, points.measured_ms[watched], at_ms)
         lasts_ms[watched] = self._terms.lasts_ms[watched]
+        if not self._life.is_whole:
+            lasts_ms[watched[~periodic & ~self._life.speaks[self._terms.channel[watched]]]] = 0
         return as_of_ms, lasts_ms
 
     def _is_usual(self, watched: Index, stream: Index, at_ms: int) -> BoolArray:

@@ -10,23 +10,31 @@ import numpy as np
 import pytest
 
 from facility.names import AssetId
-from facility.points import Asset
+from facility.points import Asset, Cadence
+from facility.readings import Quality
 from rules.draw.draw import find_draw
 from rules.telemetry.trust import PATIENCE_MS, Memory
 from testing.builders import T0_MS
 from testing.rules.halls import (
+    BUS,
     KW,
     PAIR,
     Plant,
+    Tape,
     a_meter,
     a_row,
     a_row_of,
     a_site,
     a_tenant,
+    a_version,
+    an_engine,
+    at_once,
     bounds_kw,
     draw_of,
+    known_meter,
     known_rack,
     layout_of,
+    play,
     points_of,
     racks_of,
     state_of,
@@ -378,3 +386,34 @@ def test_a_parent_is_believed_within_its_error_of_the_truth() -> None:
     low, high = bounds_kw(draw_of(site, points_of(["r0"], *TAPS[:2]), [0, 49.5, 49.5], silent=[0]))
 
     assert low <= 100 <= high
+
+
+def test_a_value_that_is_held_by_habit_bounds_no_other_beneath_a_meter() -> None:
+    """Its gateway fell silent, and the meter saw it rise: the rest beneath drew no more for that."""
+    racks = ("r0", "r1", "r2")
+    site = a_site(
+        racks_of(*racks),
+        a_tenant("acme", racks[:1], a_version(200)),
+        a_tenant("beta", racks[1:], a_version(200)),
+        assets=[a_meter("m", *racks)],
+    )
+    engine, tape = an_engine(site, lateness_ms=250), Tape()
+    known = [
+        known_rack(i, r, cadence=Cadence.ON_CHANGE, stream=f"{BUS}:{'ab'[i > 0]}")
+        for i, r in enumerate(racks)
+    ]
+    known.append(known_meter(3, "m", cadence=Cadence.ON_CHANGE, stream=f"{BUS}:m"))
+    tape.put(T0_MS - 1_000, tuple(known))
+    tape.connect(T0_MS - 1_000)
+    for second in range(60):
+        # Either rack of the other gateway has said nothing for 10 s, while the other one spoke.
+        others = [None if begin <= second < begin + 10 else 60.0 for begin in (10, 20)]
+        tape.second(second, 60.0, *others, 180.0)
+    tape.put(T0_MS + 59_500, at_once((60.0,), T0_MS + 59_500, quality=Quality.SOURCE_DOUBTS))
+    for second in range(60, 64):
+        tape.second(second, None, None, None, 210.0)
+
+    steps = play(engine, tape.entries, until_ms=T0_MS + 64_000)
+
+    lows = {(s.at_ms - T0_MS) // 1_000: s.draws[0].low_milliwatts / KW for s in steps if s.draws}
+    assert [second for second, low in lows.items() if low > 60.001] == []
