@@ -84,6 +84,7 @@ class Known:
         least: The least that is read of it now [mW], int64; `power` itself where no points say the same.
         most: The most that is read of it now [mW], int64.
         arrives: Gives whether something of it arrived lately, whatever that is worth.
+        news: Gives when something of it last arrived [ms], int64, and whether that was a value to be trusted.
     """
 
     power: IntArray
@@ -92,6 +93,7 @@ class Known:
     beyond_rating: BoolArray
     times: Callable[[], tuple[IntArray, IntArray]]
     arrives: Callable[[], BoolArray]
+    news: Callable[[], tuple[IntArray, BoolArray]]
     measured_ms: IntArray
     least: IntArray
     most: IntArray

@@ -2,6 +2,8 @@
 
 While they agree within their class errors the newest reading stands, and any of them may fall silent. Where
 they contradict each other, the power is the hull of what they say, until two of them are seen to agree again.
+What one publisher said last of a power, under whatever point, is its news: if that is not to be trusted, what
+it said before is not the power now.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from rules.draw.draw import Compared, Known
 from rules.draw.metering_boundary import Twins
 from rules.draw.summation_plan import OPEN, Index, in_a_row
 from rules.fixed_point import at_least, at_most
-from rules.telemetry.trust import Memory
+from rules.telemetry.trust import PATIENCE_MS, Memory
 
 _SILENT: Final = -OPEN
 
@@ -83,7 +85,10 @@ class Sources:
         newest_ms = np.maximum.reduceat(np.where(certain, read_ms, _SILENT), starts)
         in_doubt = memory.twins.is_denied | (differs & (newest_ms == oldest_ms))
         chosen = self._newest(certain, fresh, known.measured_ms[points])
-        return self._merged(known, chosen, in_doubt, compared, (as_of_ms, lasts_ms)), compared
+        is_outdated = self._is_outdated(chosen, *known.news())
+        is_hull = in_doubt & compared.tells & ~is_outdated
+        in_doubt |= is_outdated
+        return self._merged(known, chosen, in_doubt, is_hull, compared, (as_of_ms, lasts_ms)), compared
 
     def _is_given_up(self, certain: BoolArray, arrives: BoolArray) -> BoolArray:
         """Tell the sets where one publisher goes on with one point and repeats the others no longer.
@@ -93,6 +98,16 @@ class Sources:
         alone = np.add.reduceat(arrives, self.starts, dtype=np.int64) == 1
         is_given_up: BoolArray = self._is_one_publisher & alone & np.logical_or.reduceat(certain, self.starts)
         return is_given_up
+
+    def _is_outdated(self, chosen: Index, heard_ms: IntArray, is_good: BoolArray) -> BoolArray:
+        """Tell the sets whose publisher has said something since their value that cannot be trusted.
+
+        Whatever it was, it was news of the same power: the rack may go on under another path.
+        """
+        unread_ms = np.where(is_good, _SILENT, heard_ms)[self.points]
+        last_ms = np.maximum.reduceat(unread_ms, self.starts)
+        outdated: BoolArray = self._is_one_publisher & (last_ms > heard_ms[self.points[chosen]] + PATIENCE_MS)
+        return outdated
 
     def _newest(self, certain: BoolArray, fresh: BoolArray, measured_ms: IntArray) -> Index:
         """Return the certain point of each set measured last; else one that is heard, else the first."""
@@ -107,6 +122,7 @@ class Sources:
         known: Known,
         chosen: Index,
         in_doubt: BoolArray,
+        is_hull: BoolArray,
         compared: Compared,
         times: tuple[IntArray, IntArray],
     ) -> Known:
@@ -118,7 +134,6 @@ class Sources:
             return merged
 
         power = put(known.power, known.power[source])
-        is_hull = in_doubt & compared.tells
         certain, fresh, beyond = known.is_certain.copy(), known.is_fresh.copy(), known.beyond_rating.copy()
         certain[first] = known.is_certain[source] & (~in_doubt | is_hull)
         fresh[first] = np.logical_or.reduceat(known.is_fresh[self.points], self.starts)

@@ -519,6 +519,7 @@ class Knowledge:
             beyond_rating=points.beyond_rating,
             times=partial(self._times, at_ms),
             arrives=partial(self._arrives, at_ms),
+            news=self._news,
             measured_ms=points.measured_ms,
             least=points.power,
             most=points.power,
@@ -607,6 +608,10 @@ class Knowledge:
         """Return for each point whether something of it arrived within its patience before a moment [ms]."""
         arrives: BoolArray = at_ms - self._points.heard_ms <= self._points.fresh_ms
         return arrives
+
+    def _news(self) -> tuple[IntArray, BoolArray]:
+        """Return when something of each point last arrived [ms], and whether that was to be trusted."""
+        return self._points.heard_ms, self._points.quality == Quality.GOOD
 
     def _times(self, at_ms: int) -> tuple[IntArray, IntArray]:
         """Return when every point was as it is known at a moment, and for how long that lasts [ms].

@@ -314,6 +314,7 @@ def state_of(
         beyond_rating=beyond_rating,
         times=lambda: (like + as_of_ms, like + lasts_ms),
         arrives=lambda: np.ones(len(power), np.bool_),
+        news=lambda: (like + as_of_ms, np.ones(len(power), np.bool_)),
         measured_ms=like + as_of_ms,
         least=power,
         most=power,

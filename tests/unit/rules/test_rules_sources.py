@@ -191,3 +191,33 @@ def test_a_rack_that_its_publisher_goes_on_with_under_another_path_is_known_agai
 
     assert bounds_of(engine) == (145, 145)
     assert [line.split(maxsplit=1)[1] for line in told] == ["Q8 r0 opened", "Q8 r0 returned"]
+
+
+@pytest.mark.parametrize("quality", [Quality.REFUSED, Quality.SOURCE_DOUBTS, Quality.NO_VALUE])
+@pytest.mark.parametrize("is_one_publisher", [True, False])
+def test_news_of_a_rack_that_cannot_be_read_is_a_doubt_of_what_it_said_before(
+    quality: Quality, *, is_one_publisher: bool
+) -> None:
+    """Its publisher goes on under another path and says what is refused; another publisher's stands alone."""
+    own, other = (
+        PAIR
+        if not is_one_publisher
+        else (PAIR[0], replace(PAIR[1], point=replace(PAIR[1].point, stream="bus:one")))
+    )
+    known = [replace(one, point=replace(one.point, cadence=Cadence.ON_CHANGE)) for one in (own, other, OTHER)]
+    engine, tape = an_engine(SITE), Tape()
+    tape.connect(T0_MS - 1_000)
+    tape.put(T0_MS - 1_000, tuple(known))
+    found: list[tuple[float, float]] = []
+    for second in range(20):
+        at_ms = T0_MS + second * 1_000
+        tape.second(second, 60.0 if second < 5 or second == 15 else None, None, 50.0)
+        if 5 <= second < 12:
+            tape.put(at_ms, at_once((None, float("nan")), at_ms, quality=quality))
+        play(engine, tape.entries, until_ms=at_ms)
+        tape.entries.clear()
+        found.append(bounds_of(engine))
+
+    assert found[4:5] == [(110, 110)]
+    assert set(found[8:15]) == {(50, 150) if is_one_publisher else (110, 110)}
+    assert set(found[15:]) == {(110, 110)}
