@@ -22,7 +22,7 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
 from rules.alarms.states import Bank, Transition
-from rules.base import Rule
+from rules.base import Block, Rule
 from rules.columns import named
 from rules.draw.demand import Demand
 from rules.draw.draw import Compared, Draw, find_draw
@@ -650,5 +650,9 @@ def _until_ms(entry: Entry) -> int:
 
 
 def _starting(rule: Rule, view: View) -> BoolArray | None:
-    """Return which subjects of a rule have not had the time to speak yet, None where that says nothing."""
-    return view.tenants.is_starting if rule.kind is SubjectKind.TENANT else None
+    """Return which subjects of a rule have not had the time to speak yet, None where that says nothing.
+
+    How a block closed is a fact, whatever is still to come: the next one may have closed by then.
+    """
+    is_of_now = rule.kind is SubjectKind.TENANT and rule.block is not Block.CLOSED
+    return view.tenants.is_starting if is_of_now else None

@@ -23,12 +23,14 @@ from testing.rules.halls import (
     BUS,
     KW,
     Tape,
+    a_judging,
     a_meter,
     a_site,
     a_tenant,
     a_version,
     an_engine,
     at_once,
+    block,
     known_heartbeat,
     known_meter,
     known_rack,
@@ -253,3 +255,22 @@ def test_a_tenant_of_named_meters_starts_with_its_meters() -> None:
 
     states = [engine.view.tenants for engine in (silent, heard) if engine.view is not None]
     assert [(bool(s.is_starting[0]), float(s.certain[0])) for s in states] == [(True, 0.0), (False, 1.0)]
+
+
+def test_a_block_that_closed_while_its_tenant_was_starting_is_told_all_the_same() -> None:
+    """The last block of a contract ended 20 s after the first start, a rack unheard: that is a fact."""
+    begin_ms = T0_MS // 60_000 * 60_000 + 60_000
+    names = ("r0", "r1")
+    limit = a_version(150, limit=block(60_000))
+    site = a_site(racks_of(*names), a_tenant("acme", names, limit, ends_ms=begin_ms + 20_000))
+    tape = Tape()
+    tape.connect(begin_ms)
+    tape.put(begin_ms, racks(2, cadence=Cadence.ON_CHANGE))
+    for second in range(200):
+        at_ms = begin_ms + second * 1_000
+        tape.put(at_ms + 20, at_once((60.0, None if second < 90 else 60.0), at_ms, received_ms=at_ms + 10))
+
+    steps = play(a_judging(site), tape.entries)
+
+    found = [page.split(maxsplit=1)[1] for page in told(steps)]
+    assert found[:1] == ["C4-cannot-verify acme opened"]
