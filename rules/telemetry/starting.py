@@ -64,11 +64,15 @@ class Awaited:
 
 
 def starting_tenants(layout: Layout, awaited: Awaited) -> BoolArray:
-    """Return which tenants' boundaries have a point that is awaited, shape (tenants,)."""
+    """Return which tenants' boundaries have a point that is awaited, shape (tenants,).
+
+    One that has spoken is not, whatever that is worth: it is in doubt, and no time will tell.
+    """
     starting = np.zeros(len(layout.tenants), np.bool_)
     if not (layout.elements.has_unmetered or awaited.knowledge.has_unheard):
         return starting
-    waits = awaited.waits(layout.elements.points)
+    points = layout.elements.points
+    waits = awaited.waits(points) & ((points == UNMETERED) | (awaited.knowledge.heard_ms[points] == NEVER))
     if waits.any():
         units = np.logical_or.reduceat(waits, layout.elements.starts)
         starting[layout.tenant_rows] = np.logical_or.reduceat(units, layout.tenant_units)

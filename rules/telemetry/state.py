@@ -716,6 +716,11 @@ class Knowledge:
         return self._points.trusted_ms
 
     @property
+    def heard_ms(self) -> IntArray:
+        """When something of each point last arrived [ms], `NEVER` where nothing ever did."""
+        return self._points.heard_ms
+
+    @property
     def has_unheard(self) -> bool:
         """Whether any point that a draw may be summed of was never heard with a value to be trusted."""
         if self._unheard is None:

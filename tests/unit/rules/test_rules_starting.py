@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from facility.contracts import Boundary
 from facility.names import AssetId
 from facility.points import Cadence
+from facility.readings import Quality
 from facility.site import Site
 from rules.engine.engine import Step
 from rules.library.data.q1_rack_silent import NOBODYS
@@ -274,3 +275,22 @@ def test_a_block_that_closed_while_its_tenant_was_starting_is_told_all_the_same(
 
     found = [page.split(maxsplit=1)[1] for page in told(steps)]
     assert found[:1] == ["C4-cannot-verify acme opened"]
+
+
+@pytest.mark.parametrize("quality", [Quality.REFUSED, Quality.SOURCE_DOUBTS])
+def test_a_tenant_whose_racks_have_spoken_is_not_starting(quality: Quality) -> None:
+    """From the first start on one rack says what cannot be trusted: nothing is to be waited for."""
+    names = ("r0", "r1")
+    site = a_site(racks_of(*names), a_tenant("acme", names, a_version(150)))
+    tape = connected()
+    tape.put(T0_MS + 100, racks(2, cadence=Cadence.ON_CHANGE))
+    for second in range(60):
+        at_ms = T0_MS + second * 1_000
+        tape.second(second, 60.0)
+        tape.put(at_ms, at_once((None, 90.0), at_ms, quality=quality))
+
+    pages = [page.split(maxsplit=1) for page in told(play(an_engine(site), tape.entries))]
+
+    seconds = [int(second) for second, page in pages if page == "C2-cannot-verify acme opened"]
+    assert len(seconds) == 1
+    assert 30 <= seconds[0] < 35
