@@ -48,6 +48,7 @@ class DrawMeans:
         self._tenants: list[str] = []
         self._meaner = Meaner()
         self._heard: list[Row] = []
+        self._minute: int | None = None
         self.seq = self._saved_seq = 0
         columns = load_columns(path)
         with suppress(KeyError):  # none, or of another version
@@ -59,9 +60,12 @@ class DrawMeans:
     def hear(self, rows: Iterable[Row]) -> list[DrawMean]:
         """Hear draws, and take them in once a minute is over; return the means of steps that are over."""
         self._heard += rows
-        if not self._heard or self._heard[0][1] // MINUTE_MS == self._heard[-1][1] // MINUTE_MS:
+        if not self._heard:
             return []
-        heard, self._heard = self._heard, []
+        minute = self._heard[-1][1] // MINUTE_MS
+        if minute == (self._heard[0][1] // MINUTE_MS if self._minute is None else self._minute):
+            return []
+        heard, self._heard, self._minute = self._heard, [], minute
         self.seq = heard[-1][0]
         return self._take(heard)
 

@@ -198,6 +198,20 @@ def test_draws_of_a_minute_that_goes_on_are_kept_by_the_ledger_alone(site: Site)
     assert kept == [(False, 30), (False, 60), (True, 0), (True, 30)]
 
 
+def test_a_minute_of_draws_is_told_once_the_next_one_begins(site: Site) -> None:
+    """Also where draws come a minute at a time."""
+    sink = ListSink()
+    shipper = a_shipper(site, sink)
+    told = []
+    for start in (0, 60, 120, 180):
+        ticks = range(start, start + 60)
+        site.draw([(HOUR + n * 1_000, [a_draw("acme", n * 10**9)]) for n in ticks])
+        asyncio.run(shipped(shipper))
+        told.append(sum(len(chunk.draw_means) for chunk in sink.chunks))
+
+    assert told == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", b"xxxx" * 99, "a damaged entry", None])
 def test_a_file_of_means_that_is_damaged_is_done_without(site: Site, damage: bytes | str | None) -> None:
     """The minutes that were open then are made of what comes, and say so by their coverage."""
