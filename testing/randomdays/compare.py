@@ -69,6 +69,13 @@ def _missed(episode: Episode, alarms: Sequence[Raised]) -> str:
         return ""
     mine = [alarm for alarm in alarms if alarm.rule in rules and alarm.subject == episode.tenant]
     told = [alarm for alarm in mine if alarm.told_ms is not None and alarm.told_ms <= episode.told_by_ms]
+    if (
+        episode.duty is Duty.DOUBT
+        and episode.clause is Clause.OVERDRAW
+        and episode.to_ms < episode.told_by_ms
+    ):
+        # Until then it may be waited whether what is likely lasts, and what is over is told to nobody.
+        told = mine
     if episode.duty is Duty.TELL:
         told_of = any(alarm.stands_within(episode.from_ms, episode.latest_ms) for alarm in told)
         return "" if told_of else f"untold: {_described(episode)}, expected {rules[0]} to tell of it"

@@ -100,6 +100,25 @@ def test_a_doubt_may_be_overtaken_by_knowledge() -> None:
 
 
 @pytest.mark.parametrize(
+    ("to_ms", "alarms", "count"),
+    [
+        (11_999, [raised(rule="C2-cannot-verify", told_ms=None, returned_ms=11_000)], 0),
+        (11_999, [], 1),
+        (11_999, [raised(rule="C2-cannot-verify", opened_ms=12_001, told_ms=None)], 1),
+        (12_000, [raised(rule="C2-cannot-verify", told_ms=None, returned_ms=11_000)], 1),
+    ],
+    ids=["over before", "not found", "found too late", "not over before"],
+)
+def test_a_doubt_that_is_over_before_it_must_be_told_needs_to_be_found(
+    to_ms: int, alarms: list[Raised], count: int
+) -> None:
+    """Who comes to think it likely as the doubt is due waits whether that lasts, and tells nobody by then."""
+    owed = replace(episode(duty=Duty.DOUBT, to_ms=to_ms), told_by_ms=12_000)
+
+    assert len(differences([owed], alarms)) == count
+
+
+@pytest.mark.parametrize(
     ("alarm", "count"),
     [
         (raised(told_ms=3_600_000), 0),
