@@ -149,8 +149,9 @@ class Builder:
         known = [located.table.id for located in tenants]
         for located in routes:
             target = located.table.to
-            if target.webhook is None and not target.console:
-                self.notes.fault(f"{located.path}.to", "webhook or console", "neither")
+            if not target.console and not any((target.webhook, target.pagerduty, target.slack, target.teams)):
+                expected = "webhook, pagerduty, slack, teams or console"
+                self.notes.fault(f"{located.path}.to", expected, "none of them")
             for i, tenant in enumerate(located.table.tenant or ()):
                 if tenant not in known:
                     self.notes.unknown(f"{located.path}.tenant[{i}]", "a tenant's id", tenant, known)

@@ -393,8 +393,17 @@ class TargetTable(Table):
 
     webhook: HttpAddress | None = Field(None, description="a receiver of signed JSON")
     secret_file: str | None = Field(None, description="file that holds the webhook's signing key")
+    pagerduty: str | None = Field(
+        None, description="file that holds the integration key of a PagerDuty service (Events API v2)"
+    )
+    pagerduty_api: HttpAddress = Field(
+        "https://events.pagerduty.com",
+        description="where PagerDuty is: https://events.eu.pagerduty.com in Europe",
+    )
+    slack: str | None = Field(None, description="file that holds the address of a Slack incoming webhook")
+    teams: str | None = Field(None, description="file that holds the address of a Microsoft Teams workflow")
     proxy: HttpAddress | None = Field(
-        None, description="proxy between the monitor and the webhook; the environment names none"
+        None, description="proxy between the monitor and the receiver; the environment names none"
     )
     console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
 

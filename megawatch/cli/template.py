@@ -78,6 +78,10 @@ to = { console = true }
 # [[route]]
 # severity = ["critical", "high"]
 # to = { webhook = "https://pager.example/megawatch", secret_file = "secrets/pager" }
+#
+# [[route]]
+# desk = ["P1"]
+# to = { pagerduty = "secrets/pagerduty", slack = "secrets/slack" }   # or teams; each names a file
 
 # Parameters of rules, where the defaults of docs/rules.md do not fit.
 # [rules.C2]

@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from collector.mqtt.address import Address
 from facility.errors import Fault, SiteFileError
@@ -18,6 +20,9 @@ from rules.base import Rule
 from rules.registry import make_rules
 from store.histories import Place
 from store.means.means import holds
+
+ROOMS: Final = ("slack", "teams")
+"""Receivers whose whole address is a secret, by their key in a route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +154,23 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
     wanted += [(f"broker[{i}].ca_file", b.ca_file) for i, b in enumerate(file.brokers)]
     wanted += [(f"broker[{i}].cert_file", b.cert_file) for i, b in enumerate(file.brokers)]
     wanted += [(f"broker[{i}].key_file", b.key_file) for i, b in enumerate(file.brokers)]
-    wanted += [(f"route[{i}].to.secret_file", r.to.secret_file) for i, r in enumerate(file.routes)]
+    wanted += [
+        (f"route[{i}].to.{name}", getattr(route.to, name))
+        for i, route in enumerate(file.routes)
+        for name in ("secret_file", "pagerduty", *ROOMS)
+    ]
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
     if file.feed is not None:
         wanted.append(("influxdb.token_file", file.feed.token_file))
-    return _read([(path, name) for path, name in wanted if name is not None], folder, faults)
+    found = _read([(path, name) for path, name in wanted if name is not None], folder, faults)
+    for i, route in enumerate(file.routes):
+        for room in ROOMS:
+            name = getattr(route.to, room)
+            if name in found and urlsplit(found[name]).scheme not in ("http", "https"):
+                expected = "a file that holds an https:// address"
+                faults.append(Fault(path=f"route[{i}].to.{room}", expected=expected, found=f"'{name}'"))
+    return found
 
 
 def _read(wanted: Iterable[tuple[str, str]], folder: Path, faults: list[Fault]) -> dict[str, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
 from facility.sitefile.tables import RouteTable, TargetTable
 from rules.notify.base import Notifier
+from rules.notify.chat import ChatNotifier, slack_message, teams_message
 from rules.notify.console import ConsoleNotifier
+from rules.notify.pagerduty import PagerDutyNotifier
 from rules.notify.routing import CONSOLE, Route
 from rules.notify.webhook import WebhookNotifier
 
@@ -50,11 +52,41 @@ def _webhook(target: TargetTable, around: Surroundings) -> Notifier:
     return WebhookNotifier(target.webhook or "", secret.encode(), now_ms=around.now_ms, proxy=target.proxy)
 
 
+def _pagerduty(target: TargetTable, around: Surroundings) -> Notifier:
+    key = around.secret(target.pagerduty or "")
+    return PagerDutyNotifier(key, now_ms=around.now_ms, api=target.pagerduty_api, proxy=target.proxy)
+
+
+def _room(
+    file: Callable[[TargetTable], str | None], message: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Callable[[TargetTable, Surroundings], Notifier]:
+    """Return what builds the notifier of a chat room, whose address is a secret."""
+
+    def make(target: TargetTable, around: Surroundings) -> Notifier:
+        url = around.secret(file(target) or "")
+        return ChatNotifier(url, message, now_ms=around.now_ms, proxy=target.proxy)
+
+    return make
+
+
 RECEIVERS: Final[dict[str, Receiver]] = {
     "webhook": Receiver(
         route=lambda target: target.webhook or "",
         make=_webhook,
         address=lambda target: target.webhook or "",
+    ),
+    "pagerduty": Receiver(
+        route=lambda target: f"pagerduty {target.pagerduty}" if target.pagerduty else "",
+        make=_pagerduty,
+        address=lambda target: target.pagerduty_api if target.pagerduty else "",
+    ),
+    "slack": Receiver(
+        route=lambda target: f"slack {target.slack}" if target.slack else "",
+        make=_room(lambda target: target.slack, slack_message),
+    ),
+    "teams": Receiver(
+        route=lambda target: f"teams {target.teams}" if target.teams else "",
+        make=_room(lambda target: target.teams, teams_message),
     ),
     "console": Receiver(
         route=lambda target: CONSOLE if target.console else "",

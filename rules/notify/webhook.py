@@ -6,11 +6,7 @@
     Megawatch-Timestamp: {Unix seconds of this attempt}
     Megawatch-Signature: v1={hex HMAC-SHA256 of "{timestamp}.{body}" under the shared secret}
 
-2xx accepts. 408, 425, 429, 5xx and anything of the network passes, and the page is tried again, not before
-`Retry-After`. A redirect, 401, 403, 404 and the like need people: the page is tried again slowly, and other
-routes are told. 400, 422 and the like refuse this page and no other; a critical one is tried again too.
-
-Where the way goes is what the site file says: no proxy and no password is taken from the environment.
+What an answer means, `rules.notify.http` says.
 """
 
 from __future__ import annotations
@@ -19,44 +15,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
-from typing import Final
 
-import aiohttp
-
-from facility.errors import DeliveryError, Outlook
-from facility.instants import to_ms
+from rules.notify.http import Poster
 from store.ledger.alarms import Notice
-
-TIMEOUT_S: Final = 10.0
-"""How long a receiver may take."""
-MOST_ERROR: Final = 200
-"""How much of a receiver's answer is kept."""
-LONGEST_RETRY_AFTER_S: Final = 3_600.0
-"""A receiver that asks for more than an hour is asked again after one."""
-
-_PASSES: Final = frozenset({408, 425, 429})
-_REFUSES: Final = frozenset({400, 406, 409, 411, 413, 415, 416, 417, 422, 431})
-"""What is said of a message; everything else below 500 is said of an address or of who asks."""
 
 
 def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     """Return the signature of a body sent at a time."""
     mac = hmac.new(secret, f"{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1={mac.hexdigest()}"
-
-
-def _outlook(status: int) -> Outlook:
-    """Return what becomes of a page that was answered with a status that is no success."""
-    if status >= 500 or status in _PASSES:  # noqa: PLR2004 - the class of server errors
-        return Outlook.PASSES
-    return Outlook.REFUSED if status in _REFUSES else Outlook.NEEDS_SOMEBODY
-
-
-def _outlook_of(error: Exception) -> Outlook:
-    """Return what becomes of a page to which there was no answer: a certificate does not pass by itself."""
-    is_certificate = isinstance(error, aiohttp.ClientConnectorCertificateError)
-    return Outlook.NEEDS_SOMEBODY if is_certificate else Outlook.PASSES
 
 
 class WebhookNotifier:
@@ -72,11 +39,9 @@ class WebhookNotifier:
     def __init__(
         self, url: str, secret: bytes, *, now_ms: Callable[[], int], proxy: str | None = None
     ) -> None:
-        self._url = url
-        self._proxy = proxy
+        self._poster = Poster(url, now_ms=now_ms, proxy=proxy)
         self._secret = secret
         self._now_ms = now_ms
-        self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, notice: Notice) -> None:
         """Post a notification.
@@ -86,47 +51,11 @@ class WebhookNotifier:
         """
         body = json.dumps(dict(notice.body), sort_keys=True, ensure_ascii=False).encode()
         timestamp = str(self._now_ms() // 1_000)
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": notice.key,
-            "Megawatch-Timestamp": timestamp,
-        }
+        headers = {"Idempotency-Key": notice.key, "Megawatch-Timestamp": timestamp}
         if self._secret:
             headers["Megawatch-Signature"] = sign(self._secret, timestamp, body)
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
-        try:
-            async with self._session.post(
-                self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
-            ) as answer:
-                status, told = answer.status, answer.headers
-                if 200 <= status < 300:  # noqa: PLR2004 - the class of success
-                    return
-                text = (await answer.content.read(MOST_ERROR)).decode(errors="replace")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            cause = str(error) or type(error).__name__
-            raise DeliveryError(cause, _outlook_of(error)) from error
-        outlook = _outlook(status)
-        pause_s = self._retry_after_s(told.get("Retry-After")) if outlook is Outlook.PASSES else None
-        if "Location" in told:
-            text = f"to {told['Location'][:MOST_ERROR]} {text}"
-        raise DeliveryError(f"{status} {text}".strip(), outlook, retry_after_s=pause_s)
+        await self._poster.post(body, headers)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    def _retry_after_s(self, text: str | None) -> float | None:
-        """Read Retry-After: seconds, or a date."""
-        if text is None:
-            return None
-        try:
-            seconds = float(text)
-        except ValueError:
-            try:
-                seconds = (to_ms(parsedate_to_datetime(text)) - self._now_ms()) / 1_000
-            except (ValueError, TypeError):
-                return None
-        return min(max(0.0, seconds), LONGEST_RETRY_AFTER_S)
+        await self._poster.close()

@@ -18,7 +18,7 @@ from collector.service import Collector
 from megawatch.cli.main import main
 from megawatch.run import monitor, problems, self_monitoring, supervisor
 from rules.engine.service import RulesService
-from rules.notify import webhook
+from rules.notify import http
 from store.journal.intake import Intake
 
 SHORT_S: Final = 2.0
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     FAULTS[part](Path(file))
     monitor.RULES_BOUND_S = SHORT_S  # type: ignore[misc]
     supervisor.STEADY_S = SHORT_S  # type: ignore[misc]
-    webhook.TIMEOUT_S = SHORT_S  # type: ignore[misc]
+    http.TIMEOUT_S = SHORT_S  # type: ignore[misc]
     self_monitoring.ON_DELAY_MS = 500  # type: ignore[misc]
     self_monitoring.OFF_DELAY_MS = 500  # type: ignore[misc]
     problems.AWAY_MS = 500  # type: ignore[misc]

@@ -14,8 +14,9 @@ import pytest
 
 from facility.errors import DeliveryError, Outlook
 from facility.instants import to_datetime
-from rules.notify import webhook
-from rules.notify.webhook import LONGEST_RETRY_AFTER_S, WebhookNotifier, sign
+from rules.notify import http
+from rules.notify.http import LONGEST_RETRY_AFTER_S
+from rules.notify.webhook import WebhookNotifier, sign
 from store.ledger.alarms import Notice
 from testing.builders import T0_MS
 from testing.fakes.webhook import FakeReceiver, Reply, receiver
@@ -173,7 +174,7 @@ def test_what_a_receiver_says_is_kept_short() -> None:
     _, (error,) = deliver(Reply(400, text="x" * 100_000))
 
     assert error is not None
-    assert error.cause == f"400 {'x' * webhook.MOST_ERROR}"
+    assert error.cause == f"400 {'x' * http.MOST_ERROR}"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_no_answer_is_tried_again(way: Callable[[], Awaitable[DeliveryError | No
 
 def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """One dead receiver does not hold the route for ever; it is tried again."""
-    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.1)
 
     _, (error,) = deliver(Reply(hangs=True))
 
