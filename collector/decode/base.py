@@ -20,7 +20,7 @@ from facility.site import Site
 from store.journal.file import Waiting
 from store.journal.intake import Intake
 
-SLICE: Final = 100
+SLICE: Final = 50
 """So many messages that are decoded one by one are some milliseconds of work (our choice)."""
 
 _ANY: Final = msgspec.json.Decoder()

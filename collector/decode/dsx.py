@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -129,7 +130,7 @@ class DsxDecoder:
     ) -> None:
         self._broker = broker
         self._context = context
-        self._metadata: dict[str, bytes] = {}
+        self._digests: dict[str, bytes] = {}  # of the metadata that can be used, by topic
         self._routes: dict[bytes, int | Refused] = {}  # by the topics of values
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._topics: dict[str, tuple[str, ...]] = {}
@@ -326,10 +327,10 @@ class DsxDecoder:
 
     def _take_metadata(self, message: Message, topic: dsx.Topic, into: Gathered) -> None:
         text, payload = message.topic, message.payload
-        if self._metadata.get(text) == payload:
+        if self._digests.get(text) == _digest(payload):
             into.unchanged += 1
             return
-        if payload and text not in self._metadata and len(self._metadata) >= MOST_TOPICS:
+        if payload and text not in self._digests and len(self._digests) >= MOST_TOPICS:
             detail = f"expected at most {MOST_TOPICS} points on a bus, found more"
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
@@ -372,7 +373,7 @@ class DsxDecoder:
 
     def _keep(self, text: str, payload: bytes, topic: dsx.Topic, found: Described) -> None:
         """Remember metadata that can be used."""
-        self._metadata[text] = payload
+        self._digests[text] = _digest(payload)
         self._names[found.point.key] = text
         self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
 
@@ -384,7 +385,7 @@ class DsxDecoder:
             self._entries.pop(topic.key, None)
         if before is not None and isinstance(before.said, Described):
             self._names.pop(before.said.point.key, None)
-        return self._metadata.pop(text, None) is not None
+        return self._digests.pop(text, None) is not None
 
     def _route(self, key: str, rows: Rows, message: Message | None = None) -> Iterable[str]:
         """Say what the values of a point are, for every topic on which they may come; return those topics.
@@ -581,6 +582,11 @@ def _stamp(payload: bytes) -> int | None:
         return _STAMP_DECODER.decode(payload).timestamp
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
+
+
+def _digest(payload: bytes) -> bytes:
+    """Return what tells a payload from any other, and is shorter."""
+    return blake2b(payload, digest_size=16).digest()
 
 
 def _too_large(payload: bytes) -> tuple[Reason, str]:

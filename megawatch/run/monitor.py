@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -96,6 +97,7 @@ class Monitor:
             stack.callback(status.end)
             if parts.rules is not None:
                 parts.rules.start()
+            gc.freeze()  # what a start made stays: it need not be looked through for garbage again and again
             try:
                 self._supervise(parts, status)
                 self.started.set()

@@ -34,13 +34,13 @@ class Table:
         racks: The racks that each row serves or is, as rows of the racks' table.
     """
 
-    def __init__(self, rows: Rows, tables: Tables) -> None:
+    def __init__(self, rows: Rows, moment: Moment) -> None:
         self.kind: SubjectKind = rows.kind
         self.ids: tuple[str, ...] = rows.ids
         self.assets: tuple[str, ...] = rows.assets
         self.racks: Links = rows.racks
         self._rows = rows
-        self._tables = tables
+        self._moment = moment
         self._measured: dict[tuple[str, str], Measured] = {}
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Table:
         """Return a window's figure of each row, of a window that a rule declares."""
         key = (str(window), "window")
         if key not in self._measured:
-            self._measured[key] = self._tables.window(self.kind, window)
+            self._measured[key] = self._moment.window(self.kind, window)
         return self._measured[key]
 
     def _get(self, quantity: str, how: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
@@ -88,59 +88,35 @@ class Table:
         column = self._rows.columns.get(quantity)
         if column is None:
             return _unmeasured(len(self))
-        found = _intervals(column, self._tables)
+        found = _intervals(column, self._moment)
         return found if column.is_single else reduce(found, column)
 
 
-class Tables:
-    """The tables of one moment.
+class Moment:
+    """What tables are made of at one moment; it knows none of them, so that they go when nobody needs them.
 
     Args:
         at_ms: The moment [ms].
-        topology: The rows.
         knowledge: What is known of every point.
         windows: The figures over time that rules declare.
+
+    Attributes:
+        at_ms: The moment [ms].
+        windows: The figures over time that rules declare.
+        faults: What a window of a kind raised at the moment.
     """
 
-    def __init__(
-        self,
-        at_ms: int,
-        topology: Topology,
-        knowledge: Knowledge,
-        windows: Windows,
-    ) -> None:
+    def __init__(self, at_ms: int, knowledge: Knowledge, windows: Windows) -> None:
         self.at_ms = at_ms
-        self.topology = topology
         self._knowledge: Knowledge | None = knowledge
-        self._windows = windows
-        self._tables: dict[SubjectKind, Table] = {}
-        self._faults: dict[tuple[SubjectKind, Window], Exception] = {}
-
-    def table(self, kind: SubjectKind) -> Table:
-        """Return the table of a kind."""
-        if kind not in self._tables:
-            self._tables[kind] = Table(self.topology.rows(kind), self)
-        return self._tables[kind]
-
-    def note(self) -> None:
-        """Let every window take in the moment.
-
-        One that raises begins anew, and what it raised is raised once more for whoever asks for its figure:
-        only the rules that use it are unhealthy.
-        """
-        for kind, window in self._windows:
-            try:
-                table = self.table(kind)
-                self._windows.note((kind, window), table.ids, table.noted(window), self.at_ms)
-            except Exception as error:  # noqa: BLE001 - no fault of one window may end the others
-                self._windows.begin_anew((kind, window))
-                self._faults[kind, window] = error
+        self.windows = windows
+        self.faults: dict[tuple[SubjectKind, Window], Exception] = {}
 
     def window(self, kind: SubjectKind, window: Window) -> Measured:
         """Return a window's figure of each row of a kind; raises what the window raised at the moment."""
-        if (kind, window) in self._faults:
-            raise self._faults[kind, window]
-        return self._windows.figure((kind, window))
+        if (kind, window) in self.faults:
+            raise self.faults[kind, window]
+        return self.windows.figure((kind, window))
 
     def values(self, column: Column) -> Values:
         """Return what is known of a column's points.
@@ -152,14 +128,67 @@ class Tables:
             raise LookupError(f"no rule asked for it at {self.at_ms}")
         return self._knowledge.values_at(column.points, self.at_ms)
 
-    def close(self) -> None:
-        """End the moment: what was asked for stays."""
+    def end(self) -> None:
+        """End it: what was asked for stays."""
         self._knowledge = None
 
 
-def _intervals(column: Column, tables: Tables) -> Measured:
+class Tables:
+    """The tables of one moment.
+
+    Args:
+        at_ms: The moment [ms].
+        topology: The rows.
+        knowledge: What is known of every point.
+        windows: The figures over time that rules declare.
+
+    Attributes:
+        at_ms: The moment [ms].
+        topology: The rows.
+        moment: What they are made of.
+    """
+
+    def __init__(
+        self,
+        at_ms: int,
+        topology: Topology,
+        knowledge: Knowledge,
+        windows: Windows,
+    ) -> None:
+        self.at_ms = at_ms
+        self.topology = topology
+        self.moment = Moment(at_ms, knowledge, windows)
+        self._tables: dict[SubjectKind, Table] = {}
+
+    def table(self, kind: SubjectKind) -> Table:
+        """Return the table of a kind."""
+        if kind not in self._tables:
+            self._tables[kind] = Table(self.topology.rows(kind), self.moment)
+        return self._tables[kind]
+
+    def note(self) -> None:
+        """Let every window take in the moment.
+
+        One that raises begins anew, and what it raised is raised once more for whoever asks for its figure:
+        only the rules that use it are unhealthy.
+        """
+        windows, faults = self.moment.windows, self.moment.faults
+        for kind, window in windows:
+            try:
+                table = self.table(kind)
+                windows.note((kind, window), table.ids, table.noted(window), self.at_ms)
+            except Exception as error:  # noqa: BLE001 - no fault of one window may end the others
+                windows.begin_anew((kind, window))
+                faults[kind, window] = error
+
+    def close(self) -> None:
+        """End the moment: what was asked for stays."""
+        self.moment.end()
+
+
+def _intervals(column: Column, moment: Moment) -> Measured:
     """Return each point of a column as an interval, shape (members,)."""
-    values, missing = tables.values(column), column.missing
+    values, missing = moment.values(column), column.missing
     best, fresh, cause, measured_ms = values.value, values.is_fresh, values.cause, values.measured_ms
     if len(missing):
         best[missing], fresh[missing], cause[missing] = np.nan, False, Cause.NO_POINT
@@ -173,7 +202,7 @@ def _intervals(column: Column, tables: Tables) -> Measured:
         low, high = low.copy(), high.copy()
         low[unknown], high[unknown] = -np.inf, np.inf
     never = np.flatnonzero(measured_ms == NEVER)
-    age_ms = np.subtract(tables.at_ms, measured_ms, out=measured_ms)
+    age_ms = np.subtract(moment.at_ms, measured_ms, out=measured_ms)
     age_ms[never] = -1
     return Measured(low=low, best=best, high=high, is_fresh=fresh, age_ms=age_ms, cause=cause)
 

@@ -219,7 +219,7 @@ def test_what_was_not_asked_for_in_time_cannot_be_asked_for() -> None:
     """What is known goes on changing; a table is of one moment."""
     table = table_of([Row(0, (Said(5.0, Quality.GOOD),))])
     asked = table.measured(QUANTITY)
-    table._tables.close()
+    table._moment.end()
 
     assert table.measured(QUANTITY) is asked
     with pytest.raises(LookupError, match="no rule asked for it"):
