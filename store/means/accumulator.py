@@ -56,9 +56,8 @@ class Meaner:
 
     def take(self, batch: Batch) -> list[Means]:
         """Take in readings of points that were learned; return the steps that are closed, for each length."""
-        if not len(batch):
-            return [empty(step_ms) for step_ms in STEPS_MS]
-        self.now_ms = max(self.now_ms, int(batch.received_ms.max()))
+        if len(batch):
+            self.now_ms = max(self.now_ms, int(batch.received_ms.max()))
         pairs = zip(self._hear(batch), self._close_silent(), strict=True)
         found = [heard.followed_by(silent) for heard, silent in pairs]
         return [means.take(np.lexsort((means.start_ms, means.point))).sound() for means in found]

@@ -60,6 +60,8 @@ class MeanFile:
     def take(self, seq: int, batch: Batch) -> list[Means]:
         """Take in the readings up to an entry; return the means that are complete, or fuller than before."""
         self.seq = seq
+        if not len(batch):
+            return []  # no time has passed
         return [means for means in self._meaner.take(batch) if len(means)]
 
     def save(self) -> None:
