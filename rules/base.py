@@ -305,9 +305,19 @@ class Rule(BaseModel):
         return found
 
     @property
+    def is_worse_below(self) -> bool:
+        """Whether a value below its limit is worse the lower it is."""
+        return False
+
+    @property
     def is_of_tables(self) -> bool:
         """Whether it judges what is measured, once for each making of the tables."""
         return bool(self.quantities or self.windows)
+
+    @classmethod
+    def judged_quantities(cls) -> frozenset[str]:
+        """Return the measured quantities without which it has nothing to judge."""
+        return frozenset(cls.quantities).union(*(window.quantities for window in cls.windows))
 
     def subjects(self, view: View) -> tuple[str, ...]:
         """Return the identity of each subject, one for each place of the findings."""
@@ -371,6 +381,11 @@ class OneSided(Comparison):
     falls: ClassVar[bool] = False
     """Whether below the limit is the breach, instead of above it."""
 
+    @property
+    def is_worse_below(self) -> bool:
+        """Whether it falls."""
+        return self.falls
+
     @abstractmethod
     def limit(self, table: Table) -> FloatArray:
         """Return what it is held against, NaN where there is no limit."""
@@ -406,6 +421,11 @@ class Threshold(OneSided):
 
 class Band(Comparison):
     """Base of rules whose value has to stay between two limits."""
+
+    @property
+    def is_worse_below(self) -> bool:
+        """Always: beyond either limit."""
+        return True
 
     @abstractmethod
     def least(self, table: Table) -> FloatArray | float:

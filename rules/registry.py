@@ -34,6 +34,8 @@ from rules.library.data.q3_common_silence import CommonSilence
 from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.library.electrical.e1_breaker_load import BreakerLoad
+from rules.library.electrical.e2_breaker_trips import BreakerTrips
+from rules.library.electrical.e6_overload import Overload
 from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
 
 RULES: Final[tuple[type[Rule], ...]] = (
@@ -44,6 +46,8 @@ RULES: Final[tuple[type[Rule], ...]] = (
     BlockForecast,
     AheadOfRamp,
     BreakerLoad,
+    BreakerTrips,
+    Overload,
     InletHot,
     InletCold,
     SupplyHot,

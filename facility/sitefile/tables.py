@@ -272,6 +272,23 @@ class Rated(Table):
     rated_a: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="current that its circuit may carry, of a rack each feed [A]"
     )
+    rated_kva: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="apparent power that it is rated for: of a UPS, a transformer, a generator [kVA]"
+    )
+    rated_kw: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="active power that it is rated for: of a UPS or a generator [kW]"
+    )
+    trip_ir_a: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="current setting Ir of its breaker's long-time unit, where it is not rated_a [A]"
+    )
+    trip_tr_s: Annotated[Number, Field(gt=0, le=600)] | None = Field(
+        None, description="long-time delay tr of its breaker at six times Ir, where it trips by I²t [s]"
+    )
+    trip_pickup: Annotated[Number, Field(ge=1, le=1.5)] | None = Field(
+        None,
+        description="the multiple of Ir at which its breaker trips in the end, where it has a thermal image"
+        " beside trip_tr_s",
+    )
     rated_lpm: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="coolant flow that it is designed for [L/min]"
     )

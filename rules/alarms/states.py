@@ -129,6 +129,7 @@ class Bank:
         on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
         off_delay_ms: How long it must be over [ms].
         above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
+        is_worse_below: Whether a value below its limit is worse the lower it is.
     """
 
     def __init__(
@@ -138,12 +139,15 @@ class Bank:
         on_delay_ms: int,
         off_delay_ms: int,
         above: TimeAbove | None = None,
+        *,
+        is_worse_below: bool = False,
     ) -> None:
         self.rule = rule
         self._severity = severity
         self._on_delay_ms = on_delay_ms
         self._off_delay_ms = off_delay_ms
         self._above = above
+        self._is_worse_below = is_worse_below
         self._columns = _Columns()
         self._edited: dict[str, str] = {}
         self.subjects: tuple[str, ...] = ()
@@ -253,8 +257,11 @@ class Bank:
         returns = active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= off_delay)
         worsens = active & ~opens & breach & (severity > columns.severity)
         columns.severity[worsens] = severity[worsens]
-        rising = active & breach & ~np.isnan(found.value) & ~(found.value <= columns.peak)
-        columns.peak[rising] = found.value[rising]
+        is_better = found.value <= columns.peak
+        if self._is_worse_below:
+            is_better = np.where(found.value < found.limit, found.value >= columns.peak, is_better)
+        worst = active & breach & ~np.isnan(found.value) & ~is_better
+        columns.peak[worst] = found.value[worst]
         changes = self._report(opens, worsens, returns, found, at_ms)
         columns.state[returns] = NORMAL
         return gone + changes

@@ -74,6 +74,8 @@ class Judge:
         if is_of_tables and self._found is not None and self._found[0] is view.tables:
             return self._found[1:]
         subjects = self.bank.subjects
+        if is_of_tables and not subjects and self.rule.judged_quantities().isdisjoint(view.tables.measured):
+            return subjects, Findings.nothing(0)  # nobody measures what it is about, nor ever did
         try:
             subjects = self.rule.subjects(view)
             found = self.rule.judge(view)
@@ -149,7 +151,7 @@ def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
     if rule.above_s:
         above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
     on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
-    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above)
+    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above, is_worse_below=rule.is_worse_below)
     unverified = None
     if rule.unknown_pages and tells_unknown:
         name = f"{rule.name}-{CANNOT_VERIFY}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facility.invariants import require
 from facility.readings import BoolArray, FloatArray, IntArray
+from rules.telemetry.cause import Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +132,41 @@ def above(measured: Measured, level: FloatArray | float) -> Condition:
 def below(measured: Measured, level: FloatArray | float) -> Condition:
     """Return where a quantity is below a level; nowhere where the level is NaN."""
     return Condition(measured.high < level, (measured.low >= level) | np.isnan(level))
+
+
+def relative(measured: Measured, to: FloatArray) -> Measured:
+    """Return a quantity as a share of what each row is rated; nothing measures it where that is not known.
+
+    Args:
+        measured: The quantity.
+        to: The rating of each row, above 0, in the same unit; NaN where there is none, shape (rows,).
+    """
+    is_rated = ~np.isnan(to)
+    return replace(
+        measured,
+        low=np.where(is_rated, measured.low / to, -np.inf),
+        best=measured.best / to,
+        high=np.where(is_rated, measured.high / to, np.inf),
+        cause=np.where(is_rated, measured.cause, Cause.NO_POINT).astype(np.int8),
+    )
+
+
+def largest_of(first: Measured, *others: Measured) -> Measured:
+    """Return the largest of several quantities of each row; what nothing measures there is left out."""
+    found = first
+    for other in others:
+        is_left, is_right = found.cause != Cause.NO_POINT, other.cause != Cause.NO_POINT
+        is_both = is_left & is_right
+        found = Measured(
+            low=np.where(is_both, np.maximum(found.low, other.low), np.where(is_left, found.low, other.low)),
+            best=np.where(
+                is_both, np.fmax(found.best, other.best), np.where(is_left, found.best, other.best)
+            ),
+            high=np.where(
+                is_both, np.maximum(found.high, other.high), np.where(is_left, found.high, other.high)
+            ),
+            is_fresh=(found.is_fresh | ~is_left) & (other.is_fresh | ~is_right) & (is_left | is_right),
+            age_ms=np.maximum(found.age_ms, other.age_ms),
+            cause=np.where(is_left & ((found.cause != Cause.NONE) | ~is_right), found.cause, other.cause),
+        )
+    return found

@@ -118,6 +118,9 @@ class Topology:
         points: Every known point, by its number.
         quantities: The quantities that rules judge.
         racks: Every rack, in the order of its table, with the points that tell its power.
+
+    Attributes:
+        measured: The quantities that any of these points measures, of those that rules judge.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Topology:
             for number, point in sorted(points.items())
             if point.quantity in quantities and not point.is_setpoint and not point.is_withdrawn
         }
+        self.measured = frozenset(point.quantity for point in self._points.values())
         self._of_asset: dict[AssetId, list[int]] = defaultdict(list)
         for number, point in self._points.items():
             self._of_asset[point.asset].append(number)

@@ -7,20 +7,23 @@ asked for by the end of the tick cannot be asked for any more: what is known goe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.readings import FloatArray
-from rules.model.measured import Measured
+from facility.readings import BoolArray, FloatArray
+from rules.draw.summation_plan import UNMETERED
+from rules.model.measured import Measured, largest_of
 from rules.model.rows import Column, Links, Rows, Topology
+from rules.model.trip import FOR_EVER_S, TripCurves
+from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER
 
 if TYPE_CHECKING:
-    from rules.model.windows import Window, Windows
     from rules.telemetry.state import Knowledge, Values
 
 
@@ -51,6 +54,13 @@ class Table:
         found = self._rows.settings.get(name)
         return np.full(len(self), np.nan) if found is None else found
 
+    def is_measured(self, quantity: str) -> BoolArray:
+        """Return of which rows some point measures a quantity, known or not; shape (rows,)."""
+        column = self._rows.columns.get(quantity)
+        if column is None:
+            return np.zeros(len(self), np.bool_)
+        return np.logical_or.reduceat(column.points != UNMETERED, column.starts)
+
     def measured(self, quantity: str) -> Measured:
         """Return a quantity of each row; where several points measure it, the hull of what they say."""
         return self._get(quantity, "hull", _hull)
@@ -69,13 +79,63 @@ class Table:
 
     def noted(self, window: Window) -> Measured:
         """Return what a window takes in of each row at the moment."""
+        if window.statistic is Statistic.TRIP:
+            return self.line_current()
         return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)
+
+    def line_current(self) -> Measured:
+        """Return the current of the line that carries most: of the phases, or the circuit's own current."""
+        return largest_of(self.largest("current.phase"), self.largest("current"))
+
+    def rated_current(self) -> FloatArray:
+        """Return what each circuit may carry [A]: as the site file says, else the limit that the bus tells.
+
+        NaN where neither says anything; shape (rows,).
+        """
+        rated = self.setting("rated_a")
+        return np.where(np.isnan(rated), self.measured("current.limit").best, rated)
+
+    def trip_curves(self) -> TripCurves:
+        """Return by which curve each circuit's breaker trips."""
+        set_a = self.setting("trip_ir_a")
+        return TripCurves(
+            set_a=np.where(np.isnan(set_a), self.rated_current(), set_a),
+            tr_s=self.setting("trip_tr_s"),
+            pickup=self.setting("trip_pickup"),
+        )
+
+    def trip_time(self, window: Window) -> Measured:
+        """Return for how long each circuit's breaker still holds the present current [s], at most a day.
+
+        Args:
+            window: What is used up of what trips it, by the current of the line that carries most.
+        """
+        curves, used, current = self.trip_curves(), self.over(window), self.line_current()
+
+        is_known = current.is_known & curves.is_known
+        least, likely, most = (
+            np.where(is_known, each, 0.0) for each in (current.low, current.best, current.high)
+        )
+
+        def left_s(share: FloatArray, current_a: FloatArray, otherwise: float) -> FloatArray:
+            found = np.minimum(
+                curves.left_s(np.clip(share, 0.0, 1.0), np.maximum(current_a, 0.0)), FOR_EVER_S
+            )
+            return np.where(is_known, found, otherwise)
+
+        return replace(
+            current,
+            low=left_s(used.high, most, 0.0),
+            best=left_s(used.best, likely, np.nan),
+            high=left_s(used.low, least, FOR_EVER_S),
+        )
 
     def over(self, window: Window) -> Measured:
         """Return a window's figure of each row, of a window that a rule declares."""
         key = (str(window), "window")
         if key not in self._measured:
-            self._measured[key] = self._moment.window(self.kind, window)
+            found = self._moment.window(self.kind, window)
+            self._measured[key] = _unmeasured(len(self)) if found is None else found
         return self._measured[key]
 
     def _get(self, quantity: str, how: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
@@ -112,10 +172,15 @@ class Moment:
         self.windows = windows
         self.faults: dict[tuple[SubjectKind, Window], Exception] = {}
 
-    def window(self, kind: SubjectKind, window: Window) -> Measured:
-        """Return a window's figure of each row of a kind; raises what the window raised at the moment."""
+    def window(self, kind: SubjectKind, window: Window) -> Measured | None:
+        """Return a window's figure of each row of a kind; raises what the window raised at the moment.
+
+        None where nobody ever measured what it is of.
+        """
         if (kind, window) in self.faults:
             raise self.faults[kind, window]
+        if not self.windows.has_begun((kind, window)):
+            return None
         return self.windows.figure((kind, window))
 
     def values(self, column: Column) -> Values:
@@ -166,17 +231,25 @@ class Tables:
             self._tables[kind] = Table(self.topology.rows(kind), self.moment)
         return self._tables[kind]
 
+    @property
+    def measured(self) -> frozenset[str]:
+        """The quantities that any point measures, of those that rules judge."""
+        return self.topology.measured
+
     def note(self) -> None:
-        """Let every window take in the moment.
+        """Let every window take in the moment; not one of a quantity that nobody measures, nor ever did.
 
         One that raises begins anew, and what it raised is raised once more for whoever asks for its figure:
         only the rules that use it are unhealthy.
         """
         windows, faults = self.moment.windows, self.moment.faults
         for kind, window in windows:
+            if window.quantities.isdisjoint(self.measured) and not windows.has_begun((kind, window)):
+                continue
             try:
                 table = self.table(kind)
-                windows.note((kind, window), table.ids, table.noted(window), self.at_ms)
+                curves = table.trip_curves() if window.statistic is Statistic.TRIP else None
+                windows.note((kind, window), table.ids, table.noted(window), self.at_ms, curves)
             except Exception as error:  # noqa: BLE001 - no fault of one window may end the others
                 windows.begin_anew((kind, window))
                 faults[kind, window] = error

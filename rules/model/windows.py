@@ -18,9 +18,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.invariants import present
 from facility.quantities import QUANTITIES
 from facility.readings import BoolArray, FloatArray
 from rules.model.measured import Measured
+from rules.model.trip import TripCurves
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 
@@ -29,6 +31,8 @@ SLOTS: Final = 12
 LONGEST_STEP_MS: Final = 2_000
 """What holds now has held since the note before where that is no longer ago [ms]; tables are made once a
 second (our choice)."""
+LINE_CURRENTS: Final = frozenset({"current.phase", "current"})
+"""What flows in a line of a circuit."""
 FORGOTTEN: Final = 0.01
 """A dose counts as known once less than this share of its memory is not (our choice)."""
 
@@ -42,6 +46,7 @@ class Statistic(StrEnum):
     SLOPE = "slope"  # per second, between the oldest part of the window and the newest
     UNCHANGED = "unchanged"  # seconds for which the value has not changed, at most the window
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
+    TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Window:
     Attributes:
         quantity: Of which quantity.
         statistic: Which figure.
-        over_s: Over how long [s]; the time constant of a dose.
+        over_s: Over how long [s]; the time constant of a dose, or how soon a breaker forgets.
         of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
 
     Raises:
@@ -68,6 +73,11 @@ class Window:
             raise ValueError(f"expected a quantity of facility.quantities, found '{self.quantity}'")
         if not 0 < self.over_s < math.inf:
             raise ValueError(f"expected a window of more than 0 s, found {self.over_s} s")
+
+    @property
+    def quantities(self) -> frozenset[str]:
+        """What is measured for it: of a circuit without currents of its phases, its own current trips it."""
+        return LINE_CURRENTS if self.statistic is Statistic.TRIP else frozenset({self.quantity})
 
     def __str__(self) -> str:
         largest = "largest " if self.of_largest else ""
@@ -101,15 +111,19 @@ class _Figure(ABC):
         self.ids: tuple[str, ...] = ()
         self.at_ms = 0
         self.columns = self._empty(0)
+        self._curves: TripCurves | None = None
 
     def _empty(self, rows: int) -> dict[str, FloatArray]:
         return {name: np.full((self.SLOTS, rows), fill) for name, fill in self.FILL.items()}
 
-    def note(self, ids: tuple[str, ...], found: Measured, at_ms: int) -> None:
-        """Take in what the quantity of each subject is at a moment [ms].
+    def note(
+        self, ids: tuple[str, ...], found: Measured, at_ms: int, curves: TripCurves | None = None
+    ) -> None:
+        """Take in what the quantity of each subject is at a moment [ms], and by which curve each trips.
 
         Where our own clock was set back, what was noted before belongs to no time any more.
         """
+        self._curves = curves
         if at_ms < self.at_ms:
             self.at_ms, self.columns = 0, self._empty(len(self.ids))
         self._align(ids)
@@ -326,6 +340,33 @@ class _Dose(_Figure):
         return low.copy(), best, high, unknown < FORGOTTEN
 
 
+class _Trip(_Figure):
+    """The share that is used up of what trips a breaker; while its current is not known, it may be all of it.
+
+    So it was before the first note: a preload is learned from the current, as the breaker forgets it.
+    """
+
+    FILL: ClassVar[Mapping[str, float]] = {"low": 0.0, "best": 0.0, "high": 1.0}
+    SLOTS: ClassVar[int] = 1
+
+    def _note(self, found: Measured, past_ms: int) -> None:
+        curves = present(self._curves, "the curves of breakers, with their currents")
+        low, best, high = (self.columns[name][0] for name in self.FILL)
+        known = found.is_known & curves.is_known & (past_ms <= LONGEST_STEP_MS)
+        least, likely, most = (
+            np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.low, found.best, found.high)
+        )
+        past_s = past_ms / 1_000
+        low[:] = curves.step(low, least, past_s)
+        best[:] = np.where(known, curves.step(best, likely, past_s), best)
+        high[:] = np.where(known, curves.step(high, most, past_s), 1.0)
+        low[~curves.is_known] = best[~curves.is_known] = 0.0
+
+    def _bounds(self) -> _Bounds:
+        low, best, high = (self.columns[name][0] for name in self.FILL)
+        return low.copy(), np.clip(best, low, high), high.copy(), high - low < FORGOTTEN
+
+
 def _divided(amount: FloatArray, by: FloatArray) -> FloatArray:
     """Return quotients, NaN where nothing is to divide by."""
     quotient: FloatArray = np.divide(amount, by, out=np.full(len(by), np.nan), where=by > 0)
@@ -340,6 +381,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.SLOPE: _Slope,
         Statistic.UNCHANGED: _Unchanged,
         Statistic.DOSE: _Dose,
+        Statistic.TRIP: _Trip,
     }
 )
 
@@ -357,8 +399,17 @@ class Windows:
     def __iter__(self) -> Iterator[tuple[SubjectKind, Window]]:
         return iter(self._figures)
 
+    def has_begun(self, key: tuple[SubjectKind, Window]) -> bool:
+        """Tell whether a window has taken in anything of anything."""
+        return bool(self._figures[key].ids)
+
     def note(
-        self, key: tuple[SubjectKind, Window], ids: tuple[str, ...], found: Measured, at_ms: int
+        self,
+        key: tuple[SubjectKind, Window],
+        ids: tuple[str, ...],
+        found: Measured,
+        at_ms: int,
+        curves: TripCurves | None = None,
     ) -> None:
         """Take in what a window's quantity is at a moment.
 
@@ -367,8 +418,9 @@ class Windows:
             ids: The subjects.
             found: The quantity of each.
             at_ms: The moment [ms].
+            curves: By which curve each trips, for a window of that.
         """
-        self._figures[key].note(ids, found, at_ms)
+        self._figures[key].note(ids, found, at_ms, curves)
 
     def begin_anew(self, key: tuple[SubjectKind, Window]) -> None:
         """Forget what a window holds: it may have taken in half of a moment."""

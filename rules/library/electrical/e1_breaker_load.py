@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
@@ -48,12 +47,8 @@ class BreakerLoad(Threshold):
 
     def limit(self, table: Table) -> FloatArray:
         """Return the current that each circuit may carry for long."""
-        return self._rated(table) * self.percent / 100
+        return table.rated_current() * self.percent / 100
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which circuits carry more than they are rated for."""
-        return (above(value, self._rated(table) * self.critical_percent / 100).holds,)
-
-    def _rated(self, table: Table) -> FloatArray:
-        rated = table.setting("rated_a")
-        return np.where(np.isnan(rated), table.measured("current.limit").best, rated)
+        return (above(value, table.rated_current() * self.critical_percent / 100).holds,)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.model.measured import Measured
+from rules.model.trip import TripCurves
 from rules.model.windows import LONGEST_STEP_MS, SLOTS, Statistic, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
@@ -100,6 +101,13 @@ class Course:
         """Return the mean over a time."""
         return sum(part * value for part, value in self.between(begin_ms, end_ms)) / (end_ms - begin_ms)
 
+    def used(self, curves: TripCurves) -> float:
+        """Return what is used up of what trips a breaker that has had no preload."""
+        used = np.zeros(1)
+        for begin, end, value in self.pieces:
+            used = curves.step(used, np.array([max(value, 0.0)]), (end - begin) / 1_000)
+        return float(used[0])
+
     def figure(self, window: Window, at_ms: int) -> float:
         """Return a window's figure at a moment, by its definition."""
         slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
@@ -126,6 +134,17 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
+            case Statistic.TRIP:
+                raise AssertionError("expected a window that needs no curve")
+
+
+def curves_of(names: Sequence[str]) -> TripCurves:
+    """Return the curves of subjects: a power law, an electronic unit, and one with a thermal image."""
+    return TripCurves(
+        set_a=np.full(len(names), 2.0),
+        tr_s=np.array([np.nan if name == "a" else 4.0 for name in names]),
+        pickup=np.array([1.125 if name == "c" else np.nan for name in names]),
+    )
 
 
 def said_of(sayings: Sequence[Saying]) -> Measured:
@@ -159,10 +178,13 @@ def figures(window: Window, course: Sequence[Note]) -> Iterator[tuple[str, Measu
             arrays, plain = windows.save()
             windows = Windows([key])
             windows.load(arrays, plain)
-        windows.note(key, tuple(there), said_of(list(there.values())), at_ms)
+        windows.note(key, tuple(there), said_of(list(there.values())), at_ms, curves_of(tuple(there)))
         found = windows.figure(key)
         for row, name in enumerate(there):
-            yield name, found, row, truth[name].figure(window, at_ms)
+            course_of = truth[name]
+            is_trip = window.statistic is Statistic.TRIP
+            figure = course_of.used(curves_of([name])) if is_trip else course_of.figure(window, at_ms)
+            yield name, found, row, figure
 
 
 @pytest.mark.parametrize("statistic", Statistic)
@@ -213,9 +235,8 @@ def test_the_memory_of_a_window_is_bounded(statistic: Statistic) -> None:
     windows = Windows([key])
     for second in range(60):
         ids = (f"r{second}", f"r{second + 1}")
-        windows.note(
-            key, ids, said_of([Saying(0, second % 7, is_known=True, error=0)] * 2), T0_MS + second * 1_000
-        )
+        said = said_of([Saying(0, second % 7, is_known=True, error=0)] * 2)
+        windows.note(key, ids, said, T0_MS + second * 1_000, curves_of(ids))
 
         arrays, _ = windows.save()
         assert sum(array.size for array in arrays.values()) <= 3 * SLOTS * len(ids)
@@ -228,11 +249,11 @@ def test_where_the_clock_was_set_back_a_window_begins_anew(statistic: Statistic)
     windows, fresh = Windows([key]), Windows([key])
     high, low = (said_of([Saying(0, now, is_known=True, error=0)]) for now in (9, 1))
     for second in range(20):
-        windows.note(key, ("r",), high, T0_MS + second * 1_000)
+        windows.note(key, ("r",), high, T0_MS + second * 1_000, curves_of("r"))
 
     for second in range(5):
         for each in (windows, fresh):
-            each.note(key, ("r",), low, T0_MS - 30_000 + second * 1_000)
+            each.note(key, ("r",), low, T0_MS - 30_000 + second * 1_000, curves_of("r"))
 
     found, expected = windows.figure(key), fresh.figure(key)
     assert (found.low[0], found.high[0]) == (expected.low[0], expected.high[0])

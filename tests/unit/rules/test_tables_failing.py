@@ -115,8 +115,8 @@ def test_a_window_that_raises_takes_only_its_rules_with_it(monkeypatch: pytest.M
     """Its alarm stays while it raises and until the window is known again; the others end theirs."""
     note = Windows.note
 
-    def faulty(windows: Windows, key: Any, ids: Any, found: Any, at_ms: int) -> None:  # noqa: ANN401 - as `note`
-        note(windows, key, ids, found, at_ms)
+    def faulty(windows: Windows, key: Any, ids: Any, found: Any, at_ms: int, *more: Any) -> None:  # noqa: ANN401 - as `note`
+        note(windows, key, ids, found, at_ms, *more)
         if FROM_MS <= at_ms < UNTIL_MS:
             raise ZeroDivisionError("float division by zero")
 
