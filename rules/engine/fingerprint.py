@@ -8,6 +8,7 @@ into force later changes nothing now.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
@@ -86,20 +87,27 @@ class Fingerprints:
     def _declared(self) -> frozenset[AssetId]:
         return frozenset((*self._site.racks, *(asset.id for asset in self._site.assets)))
 
+    @cached_property
+    def _serving(self) -> Mapping[AssetId, Sequence[AssetId]]:
+        """Return the declared assets that serve each asset directly."""
+        found: dict[AssetId, list[AssetId]] = defaultdict(list)
+        for asset in self._site.assets:
+            for child in asset.serves:
+                found[child].append(asset.id)
+        return found
+
     def _above(self, assets: Sequence[AssetId]) -> list[Asset]:
         """Return the declared assets that serve some, directly or not, sorted by id.
 
         What serves an asset that the file does not declare may serve any of them, as the bus may tell.
         """
-        found, above = set(assets), self._site.assets
-        while more := {
-            asset.id
-            for asset in above
-            if asset.id not in found
-            and any(child in found or child not in self._declared for child in asset.serves)
-        }:
-            found |= more
-        return sorted((asset for asset in above if asset.id in found), key=lambda asset: asset.id)
+        found = set[AssetId]()
+        stack = [*assets, *(self._serving.keys() - self._declared)]
+        while stack:
+            if (asset := stack.pop()) not in found:
+                found.add(asset)
+                stack += self._serving.get(asset, ())
+        return sorted((asset for asset in self._site.assets if asset.id in found), key=lambda asset: asset.id)
 
     def at(self, at_ms: int, since_ms: Mapping[TenantId, int]) -> Fingerprint:
         """Return the fingerprint of what counts at a moment.

@@ -40,6 +40,24 @@ def _name_kinds(connection: sqlite3.Connection) -> None:
     )
 
 
+_GRAVITY: Final = (
+    # What is damaged may have been the gravest.
+    "CASE iif(json_valid(body), json_extract(body, '$.severity'), 'critical')"
+    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END"
+)
+"""How grave what a notification tells is: the less, the graver."""
+_OF_THE_ALARM: Final = "alarm_id = new.alarm_id AND route = new.route"
+_FIND_FIRST: Final = (
+    # The sign keeps SQLite from looking through all that waits on the route.
+    "UPDATE outbox SET gravest = NULL"  # noqa: S608 - our own words
+    " WHERE gravest IS NOT NULL AND alarm_id = new.alarm_id AND +route = new.route;"
+    " UPDATE outbox SET gravest = ("
+    f"SELECT min({_GRAVITY}) FROM outbox WHERE state = 'waiting' AND {_OF_THE_ALARM}"
+    ") WHERE route = new.route AND key = ("
+    f"SELECT key FROM outbox WHERE state = 'waiting' AND {_OF_THE_ALARM}"
+    " ORDER BY source_ms, key LIMIT 1);"
+)
+
 MIGRATIONS: Final[Sequence[Migration]] = (
     (
         """
@@ -123,6 +141,17 @@ MIGRATIONS: Final[Sequence[Migration]] = (
         "CREATE INDEX outbox_alarm ON outbox (alarm_id)",
         "CREATE INDEX alarm_returned ON alarm (returned_ms) WHERE returned_ms IS NOT NULL",
     ),
+    # Of what waits to be told of an alarm on a route the first one says how grave the gravest is: what is due
+    # is found without looking at all that waits.
+    (
+        "ALTER TABLE outbox ADD COLUMN gravest INTEGER",
+        f"CREATE INDEX outbox_gravity ON outbox (alarm_id, route, {_GRAVITY}) WHERE state = 'waiting'",
+        "CREATE INDEX outbox_first ON outbox (alarm_id) WHERE gravest IS NOT NULL",
+        "CREATE INDEX outbox_next ON outbox (route, gravest, source_ms, key) WHERE gravest IS NOT NULL",
+        f"CREATE TRIGGER outbox_came AFTER INSERT ON outbox BEGIN {_FIND_FIRST} END",
+        f"CREATE TRIGGER outbox_changed AFTER UPDATE OF state, body ON outbox BEGIN {_FIND_FIRST} END",
+        "UPDATE outbox SET state = state WHERE state = 'waiting'",
+    ),
 )
 """What makes the ledger's tables; append to it, and change nothing in it."""
 ENGINE: Final = "engine"
@@ -139,17 +168,8 @@ _NOTICE_COLUMNS: Final = (
 )
 _NOTICES: Final = f"SELECT {_NOTICE_COLUMNS} FROM outbox"  # noqa: S608 - our own column names
 _DUE: Final = (
-    f"SELECT {_NOTICE_COLUMNS},"  # noqa: S608 - our own words
-    # What is damaged may have been the gravest.
-    " (SELECT min(CASE iif(json_valid(behind.body), json_extract(behind.body, '$.severity'), 'critical')"
-    " WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END)"
-    " FROM outbox AS behind WHERE behind.state = 'waiting' AND behind.route = later.route"
-    " AND behind.alarm_id = later.alarm_id) AS gravest"
-    " FROM outbox AS later WHERE state = 'waiting' AND route = ? AND due_ms <= ?"
-    " AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.state = 'waiting'"
-    " AND earlier.route = later.route AND earlier.alarm_id = later.alarm_id"
-    " AND (earlier.source_ms, earlier.key) < (later.source_ms, later.key))"
-    " ORDER BY gravest, source_ms, key LIMIT ?"
+    f"SELECT {_NOTICE_COLUMNS}, gravest FROM outbox INDEXED BY outbox_next"  # noqa: S608 - our own column names
+    " WHERE route = ? AND gravest IS NOT NULL AND due_ms <= ? ORDER BY gravest, source_ms, key LIMIT ?"
 )
 _DONE: Final = (
     "SELECT id FROM alarm WHERE returned_ms < :before_ms AND coalesce(acknowledged_ms, 0) < :before_ms"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,5 +110,27 @@ def test_what_is_due(tmp_path: Path, alarms: str) -> None:
         steps = steps_of(connection, lambda: ledger.due(T0_MS + 10**6, ROUTE, 16))
         ledger.close()
         return steps
+
+    assert growth(cost) < MOST
+
+
+@pytest.mark.parametrize("alarms", ["one", "each its own"])
+def test_telling_what_waits(tmp_path: Path, alarms: str) -> None:
+    """Each page that waits is looked at a few times until all are told, however many wait behind it."""
+
+    def cost(count: int) -> int:
+        ledger = Ledger(tmp_path / f"{alarms} {count}")
+        names = ["a" if alarms == "one" else f"a{number}" for number in range(count)]
+        ledger.save(progress(*((name, "worsened", T0_MS + i) for i, name in enumerate(names))))
+
+        def tell() -> None:
+            while due := ledger.due(T0_MS + 10**6, ROUTE, 16):
+                for notice in due:
+                    ledger.settle(replace(notice, state="delivered"))
+
+        written: list[int] = []
+        read = steps_of(ledger._connection, lambda: written.append(steps_of(ledger._writer, tell)))
+        ledger.close()
+        return read + sum(written)
 
     assert growth(cost) < MOST

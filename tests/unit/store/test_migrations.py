@@ -71,6 +71,11 @@ def test_a_ledger_of_version_1_keeps_its_alarms_its_pages_and_its_series(tmp_pat
         connection.execute("UPDATE series SET body = ?", (msgspec.msgpack.encode(unnamed),))
         for index in ("outbox_order", "outbox_refused", "outbox_alarm", "alarm_returned"):
             connection.execute(f"DROP INDEX {index}")
+        for trigger in ("outbox_came", "outbox_changed"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for index in ("outbox_gravity", "outbox_first", "outbox_next"):
+            connection.execute(f"DROP INDEX {index}")
+        connection.execute("ALTER TABLE outbox DROP COLUMN gravest")
         connection.execute("DROP TABLE demand_block")
         connection.execute("PRAGMA user_version = 1")
 
