@@ -49,7 +49,8 @@ from rules.engine.service import Book, RulesService, Source
 from rules.engine.settled import Patience
 from rules.notify.base import Notifier
 from rules.notify.outbox import Outbox
-from rules.notify.registry import Surroundings, make_notifiers, make_routes
+from rules.notify.registry import Surroundings, forgetful, make_notifiers, make_routes
+from rules.notify.reminding import Reminder
 from rules.notify.routing import Route, routes_of_document
 from store.histories import history_of
 from store.journal.entries import Known
@@ -207,6 +208,15 @@ class Composition:
         if Part.NOTIFIER in self._wanted:
             notifiers = self.notifiers(stack, parts.clock)
             parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
+            parts.reminders = [
+                Reminder(
+                    parts.outbox.receivers[route].label,
+                    notifier,
+                    partial(ledger.standing, route),
+                    now_ms=clock.now_ms,
+                )
+                for route, notifier in forgetful(self.site.file.routes, notifiers).items()
+            ]
             parts.distress = self.distress(notifiers, clock)
             taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
             if moved := ledger.reroute(notifiers, taking):
@@ -306,7 +316,10 @@ class Composition:
     def notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
         """Return the notifier of each route; the stack closes them."""
         around = Surroundings(
-            now_ms=clock.now_ms, console=self._console, secret=lambda name: self.site.secrets[name]
+            now_ms=clock.now_ms,
+            console=self._console,
+            secret=lambda name: self.site.secrets[name],
+            own=SELF,
         )
         notifiers = make_notifiers(self.site.file.routes, around)
         for notifier in notifiers.values():

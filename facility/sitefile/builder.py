@@ -149,8 +149,9 @@ class Builder:
         known = [located.table.id for located in tenants]
         for located in routes:
             target = located.table.to
-            if not target.console and not any((target.webhook, target.pagerduty, target.slack, target.teams)):
-                expected = "webhook, pagerduty, slack, teams or console"
+            services = target.webhook, target.pagerduty, target.alertmanager, target.slack, target.teams
+            if not target.console and not any(services):
+                expected = "webhook, pagerduty, alertmanager, slack, teams or console"
                 self.notes.fault(f"{located.path}.to", expected, "none of them")
             for i, tenant in enumerate(located.table.tenant or ()):
                 if tenant not in known:

@@ -417,6 +417,9 @@ class TargetTable(Table):
         "https://events.pagerduty.com",
         description="where PagerDuty is: https://events.eu.pagerduty.com in Europe",
     )
+    alertmanager: list[HttpAddress] | None = Field(
+        None, description="every replica of an Alertmanager (API v2)"
+    )
     slack: str | None = Field(None, description="file that holds the address of a Slack incoming webhook")
     teams: str | None = Field(None, description="file that holds the address of a Microsoft Teams workflow")
     proxy: HttpAddress | None = Field(

@@ -34,6 +34,7 @@ from megawatch.run.status import StatusWriter
 from megawatch.run.supervisor import Every, State, Supervisor
 from megawatch.site.folder import SiteFolder
 from rules.engine.service import RulesService
+from rules.notify.reminding import REMIND_S
 from store.histories import HISTORIES, history_name
 from store.history.integrity import damaged_files
 from store.journal.journal import Journal
@@ -118,6 +119,8 @@ class Monitor:
         if parts.outbox is not None:
             for receiver in parts.outbox.receivers.values():
                 add(f"receiver {receiver.label}", receiver)
+        for reminder in parts.reminders:
+            add(f"reminder {reminder.label}", Every(period_s=REMIND_S, work=reminder.remind))
         if parts.distress is not None:
             _supervise_telling(parts.supervisor, parts.distress)
             look = partial(self._look_for_damage, parts)

@@ -12,6 +12,7 @@ from megawatch.run.self_monitoring import Distress
 from megawatch.run.supervisor import Supervisor
 from rules.engine.service import RulesService
 from rules.notify.outbox import Outbox
+from rules.notify.reminding import Reminder
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from store.shipping import Shipper
@@ -28,6 +29,7 @@ class Parts:
         ledger: Alarms, outbox and cursors.
         rules: Judging, where it runs here.
         outbox: Telling, where it runs here.
+        reminders: Say again what stands to receivers that forget, where the outbox runs here.
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
         supervisor: Keeps the parts running, each by itself.
@@ -44,6 +46,7 @@ class Parts:
     journal: Journal | None = None
     rules: RulesService | None = None
     outbox: Outbox | None = None
+    reminders: Sequence[Reminder] = ()
     distress: Distress | None = None
     shipper: Shipper | None = None
     makes: list[Callable[[], Source]] = field(default_factory=list)

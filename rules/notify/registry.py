@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.console import Console
 
 from facility.sitefile.tables import RouteTable, TargetTable
+from rules.notify.alertmanager import AlertmanagerNotifier
 from rules.notify.base import Notifier
 from rules.notify.chat import ChatNotifier, slack_message, teams_message
 from rules.notify.console import ConsoleNotifier
 from rules.notify.pagerduty import PagerDutyNotifier
+from rules.notify.reminding import Forgetful
 from rules.notify.routing import CONSOLE, Route
 from rules.notify.webhook import WebhookNotifier
 
@@ -25,11 +27,13 @@ class Surroundings:
         now_ms: The clock [ms].
         console: Where the console notifier prints.
         secret: Gives what a secret file holds, by the name that the site file writes.
+        own: The rule of what the monitor tells of itself.
     """
 
     now_ms: Callable[[], int]
     console: Console
     secret: Callable[[str], str]
+    own: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +44,13 @@ class Receiver:
         route: Names the route to one, by its target; "" where the target leads to none of this kind.
         make: Builds its notifier.
         address: Says where a connection can be tried before a page needs one; "" for nowhere.
+        is_forgetful: Whether it forgets what is not said again: its notifier is a `Forgetful`.
     """
 
     route: Callable[[TargetTable], str]
     make: Callable[[TargetTable, Surroundings], Notifier]
     address: Callable[[TargetTable], str] = lambda _: ""
+    is_forgetful: bool = False
 
 
 def _webhook(target: TargetTable, around: Surroundings) -> Notifier:
@@ -55,6 +61,12 @@ def _webhook(target: TargetTable, around: Surroundings) -> Notifier:
 def _pagerduty(target: TargetTable, around: Surroundings) -> Notifier:
     key = around.secret(target.pagerduty or "")
     return PagerDutyNotifier(key, now_ms=around.now_ms, api=target.pagerduty_api, proxy=target.proxy)
+
+
+def _alertmanager(target: TargetTable, around: Surroundings) -> AlertmanagerNotifier:
+    return AlertmanagerNotifier(
+        target.alertmanager or [], own=around.own, now_ms=around.now_ms, proxy=target.proxy
+    )
 
 
 def _room(
@@ -79,6 +91,11 @@ RECEIVERS: Final[dict[str, Receiver]] = {
         route=lambda target: f"pagerduty {target.pagerduty}" if target.pagerduty else "",
         make=_pagerduty,
         address=lambda target: target.pagerduty_api if target.pagerduty else "",
+    ),
+    "alertmanager": Receiver(
+        route=lambda target: f"alertmanager {' '.join(target.alertmanager)}" if target.alertmanager else "",
+        make=_alertmanager,
+        is_forgetful=True,
     ),
     "slack": Receiver(
         route=lambda target: f"slack {target.slack}" if target.slack else "",
@@ -131,6 +148,21 @@ def make_notifiers(tables: Sequence[RouteTable], around: Surroundings) -> dict[s
             if name and name not in found:
                 found[name] = receiver.make(target, around)
     return found
+
+
+def forgetful(tables: Sequence[RouteTable], notifiers: Mapping[str, Notifier]) -> dict[str, Forgetful]:
+    """Return the notifiers whose receivers forget what is not said again, by the route's name.
+
+    Args:
+        tables: The `[[route]]` tables of the site file.
+        notifiers: The notifier of each route.
+    """
+    return {
+        name: cast("Forgetful", notifiers[name])
+        for table in tables
+        for receiver in RECEIVERS.values()
+        if receiver.is_forgetful and (name := receiver.route(table.to))
+    }
 
 
 def addresses_of(tables: Sequence[RouteTable]) -> list[tuple[str, str | None]]:

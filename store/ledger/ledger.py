@@ -308,6 +308,26 @@ class LedgerReader(Guard):
         return dict(rows.fetchall())
 
     @alone
+    def standing(self, route: str, over_since_ms: int) -> list[Notice]:
+        """Return the last notification that a route's receiver accepted of each alarm that is not over.
+
+        Args:
+            route: Name of the route.
+            over_since_ms: Alarms that were over at this or later [ms] count as well.
+        """
+        columns = ", ".join(f"outbox.{name.strip()}" for name in _NOTICE_COLUMNS.split(","))
+        rows = self._connection.execute(
+            f"SELECT {columns} FROM ("  # noqa: S608 - our own column names
+            "  SELECT key, route,"
+            "    row_number() OVER (PARTITION BY alarm_id ORDER BY source_ms DESC, key DESC) AS place"
+            "  FROM outbox JOIN alarm ON alarm.id = alarm_id"
+            "  WHERE route = ? AND state = 'delivered' AND (returned_ms IS NULL OR returned_ms >= ?)"
+            ") AS last JOIN outbox ON outbox.key = last.key AND outbox.route = last.route WHERE place = 1",
+            (route, over_since_ms),
+        )
+        return _readable(rows, _notice)
+
+    @alone
     def refused(self) -> dict[str, int]:
         """Return how many notifications each route's receiver refused for good."""
         rows = self._connection.execute(

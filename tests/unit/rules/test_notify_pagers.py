@@ -183,7 +183,7 @@ def test_rooms_and_services_are_named_by_files_that_hold_their_secrets() -> None
         "room": "https://hooks.example/secret",
         "flow": "https://flow.example/sig=secret",
     }
-    around = Surroundings(now_ms=lambda: T0_MS, console=Console(), secret=secrets.__getitem__)
+    around = Surroundings(now_ms=lambda: T0_MS, console=Console(), secret=secrets.__getitem__, own="Q9")
     tables = [RouteTable(to=TargetTable(pagerduty="pd", slack="room", teams="flow"))]
 
     assert [route.name for route in make_routes(tables)] == ["pagerduty pd", "slack room", "teams flow"]

@@ -27,7 +27,7 @@ from testing.builders import T0_MS
 from tests.unit.megawatch.test_telling import a_page
 
 HOOK = "https://pager/hook"
-AROUND = Surroundings(now_ms=lambda: T0_MS, console=Console(), secret=str.upper)
+AROUND = Surroundings(now_ms=lambda: T0_MS, console=Console(), secret=str.upper, own="Q9")
 
 
 class Pigeon:
