@@ -31,10 +31,11 @@ from facility.instants import Clock
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable, FeedTable
 from megawatch.run.clock import SteadyClock
+from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.lock import locked
 from megawatch.run.part import Part
 from megawatch.run.parts import Parts
-from megawatch.run.problems import problems_of
+from megawatch.run.problems import problems_of, trouble_of
 from megawatch.run.self_monitoring import RULE as SELF
 from megawatch.run.self_monitoring import Distress, given
 from megawatch.run.status import read_status
@@ -48,6 +49,7 @@ from rules.engine.judging import Judging
 from rules.engine.service import Book, RulesService, Source
 from rules.engine.settled import Patience
 from rules.notify.base import Notifier
+from rules.notify.http import Poster
 from rules.notify.outbox import Outbox
 from rules.notify.registry import Surroundings, forgetful, make_notifiers, make_routes
 from rules.notify.reminding import Reminder
@@ -217,6 +219,7 @@ class Composition:
                 )
                 for route, notifier in forgetful(self.site.file.routes, notifiers).items()
             ]
+            parts.heartbeat = self._heartbeat(stack, parts)
             parts.distress = self.distress(notifiers, clock)
             taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
             if moved := ledger.reroute(notifiers, taking):
@@ -311,6 +314,20 @@ class Composition:
             clock=parts.clock,
             folder=self.site.data,
             told=parts.outbox.wake if parts.outbox is not None else lambda: None,
+        )
+
+    def _heartbeat(self, stack: AsyncExitStack, parts: Parts) -> Heartbeat | None:
+        table = self.site.file.heartbeat
+        if table.url_file is None:
+            return None
+        poster = Poster(self.site.secrets[table.url_file], now_ms=parts.clock.now_ms, proxy=table.proxy)
+        stack.push_async_callback(poster.close)
+        return Heartbeat(
+            poster,
+            self.site.file.site.name,
+            tick_ms=lambda: parts.ledger.cursor()[1],
+            trouble=partial(trouble_of, parts),
+            now_ms=parts.clock.now_ms,
         )
 
     def notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:

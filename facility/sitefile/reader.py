@@ -24,6 +24,7 @@ from facility.sitefile.tables import (
     BrokerTable,
     EngineTable,
     FeedTable,
+    HeartbeatTable,
     MetricsTable,
     Pace,
     RackTable,
@@ -38,7 +39,8 @@ MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
 _TABLES: Final = (
-    "site", "store", "engine", "metrics", "broker", "influxdb", "rack", "asset", "tenant", "route", "rules",
+    "site", "store", "engine", "metrics", "heartbeat", "broker", "influxdb", "rack", "asset", "tenant",
+    "route", "rules",
 )  # fmt: skip
 SOURCE: Final = "source"
 """The key of `[rules]` that is no rule: what the rules judge."""
@@ -59,6 +61,7 @@ class SiteFile:
         store: Where readings are kept.
         engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
+        heartbeat: Signs of life for a watchdog outside.
         routes: Which notifications go where.
         rules: Parameters of rules, as written, by the rule's name; checked against the rules at the rim.
         warnings: What is allowed and worth a second look, one sentence each.
@@ -69,6 +72,7 @@ class SiteFile:
     store: StoreTable
     engine: EngineTable
     metrics: MetricsTable
+    heartbeat: HeartbeatTable
     routes: tuple[RouteTable, ...]
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -96,6 +100,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     store = read_table(document.get("store", {}), StoreTable, "store", faults)
     engine = read_table(document.get("engine", {}), EngineTable, "engine", faults)
     metrics = read_table(document.get("metrics", {}), MetricsTable, "metrics", faults)
+    heartbeat = read_table(document.get("heartbeat", {}), HeartbeatTable, "heartbeat", faults)
     brokers = _array(document, "broker", BrokerTable, faults)
     racks = _array(document, "rack", RackTable, faults)
     assets = _array(document, "asset", AssetTable, faults)
@@ -110,7 +115,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     builder.check_routes(routes, tenants)
     if feed is not None:
         builder.check_feed(brokers, is_read=is_fed)
-    if faults or site is None or store is None or engine is None or metrics is None:
+    if faults or site is None or store is None or engine is None or metrics is None or heartbeat is None:
         raise SiteFileError(source, tuple(faults))
     return SiteFile(
         site=site,
@@ -118,6 +123,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         store=store,
         engine=engine if feed is None or not is_fed else patient(engine, feed),
         metrics=metrics,
+        heartbeat=heartbeat,
         routes=tuple(located.table for located in routes),
         rules=rules,
         warnings=tuple(builder.notes.warnings),

@@ -266,6 +266,16 @@ class MetricsTable(Table):
     )
 
 
+class HeartbeatTable(Table):
+    """`[heartbeat]`: signs of life for a watchdog outside, while the monitor can judge and tell."""
+
+    url_file: str | None = Field(None, description="file that holds the watchdog's address, a secret")
+    every_s: Annotated[Number, Field(ge=1, le=3_600)] = Field(
+        30, description="how often a sign is sent; the watchdog should wait for three [s]"
+    )
+    proxy: HttpAddress | None = Field(None, description="proxy on the way there")
+
+
 class Rated(Table):
     """What an asset is rated, where a rule judges it."""
 

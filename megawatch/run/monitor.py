@@ -116,11 +116,7 @@ class Monitor:
             add(source.name, source, failed=source.failed)
         if parts.rules is not None:
             add(RULES, _Rules(parts.rules, parts.sources), bound_s=RULES_BOUND_S)
-        if parts.outbox is not None:
-            for receiver in parts.outbox.receivers.values():
-                add(f"receiver {receiver.label}", receiver)
-        for reminder in parts.reminders:
-            add(f"reminder {reminder.label}", Every(period_s=REMIND_S, work=reminder.remind))
+        self._supervise_pages(parts)
         if parts.distress is not None:
             _supervise_telling(parts.supervisor, parts.distress)
             look = partial(self._look_for_damage, parts)
@@ -136,6 +132,18 @@ class Monitor:
             port = metrics_port(self.site.file.metrics.port, self._wanted)
             add("metrics", MetricsServer(port, status.metrics))
         add("service manager", _Life(self._is_well), bound_s=math.inf)
+
+    def _supervise_pages(self, parts: Parts) -> None:
+        """Supervise what tells of alarms, where it runs here."""
+        add = parts.supervisor.add
+        if parts.outbox is not None:
+            for receiver in parts.outbox.receivers.values():
+                add(f"receiver {receiver.label}", receiver)
+        for reminder in parts.reminders:
+            add(f"reminder {reminder.label}", Every(period_s=REMIND_S, work=reminder.remind))
+        if parts.heartbeat is not None:
+            every_s = float(self.site.file.heartbeat.every_s)
+            add("heartbeat", Every(period_s=every_s, work=parts.heartbeat.beat))
 
     @property
     def built(self) -> Parts:

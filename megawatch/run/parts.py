@@ -8,6 +8,7 @@ from pathlib import Path
 
 from collector.source import Source
 from megawatch.run.clock import SteadyClock
+from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.self_monitoring import Distress
 from megawatch.run.supervisor import Supervisor
 from rules.engine.service import RulesService
@@ -30,6 +31,7 @@ class Parts:
         rules: Judging, where it runs here.
         outbox: Telling, where it runs here.
         reminders: Say again what stands to receivers that forget, where the outbox runs here.
+        heartbeat: Signs of life, where the site file asks for them and the outbox runs here.
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
         supervisor: Keeps the parts running, each by itself.
@@ -47,6 +49,7 @@ class Parts:
     rules: RulesService | None = None
     outbox: Outbox | None = None
     reminders: Sequence[Reminder] = ()
+    heartbeat: Heartbeat | None = None
     distress: Distress | None = None
     shipper: Shipper | None = None
     makes: list[Callable[[], Source]] = field(default_factory=list)

@@ -121,6 +121,15 @@ def problems_of(parts: Parts) -> list[Problem]:
     return found
 
 
+def trouble_of(parts: Parts) -> str:
+    """Return what keeps a monitor from judging or telling now, "" for nothing."""
+    if parts.outbox is not None:
+        for route, failing in parts.outbox.failing.items():
+            return f"{parts.outbox.receivers[route].label} accepts nothing: {failing.cause}"
+    grave = (problem for problem in problems_of(parts) if problem.severity is Severity.CRITICAL)
+    return next((f"{problem.subject}: {problem.cause}" for problem in grave), "")
+
+
 def _damaged(parts: Parts) -> Iterable[Problem]:
     """Yield what was found damaged on our own disk."""
     aside = parts.damaged_files

@@ -159,17 +159,22 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
         for i, route in enumerate(file.routes)
         for name in ("secret_file", "pagerduty", *ROOMS)
     ]
+    wanted.append(("heartbeat.url_file", file.heartbeat.url_file))
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
     if file.feed is not None:
         wanted.append(("influxdb.token_file", file.feed.token_file))
     found = _read([(path, name) for path, name in wanted if name is not None], folder, faults)
-    for i, route in enumerate(file.routes):
-        for room in ROOMS:
-            name = getattr(route.to, room)
-            if name in found and urlsplit(found[name]).scheme not in ("http", "https"):
-                expected = "a file that holds an https:// address"
-                faults.append(Fault(path=f"route[{i}].to.{room}", expected=expected, found=f"'{name}'"))
+    addresses = [("heartbeat.url_file", file.heartbeat.url_file)]
+    addresses += [
+        (f"route[{i}].to.{room}", getattr(route.to, room))
+        for i, route in enumerate(file.routes)
+        for room in ROOMS
+    ]
+    for path, name in addresses:
+        if name is not None and name in found and urlsplit(found[name]).scheme not in ("http", "https"):
+            expected = "a file that holds an https:// address"
+            faults.append(Fault(path=path, expected=expected, found=f"'{name}'"))
     return found
 
 
