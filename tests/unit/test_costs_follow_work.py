@@ -11,12 +11,18 @@ import pytest
 
 from collector.decode.base import Gathered
 from collector.mqtt.message import Message, Messages
+from rules.engine.engine import Engine
+from rules.registry import make_rules
+from simulators.run import Simulation
+from store.journal.entries import Entry, Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing, heartbeat, metadata
 from testing.operations import calls_of, steps_of
+from testing.simulators.messages import metadata_message
+from testing.simulators.simulated import a_scenario
 from testing.store.ledgers import ROUTE, progress
 
 MOST = 2.3
@@ -132,5 +138,22 @@ def test_telling_what_waits(tmp_path: Path, alarms: str) -> None:
         read = steps_of(ledger._connection, lambda: written.append(steps_of(ledger._writer, tell)))
         ledger.close()
         return read + sum(written)
+
+    assert growth(cost) < MOST
+
+
+def test_a_first_tick() -> None:
+    """Layout, tables and rules of a site cost what is described of it, however that hangs together."""
+
+    def cost(count: int) -> int:
+        simulation = Simulation(a_scenario(racks=count))
+        site = simulation.scenario.site.site
+        hearing = Hearing(site)
+        said = [metadata_message(tag) for tag in simulation.catalogue.spoken]
+        hearing.hear(*(Message(each.topic, each.payload, T0_MS, 0) for each in said))
+        engine = Engine(site, {}, make_rules({}, []), tick_ms=1_000, lateness_ms=0)
+        engine.take(Entry(1, T0_MS, Mark(MarkKind.STARTED, "bus", T0_MS)))
+        engine.take(Entry(2, T0_MS, tuple(hearing.known.values())))
+        return calls_of(lambda: engine.advance(T0_MS + 1_000))
 
     assert growth(cost) < MOST
