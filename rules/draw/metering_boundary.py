@@ -67,8 +67,13 @@ class LayoutBuilder:
     Args:
         site: What the site file declares.
         graph: The power graph, of the bus and the site file together.
-        points: Every known point, by its number.
+        points: Every known point that it uses, by its number; others make no difference.
     """
+
+    @staticmethod
+    def uses(point: Point) -> bool:
+        """Tell whether layouts are made of such a point."""
+        return point.is_boundary or point.is_line_current or point.is_current_limit
 
     def __init__(self, site: Site, graph: Graph, points: Mapping[int, Point]) -> None:
         self._site = site

@@ -139,6 +139,7 @@ class Engine:
         self.demand = Demand(site)
         self.memory = Memory()
         self.points: dict[int, Point] = {}
+        self._layable: dict[int, Point] = {}  # those of them that layouts are made of
         self._met_ms = np.full(1, NEVER, np.int64)
         self._withdrawn = set[int]()
         self._graph = Graph()
@@ -240,9 +241,7 @@ class Engine:
                 changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:
                     self.has_moved = True
-                if self._builder is not None and (
-                    point.is_boundary or point.is_line_current or point.is_current_limit
-                ):
+                if LayoutBuilder.uses(point):
                     self._builder = None
             if known.asset is not None and self._graph.add(known.asset):
                 self._builder = None
@@ -251,6 +250,11 @@ class Engine:
     def _know(self, points: Mapping[int, Point]) -> None:
         """Let what is known of points be kept, by their numbers."""
         self.points.update(points)
+        for number, point in points.items():
+            if LayoutBuilder.uses(point):
+                self._layable[number] = point
+            else:
+                self._layable.pop(number, None)
         withdrawn = {number for number, point in points.items() if point.is_withdrawn}
         self._withdrawn = (self._withdrawn - points.keys()) | withdrawn
         judged = {number for number, point in points.items() if point.quantity in self._quantities}
@@ -500,7 +504,7 @@ class Engine:
 
     def _layout_at(self, at_ms: int) -> Layout:
         if self._builder is None:
-            self._builder = LayoutBuilder(self.site, self._graph, self.points)
+            self._builder = LayoutBuilder(self.site, self._graph, self._layable)
             self._racks = Racks(self._builder, self.points)
             self._sources = Sources(self._builder.twins(), self.points)
             self._topology = None
