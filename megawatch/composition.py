@@ -50,6 +50,7 @@ from rules.engine.service import Book, RulesService, Source
 from rules.engine.settled import Patience
 from rules.notify.base import Notifier
 from rules.notify.http import Poster
+from rules.notify.mail import Server
 from rules.notify.outbox import Outbox
 from rules.notify.registry import Surroundings, forgetful, make_notifiers, make_routes
 from rules.notify.reminding import Reminder
@@ -330,6 +331,19 @@ class Composition:
             now_ms=parts.clock.now_ms,
         )
 
+    def _mail_server(self) -> Server | None:
+        table = self.site.file.smtp
+        if not table.host:
+            return None
+        return Server(
+            host=table.host,
+            port=table.port,
+            security=table.security,
+            username=table.username,
+            password="" if table.password_file is None else self.site.secrets[table.password_file],
+            sender=table.sender or "",
+        )
+
     def notifiers(self, stack: AsyncExitStack, clock: SteadyClock) -> Mapping[str, Notifier]:
         """Return the notifier of each route; the stack closes them."""
         around = Surroundings(
@@ -337,6 +351,7 @@ class Composition:
             console=self._console,
             secret=lambda name: self.site.secrets[name],
             own=SELF,
+            mail=self._mail_server(),
         )
         notifiers = make_notifiers(self.site.file.routes, around)
         for notifier in notifiers.values():

@@ -32,6 +32,7 @@ from facility.sitefile.tables import (
     Rated,
     RouteTable,
     SiteTable,
+    SmtpTable,
     TenantTable,
 )
 
@@ -149,13 +150,23 @@ class Builder:
         known = [located.table.id for located in tenants]
         for located in routes:
             target = located.table.to
-            services = target.webhook, target.pagerduty, target.alertmanager, target.slack, target.teams
+            services = (
+                *(target.webhook, target.pagerduty, target.alertmanager),
+                *(target.email, target.slack, target.teams),
+            )
             if not target.console and not any(services):
-                expected = "webhook, pagerduty, alertmanager, slack, teams or console"
+                expected = "webhook, pagerduty, alertmanager, email, slack, teams or console"
                 self.notes.fault(f"{located.path}.to", expected, "none of them")
             for i, tenant in enumerate(located.table.tenant or ()):
                 if tenant not in known:
                     self.notes.unknown(f"{located.path}.tenant[{i}]", "a tenant's id", tenant, known)
+
+    def check_mail(self, routes: list[Located[RouteTable]], smtp: SmtpTable) -> None:
+        """Check that there is a server for the mail that routes ask for."""
+        if any(located.table.to.email for located in routes):
+            for name, what in (("host", "a mail server"), ("sender", "the address that mail comes from")):
+                if not getattr(smtp, name):
+                    self.notes.fault(f"smtp.{name}", f"{what}, as a route has email", "nothing")
 
     # Racks ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ types.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,6 +36,10 @@ _SMALLEST_COIN: Final = Decimal("0.0001")
 """No currency of ISO 4217 has more than four decimals."""
 _LARGEST_FEE: Final = 10**15
 """Our choice: above any fee of any currency."""
+
+_MAIL_ADDRESS: Final = re.compile(
+    r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII
+)
 
 FORM: Final = "form"
 """The kind of error that says what form a text must have."""
@@ -179,6 +184,12 @@ def _id(text: str) -> str:
     return id_of(text)
 
 
+def _mail_address(text: str) -> str:
+    if not _MAIL_ADDRESS.fullmatch(text):
+        raise _refuse("an address such as desk@example.com", FORM)
+    return text
+
+
 def _address(*schemes: str) -> AfterValidator:
     expected = " or ".join(f"{scheme}://host:port" for scheme in schemes)
 
@@ -205,6 +216,7 @@ Id = Annotated[str, AfterValidator(_id)]
 Level = Annotated[str, AfterValidator(_level)]
 Topic = Annotated[str, AfterValidator(_topic)]
 BrokerAddress = Annotated[str, _address("mqtt", "mqtts")]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
 HttpAddress = Annotated[str, _address("http", "https")]
 
 Truth = Annotated[bool, BeforeValidator(_truth)]

@@ -30,6 +30,7 @@ from facility.sitefile.tables import (
     RackTable,
     RouteTable,
     SiteTable,
+    SmtpTable,
     StoreTable,
     Table,
     TenantTable,
@@ -39,8 +40,8 @@ MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
 _TABLES: Final = (
-    "site", "store", "engine", "metrics", "heartbeat", "broker", "influxdb", "rack", "asset", "tenant",
-    "route", "rules",
+    "site", "store", "engine", "metrics", "heartbeat", "smtp", "broker", "influxdb", "rack", "asset",
+    "tenant", "route", "rules",
 )  # fmt: skip
 SOURCE: Final = "source"
 """The key of `[rules]` that is no rule: what the rules judge."""
@@ -62,6 +63,7 @@ class SiteFile:
         engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
         heartbeat: Signs of life for a watchdog outside.
+        smtp: The mail server.
         routes: Which notifications go where.
         rules: Parameters of rules, as written, by the rule's name; checked against the rules at the rim.
         warnings: What is allowed and worth a second look, one sentence each.
@@ -73,6 +75,7 @@ class SiteFile:
     engine: EngineTable
     metrics: MetricsTable
     heartbeat: HeartbeatTable
+    smtp: SmtpTable
     routes: tuple[RouteTable, ...]
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -101,6 +104,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     engine = read_table(document.get("engine", {}), EngineTable, "engine", faults)
     metrics = read_table(document.get("metrics", {}), MetricsTable, "metrics", faults)
     heartbeat = read_table(document.get("heartbeat", {}), HeartbeatTable, "heartbeat", faults)
+    smtp = read_table(document.get("smtp", {}), SmtpTable, "smtp", faults)
     brokers = _array(document, "broker", BrokerTable, faults)
     racks = _array(document, "rack", RackTable, faults)
     assets = _array(document, "asset", AssetTable, faults)
@@ -115,7 +119,9 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     builder.check_routes(routes, tenants)
     if feed is not None:
         builder.check_feed(brokers, is_read=is_fed)
-    if faults or site is None or store is None or engine is None or metrics is None or heartbeat is None:
+    if smtp is not None:
+        builder.check_mail(routes, smtp)
+    if faults or not (site and store and engine and metrics and heartbeat and smtp):
         raise SiteFileError(source, tuple(faults))
     return SiteFile(
         site=site,
@@ -124,6 +130,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         engine=engine if feed is None or not is_fed else patient(engine, feed),
         metrics=metrics,
         heartbeat=heartbeat,
+        smtp=smtp,
         routes=tuple(located.table for located in routes),
         rules=rules,
         warnings=tuple(builder.notes.warnings),

@@ -24,6 +24,7 @@ from facility.sitefile.fields import (
     Id,
     Kilowatts,
     Level,
+    MailAddress,
     Megawatts,
     Minutes,
     Name,
@@ -266,6 +267,19 @@ class MetricsTable(Table):
     )
 
 
+class SmtpTable(Table):
+    """`[smtp]`: the mail server that pages are sent by."""
+
+    host: str = Field("", description="its name")
+    port: Annotated[Whole, Field(ge=1, le=65_535)] = Field(587, description="its port")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the connection is kept secret"
+    )
+    username: str = Field("", description="who logs in; nobody where nothing is said")
+    password_file: str | None = Field(None, description="file that holds the password")
+    sender: MailAddress | None = Field(None, description="address that messages come from")
+
+
 class HeartbeatTable(Table):
     """`[heartbeat]`: signs of life for a watchdog outside, while the monitor can judge and tell."""
 
@@ -429,6 +443,9 @@ class TargetTable(Table):
     )
     alertmanager: list[HttpAddress] | None = Field(
         None, description="every replica of an Alertmanager (API v2)"
+    )
+    email: list[MailAddress] | None = Field(
+        None, description="addresses of people; `[smtp]` says by which server"
     )
     slack: str | None = Field(None, description="file that holds the address of a Slack incoming webhook")
     teams: str | None = Field(None, description="file that holds the address of a Microsoft Teams workflow")

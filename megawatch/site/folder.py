@@ -159,6 +159,7 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
         for i, route in enumerate(file.routes)
         for name in ("secret_file", "pagerduty", *ROOMS)
     ]
+    wanted.append(("smtp.password_file", file.smtp.password_file))
     wanted.append(("heartbeat.url_file", file.heartbeat.url_file))
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))

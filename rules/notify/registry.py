@@ -8,11 +8,13 @@ from typing import Any, Final, cast
 
 from rich.console import Console
 
+from facility.invariants import present
 from facility.sitefile.tables import RouteTable, TargetTable
 from rules.notify.alertmanager import AlertmanagerNotifier
 from rules.notify.base import Notifier
 from rules.notify.chat import ChatNotifier, slack_message, teams_message
 from rules.notify.console import ConsoleNotifier
+from rules.notify.mail import MailNotifier, Server
 from rules.notify.pagerduty import PagerDutyNotifier
 from rules.notify.reminding import Forgetful
 from rules.notify.routing import CONSOLE, Route
@@ -28,12 +30,14 @@ class Surroundings:
         console: Where the console notifier prints.
         secret: Gives what a secret file holds, by the name that the site file writes.
         own: The rule of what the monitor tells of itself.
+        mail: The mail server; None where the site file names none.
     """
 
     now_ms: Callable[[], int]
     console: Console
     secret: Callable[[str], str]
     own: str
+    mail: Server | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ def _alertmanager(target: TargetTable, around: Surroundings) -> AlertmanagerNoti
     )
 
 
+def _mail(target: TargetTable, around: Surroundings) -> Notifier:
+    server = present(around.mail, "a mail server, which the site file was checked for")
+    return MailNotifier(server, target.email or [], now_ms=around.now_ms)
+
+
 def _room(
     file: Callable[[TargetTable], str | None], message: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ) -> Callable[[TargetTable, Surroundings], Notifier]:
@@ -96,6 +105,10 @@ RECEIVERS: Final[dict[str, Receiver]] = {
         route=lambda target: f"alertmanager {' '.join(target.alertmanager)}" if target.alertmanager else "",
         make=_alertmanager,
         is_forgetful=True,
+    ),
+    "email": Receiver(
+        route=lambda target: f"email {' '.join(target.email)}" if target.email else "",
+        make=_mail,
     ),
     "slack": Receiver(
         route=lambda target: f"slack {target.slack}" if target.slack else "",

@@ -120,7 +120,7 @@ def test_many_faults_at_many_depths_are_told_at_once() -> None:
         ("tenant[0].contract[1].committed_mw", "NaN"),
         ("tenant[1].id", "'acme', as at tenant[0].id"),
         ("tenant[1].holds", "'A-1', which 'acme' holds then"),
-        ("route[0].to", "webhook, pagerduty, alertmanager, slack, teams or console"),
+        ("route[0].to", "webhook, pagerduty, alertmanager, email, slack, teams or console"),
         ("route[0].tenant[0]", "did you mean 'acme'?"),
         ("rout", "did you mean 'route'?"),
     ]
