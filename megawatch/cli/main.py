@@ -349,6 +349,26 @@ def ack(
         say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
 
 
+@app.command()
+def why(
+    site: Site,
+    alarm: Annotated[str, typer.Argument(help="The alarm's id, or its beginning.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show why an alarm was told, late, or not at all."""
+    from megawatch.cli.why import lines_of, way_of
+    from megawatch.site.folder import open_site
+
+    folder = open_site(site)
+    found = way_of(folder, alarm)
+    if as_json:
+        print_json(found.document())
+    else:
+        for line in lines_of(found, folder):
+            say(line)
+
+
 @app.command(name="query")
 def query_command(
     site: Site,

@@ -211,6 +211,44 @@ class AlarmNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class WhyChange(TypedDict):
+    """Something that happened to an alarm."""
+
+    at: Time
+    change: str
+    severity: str
+    value: float | None
+    reason: Annotated[str | None, Field(description="why it ended, where nothing was judged that ended it")]
+
+
+@with_config(_CLOSED)
+class Told(TypedDict):
+    """A telling of an alarm on one route, and what became of it."""
+
+    key: str
+    route: str
+    state: Annotated[str, Field(description="waiting, delivered or refused")]
+    attempts: int
+    happened: Annotated[Time, Field(description="source time of what it tells")]
+    made: Time
+    accepted: Time | None
+    delay_s: Annotated[float | None, Field(description="from what happened to the acceptance [s]")]
+    error: Annotated[str | None, Field(description="what the receiver said last")]
+
+
+@with_config(_CLOSED)
+class Why(TypedDict):
+    """`megawatch why`."""
+
+    alarm: AlarmNow
+    hold_s: Annotated[float, Field(description="how long the limit was broken before the alarm opened [s]")]
+    changes: list[WhyChange]
+    told: list[Told]
+    silence: Annotated[str | None, Field(description="why nothing was told; null where something was")]
+    hidden_by: Annotated[list[str], Field(description="ids of the alarms that hide it")]
+
+
+@with_config(_CLOSED)
 class Letter(TypedDict):
     """A message, or a reading in one, that was refused."""
 
@@ -498,6 +536,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "query": SeriesAsked,
     "simulate": Simulated,
     "status": Status,
+    "why": Why,
 }
 
 

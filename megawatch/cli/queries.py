@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,12 +217,25 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
         MegawatchError: Where that is not one alarm.
     """
     with open_ledger(folder) as reader:
-        found = reader.alarm(beginning)
+        alarm = one_alarm(reader.alarm(beginning), beginning)
+    with closing(Ledger(folder.data)) as ledger:
+        return ledger.acknowledge(alarm, by=by, at_ms=SteadyClock().now_ms())
+
+
+def one_alarm(found: Sequence[Alarm], beginning: str) -> Alarm:
+    """Return the one alarm whose id begins so.
+
+    Args:
+        found: The alarms whose ids do.
+        beginning: First characters of the id.
+
+    Raises:
+        MegawatchError: Where that is not one alarm.
+    """
     if len(found) != 1 or not beginning:
         count = "no alarm" if not found else f"{len(found)} alarms"
         raise MegawatchError(f"expected the beginning of one alarm's id, found {count} for '{beginning}'")
-    with closing(Ledger(folder.data)) as ledger:
-        return ledger.acknowledge(found[0], by=by, at_ms=SteadyClock().now_ms())
+    return found[0]
 
 
 def alarm_document(alarm: Alarm) -> AlarmNow:

@@ -251,6 +251,22 @@ class LedgerReader(Guard):
         return _readable(rows, lambda row: (row[0], _change(row[1], row[2], json.loads(row[3]))))
 
     @alone
+    def changes_of(self, alarm_id: str) -> list[AlarmChange]:
+        """Return what happened to one alarm, in order."""
+        rows = self._connection.execute(
+            "SELECT change, at_ms, body FROM change WHERE alarm_id = ? ORDER BY seq", (alarm_id,)
+        )
+        return _readable(rows, lambda row: _change(row[0], row[1], json.loads(row[2])))
+
+    @alone
+    def notices_of(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell of one alarm, in the order of what it tells."""
+        rows = self._connection.execute(
+            _NOTICES + " WHERE alarm_id = ? ORDER BY source_ms, key, route", (alarm_id,)
+        )
+        return _readable(rows, _notice)
+
+    @alone
     def series(self, after_seq: int, most: int = 1_000) -> list[tuple[int, int, list[AnyDraw]]]:
         """Return the engine's series after a row's number: number, tick [ms] and what was drawn."""
         rows = self._connection.execute(

@@ -109,6 +109,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         "deadletters",
         "blocks",
         "ack",
+        "why",
         "query",
     )
     with asking(capsys) as ask:

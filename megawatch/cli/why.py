@@ -1,0 +1,147 @@
+"""Why was that told, late, or not at all: the way of one alarm from the broken limit to each receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from facility.instants import to_iso
+from facility.shown import in_line
+from megawatch.cli.outputs import Told, Why, WhyChange
+from megawatch.cli.queries import alarm_document, one_alarm, open_ledger
+from megawatch.cli.query import local_time
+from megawatch.site.folder import SiteFolder
+from rules.base import CANNOT_VERIFY
+from rules.notify.base import labels_of
+from rules.notify.registry import make_routes
+from rules.registry import RULES
+from store.ledger.alarms import Alarm, AlarmChange, Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The way of one alarm.
+
+    Attributes:
+        alarm: The alarm.
+        changes: What happened to it, in order.
+        notices: What was made to tell of it, in order.
+        hiders: Where it was not told: alarms of the rules that hide it, that stood as it opened.
+        labels: What people read of each route.
+    """
+
+    alarm: Alarm
+    changes: Sequence[AlarmChange]
+    notices: Sequence[Notice]
+    hiders: Sequence[Alarm]
+    labels: dict[str, str]
+
+    @property
+    def silence(self) -> str:
+        """Why nothing was told of it, "" where something was."""
+        if not self.alarm.is_told:
+            names = ", ".join(f"{one.rule} {one.subject} ({one.id})" for one in self.hiders)
+            return f"hidden by {names}" if names else "hidden by an alarm that says more"
+        if self.notices:
+            return ""
+        word = "made no telling of it" if self.changes else "keeps no more of it than its row"
+        return f"no route of the site file took it as it opened, or the ledger {word}"
+
+    def document(self) -> Why:
+        """Return it as `--json` prints it."""
+        return {
+            "alarm": alarm_document(self.alarm),
+            "hold_s": (self.alarm.opened_ms - self.alarm.since_ms) / 1_000,
+            "changes": [_change(change) for change in self.changes],
+            "told": [_told(notice, self.labels[notice.route]) for notice in self.notices],
+            "silence": self.silence or None,
+            "hidden_by": [one.id for one in self.hiders],
+        }
+
+
+def way_of(folder: SiteFolder, beginning: str) -> Way:
+    """Return the way of an alarm.
+
+    Args:
+        folder: The site's files.
+        beginning: First characters of its id.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+        MegawatchError: Where that is not one alarm.
+    """
+    with open_ledger(folder) as ledger:
+        alarm = one_alarm(ledger.alarm(beginning), beginning)
+        changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
+        hiders = [] if alarm.is_told else [one for one in ledger.alarms() if _hides(one, alarm)]
+    named = [route.name for route in make_routes(folder.file.routes)]
+    return Way(
+        alarm=alarm,
+        changes=changes,
+        notices=notices,
+        hiders=hiders,
+        labels=labels_of(dict.fromkeys((*named, *(notice.route for notice in notices)))),
+    )
+
+
+def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:
+    """Yield it for people: what happened, and under each change what was told of it."""
+    alarm, zone = way.alarm, folder.file.site.zone
+    yield f"{alarm.rule} {alarm.subject}: {alarm.title}, {alarm.state} ({alarm.id})"
+    yield f"{local_time(alarm.since_ms, zone)}  the limit is broken"
+    for change in way.changes:
+        held = (
+            f", after {(alarm.opened_ms - alarm.since_ms) / 1_000:g} s" if change.change == "opened" else ""
+        )
+        reason = f": {change.reason}" if change.reason else ""
+        by = f" by {change.alarm.acknowledged_by}" if change.change == "acknowledged" else ""
+        yield f"{local_time(change.at_ms, zone)}  {change.change} ({change.alarm.severity}){held}{by}{reason}"
+        for notice in way.notices:
+            if notice.body.get("change") == change.change and notice.source_ms == change.at_ms:
+                yield f"{'':25}{way.labels[notice.route]}: {_outcome(notice)}"
+    if way.silence:
+        yield f"nothing was told: {way.silence}"
+
+
+def _hides(other: Alarm, alarm: Alarm) -> bool:
+    """Tell whether an alarm is of a rule that hides another's, and stood as that one opened."""
+    rules = {rule.name: rule for rule in RULES}
+    rule = rules.get(alarm.rule.removesuffix(f"-{CANNOT_VERIFY}"))
+    if rule is None:
+        return False
+    hides = rule.hidden_by if rule.name == alarm.rule else rule.unknown_hidden_by
+    stood = other.since_ms <= alarm.opened_ms and (other.returned_ms or alarm.opened_ms) >= alarm.opened_ms
+    return other.id != alarm.id and stood and any(hide.rule == other.rule for hide in hides)
+
+
+def _outcome(notice: Notice) -> str:
+    attempts = f"{notice.attempts} attempt" + ("s" if notice.attempts != 1 else "")
+    if notice.delivered_ms is not None:
+        return f"accepted {(notice.delivered_ms - notice.source_ms) / 1_000:.1f} s later, {attempts}"
+    error = f", {in_line(notice.error)}" if notice.error else ""
+    return f"{notice.state}, {attempts}{error}"
+
+
+def _change(change: AlarmChange) -> WhyChange:
+    return {
+        "at": to_iso(change.at_ms),
+        "change": change.change,
+        "severity": change.alarm.severity,
+        "value": change.alarm.value,
+        "reason": change.reason or None,
+    }
+
+
+def _told(notice: Notice, label: str) -> Told:
+    delivered_ms = notice.delivered_ms
+    return {
+        "key": notice.key,
+        "route": label,
+        "state": notice.state,
+        "attempts": notice.attempts,
+        "happened": to_iso(notice.source_ms),
+        "made": to_iso(notice.created_ms),
+        "accepted": None if delivered_ms is None else to_iso(delivered_ms),
+        "delay_s": None if delivered_ms is None else (delivered_ms - notice.source_ms) / 1_000,
+        "error": notice.error or None,
+    }
