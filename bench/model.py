@@ -146,7 +146,7 @@ def _ms(work: Callable[[], object]) -> float:
 
 
 def _columns(rows: Rows, tables: Tables) -> Table:
-    table = Table(rows, tables.moment)
+    table = Table(rows, tables.moment, tables.topology)
     for name in NAMES:
         table.measured(name)
     return table

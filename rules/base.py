@@ -25,6 +25,7 @@ from rules.model.rows import Links, Relation
 from rules.model.tables import Table
 from rules.model.windows import Window
 from rules.subject import SubjectKind
+from rules.telemetry.cause import Cause
 from rules.view import View
 
 CodeArray = NDArray[np.int8]
@@ -448,6 +449,101 @@ class Band(Comparison):
             np.where(is_nearer, least, most),
             below(value, least) | above(value, most),
             ~below(value, least + margin) & ~above(value, most - margin),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One quantity held against one limit, where several of them make a rule.
+
+    Attributes:
+        value: The quantity.
+        limit: What it is held against, NaN where there is no limit, shape (rows,).
+        breach: Where the limit is broken.
+        is_well: Where it is kept by more than the deadband.
+    """
+
+    value: Measured
+    limit: FloatArray
+    breach: Condition
+    is_well: Condition
+
+    @classmethod
+    def over(
+        cls, value: Measured, limit: FloatArray | float, deadband: float, when: Condition | None = None
+    ) -> Held:
+        """Return a quantity that may not be above a limit.
+
+        Args:
+            value: The quantity.
+            limit: The limit; NaN where there is none.
+            deadband: How far below it must be for an alarm to end, in the same unit.
+            when: Where it is judged at all; None for everywhere.
+        """
+        return cls._held(value, limit, above(value, limit), ~above(value, limit - deadband), when)
+
+    @classmethod
+    def under(
+        cls, value: Measured, limit: FloatArray | float, deadband: float, when: Condition | None = None
+    ) -> Held:
+        """Return a quantity that may not be below a limit, with the arguments of `over`."""
+        return cls._held(value, limit, below(value, limit), ~below(value, limit + deadband), when)
+
+    @classmethod
+    def _held(
+        cls,
+        value: Measured,
+        limit: FloatArray | float,
+        breach: Condition,
+        is_well: Condition,
+        when: Condition | None,
+    ) -> Held:
+        if when is not None:
+            breach, is_well = breach & when, is_well | ~when
+        return cls(value, np.broadcast_to(np.asarray(limit, np.float64), len(value.low)), breach, is_well)
+
+
+class Several(Rule):
+    """Base of rules that hold several quantities each against its limit: one that is broken is a breach.
+
+    What nothing measures of a subject is left out there; where nothing measures any, it is UNKNOWN.
+    """
+
+    @abstractmethod
+    def held(self, table: Table) -> tuple[Held, ...]:
+        """Return what is held against what, the most telling first."""
+
+    @property
+    def is_worse_below(self) -> bool:
+        """Always: some of the limits may be lower ones."""
+        return True
+
+    def reached(self, table: Table) -> tuple[BoolArray, ...]:
+        """Return where each of the rule's severity steps is reached, in their order, shape (rows,)."""
+        del table
+        return ()
+
+    def judge(self, view: View) -> Findings:
+        """Hold each quantity of each subject against its limit, and tell of the first that is broken."""
+        table = view.table(self.kind)
+        held = self.held(table)
+        counts = [one.value.cause != Cause.NO_POINT for one in held]
+        is_any = np.logical_or.reduce(counts)
+        pairs = list(zip(held, counts, strict=True))
+        breach = np.logical_or.reduce([one.breach.holds & there for one, there in pairs])
+        clear = np.logical_and.reduce([one.breach.fails | ~there for one, there in pairs]) & is_any
+        is_well = np.logical_and.reduce([one.is_well.holds | ~there for one, there in pairs]) & is_any
+        broken = [one.breach.holds & there for one, there in pairs]
+        told = [*broken, *counts]
+        bests, limits = [one.value.best for one in held], [one.limit for one in held]
+        reached = self.reached(table) if self.severity_steps else ()
+        return Findings(
+            verdict=codes(breach, clear & ~breach),
+            value=np.select(told, bests * 2, np.nan),
+            limit=np.select(told, limits * 2, np.nan),
+            returned=is_well & clear & ~breach,
+            severity=self.severities(*reached) if reached else None,
+            on_delay_ms=self.on_delays_ms(*reached) if reached else None,
         )
 
 

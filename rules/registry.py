@@ -35,7 +35,11 @@ from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.library.electrical.e1_breaker_load import BreakerLoad
 from rules.library.electrical.e2_breaker_trips import BreakerTrips
+from rules.library.electrical.e4_feed_lost import FeedLost
 from rules.library.electrical.e6_overload import Overload
+from rules.library.electrical.e7_unbalance import Unbalance
+from rules.library.electrical.e8_voltage import VoltageOutOfRange
+from rules.library.electrical.e9_power_quality import PowerQuality
 from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
 
 RULES: Final[tuple[type[Rule], ...]] = (
@@ -47,7 +51,11 @@ RULES: Final[tuple[type[Rule], ...]] = (
     AheadOfRamp,
     BreakerLoad,
     BreakerTrips,
+    FeedLost,
     Overload,
+    Unbalance,
+    VoltageOutOfRange,
+    PowerQuality,
     InletHot,
     InletCold,
     SupplyHot,

@@ -302,6 +302,9 @@ class Rated(Table):
     rated_kw: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="active power that it is rated for: of a UPS or a generator [kW]"
     )
+    nominal_v: Annotated[Number, Field(gt=0, le=52_000)] | None = Field(
+        None, description="nominal voltage from line to line [V]"
+    )
     trip_ir_a: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="current setting Ir of its breaker's long-time unit, where it is not rated_a [A]"
     )

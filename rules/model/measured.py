@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -134,6 +134,11 @@ def below(measured: Measured, level: FloatArray | float) -> Condition:
     return Condition(measured.high < level, (measured.low >= level) | np.isnan(level))
 
 
+def outside(measured: Measured, low: FloatArray | float, high: FloatArray | float) -> Condition:
+    """Return where a quantity is below the lower of two levels or above the higher one."""
+    return below(measured, low) | above(measured, high)
+
+
 def relative(measured: Measured, to: FloatArray) -> Measured:
     """Return a quantity as a share of what each row is rated; nothing measures it where that is not known.
 
@@ -170,3 +175,9 @@ def largest_of(first: Measured, *others: Measured) -> Measured:
             cause=np.where(is_left & ((found.cause != Cause.NONE) | ~is_right), found.cause, other.cause),
         )
     return found
+
+
+def chosen(where: BoolArray, one: Measured, other: Measured) -> Measured:
+    """Return one quantity for some rows, and another for all else."""
+    names = (field.name for field in fields(Measured))
+    return Measured(**{name: np.where(where, getattr(one, name), getattr(other, name)) for name in names})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -20,17 +20,24 @@ from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES
 from facility.names import OPERATOR, AssetId
 from facility.points import Point
 from facility.quantities import QUANTITIES
-from facility.readings import FloatArray
+from facility.readings import BoolArray, FloatArray
 from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
+from rules.model.powerpath import PowerPath
 from rules.subject import SubjectKind
 from rules.view import KILOWATT
 
 DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
+_PHASES: Final = 3
+
 _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
 """What class errors of electricity meters are about."""
+
+
+def _nowhere() -> Index:
+    return np.zeros(0, np.intp)
 
 
 class Relation(StrEnum):
@@ -74,6 +81,7 @@ class Column:
         is_single: Whether each row has one.
         at_least: What flows at least for one that is read, by the class error, shape (members,); None for 1.
         at_most: What flows at most.
+        trios: Rows of three points of three phases, shape (trios,).
     """
 
     points: Index
@@ -82,6 +90,7 @@ class Column:
     is_single: bool
     at_least: FloatArray | None
     at_most: FloatArray | None
+    trios: Index = field(default_factory=_nowhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,7 @@ class Topology:
         self._beneath: dict[AssetId, list[int]] | None = None
         self._above: dict[AssetId, frozenset[AssetId]] = {}
         self._parents: dict[AssetId, list[AssetId]] | None = None
+        self._power: PowerPath | None = None
 
     def rows(self, kind: SubjectKind) -> Rows:
         """Return the rows of a kind."""
@@ -172,6 +182,28 @@ class Topology:
                     stack += self._parents.get(node, ())
             self._above[asset] = frozenset(found)
         return self._above[asset]
+
+    def without_supply(self, dead: Sequence[AssetId]) -> BoolArray:
+        """Return which racks have no feed left where some nodes are dead, shape (racks,).
+
+        Args:
+            dead: The power nodes that have no voltage.
+        """
+        found = np.zeros(len(self._racks), np.bool_)
+        if dead:
+            lost, parents = self.power.lost_with(dead), self.power.parents
+            for row, rack in enumerate(self._racks):
+                # A feed that nobody described may be alive.
+                is_whole = len(parents.get(rack, ())) >= self._site.rack(rack).feeds
+                found[row] = is_whole and lost.issuperset(parents[rack])
+        return found
+
+    @property
+    def power(self) -> PowerPath:
+        """The power path."""
+        if self._power is None:
+            self._power = PowerPath(self._graph)
+        return self._power
 
     def kind_of(self, asset: str) -> str:
         """Return the kind of an asset, "" where nobody described it."""
@@ -222,7 +254,18 @@ class Topology:
             if errors.any():
                 at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
         missing = np.flatnonzero(points == UNMETERED)
-        return Column(points, starts, missing, len(points) == len(starts), at_least, at_most)
+        trios = [
+            row for row, numbers in enumerate(rows) if len(numbers) == _PHASES and self._is_trio(numbers)
+        ]
+        is_single = len(points) == len(starts)
+        return Column(points, starts, missing, is_single, at_least, at_most, np.array(trios, np.intp))
+
+    def _is_trio(self, numbers: list[int]) -> bool:
+        """Tell whether points are three, of three phases."""
+        if len(numbers) != _PHASES:
+            return False
+        phases = {"" if number == UNMETERED else self._all_points[number].phase for number in numbers}
+        return len(phases) == _PHASES and "" not in phases
 
     def _settings(self, assets: Sequence[str]) -> Mapping[str, FloatArray]:
         found: dict[str, FloatArray] = defaultdict(lambda: np.full(len(assets), np.nan))

@@ -6,6 +6,7 @@ asked for by the end of the tick cannot be asked for any more: what is known goe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray
 from rules.draw.summation_plan import UNMETERED
-from rules.model.measured import Measured, largest_of
+from rules.model.measured import Measured, chosen, largest_of
 from rules.model.rows import Column, Links, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
@@ -37,13 +39,14 @@ class Table:
         racks: The racks that each row serves or is, as rows of the racks' table.
     """
 
-    def __init__(self, rows: Rows, moment: Moment) -> None:
+    def __init__(self, rows: Rows, moment: Moment, topology: Topology) -> None:
         self.kind: SubjectKind = rows.kind
         self.ids: tuple[str, ...] = rows.ids
         self.assets: tuple[str, ...] = rows.assets
         self.racks: Links = rows.racks
         self._rows = rows
         self._moment = moment
+        self._topology = topology
         self._measured: dict[tuple[str, str], Measured] = {}
 
     def __len__(self) -> int:
@@ -77,6 +80,14 @@ class Table:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
 
+    def unbalance(self, quantity: str) -> Measured:
+        """Return how unbalanced the three phases of each row are: the largest deviation from their mean.
+
+        As a share of that mean, the unbalance of NEMA MG-1. Nothing measures it of a row that has not three
+        points of three phases.
+        """
+        return self._get(quantity, "unbalance", _unbalance)
+
     def noted(self, window: Window) -> Measured:
         """Return what a window takes in of each row at the moment."""
         if window.statistic is Statistic.TRIP:
@@ -86,6 +97,49 @@ class Table:
     def line_current(self) -> Measured:
         """Return the current of the line that carries most: of the phases, or the circuit's own current."""
         return largest_of(self.largest("current.phase"), self.largest("current"))
+
+    def line_voltage(self, *, highest: bool) -> Measured:
+        """Return the voltage from line to line of each row [V], of the phase that has most or least.
+
+        Measured, or √3 times that to neutral.
+
+        Args:
+            highest: Whether it is that of the phase that has most.
+        """
+        to_line, to_neutral = (
+            self.largest(name) if highest else self.smallest(name) for name in ("voltage.ll", "voltage.ln")
+        )
+        is_there = to_line.cause != Cause.NO_POINT
+        return chosen(is_there, to_line, to_neutral * math.sqrt(3))
+
+    def magnitude(self, quantity: str) -> Measured:
+        """Return how large a quantity is, whatever its sign, of the point where it is smallest."""
+        least, most = self.smallest(quantity), self.largest(quantity)
+        crosses = (least.low <= 0) & (most.high >= 0)
+        low = np.where(crosses, 0.0, np.minimum(np.abs(least.low), np.abs(most.high)))
+        high = np.minimum(
+            np.maximum(np.abs(least.low), np.abs(least.high)), np.maximum(np.abs(most.low), np.abs(most.high))
+        )
+        best = np.minimum(np.abs(least.best), np.abs(most.best))
+        return replace(least, low=low, best=best, high=np.maximum(low, high))
+
+    def dark_racks(self, is_dead: BoolArray) -> BoolArray:
+        """Return which racks hang on dead power nodes alone, shape (racks,).
+
+        Args:
+            is_dead: Which rows are dead for certain, shape (rows,).
+        """
+        dead = [AssetId(self.assets[row]) for row in np.flatnonzero(is_dead).tolist()]
+        return self._topology.without_supply(dead)
+
+    def any_rack(self, flags: BoolArray) -> BoolArray:
+        """Return of which rows a flag holds of any rack that they serve.
+
+        Args:
+            flags: The flag of each rack, shape (racks,).
+        """
+        counted = np.concatenate(([0], np.cumsum(flags[self.racks.members])))
+        return counted[self.racks.starts[1:]] > counted[self.racks.starts[:-1]]
 
     def rated_current(self) -> FloatArray:
         """Return what each circuit may carry [A]: as the site file says, else the limit that the bus tells.
@@ -149,7 +203,7 @@ class Table:
         if column is None:
             return _unmeasured(len(self))
         found = _intervals(column, self._moment)
-        return found if column.is_single else reduce(found, column)
+        return found if column.is_single and reduce is not _unbalance else reduce(found, column)
 
 
 class Moment:
@@ -228,7 +282,7 @@ class Tables:
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind."""
         if kind not in self._tables:
-            self._tables[kind] = Table(self.topology.rows(kind), self.moment)
+            self._tables[kind] = Table(self.topology.rows(kind), self.moment, self.topology)
         return self._tables[kind]
 
     @property
@@ -329,6 +383,33 @@ def _smallest(found: Measured, column: Column) -> Measured:
 
 def _total(found: Measured, column: Column) -> Measured:
     return _folded(found, column, np.add, np.add)
+
+
+def _unbalance(found: Measured, column: Column) -> Measured:
+    """Return the largest deviation of three phases from their mean, as a share of it."""
+    rows = _unmeasured(len(column.starts))
+    places = column.starts[column.trios][:, None] + np.arange(3)
+    low, best, high = (np.maximum(each[places], 0.0) for each in (found.low, found.best, found.high))
+    cause = most_telling(found.cause[places].ravel(), np.arange(0, places.size, 3))
+    known = cause == Cause.NONE
+    low, high = np.where(known[:, None], low, 0.0), np.where(known[:, None], high, 0.0)
+    lowest, highest = low.sum(axis=1, keepdims=True), high.sum(axis=1, keepdims=True)
+    # A phase less the mean is two thirds of it less a third of the others.
+    least = (2 * low - (highest - high)) / 3
+    most = (2 * high - (lowest - low)) / 3
+    apart_least = np.maximum(np.maximum(least, -most), 0.0).max(axis=1)
+    apart_most = np.maximum(np.abs(least), np.abs(most)).max(axis=1)
+    mean_least, mean, mean_most = lowest[:, 0] / 3, best.mean(axis=1), highest[:, 0] / 3
+    apart = np.abs(best - mean[:, None]).max(axis=1)
+    is_told = known & (mean_least > 0)
+    each = column.trios
+    rows.low[each] = np.divide(apart_least, mean_most, out=np.full(len(each), -np.inf), where=is_told)
+    rows.best[each] = np.divide(apart, mean, out=np.full(len(each), np.nan), where=mean > 0)
+    rows.high[each] = np.divide(apart_most, mean_least, out=np.full(len(each), np.inf), where=is_told)
+    rows.is_fresh[each] = found.is_fresh[places].all(axis=1)
+    rows.age_ms[each] = found.age_ms[places].max(axis=1)
+    rows.cause[each] = cause
+    return rows
 
 
 def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -> Measured:

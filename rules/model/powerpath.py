@@ -1,0 +1,38 @@
+"""The power path as a graph: what is lost where a part of it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from facility.graph import Graph
+from facility.names import AssetId
+
+
+class PowerPath:
+    """Power edges of the graph, both ways.
+
+    Args:
+        graph: The power and cooling graph.
+
+    Attributes:
+        parents: What feeds each node directly.
+        children: What each node feeds directly.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.parents: dict[AssetId, list[AssetId]] = graph.parents(electrical=True)
+        self.children: dict[AssetId, list[AssetId]] = {}
+        for child, above in self.parents.items():
+            for node in above:
+                self.children.setdefault(node, []).append(child)
+
+    def lost_with(self, dead: Iterable[AssetId]) -> frozenset[AssetId]:
+        """Return what has no power where some nodes are dead: these, and what is fed by such alone."""
+        lost = set(dead)
+        stack = list(lost)
+        while stack:
+            for child in self.children.get(stack.pop(), ()):
+                if child not in lost and lost.issuperset(self.parents[child]):
+                    lost.add(child)
+                    stack.append(child)
+        return frozenset(lost)
