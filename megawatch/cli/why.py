@@ -23,7 +23,7 @@ class Way:
     """The way of one alarm.
 
     Attributes:
-        alarm: The alarm.
+        alarm: The alarm as it stands.
         changes: What happened to it, in order.
         notices: What was made to tell of it, in order.
         hiders: Where it was not told: alarms of the rules that hide it, that stood as it opened.
@@ -97,7 +97,7 @@ def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:
         by = f" by {change.alarm.acknowledged_by}" if change.change == "acknowledged" else ""
         yield f"{local_time(change.at_ms, zone)}  {change.change} ({change.alarm.severity}){held}{by}{reason}"
         for notice in way.notices:
-            if notice.body.get("change") == change.change and notice.source_ms == change.at_ms:
+            if (*notice.key.split(":"), "")[1] == change.change and notice.source_ms == change.at_ms:
                 yield f"{'':25}{way.labels[notice.route]}: {_outcome(notice)}"
     if way.silence:
         yield f"nothing was told: {way.silence}"
