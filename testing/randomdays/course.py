@@ -168,7 +168,9 @@ class _Knowing:
                 again = np.flatnonzero(self._published[end:, rack])
                 until = end + int(again[0]) if len(again) else self._day.seconds
             self.dark[start:until, rack] = True
-            self.hidden[start:until, rack] = trouble.kind in (TroubleKind.PAUSED, *_OWN_CLOCK)
+            if trouble.kind is not TroubleKind.STOPPED:
+                # Its ticks are judged in order once all has come: a silence in it is noticed as any other.
+                self.hidden[start:until, rack] = trouble.kind in (TroubleKind.PAUSED, *_OWN_CLOCK)
             if trouble.kind in _GONE:
                 early = int(self._faults.late_s[self._day.row[rack]])
                 self.lost[max(0, start - early) : until, rack] = True
