@@ -17,6 +17,7 @@ from simulators.run import Simulation
 from store.journal.entries import Entry, Mark, MarkKind
 from store.journal.intake import Intake
 from store.journal.journal import Journal
+from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing, heartbeat, metadata
@@ -104,14 +105,19 @@ def test_a_restart(tmp_path: Path) -> None:
     assert growth(cost) < MOST
 
 
+def pages(count: int, alarms: str) -> Progress:
+    """Return what makes so many pages: of one alarm, or each of its own."""
+    names = ["a" if alarms == "one" else f"a{number}" for number in range(count)]
+    return progress(*((name, f"worsened {i}", T0_MS + i) for i, name in enumerate(names)))
+
+
 @pytest.mark.parametrize("alarms", ["one", "each its own"])
 def test_what_is_due(tmp_path: Path, alarms: str) -> None:
     """Pages that wait are looked through once, whether they tell of one alarm or of many."""
 
     def cost(count: int) -> int:
         ledger = Ledger(tmp_path / f"{alarms} {count}")
-        names = ["a" if alarms == "one" else f"a{number}" for number in range(count)]
-        ledger.save(progress(*((name, "worsened", T0_MS + i) for i, name in enumerate(names))))
+        ledger.save(pages(count, alarms))
         connection: sqlite3.Connection = ledger._connection
         steps = steps_of(connection, lambda: ledger.due(T0_MS + 10**6, ROUTE, 16))
         ledger.close()
@@ -126,8 +132,7 @@ def test_telling_what_waits(tmp_path: Path, alarms: str) -> None:
 
     def cost(count: int) -> int:
         ledger = Ledger(tmp_path / f"{alarms} {count}")
-        names = ["a" if alarms == "one" else f"a{number}" for number in range(count)]
-        ledger.save(progress(*((name, "worsened", T0_MS + i) for i, name in enumerate(names))))
+        ledger.save(pages(count, alarms))
 
         def tell() -> None:
             while due := ledger.due(T0_MS + 10**6, ROUTE, 16):
@@ -136,6 +141,7 @@ def test_telling_what_waits(tmp_path: Path, alarms: str) -> None:
 
         written: list[int] = []
         read = steps_of(ledger._connection, lambda: written.append(steps_of(ledger._writer, tell)))
+        assert len(ledger.notices(state="delivered")) == count
         ledger.close()
         return read + sum(written)
 
