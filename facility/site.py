@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from facility.contracts import Contract
+from facility.grid import Grid
 from facility.names import AssetId, TenantId
 from facility.points import Asset
 
@@ -100,6 +101,7 @@ class Site:
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
         settings: What assets are rated, by the name of the site file's field.
         runbooks: Where the runbooks of the rules are: an address or a folder.
+        grid: What the operator of the grid allows it, None where that is not said.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Site:
         default_factory=lambda: MappingProxyType({}), repr=False
     )
     runbooks: str = RUNBOOKS
+    grid: Grid | None = None
 
     def runbook(self, file: str) -> str:
         """Return where a runbook is, by the name of its file."""

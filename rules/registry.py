@@ -40,6 +40,10 @@ from rules.library.electrical.e6_overload import Overload
 from rules.library.electrical.e7_unbalance import Unbalance
 from rules.library.electrical.e8_voltage import VoltageOutOfRange
 from rules.library.electrical.e9_power_quality import PowerQuality
+from rules.library.electrical.e10_frequency import Frequency
+from rules.library.electrical.e11_ramp import Ramp
+from rules.library.electrical.e12_step_loss import StepLoss
+from rules.library.electrical.e18_variation import Variation
 from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
 
 RULES: Final[tuple[type[Rule], ...]] = (
@@ -56,6 +60,10 @@ RULES: Final[tuple[type[Rule], ...]] = (
     Unbalance,
     VoltageOutOfRange,
     PowerQuality,
+    Frequency,
+    Ramp,
+    StepLoss,
+    Variation,
     InletHot,
     InletCold,
     SupplyHot,

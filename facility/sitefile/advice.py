@@ -30,6 +30,7 @@ def warnings_of(site: Site) -> list[str]:
         found += [f"{path}{what}" for what in _of_limit(version)]
         found += [f"{path}{what}" for what in _of_racks(site, tenant, version, until_ms)]
     contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
+    found += _of_grid(site)
     firm, most = site.firm_capacity_milliwatts, 0
     for instant in sorted({change for contract in contracts for change in contract.changes_ms()}):
         versions = (contract.version_at(instant) for contract in contracts)
@@ -40,6 +41,18 @@ def warnings_of(site: Site) -> list[str]:
             f" {firm / MW:g} MW of the plant"
         )
     return found
+
+
+def _of_grid(site: Site) -> Iterator[str]:
+    if site.grid is None:
+        return
+    if not site.supply_meters:
+        yield "grid: no supply_meters are named under [site], so nothing is judged by it"
+    if site.grid.variation_mw is not None:
+        yield (
+            "grid.variation_mw: values of once a second can show that it is broken, and never that it is"
+            " kept: that takes 110 samples a second, or the least and the most of each interval"
+        )
 
 
 def warnings_at(site: Site, now_ms: int) -> list[str]:

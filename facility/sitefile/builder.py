@@ -28,6 +28,7 @@ from facility.sitefile.tables import (
     NAMES_PUBLISHERS,
     AssetTable,
     BrokerTable,
+    GridTable,
     RackTable,
     Rated,
     RouteTable,
@@ -65,6 +66,7 @@ class Builder:
         racks: list[Located[RackTable]],
         assets: list[Located[AssetTable]],
         tenants: list[Located[TenantTable]],
+        grid: GridTable | None = None,
     ) -> Site | None:
         """Build the site, as far as its tables could be read.
 
@@ -73,6 +75,7 @@ class Builder:
             racks: The `[[rack]]` tables that could be read.
             assets: The `[[asset]]` tables that could be read.
             tenants: The `[[tenant]]` tables that could be read.
+            grid: `[grid]`, None where there is none.
 
         Returns:
             The site; None where there are faults.
@@ -108,6 +111,7 @@ class Builder:
             path_loss_percent=table.path_loss_percent,
             settings=MappingProxyType(self._settings),
             runbooks=table.runbooks,
+            grid=None if grid is None else grid.grid(),
         )
         self.notes.warnings += warnings_of(site)
         return site

@@ -24,6 +24,7 @@ from facility.sitefile.tables import (
     BrokerTable,
     EngineTable,
     FeedTable,
+    GridTable,
     HeartbeatTable,
     MetricsTable,
     Pace,
@@ -40,7 +41,7 @@ MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
 _TABLES: Final = (
-    "site", "store", "engine", "metrics", "heartbeat", "smtp", "broker", "influxdb", "rack", "asset",
+    "site", "store", "engine", "metrics", "heartbeat", "smtp", "broker", "influxdb", "grid", "rack", "asset",
     "tenant", "route", "rules",
 )  # fmt: skip
 SOURCE: Final = "source"
@@ -105,6 +106,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     metrics = read_table(document.get("metrics", {}), MetricsTable, "metrics", faults)
     heartbeat = read_table(document.get("heartbeat", {}), HeartbeatTable, "heartbeat", faults)
     smtp = read_table(document.get("smtp", {}), SmtpTable, "smtp", faults)
+    grid = read_table(document["grid"], GridTable, "grid", faults) if "grid" in document else None
     brokers = _array(document, "broker", BrokerTable, faults)
     racks = _array(document, "rack", RackTable, faults)
     assets = _array(document, "asset", AssetTable, faults)
@@ -114,7 +116,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     is_fed = _is_fed(document.get("rules", {}), faults)
     feed = read_feed(document.get("influxdb"), faults, is_wanted=is_fed)
     builder = Builder(faults)
-    site = builder.build(table, racks=racks, assets=assets, tenants=tenants)
+    site = builder.build(table, racks=racks, assets=assets, tenants=tenants, grid=grid)
     builder.check_brokers(brokers)
     builder.check_routes(routes, tenants)
     if feed is not None:

@@ -6,12 +6,14 @@ tables holds None where an entry could not be read, so that the others keep thei
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from facility.contracts import Boundary, Method, Redundancy, Shape
+from facility.grid import FIFTY_HZ, PROFILES, Grid, Profile
 from facility.site import RUNBOOKS
 from facility.sitefile.fields import (
     WHOLE,
@@ -109,6 +111,44 @@ class SiteTable(Table):
         RUNBOOKS,
         description="where the rules' runbooks are, an address or a folder: a page names the file in it",
     )
+
+
+class GridTable(Table):
+    """`[grid]`: what the operator of the grid allows the site; the rules about the grid judge by it."""
+
+    profile: Profile = Field(
+        Profile.OWN, description="whose limits hold where none is set here; own for none but these"
+    )
+    nominal_hz: Annotated[Literal[50, 60], WHOLE] = Field(60, description="nominal frequency [Hz]")
+    least_hz: Annotated[Number, Field(ge=40, le=60)] | None = Field(
+        None, description="lowest frequency that is borne for ever, by default 58.8 of 60, 49 of 50 [Hz]"
+    )
+    most_hz: Annotated[Number, Field(ge=50, le=70)] | None = Field(
+        None, description="highest frequency that is borne for ever, by default 61.2 of 60, 51 of 50 [Hz]"
+    )
+    ramp_window_s: Annotated[Literal[60, 600], WHOLE] | None = Field(
+        None, description="over how long a ramp is taken, by default 60 [s]"
+    )
+    ramp_up_mw_per_min: Annotated[Number, Field(gt=0, le=100_000)] | None = Field(
+        None, description="the fastest rise of the site's load [MW/min]"
+    )
+    ramp_down_mw_per_min: Annotated[Number, Field(gt=0, le=100_000)] | None = Field(
+        None, description="the fastest fall of the site's load [MW/min]"
+    )
+    variation_window_s: Annotated[Literal[5, 15], WHOLE] | None = Field(
+        None, description="over how long a variation is taken, by default 5 [s]"
+    )
+    variation_mw: Annotated[Number, Field(gt=0, le=100_000)] | None = Field(
+        None, description="the largest variation of the site's load within that, peak to peak [MW]"
+    )
+
+    def grid(self) -> Grid:
+        """Return the limits: those of the profile, with what is set here."""
+        base = PROFILES[self.profile]
+        if self.nominal_hz == 50:  # noqa: PLR2004 - the other nominal frequency
+            base = replace(base, nominal_hz=50, least_hz=FIFTY_HZ[0], most_hz=FIFTY_HZ[1])
+        own = self.model_dump(exclude={"profile", "nominal_hz"}, exclude_none=True)
+        return replace(base, **own)
 
 
 NAMES_PUBLISHERS: Final = frozenset({"dsx"})

@@ -130,7 +130,9 @@ class Engine:
         self.judges = tuple(self._make_judge(rule) for rule in rules)
         self._by_name = {judge.rule.name: judge for judge in self.judges}
         self._kinds = frozenset(rule.kind for rule in rules)
-        self._quantities = frozenset[str]().union(*(rule.judged_quantities() for rule in rules))
+        self._quantities = frozenset[str]().union(
+            *(rule.judged_quantities() for rule in rules if rule.is_used(site))
+        )
         self.windows = Windows((rule.kind, window) for rule in rules for window in rule.windows)
         self._topology: Topology | None = None
         self._tables: Tables | None = None

@@ -30,6 +30,8 @@ from rules.view import KILOWATT
 
 DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
+SUPPLY: Final = "meter.power.active"
+"""The quantity of the site that its supply meters measure together [kW]."""
 _PHASES: Final = 3
 
 _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
@@ -218,12 +220,18 @@ class Topology:
         columns = self._columns([numbers for _, numbers in members.values()])
         if kind is SubjectKind.RACK:
             columns[DRAW] = self._column([list(numbers) for numbers in self._racks.values()], Dimension.POWER)
+        settings = self._settings(assets)
+        if kind is SubjectKind.SITE:
+            if SUPPLY in columns:
+                columns[SUPPLY] = self._column([self._supply()], Dimension.POWER)
+            grid = {} if self._site.grid is None else self._site.grid.settings()
+            settings = {**settings, **{name: np.array([value]) for name, value in grid.items()}}
         return Rows(
             kind=kind,
             ids=tuple(members),
             assets=assets,
             columns=columns,
-            settings=self._settings(assets),
+            settings=settings,
             racks=Links.of([self._racks_of(asset) for asset in assets]),
         )
 
@@ -287,6 +295,14 @@ class Topology:
                 for node in self.serving(rack):
                     self._beneath[node].append(row)
         return self._beneath.get(AssetId(asset), [])
+
+    def _supply(self) -> list[int]:
+        """Return the power point of each supply meter, `UNMETERED` for one that has none, or several."""
+        found = []
+        for meter in self._site.supply_meters:
+            powers = [n for n in self._of_asset.get(meter, ()) if self._points[n].is_boundary]
+            found.append(powers[0] if len(powers) == 1 else UNMETERED)
+        return found
 
     def of_kinds(self, kinds: frozenset[str]) -> _Members:
         """Return the assets of some kinds, each with its points."""

@@ -92,6 +92,8 @@ class Table:
         """Return what a window takes in of each row at the moment."""
         if window.statistic is Statistic.TRIP:
             return self.line_current()
+        if window.of_total:
+            return self.total(window.quantity)
         return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)
 
     def line_current(self) -> Measured:

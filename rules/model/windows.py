@@ -58,6 +58,7 @@ class Window:
         statistic: Which figure.
         over_s: Over how long [s]; the time constant of a dose, or how soon a breaker forgets.
         of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
+        of_total: Whether it is of their sum (supply meters).
 
     Raises:
         ValueError: Where there is no such quantity, or no such time.
@@ -67,6 +68,7 @@ class Window:
     statistic: Statistic
     over_s: float
     of_largest: bool = False
+    of_total: bool = False
 
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:
@@ -80,8 +82,8 @@ class Window:
         return LINE_CURRENTS if self.statistic is Statistic.TRIP else frozenset({self.quantity})
 
     def __str__(self) -> str:
-        largest = "largest " if self.of_largest else ""
-        return f"{largest}{self.quantity} {self.statistic} over {self.over_s!r} s"
+        fold = "largest " if self.of_largest else "total " if self.of_total else ""
+        return f"{fold}{self.quantity} {self.statistic} over {self.over_s!r} s"
 
 
 _Bounds = tuple[FloatArray, FloatArray, FloatArray, BoolArray]
