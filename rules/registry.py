@@ -35,6 +35,7 @@ from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.library.electrical.e1_breaker_load import BreakerLoad
 from rules.library.electrical.e2_breaker_trips import BreakerTrips
+from rules.library.electrical.e3_failover_headroom import FailoverHeadroom
 from rules.library.electrical.e4_feed_lost import FeedLost
 from rules.library.electrical.e6_overload import Overload
 from rules.library.electrical.e7_unbalance import Unbalance
@@ -55,6 +56,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     AheadOfRamp,
     BreakerLoad,
     BreakerTrips,
+    FailoverHeadroom,
     FeedLost,
     Overload,
     Unbalance,

@@ -36,3 +36,10 @@ class PowerPath:
                     lost.add(child)
                     stack.append(child)
         return frozenset(lost)
+
+    def line(self, node: AssetId) -> list[AssetId]:
+        """Return a node and what alone feeds it, upwards, as far as each has one parent."""
+        found = [node]
+        while len(above := self.parents.get(found[-1], [])) == 1 and above[0] not in found:
+            found.append(above[0])
+        return found

@@ -24,6 +24,7 @@ from facility.readings import BoolArray, FloatArray
 from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
+from rules.model.failover import Failover, failover_of
 from rules.model.powerpath import PowerPath
 from rules.subject import SubjectKind
 from rules.view import KILOWATT
@@ -161,6 +162,7 @@ class Topology:
         self._above: dict[AssetId, frozenset[AssetId]] = {}
         self._parents: dict[AssetId, list[AssetId]] | None = None
         self._power: PowerPath | None = None
+        self._failover: Failover | None = None
 
     def rows(self, kind: SubjectKind) -> Rows:
         """Return the rows of a kind."""
@@ -199,6 +201,19 @@ class Topology:
                 is_whole = len(parents.get(rack, ())) >= self._site.rack(rack).feeds
                 found[row] = is_whole and lost.issuperset(parents[rack])
         return found
+
+    def failover(self, rows: Rows) -> Failover:
+        """Return which racks would move to which circuits, of rows that are circuits."""
+        if self._failover is None:
+            circuits = {AssetId(asset): row for row, asset in enumerate(rows.assets)}
+            feeds = [self._site.rack(rack).feeds for rack in self._racks]
+            self._failover = failover_of(self.power, circuits, self._rack_row, feeds)
+        return self._failover
+
+    @property
+    def path_loss(self) -> float:
+        """The most that is lost between a circuit and the racks beneath it, as a share."""
+        return self._site.path_loss_percent / 100
 
     @property
     def power(self) -> PowerPath:

@@ -18,7 +18,7 @@ from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray
 from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import Column, Links, Rows, Topology
+from rules.model.rows import DRAW, Column, Links, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -150,6 +150,46 @@ class Table:
         """
         rated = self.setting("rated_a")
         return np.where(np.isnan(rated), self.measured("current.limit").best, rated)
+
+    def can_fail_over(self) -> BoolArray:
+        """Return to which circuits the load of a rack would move if another part of the path failed."""
+        found = np.zeros(len(self), np.bool_)
+        found[self._topology.failover(self._rows).circuits] = True
+        return found
+
+    def failover_current(self, racks: Table) -> Measured:
+        """Return the line current that each circuit would carry if another part of the path failed [A].
+
+        Its own current now, for each kilowatt that it carries now, for all that it would carry then. Nothing
+        measures it where nothing can move to a circuit.
+
+        Args:
+            racks: The table of racks, of the same moment.
+        """
+        draw, rating = racks.total(DRAW), racks.setting("rating_kw")
+        least_kw, most_kw = self._topology.failover(self._rows).loads(
+            np.maximum(draw.low, 0.0), np.fmin(draw.high, rating)
+        )
+        most_kw = most_kw / (1 - self._topology.path_loss)
+        amps, power = self.line_current(), self.measured("meter.power.active")
+        can_move = ~np.isnan(least_kw)
+        is_told = can_move & amps.is_known & power.is_known & (power.low > 0)
+        is_bounded = is_told & np.isfinite(most_kw)
+        # What a kilowatt takes now, at least and at most; anything where that is not told.
+        least_a, most_a = (np.where(is_told, np.maximum(each, 0.0), 0.0) for each in (amps.low, amps.high))
+        low_kw, best_kw, high_kw = (
+            np.where(is_told, each, 1.0) for each in (power.low, power.best, power.high)
+        )
+        low = np.where(is_told, least_a / high_kw * np.where(can_move, least_kw, 0.0), -np.inf)
+        high = np.where(is_bounded, most_a / low_kw * np.where(is_bounded, most_kw, 0.0), np.inf)
+        cause = np.where(amps.cause == Cause.NONE, power.cause, amps.cause)
+        return replace(
+            amps,
+            low=low,
+            best=np.where(is_told, amps.best / best_kw * least_kw, np.nan),
+            high=np.maximum(low, high),
+            cause=np.where(can_move, cause, Cause.NO_POINT).astype(np.int8),
+        )
 
     def trip_curves(self) -> TripCurves:
         """Return by which curve each circuit's breaker trips."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from facility.contracts import Contract, Level, Limit, Redundancy, Version
+from facility.grid import Grid
 from facility.names import AssetId, TenantId
 from facility.points import Asset
 from facility.site import Holding, Rack, Site, Tenant
@@ -60,6 +61,7 @@ SITE = Site(
     supply_meters=(METER, AssetId("other")),
     meter_errors_ppm={METER: 5_000},
     settings={AssetId("b1"): {"rated_a": 32.0}, R1: {"rated_lpm": 40.0}},
+    grid=Grid(ramp_up_mw_per_min=20, ramp_down_mw_per_min=20, variation_mw=10),
 )
 """A site that says something in every field that there is."""
 
@@ -98,13 +100,13 @@ def edits_inside(value: Any, field: str) -> Iterator[tuple[str, Any]]:  # noqa: 
             yield from ((name, replace(value, **{part.name: other})) for name, other in found)
 
 
-INNER = {"Site.any_rack", "Tenant.contract", "Version.limit"}
+INNER = {"Site.any_rack", "Site.grid", "Tenant.contract", "Version.limit"}
 """Fields that are changed by each field of what stands in them."""
 
 
 def all_fields() -> set[str]:
     """Return every field of what a site is made of."""
-    kinds = (Site, Rack, Tenant, Holding, Contract, Version, Limit, Level, Asset)
+    kinds = (Site, Rack, Tenant, Holding, Contract, Version, Limit, Level, Asset, Grid)
     return {f"{kind.__name__}.{part.name}" for kind in kinds for part in fields(kind)} - INNER
 
 

@@ -1,0 +1,69 @@
+"""E3: what both feeds carry would not fit on one of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rules.base import CLEAR, Desk, Findings, Rule, Severity, SeverityStep, codes
+from rules.model.measured import above
+from rules.subject import SubjectKind
+from rules.view import View
+
+
+class FailoverHeadroom(Rule):
+    """If another part of the power path failed, a circuit would carry more than it may carry for long.
+
+    With two feeds (2N) each may carry half of that, so that one can carry both: what a circuit would carry
+    then is its line current now, for each kilowatt of all that the racks beneath it draw, each rack once. It
+    is taken for the part of the path whose failure is worst for the circuit, so at every level. A breaker may
+    carry 80 % of its rating for long (NEC 210.20), and trips above all of it. What cannot be attributed, such
+    as a load beneath it that nobody described, leaves that circuit UNKNOWN.
+    """
+
+    name: ClassVar[str] = "E3"
+    title: ClassVar[str] = "failover headroom lost: one feed cannot carry both"
+    kind: ClassVar[SubjectKind] = SubjectKind.BREAKER
+    quantities: ClassVar[tuple[str, ...]] = (
+        "current.phase",
+        "current",
+        "meter.power.active",
+        "current.limit",
+    )
+    unit: ClassVar[str] = "A"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
+    look_at: ClassVar[str] = "Move racks to other feeds, or lower their load, before a feed is lost."
+    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+        SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rated current"),
+    )
+
+    severity: Severity = Field(Severity.HIGH, description="how bad it is")
+    on_delay_s: float = Field(300, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(600, ge=0, description="how long it must be over for the alarm to end [s]")
+    percent: float = Field(80, gt=0, le=150, description="share of the rated current that may last [%]")
+    critical_percent: float = Field(
+        100, gt=0, le=200, description="share of the rated current from which it is critical [%]"
+    )
+    deadband_percent: float = Field(
+        2, ge=0, lt=50, description="how far below the limit it must be for the alarm to end [%]"
+    )
+
+    def judge(self, view: View) -> Findings:
+        """Hold what each circuit would carry against its rating; all is clear where nothing can move."""
+        table = view.table(self.kind)
+        rated = table.rated_current()
+        found = table.failover_current(view.table(SubjectKind.RACK))
+        limit = rated * self.percent / 100
+        breach = above(found, limit)
+        is_well = ~above(found, limit * (1 - self.deadband_percent / 100))
+        is_judged = table.can_fail_over()
+        verdict = np.where(is_judged, codes(breach.holds, breach.fails), CLEAR)
+        return Findings(
+            verdict=verdict,
+            value=found.best,
+            limit=np.where(is_judged, limit, np.nan),
+            returned=is_well.holds | ~is_judged,
+            severity=self.severities(above(found, rated * self.critical_percent / 100).holds),
+        )
