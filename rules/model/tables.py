@@ -96,6 +96,24 @@ class Table:
             return self.total(window.quantity)
         return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)
 
+    def all_draw(self) -> Measured:
+        """Return what all racks draw together [kW], of the table of racks; shape (1,).
+
+        A rack that is not known draws between nothing and its rating.
+        """
+        draw = self.total(DRAW)
+        low, high = np.maximum(draw.low, 0.0).sum(), np.fmin(draw.high, self.setting("rating_kw")).sum()
+        best = np.where(draw.is_known, draw.best, np.clip(np.nan_to_num(draw.best), 0.0, None)).sum()
+        is_bounded = np.isfinite(high)
+        return Measured(
+            low=np.array([min(low, high)]),
+            best=np.array([best]),
+            high=np.array([max(low, high)]),
+            is_fresh=np.array([draw.is_fresh.all()]),
+            age_ms=np.array([draw.age_ms.max(initial=-1)]),
+            cause=np.array([Cause.NONE if is_bounded else Cause.GAPS], np.int8),
+        )
+
     def line_current(self) -> Measured:
         """Return the current of the line that carries most: of the phases, or the circuit's own current."""
         return largest_of(self.largest("current.phase"), self.largest("current"))
