@@ -11,7 +11,7 @@ from typing import Final
 
 from facility.contracts import Boundary, Method, Version
 from facility.instants import to_datetime
-from facility.kinds import METER
+from facility.kinds import METER, RACK
 from facility.names import AssetId, nearest
 from facility.points import Asset
 from facility.site import Site, Tenant
@@ -98,6 +98,7 @@ def warnings_of_assets(site: Site, heard: Mapping[AssetId, Asset]) -> list[str]:
     ]
     if heard:
         found += _never_heard(site, described)
+        found += _unattributed(site, assets)
     tapped = {child for asset in assets.values() if asset.kind == METER for child in asset.serves}
     for path, tenant, version, until_ms in _versions(site):
         for i, meter in enumerate(version.meters):
@@ -123,6 +124,27 @@ def _never_heard(site: Site, described: Collection[str]) -> Iterator[str]:
                 f"tenant[{i}].holds: the bus has never told of {_some(missing)}"
                 + (f"; {hint}" if hint and len(missing) == 1 else "")
             )
+
+
+def _unattributed(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
+    """Say beneath which circuits something hangs of which nothing is known: E3 cannot judge those."""
+    for i, asset in enumerate(site.assets):
+        if "rated_a" not in site.settings.get(asset.id, {}):
+            continue
+        stack, seen = list(asset.serves), {asset.id}
+        while stack:
+            child = stack.pop()
+            known = assets.get(child)
+            if child in site.racks or child in seen or (known is not None and known.kind == RACK):
+                continue
+            seen.add(child)
+            if known is None or not known.serves:
+                yield (
+                    f"asset[{i}].serves: nothing is known of what hangs on '{child}', so what '{asset.id}'"
+                    " would carry alone cannot be told (E3)"
+                )
+                break
+            stack += known.serves
 
 
 def _versions(site: Site) -> Iterator[Placed]:

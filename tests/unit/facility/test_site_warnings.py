@@ -115,3 +115,41 @@ def test_a_kind_that_means_nothing_is_said(kind: str, told: str) -> None:
         f"asset[0].kind: nothing is known of the kind '{kind}', so no power is taken to pass through it"
     )
     assert found == (() if kind in KINDS else (expected + told,))
+
+
+UNKNOWN = "asset[0].serves: nothing is known of what hangs on"
+
+
+@pytest.mark.parametrize(
+    ("serves", "heard", "told"),
+    [
+        ('["A-1"]', {"A-1": ""}, []),
+        ('["A-1", "TAP"]', {"A-1": "", "TAP": "A-1"}, []),
+        (
+            '["A-1", "TAP"]',
+            {"A-1": "", "TAP": ""},
+            ["asset[0].serves: nothing is known of what hangs on 'TAP'"],
+        ),
+        ('["A-1", "GONE"]', {"A-1": ""}, [f"{UNKNOWN} 'GONE'"]),
+    ],
+)
+def test_a_circuit_whose_load_cannot_be_attributed_is_named(
+    serves: str, heard: dict[str, str], told: list[str]
+) -> None:
+    """Once the bus has described what there is: what nobody described may carry anything."""
+    site = read_site(
+        '[site]\nname = "hall"\n[[rack]]\nids = "A-1"\nrating_kw = 100\n'
+        f'[[asset]]\nid = "BUS"\nkind = "Busway"\nrated_a = 400\nserves = {serves}\n'
+    ).site
+    assets = {
+        AssetId(name): Asset(
+            id=AssetId(name),
+            kind="TapBox" if name == "TAP" else "Rack",
+            serves=tuple(AssetId(child) for child in below.split()),
+        )
+        for name, below in heard.items()
+    }
+
+    found = warnings_of_assets(site, assets)
+
+    assert [text.partition(", so")[0] for text in found] == told
