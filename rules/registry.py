@@ -44,6 +44,7 @@ from rules.library.electrical.e9_power_quality import PowerQuality
 from rules.library.electrical.e10_frequency import Frequency
 from rules.library.electrical.e11_ramp import Ramp
 from rules.library.electrical.e12_step_loss import StepLoss
+from rules.library.electrical.e15_balance import Balance
 from rules.library.electrical.e16_pue import Effectiveness
 from rules.library.electrical.e18_variation import Variation
 from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
@@ -66,6 +67,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     Frequency,
     Ramp,
     StepLoss,
+    Balance,
     Effectiveness,
     Variation,
     InletHot,

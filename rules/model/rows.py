@@ -24,6 +24,7 @@ from facility.readings import BoolArray, FloatArray
 from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
+from rules.model.balance import Balance, balance_of
 from rules.model.failover import Failover, failover_of
 from rules.model.powerpath import PowerPath
 from rules.subject import SubjectKind
@@ -163,6 +164,9 @@ class Topology:
         self._parents: dict[AssetId, list[AssetId]] | None = None
         self._power: PowerPath | None = None
         self._failover: Failover | None = None
+        self._balance: Balance | None = None
+        self._tolerances: dict[SubjectKind, FloatArray] = {}
+        self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
         """Return the rows of a kind."""
@@ -209,6 +213,33 @@ class Topology:
             feeds = [self._site.rack(rack).feeds for rack in self._racks]
             self._failover = failover_of(self.power, circuits, self._rack_row, feeds)
         return self._failover
+
+    def balance(self, rows: Rows) -> Balance:
+        """Return which nodes can be balanced, of rows that are power nodes."""
+        if self._balance is None:
+            metered = {
+                AssetId(asset): row
+                for row, asset in enumerate(rows.assets)
+                if any(self._points[n].is_boundary for n in self._of_asset.get(AssetId(asset), ()))
+            }
+            feeds = [self._site.rack(rack).feeds for rack in self._racks]
+            self._balance = balance_of(self.power, metered, self._rack_row, feeds, len(rows.assets))
+        return self._balance
+
+    def tolerance(self, rows: Rows) -> FloatArray:
+        """Return the error that is assumed of each row's meter, as a share: 0 where its class is given."""
+        if rows.kind not in self._tolerances:
+            assumed, error_ppm = self._site.meter_tolerance_percent / 100, self._site.error_ppm
+            errors = [assumed if error_ppm(AssetId(asset)) is None else 0.0 for asset in rows.assets]
+            self._tolerances[rows.kind] = np.array(errors, np.float64)
+        return self._tolerances[rows.kind]
+
+    def is_of(self, rows: Rows, kind: str) -> BoolArray:
+        """Return which rows are assets of a kind."""
+        if (rows.kind, kind) not in self._of_kinds:
+            found = np.array([self.kind_of(asset) == kind for asset in rows.assets], np.bool_)
+            self._of_kinds[rows.kind, kind] = found
+        return self._of_kinds[rows.kind, kind]
 
     @property
     def path_loss(self) -> float:

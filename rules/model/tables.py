@@ -18,7 +18,7 @@ from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray
 from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import DRAW, Column, Links, Rows, Topology
+from rules.model.rows import DRAW, SUPPLY, Column, Links, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -168,6 +168,43 @@ class Table:
         """
         rated = self.setting("rated_a")
         return np.where(np.isnan(rated), self.measured("current.limit").best, rated)
+
+    def is_of(self, kind: str) -> BoolArray:
+        """Return which rows are assets of a kind."""
+        return self._topology.is_of(self._rows, kind)
+
+    def is_balanced(self) -> BoolArray:
+        """Return of which power nodes all the load is metered once more beneath them."""
+        found = np.zeros(len(self), np.bool_)
+        found[self._topology.balance(self._rows).nodes] = True
+        return found
+
+    def losses(self, racks: Table) -> Measured:
+        """Return what each power node carries and does not pass on, as a share of what it carries.
+
+        Nothing measures it of a node that cannot be balanced.
+
+        Args:
+            racks: The table of racks, of the same moment.
+        """
+        balance, found = self._topology.balance(self._rows), _unmeasured(len(self))
+        if not len(balance.nodes):
+            return found
+        carried, draw = self.measured(SUPPLY), racks.total(DRAW)
+        wide, rack_wide = (self._topology.tolerance(table._rows) for table in (self, racks))  # noqa: SLF001 - its own kind
+        low, high = np.maximum(carried.low, 0.0) / (1 + wide), carried.high / np.maximum(1 - wide, 1e-9)
+        least = balance.passed_on(low, np.maximum(draw.low, 0.0) / (1 + rack_wide))
+        most = balance.passed_on(high, draw.high / np.maximum(1 - rack_wide, 1e-9))
+        likely = balance.passed_on(carried.best, draw.best)
+        rows = balance.nodes
+        is_told = carried.is_known[rows] & (low[rows] > 0)
+        least_kw, most_kw = (np.where(is_told, side[rows], 1.0) for side in (low, high))
+        found.low[rows] = np.where(is_told & np.isfinite(most), (least_kw - most) / least_kw, -np.inf)
+        found.high[rows] = np.where(is_told, (most_kw - least) / most_kw, np.inf)
+        likely_kw = np.where(is_told, carried.best[rows], 1.0)
+        found.best[rows] = np.where(is_told, (likely_kw - likely) / likely_kw, np.nan)
+        found.cause[rows] = np.where(is_told & np.isfinite(most), Cause.NONE, Cause.GAPS)
+        return found
 
     def can_fail_over(self) -> BoolArray:
         """Return to which circuits the load of a rack would move if another part of the path failed."""
