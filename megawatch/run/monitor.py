@@ -104,6 +104,7 @@ class Monitor:
                 self.started.set()
                 await parts.supervisor.run()
             finally:
+                gc.unfreeze()  # what ends is let go of
                 if parts.rules is not None and parts.rules.lag.tick_ms:
                     with suppress(StoreUnavailable):
                         parts.rules.save_snapshot()
