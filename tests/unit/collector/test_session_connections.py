@@ -171,16 +171,28 @@ def test_what_comes_again_after_a_break_is_handed_on_once() -> None:
         for number in range(1, 9):
             client.publish(number, b"%d" % number, again=place > 0)
         if place < 3:
-            await asyncio.sleep(0.05)
+            await heard[place].wait()
             client.reset()
         else:
             client.publish(9, b"new")
             await asyncio.Event().wait()
 
+    heard = [asyncio.Event() for _ in range(3)]
+
     async def story() -> None:
+        first: list[Messages] = []
         async with a_session(breaking) as (made, clients):
-            await until(lambda: len(clients) == 2, "a second client")
-            first = [item for item in all_items(made) if isinstance(item, Messages)]
+
+            def is_heard() -> bool:
+                first.extend(item for item in all_items(made) if isinstance(item, Messages))
+                return len(payloads(first)) == 8
+
+            await until(is_heard, "the first connection is heard")
+            heard[0].set()
+            await until(lambda: made.health.repeated == 8, "the second one is")
+            heard[1].set()
+            await until(lambda: made.health.repeated == 16, "the third one is")
+            heard[2].set()
             await until(
                 lambda: len(clients) == 4 and made.waiting > 0, "the last connection brings something"
             )
