@@ -66,6 +66,7 @@ _BROKER: Final = """
 [[broker]]
 url = "{url}"
 format = "{form}"
+queued_messages = 1000000
 """
 _STORE: Final = """
 [store]
