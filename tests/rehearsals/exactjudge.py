@@ -187,7 +187,7 @@ def random_case(random: Random, begin_ms: int, seconds: int, zone: str) -> Exact
     moments = sorted(random.sample(range(5_000, seconds * 1_000 - 1_000), random.randrange(3)))
     starts = [begin_ms - 86_400_000, *(begin_ms + moment for moment in moments)]
     if random.random() < 0.5:
-        starts = [start // 1_000 * 1_000 for start in starts]
+        starts = list(dict.fromkeys(start // 1_000 * 1_000 for start in starts))
     versions = tuple(_version(random, start, base, begin_ms, seconds) for start in starts)
     if any(start % 1_000 for start in starts):
         # A draw is one figure a tick; what is lost on the way changes with a tick, not within it.
