@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,11 @@ from store.ledger.alarms import Notice
 from testing.collector.publishing import Publisher
 from testing.fakes.webhook import FakeReceiver, receiver
 from testing.megawatch.monitoring import watching
+from testing.rules.pages import a_page
 from testing.servers.alertmanager import Replica, replicas
 from testing.servers.brokers import Mosquitto
 from testing.waiting import until
-from tests.unit.rules.test_notify_pagers import a_page
+from tests.integration.onerack import BUSY_KW, CALM_KW, SITE, now_ms, speak
 
 SETTLED_S = 3.0
 """How long nothing more comes: both intervals of the group, and a second."""
@@ -48,11 +48,6 @@ async def nothing_more(fake: FakeReceiver) -> None:
     before = len(fake.deliveries)
     await asyncio.sleep(SETTLED_S)
     assert len(fake.deliveries) == before, groups(fake)[before:]
-
-
-def now_ms() -> int:
-    """Return the time of the machine, which Alertmanager goes by [ms]."""
-    return time.time_ns() // 1_000_000  # noqa: TID251 - Alertmanager has a clock of its own
 
 
 def a_notifier(pair: Sequence[Replica]) -> AlertmanagerNotifier:
@@ -143,38 +138,12 @@ def test_no_replica_at_all_is_told(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-SITE = """
-[site]
-name = "hall"
-rack_rating_kw = 100
-[[broker]]
-url = "{url}"
-format = "rack-documents"
-[[tenant]]
-id = "acme"
-holds = [{{ racks = "r1", from = 2026-01-01 }}]
-[[tenant.contract]]
-from = 2026-01-01
-committed_mw = 0.01
-[rules.C2]
-on_delay_s = 0
-off_delay_s = 0
-[[route]]
-rule = ["C2"]
-to = {{ alertmanager = ["{pager}"] }}
-"""
-
-
 @pytest.mark.servers
 def test_what_stands_is_said_again_after_a_restart_of_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An Alertmanager that forgot its alerts knows them within a round; nothing is notified twice."""
     monkeypatch.setattr(monitor, "REMIND_S", 0.5)
-
-    def speak(publisher: Publisher, power_kw: int) -> bool:
-        publisher.publish("megawatch/v1/hall/r1", b'{"time":%d,"power_kw":%d}' % (now_ms(), power_kw))
-        return True
 
     async def story() -> tuple[list[tuple[str, int]], int]:
         async with receiver() as fake:
@@ -183,19 +152,21 @@ def test_what_stands_is_said_again_after_a_restart_of_either(
                 Mosquitto(tmp_path / "broker") as server,
                 Publisher(server.port) as publisher,
             ):
-                site = SITE.format(url=server.url, pager=replica.url)
+                site = SITE.format(url=server.url, to=f'alertmanager = ["{replica.url}"]')
 
                 def is_told(power_kw: int, count: int) -> bool:
                     return speak(publisher, power_kw) and len(fake.deliveries) >= count
 
                 async with watching(tmp_path / "site", site) as watch:
-                    await watch.until(lambda: is_told(90, 1), "a notification")
+                    await watch.until(lambda: is_told(BUSY_KW, 1), "a notification")
                 async with watching(tmp_path / "site", site) as watch:
                     replica.kill(signal.SIGTERM)
                     await asyncio.to_thread(replica.start)
-                    await watch.until(lambda: is_told(90, 1) and replica.alerts() != [], "it is said again")
+                    await watch.until(
+                        lambda: is_told(BUSY_KW, 1) and replica.alerts() != [], "it is said again"
+                    )
                     again = len(replica.alerts())
-                    await watch.until(lambda: is_told(1, 2), "the end")
+                    await watch.until(lambda: is_told(CALM_KW, 2), "the end")
             return groups(fake), again
 
     assert asyncio.run(story()) == ([("firing", 1), ("resolved", 1)], 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -12,25 +11,9 @@ from testing.collector.publishing import Publisher
 from testing.fakes.webhook import Reply, receiver
 from testing.megawatch.monitoring import watching
 from testing.servers.brokers import Mosquitto
+from tests.integration.onerack import BUSY_KW, CALM_KW, SITE, speak
 
-SITE = """
-[site]
-name = "hall"
-rack_rating_kw = 100
-[[broker]]
-url = "{url}"
-format = "rack-documents"
-[[tenant]]
-id = "acme"
-holds = [{{ racks = "r1", from = 2026-01-01 }}]
-[[tenant.contract]]
-from = 2026-01-01
-committed_mw = 0.01
-[rules.C2]
-on_delay_s = 0
-[[route]]
-rule = ["C2"]
-to = {{ webhook = "{pager}" }}
+BEATING = """
 [heartbeat]
 url_file = "watchdog"
 every_s = 1
@@ -46,26 +29,24 @@ def test_it_beats_until_a_page_cannot_be_told(tmp_path: Path) -> None:
     async def story() -> tuple[int, int]:
         away = [Reply(503)] * 3
         with Mosquitto(tmp_path / "broker") as server, Publisher(server.port) as publisher:
-
-            def speak(power_kw: int) -> bool:
-                now_ms = time.time_ns() // 1_000_000  # noqa: TID251 - a publisher has a clock of its own
-                body = b'{"time":%d,"power_kw":%d}' % (now_ms, power_kw)
-                publisher.publish("megawatch/v1/hall/r1", body)
-                return True
-
             async with receiver() as dog, receiver(away) as pager:
                 await asyncio.to_thread((site / "watchdog").write_text, dog.url)
-                text = SITE.format(url=server.url, pager=pager.url)
+                text = SITE.format(url=server.url, to=f'webhook = "{pager.url}"') + BEATING
                 async with watching(site, text) as watch:
                     heart = watch.monitor.built.heartbeat
                     assert heart is not None
-                    await watch.until(lambda: speak(1) and len(dog.deliveries) >= 2, "it beats")
                     await watch.until(
-                        lambda: speak(90) and "accepts nothing: 503" in heart.held_back, "it is held back"
+                        lambda: speak(publisher, CALM_KW) and len(dog.deliveries) >= 2, "it beats"
+                    )
+                    await watch.until(
+                        lambda: speak(publisher, BUSY_KW) and "accepts nothing: 503" in heart.held_back,
+                        "it is held back",
                     )
                     before = len(dog.deliveries)
                     await watch.until(
-                        lambda: speak(90) and len(dog.deliveries) > before and not heart.held_back,
+                        lambda: (
+                            speak(publisher, BUSY_KW) and len(dog.deliveries) > before and not heart.held_back
+                        ),
                         "it beats again",
                     )
                 ended = len(dog.deliveries)

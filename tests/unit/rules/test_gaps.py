@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from facility.points import Cadence
 from facility.readings import Flag
+from rules.engine.engine import Engine, Step
 from rules.engine.settled import Patience
 from store.journal.entries import EVERY_BROKER, Mark, MarkKind
+from store.series import TenantDraw
 from testing.builders import T0_MS
 from testing.rules.halls import (
     BUS,
@@ -28,6 +32,21 @@ BACK_S = 10
 CALM_KW, BUSY_KW = (60.0, 60.0, 60.0), (90.0, 90.0, 90.0)
 
 
+def calm_hall(seconds: int) -> tuple[Engine, Tape]:
+    """Return an engine, and what three racks that publish on change say for some seconds."""
+    site, tape = one_tenant(), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
+    tape.connect(T0_MS - 1_000)
+    for second in range(seconds):
+        tape.second(second, *CALM_KW)
+    return an_engine(site), tape
+
+
+def draws_of(steps: Iterable[Step]) -> dict[int, TenantDraw]:
+    """Return the tenant's draw by the second of each tick after `T0_MS`."""
+    return {(step.at_ms - T0_MS) // 1_000: step.draws[0] for step in steps if step.draws}
+
+
 def test_what_was_measured_in_a_gap_does_not_count_as_heard_again() -> None:
     """A value of before the end of the gap may have been followed by one that was dropped."""
     knowledge = on_change()
@@ -43,12 +62,7 @@ def test_what_was_measured_in_a_gap_does_not_count_as_heard_again() -> None:
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_an_overdraw_that_the_broker_dropped_is_never_a_clear(is_whole: bool) -> None:  # noqa: FBT001 - a parameter
     """The racks rose after the queue was full: bounds stay wide from the break until each rack is heard."""
-    site = one_tenant()
-    engine, tape = an_engine(site), Tape()
-    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
-    tape.connect(T0_MS - 1_000)
-    for second in range(5):
-        tape.second(second, *CALM_KW)
+    engine, tape = calm_hall(5)
     lost_ms, back_ms = T0_MS + 4_500, T0_MS + BACK_S * 1_000
     tape.mark(lost_ms, MarkKind.LOST)
     tape.mark(back_ms, MarkKind.CONNECTED)
@@ -64,20 +78,14 @@ def test_an_overdraw_that_the_broker_dropped_is_never_a_clear(is_whole: bool) ->
 
     steps = play(engine, tape.entries, until_ms=T0_MS + (BACK_S + 5) * 1_000)
 
-    draws = {step.at_ms: step.draws[0] for step in steps if step.draws}
-    after = draws[T0_MS + (BACK_S + 4) * 1_000]
+    after = draws_of(steps)[BACK_S + 4]
     assert (after.low_milliwatts == after.high_milliwatts) is is_whole
 
 
 @pytest.mark.parametrize("is_told_first", [True, False])
 def test_a_queue_that_dropped_its_oldest_is_no_clear_while_a_start_is_judged(*, is_told_first: bool) -> None:
     """Two racks may have risen in what was dropped: since the gap began their power is not known."""
-    site = one_tenant()
-    engine, tape = an_engine(site), Tape()
-    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
-    tape.connect(T0_MS - 1_000)
-    for second in range(10):
-        tape.second(second, *CALM_KW)
+    engine, tape = calm_hall(10)
     away_ms, back_ms = T0_MS + 9_020, T0_MS + 20_000
     gap = Mark(MarkKind.GAP, BUS, away_ms, until_ms=back_ms)
     tape.mark(back_ms, MarkKind.STARTED, since_ms=away_ms)
@@ -92,7 +100,7 @@ def test_a_queue_that_dropped_its_oldest_is_no_clear_while_a_start_is_judged(*, 
 
     steps = play(engine, tape.entries, until_ms=T0_MS + 19_000)
 
-    draws = {(step.at_ms - T0_MS) // 1_000: step.draws[0] for step in steps if step.draws}
+    draws = draws_of(steps)
     assert draws[9].low_milliwatts == draws[9].high_milliwatts
     for second in range(13, 19):
         assert draws[second].low_milliwatts < (draws[second].high_milliwatts or 2**62), f"second {second}"
@@ -100,12 +108,7 @@ def test_a_queue_that_dropped_its_oldest_is_no_clear_while_a_start_is_judged(*, 
 
 def test_what_a_new_session_lost_is_no_clear_while_a_start_is_judged() -> None:
     """Their gateway's clock is 8 s slow: what one rack says at 20 s, of 12 s, says nothing of the others."""
-    site = one_tenant()
-    engine, tape = an_engine(site), Tape()
-    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
-    tape.connect(T0_MS - 1_000)
-    for second in range(10):
-        tape.second(second, *CALM_KW)
+    engine, tape = calm_hall(10)
     back_ms = T0_MS + 20_000
     tape.mark(back_ms, MarkKind.STARTED, since_ms=T0_MS + 9_020)
     tape.mark(back_ms, MarkKind.SESSION_LOST)
@@ -116,7 +119,7 @@ def test_what_a_new_session_lost_is_no_clear_while_a_start_is_judged() -> None:
 
     steps = play(engine, tape.entries, until_ms=T0_MS + 27_000)
 
-    draws = {(step.at_ms - T0_MS) // 1_000: step.draws[0] for step in steps if step.draws}
+    draws = draws_of(steps)
     for second in range(12, 28):
         assert draws[second].low_milliwatts < (draws[second].high_milliwatts or 2**62), f"second {second}"
 
@@ -183,12 +186,7 @@ def test_a_gap_ends_no_recovery() -> None:
 
 def test_a_damaged_entry_of_the_journal_leaves_every_point_in_doubt_until_it_is_heard_again() -> None:
     """It reads as a gap of every broker: two racks that say nothing after it are of unknown age."""
-    site = one_tenant()
-    engine, tape = an_engine(site), Tape()
-    tape.put(T0_MS - 1_000, known_racks_of(site, cadence=Cadence.ON_CHANGE))
-    tape.connect(T0_MS - 1_000)
-    for second in range(6):
-        tape.second(second, *CALM_KW)
+    engine, tape = calm_hall(6)
     gap_ms = T0_MS + 5_500
     tape.put(gap_ms, Mark(MarkKind.GAP, EVERY_BROKER, gap_ms, "entry 7 is damaged", until_ms=gap_ms))
     for second in range(6, 9):
@@ -197,7 +195,7 @@ def test_a_damaged_entry_of_the_journal_leaves_every_point_in_doubt_until_it_is_
 
     steps = play(engine, tape.entries, until_ms=T0_MS + 9_000)
 
-    draws = {step.at_ms: step.draws[0] for step in steps if step.draws}
-    before, after = draws[T0_MS + 5_000], draws[T0_MS + 8_000]
+    draws = draws_of(steps)
+    before, after = draws[5], draws[8]
     assert before.low_milliwatts == before.high_milliwatts
     assert after.low_milliwatts < before.low_milliwatts < (after.high_milliwatts or 2**62)

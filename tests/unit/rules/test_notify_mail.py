@@ -17,7 +17,7 @@ from rules.notify.mail import MailNotifier, Server, message_of
 from store.ledger.alarms import Notice
 from testing.builders import T0_MS
 from testing.fakes.smtp import FakeSmtp, smtp
-from tests.unit.rules.test_notify_pagers import PAGE, a_page
+from testing.rules.pages import PAGE, a_page
 
 DESK = "desk@example.com"
 CHIEF = "chief@example.com"

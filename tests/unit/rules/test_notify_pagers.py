@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,38 +25,9 @@ from rules.notify.shortened import shortened
 from store.ledger.alarms import Notice
 from testing.builders import T0_MS
 from testing.fakes.pagers import ROUTING_KEY, FakePagerDuty, FakeSlack, FakeTeams, serving
+from testing.rules.pages import PAGE, a_page
 
-PAGE: dict[str, Any] = {
-    "key": "a1:opened",
-    "alarm": "a1",
-    "site": "titan",
-    "rule": "C2",
-    "title": "draws more than contracted",
-    "change": "opened",
-    "severity": "high",
-    "desks": ["P1", "C"],
-    "subject": "acme",
-    "tenant": "acme",
-    "opened_ms": T0_MS,
-    "headline": "[HIGH] Acme: draws more than contracted, 210 kW of 200 kW",
-    "text": "[HIGH] Acme: draws more than contracted, 210 kW of 200 kW\nsince: 12:00:00\nlook at: racks",
-    "runbook": "https://runbooks.example/c2.md",
-}
 SEVERE = {"critical": "critical", "high": "error", "medium": "warning", "low": "info", "info": "info"}
-
-
-def a_page(**facts: object) -> Notice:
-    """Return a notification that is due."""
-    body = PAGE | facts
-    return Notice(
-        key=f"{body['alarm']}:{body['change']}",
-        route="pager",
-        alarm_id=str(body["alarm"]),
-        body=body,
-        source_ms=T0_MS,
-        created_ms=T0_MS,
-        due_ms=T0_MS,
-    )
 
 
 def delivered(

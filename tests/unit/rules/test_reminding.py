@@ -15,8 +15,8 @@ from rules.notify.reminding import OVER_MS, Reminder
 from store.ledger.alarms import Notice
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
+from testing.rules.pages import PAGE
 from testing.store.ledgers import ROUTE, progress
-from tests.unit.rules.test_notify_pagers import PAGE
 
 
 class Forgetting:
