@@ -8,9 +8,9 @@ can set them and the documentation can list them. It never sees a clock, a socke
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
+from functools import cache
 from itertools import chain
 from typing import ClassVar, Final
 
@@ -21,12 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from facility.codes import InArrays
 from facility.readings import BoolArray, FloatArray
 from facility.site import Site
-from rules.model.measured import Condition, Measured, above, below
 from rules.model.rows import Links, Relation
-from rules.model.tables import Table
 from rules.model.windows import Window
 from rules.subject import SubjectKind
-from rules.telemetry.cause import Cause
 from rules.view import View
 
 CodeArray = NDArray[np.int8]
@@ -317,6 +314,7 @@ class Rule(BaseModel):
         return bool(self.quantities or self.windows)
 
     @classmethod
+    @cache
     def judged_quantities(cls) -> frozenset[str]:
         """Return the measured quantities without which it has nothing to judge."""
         return frozenset(cls.quantities).union(*(window.quantities for window in cls.windows))
@@ -338,220 +336,6 @@ class Rule(BaseModel):
     def racks(self, view: View) -> Links | None:
         """Return the racks that each subject stands for, as rows of the racks; None where it is no racks."""
         return view.racks_of(self.kind)
-
-
-class Comparison(Rule):
-    """Base of rules that hold one measured quantity against a limit.
-
-    Where nothing is said of a limit, or the rule does not apply, all is clear. What is not known is UNKNOWN.
-    """
-
-    @abstractmethod
-    def value(self, table: Table) -> Measured:
-        """Return what is judged."""
-
-    def applies(self, table: Table) -> Condition | None:
-        """Return where it is judged at all; None for everywhere."""
-        del table
-        return None
-
-    def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
-        """Return where each of the rule's severity steps is reached, in their order, shape (rows,)."""
-        del table, value
-        return ()
-
-    @abstractmethod
-    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
-        """Return each limit, where it is broken, and where it is kept by more than the deadband."""
-
-    def judge(self, view: View) -> Findings:
-        """Hold the value of each subject against its limit."""
-        table = view.table(self.kind)
-        value = self.value(table)
-        limit, breach, is_well = self.compare(table, value)
-        when = self.applies(table)
-        if when is not None:
-            breach, is_well = breach & when, is_well | ~when
-        reached = self.reached(table, value) if self.severity_steps else ()
-        return Findings(
-            verdict=codes(breach.holds, breach.fails),
-            value=value.best,
-            limit=limit,
-            returned=is_well.holds,
-            severity=self.severities(*reached) if reached else None,
-            on_delay_ms=self.on_delays_ms(*reached) if reached else None,
-        )
-
-
-class OneSided(Comparison):
-    """Base of rules whose limit is broken on one side, with a deadband of their own."""
-
-    falls: ClassVar[bool] = False
-    """Whether below the limit is the breach, instead of above it."""
-
-    @property
-    def is_worse_below(self) -> bool:
-        """Whether it falls."""
-        return self.falls
-
-    @abstractmethod
-    def limit(self, table: Table) -> FloatArray:
-        """Return what it is held against, NaN where there is no limit."""
-
-    def deadband(self, limit: FloatArray) -> FloatArray | float:
-        """Return how far on the good side of the limit it must be for an alarm to end, in its unit."""
-        del limit
-        return 0.0
-
-    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
-        """Hold the value against the limit."""
-        limit = self.limit(table)
-        beyond: Callable[[Measured, FloatArray], Condition] = below if self.falls else above
-        good_side = 1 if self.falls else -1
-        return limit, beyond(value, limit), ~beyond(value, limit + good_side * self.deadband(limit))
-
-
-class Threshold(OneSided):
-    """Base of rules whose deadband is a share of the limit."""
-
-    deadband_percent: float = Field(
-        2,
-        ge=0,
-        lt=50,
-        description="how far on the good side of the limit it must be for the alarm to end [%]",
-    )
-
-    def deadband(self, limit: FloatArray) -> FloatArray | float:
-        """Return the share of the limit."""
-        share: FloatArray = np.abs(limit) * self.deadband_percent / 100
-        return share
-
-
-class Band(Comparison):
-    """Base of rules whose value has to stay between two limits."""
-
-    @property
-    def is_worse_below(self) -> bool:
-        """Always: beyond either limit."""
-        return True
-
-    @abstractmethod
-    def least(self, table: Table) -> FloatArray | float:
-        """Return the lower limit, NaN where there is none."""
-
-    @abstractmethod
-    def most(self, table: Table) -> FloatArray | float:
-        """Return the upper limit, NaN where there is none."""
-
-    @abstractmethod
-    def deadband(self) -> float:
-        """Return how far within the limits it must be for the alarm to end, in the rule's unit."""
-
-    def compare(self, table: Table, value: Measured) -> tuple[FloatArray, Condition, Condition]:
-        """Hold the value against both limits; the limit is the one that it is nearer to."""
-        least, most = (np.broadcast_to(side, len(table)) for side in (self.least(table), self.most(table)))
-        margin = self.deadband()
-        is_nearer = np.isnan(most) | (np.abs(value.best - least) < np.abs(most - value.best))
-        return (
-            np.where(is_nearer, least, most),
-            below(value, least) | above(value, most),
-            ~below(value, least + margin) & ~above(value, most - margin),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One quantity held against one limit, where several of them make a rule.
-
-    Attributes:
-        value: The quantity.
-        limit: What it is held against, NaN where there is no limit, shape (rows,).
-        breach: Where the limit is broken.
-        is_well: Where it is kept by more than the deadband.
-    """
-
-    value: Measured
-    limit: FloatArray
-    breach: Condition
-    is_well: Condition
-
-    @classmethod
-    def over(
-        cls, value: Measured, limit: FloatArray | float, deadband: float, when: Condition | None = None
-    ) -> Held:
-        """Return a quantity that may not be above a limit.
-
-        Args:
-            value: The quantity.
-            limit: The limit; NaN where there is none.
-            deadband: How far below it must be for an alarm to end, in the same unit.
-            when: Where it is judged at all; None for everywhere.
-        """
-        return cls._held(value, limit, above(value, limit), ~above(value, limit - deadband), when)
-
-    @classmethod
-    def under(
-        cls, value: Measured, limit: FloatArray | float, deadband: float, when: Condition | None = None
-    ) -> Held:
-        """Return a quantity that may not be below a limit, with the arguments of `over`."""
-        return cls._held(value, limit, below(value, limit), ~below(value, limit + deadband), when)
-
-    @classmethod
-    def _held(
-        cls,
-        value: Measured,
-        limit: FloatArray | float,
-        breach: Condition,
-        is_well: Condition,
-        when: Condition | None,
-    ) -> Held:
-        if when is not None:
-            breach, is_well = breach & when, is_well | ~when
-        return cls(value, np.broadcast_to(np.asarray(limit, np.float64), len(value.low)), breach, is_well)
-
-
-class Several(Rule):
-    """Base of rules that hold several quantities each against its limit: one that is broken is a breach.
-
-    What nothing measures of a subject is left out there; where nothing measures any, it is UNKNOWN.
-    """
-
-    @abstractmethod
-    def held(self, table: Table) -> tuple[Held, ...]:
-        """Return what is held against what, the most telling first."""
-
-    @property
-    def is_worse_below(self) -> bool:
-        """Always: some of the limits may be lower ones."""
-        return True
-
-    def reached(self, table: Table) -> tuple[BoolArray, ...]:
-        """Return where each of the rule's severity steps is reached, in their order, shape (rows,)."""
-        del table
-        return ()
-
-    def judge(self, view: View) -> Findings:
-        """Hold each quantity of each subject against its limit, and tell of the first that is broken."""
-        table = view.table(self.kind)
-        held = self.held(table)
-        counts = [one.value.cause != Cause.NO_POINT for one in held]
-        is_any = np.logical_or.reduce(counts)
-        pairs = list(zip(held, counts, strict=True))
-        breach = np.logical_or.reduce([one.breach.holds & there for one, there in pairs])
-        clear = np.logical_and.reduce([one.breach.fails | ~there for one, there in pairs]) & is_any
-        is_well = np.logical_and.reduce([one.is_well.holds | ~there for one, there in pairs]) & is_any
-        broken = [one.breach.holds & there for one, there in pairs]
-        told = [*broken, *counts]
-        bests, limits = [one.value.best for one in held], [one.limit for one in held]
-        reached = self.reached(table) if self.severity_steps else ()
-        return Findings(
-            verdict=codes(breach, clear & ~breach),
-            value=np.select(told, bests * 2, np.nan),
-            limit=np.select(told, limits * 2, np.nan),
-            returned=is_well & clear & ~breach,
-            severity=self.severities(*reached) if reached else None,
-            on_delay_ms=self.on_delays_ms(*reached) if reached else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Band, Desk, Severity, SeverityStep
-from rules.model.measured import Condition, Measured, above, below
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Band, OfLoadedRacks
+from rules.model.measured import Measured, below
 from rules.model.rows import DRAW
 from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
@@ -19,7 +20,7 @@ SUPPLY: Window = Window("coolant.supply", Statistic.MEAN, 60)
 RETURN: Window = Window("coolant.return", Statistic.MEAN, 60)
 
 
-class HeatBalance(Band):
+class HeatBalance(Band, OfLoadedRacks):
     """The heat that coolant carries away is not what the rack draws: it goes elsewhere, or a meter is wrong.
 
     `Q = k · flow · ΔT`, with k = 0.0659 kW per L/min and K for PG25 and 0.0691 for water, both at 40 °C. A
@@ -55,7 +56,6 @@ class HeatBalance(Band):
     kw_per_lpm_k: float = Field(
         0.0659, gt=0, le=0.1, description="heat that the coolant carries [kW per L/min and K]"
     )
-    load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
 
     def value(self, table: Table) -> Measured:
         """Return the share of each rack's draw that coolant carries away [%]."""
@@ -76,10 +76,6 @@ class HeatBalance(Band):
     def deadband(self) -> float:
         """Return the deadband [%]."""
         return self.deadband_percent
-
-    def applies(self, table: Table) -> Condition:
-        """Return where racks are loaded."""
-        return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which racks give their heat elsewhere."""

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, OneSided, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import OneSided
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
 from rules.subject import SubjectKind

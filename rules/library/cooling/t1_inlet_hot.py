@@ -8,13 +8,14 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, OneSided, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import TemperatureLimit
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
 
-class InletHot(OneSided):
+class InletHot(TemperatureLimit):
     """The warmest air at a rack's inlet is above what is recommended, agreed or allowed.
 
     ASHRAE TC 9.9 recommends up to 27 °C and allows servers of class A1 32 °C, of A2 35 °C; service levels
@@ -41,7 +42,6 @@ class InletHot(OneSided):
     agreed_c: float = Field(32, ge=5, le=60, description="highest temperature that is agreed [°C]")
     allowable_c: float = Field(35, ge=5, le=60, description="highest temperature that servers allow [°C]")
     agreed_delay_s: float = Field(60, ge=0, description="how long it must last above `agreed_c` [s]")
-    deadband_c: float = Field(1, ge=0, lt=10, description="how far below it must be for the alarm to end [K]")
 
     def value(self, table: Table) -> Measured:
         """Return the warmest inlet of each rack."""
@@ -50,11 +50,6 @@ class InletHot(OneSided):
     def limit(self, table: Table) -> FloatArray:
         """Return what is recommended."""
         return np.full(len(table), self.recommended_c)
-
-    def deadband(self, limit: FloatArray) -> float:
-        """Return the deadband [K]."""
-        del limit
-        return self.deadband_c
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which inlets are warmer than agreed, and than servers allow."""

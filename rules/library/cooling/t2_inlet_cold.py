@@ -8,13 +8,14 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, OneSided, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import TemperatureLimit
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
 
-class InletCold(OneSided):
+class InletCold(TemperatureLimit):
     """The coldest air at a rack's inlet is below what is recommended: the room is cooled for nothing.
 
     ASHRAE TC 9.9 recommends at least 18 °C and allows servers of class A1 15 °C.
@@ -37,7 +38,6 @@ class InletCold(OneSided):
     off_delay_s: float = Field(900, ge=0, description="how long it must be over for the alarm to end [s]")
     recommended_c: float = Field(18, ge=-10, le=40, description="lowest recommended temperature [°C]")
     allowable_c: float = Field(15, ge=-10, le=40, description="lowest temperature that servers allow [°C]")
-    deadband_c: float = Field(1, ge=0, lt=10, description="how far above it must be for the alarm to end [K]")
 
     def value(self, table: Table) -> Measured:
         """Return the coldest inlet of each rack."""
@@ -46,11 +46,6 @@ class InletCold(OneSided):
     def limit(self, table: Table) -> FloatArray:
         """Return what is recommended."""
         return np.full(len(table), self.recommended_c)
-
-    def deadband(self, limit: FloatArray) -> float:
-        """Return the deadband [K]."""
-        del limit
-        return self.deadband_c
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which inlets are colder than servers allow."""

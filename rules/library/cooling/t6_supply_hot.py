@@ -8,13 +8,14 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import FloatArray
-from rules.base import Desk, OneSided, Severity
+from rules.base import Desk, Severity
+from rules.comparison import TemperatureLimit
 from rules.model.measured import Measured
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
 
-class SupplyHot(OneSided):
+class SupplyHot(TemperatureLimit):
     """The coolant supply of a rack is above the temperature of its class.
 
     ASHRAE's classes S30 to S50 of the technology cooling system name the highest supply temperature; 45 °C
@@ -33,7 +34,6 @@ class SupplyHot(OneSided):
     on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
     class_c: float = Field(45, ge=10, le=70, description="highest supply temperature of the class [°C]")
-    deadband_c: float = Field(1, ge=0, lt=10, description="how far below it must be for the alarm to end [K]")
 
     def value(self, table: Table) -> Measured:
         """Return the supply temperature of each rack."""
@@ -42,8 +42,3 @@ class SupplyHot(OneSided):
     def limit(self, table: Table) -> FloatArray:
         """Return the temperature of the class."""
         return np.full(len(table), self.class_c)
-
-    def deadband(self, limit: FloatArray) -> float:
-        """Return the deadband [K]."""
-        del limit
-        return self.deadband_c

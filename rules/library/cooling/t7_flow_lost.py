@@ -7,14 +7,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import FloatArray
-from rules.base import Desk, Severity, Threshold
-from rules.model.measured import Condition, Measured, above
-from rules.model.rows import DRAW
+from rules.base import Desk, Severity
+from rules.comparison import OfLoadedRacks, Threshold
+from rules.model.measured import Measured
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
 
-class FlowLost(Threshold):
+class FlowLost(Threshold, OfLoadedRacks):
     """The coolant flow of a rack is below a fifth of its design while it draws much of its rating.
 
     A rack without flow overheats within tens of seconds, so the delay is 3 s; 5 s where pumps may fail over
@@ -46,7 +46,3 @@ class FlowLost(Threshold):
     def limit(self, table: Table) -> FloatArray:
         """Return the least flow of each rack."""
         return table.setting("rated_lpm") * self.flow_percent / 100
-
-    def applies(self, table: Table) -> Condition:
-        """Return where racks draw enough to overheat."""
-        return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import FloatArray
-from rules.base import Desk, HiddenBy, Severity, Threshold
-from rules.model.measured import Condition, Measured, above
+from rules.base import Desk, HiddenBy, Severity
+from rules.comparison import OfLoadedRacks, Threshold
+from rules.model.measured import Measured
 from rules.model.rows import DRAW
 from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
@@ -18,7 +19,7 @@ from rules.subject import SubjectKind
 FLOW: Window = Window("rack.coolant.flow", Statistic.MEAN, 60)
 
 
-class FlowLow(Threshold):
+class FlowLow(Threshold, OfLoadedRacks):
     """A rack that is loaded gets less coolant for each kilowatt than its servers need.
 
     Racks are designed for 1.0 to 1.5 L/min and kilowatt (OCP: 1.5 at 10 K; NVIDIA's guide: 1.5 with PG25).
@@ -45,7 +46,6 @@ class FlowLow(Threshold):
     least_lpm_per_kw: float = Field(
         1.0, gt=0, le=10, description="least coolant for each kilowatt [L/min per kW]"
     )
-    load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
 
     def value(self, table: Table) -> Measured:
         """Return the flow of each rack for each kilowatt that it draws."""
@@ -54,7 +54,3 @@ class FlowLow(Threshold):
     def limit(self, table: Table) -> FloatArray:
         """Return what a kilowatt needs."""
         return np.full(len(table), self.least_lpm_per_kw)
-
-    def applies(self, table: Table) -> Condition:
-        """Return where racks are loaded, and have a flow meter."""
-        return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)

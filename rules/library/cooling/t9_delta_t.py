@@ -7,14 +7,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Band, Desk, Severity, SeverityStep
-from rules.model.measured import Condition, Measured, above
-from rules.model.rows import DRAW
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Band, OfLoadedRacks
+from rules.model.measured import Measured, above
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
 
-class DeltaT(Band):
+class DeltaT(Band, OfLoadedRacks):
     """The coolant of a loaded rack warms up by more than flow can be enough for, or by too little.
 
     8 to 12 K are usual at 1.0 to 1.5 L/min and kilowatt. Above 15 K the rack starves; below 4 K coolant goes
@@ -39,7 +39,6 @@ class DeltaT(Band):
     most_k: float = Field(15, gt=0, le=80, description="highest temperature rise [K]")
     high_delay_s: float = Field(60, ge=0, description="how long it must last above `most_k` [s]")
     deadband_k: float = Field(1, ge=0, lt=10, description="how far within the band it must be to end [K]")
-    load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
 
     def value(self, table: Table) -> Measured:
         """Return by how much the coolant of each rack warms up."""
@@ -58,10 +57,6 @@ class DeltaT(Band):
     def deadband(self) -> float:
         """Return the deadband [K]."""
         return self.deadband_k
-
-    def applies(self, table: Table) -> Condition:
-        """Return where racks are loaded."""
-        return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which racks starve."""

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
 from facility.site import Site
-from rules.base import Band, Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Band
 from rules.model.measured import Condition, Measured, above, outside
 from rules.model.tables import Table
 from rules.subject import SubjectKind

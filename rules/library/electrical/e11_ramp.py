@@ -9,7 +9,8 @@ from pydantic import Field
 
 from facility.grid import RAMP_WINDOWS_S
 from facility.readings import BoolArray
-from rules.base import Desk, Held, Several, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Held, Several
 from rules.model.measured import Measured, above, below, chosen
 from rules.model.rows import SUPPLY
 from rules.model.tables import Table

@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.model.measured import above
+from rules.base import Desk, Findings, Rule, Severity
+from rules.comparison import Held
 from rules.model.rows import SUPPLY
 from rules.model.windows import Statistic, Window
 from rules.subject import SubjectKind
@@ -52,7 +52,4 @@ class StepLoss(Rule):
         # Where there is a grid, it has a nominal frequency.
         is_judged = ~np.isnan(table.setting("nominal_hz")) & (contracted_kw > 0)
         limit = np.where(is_judged, contracted_kw * self.percent / 100, np.nan)
-        breach = above(fall, limit)
-        return Findings(
-            verdict=codes(breach.holds, breach.fails), value=fall.best, limit=limit, returned=breach.fails
-        )
+        return Held.over(fall, limit, 0.0).findings(self)

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import FloatArray
-from rules.base import CLEAR, Desk, Findings, Rule, Severity, codes
-from rules.model.measured import above, below
+from rules.base import Desk, Findings, Rule, Severity
+from rules.comparison import Held
+from rules.model.measured import above, outside
 from rules.model.rows import SUPPLY
 from rules.model.tables import Table
 from rules.subject import SubjectKind
@@ -54,16 +55,15 @@ class Balance(Rule):
         """Hold the losses of each node that can be balanced within the band of its kind."""
         table = view.table(self.kind)
         loss = table.losses(view.table(SubjectKind.RACK)) * 100
-        most, is_judged = self._most(table), table.is_balanced()
-        loaded = above(table.measured(SUPPLY), self.least_kw)
-        breach = (above(loss, most) | below(loss, 0.0)) & loaded
-        is_well = ~(above(loss, most - self.deadband_percent) | below(loss, 0.0)) | ~loaded
-        return Findings(
-            verdict=np.where(is_judged, codes(breach.holds, breach.fails), CLEAR),
-            value=loss.best,
-            limit=np.where(is_judged, np.where(loss.best < 0, 0.0, most), np.nan),
-            returned=is_well.holds | ~is_judged,
+        # There is no band for a node that cannot be balanced.
+        most, least = np.where(table.is_balanced(), [self._most(table), np.zeros(len(table))], np.nan)
+        held = Held(
+            loss,
+            np.where(loss.best < 0, least, most),
+            outside(loss, least, most),
+            ~outside(loss, least, most - self.deadband_percent),
         )
+        return held.where(above(table.measured(SUPPLY), self.least_kw)).findings(self)
 
     def _most(self, table: Table) -> FloatArray:
         is_ups, is_transformer = table.is_of(UPS), table.is_of(TRANSFORMER)

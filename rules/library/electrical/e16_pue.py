@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep
+from rules.comparison import Held
 from rules.model.measured import below, outside
 from rules.model.rows import SUPPLY
 from rules.subject import SubjectKind
@@ -55,12 +56,10 @@ class Effectiveness(Rule):
         """Hold the supply by the draw of all racks against both ends of the band."""
         most = round(self.design_pue + self.above_design, 9)  # 1.18 and 0.15 are 1.33
         found = view.table(self.kind).total(SUPPLY).per(view.table(SubjectKind.RACK).all_draw())
-        breach = outside(found, 1.0, most)
-        is_well = ~outside(found, 1.0, most - self.deadband)
-        return Findings(
-            verdict=codes(breach.holds, breach.fails),
-            value=found.best,
-            limit=np.where(found.best < 1, 1.0, most),
-            returned=is_well.holds,
-            severity=self.severities(below(found, 1.0).holds),
+        held = Held(
+            found,
+            np.where(found.best < 1, 1.0, most),
+            outside(found, 1.0, most),
+            ~outside(found, 1.0, most - self.deadband),
         )
+        return held.findings(self, below(found, 1.0).holds)

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from facility.grid import VARIATION_WINDOWS_S
 from facility.readings import FloatArray
-from rules.base import Desk, Severity, Threshold
+from rules.base import Desk, Severity
+from rules.comparison import Threshold
 from rules.model.measured import Measured, chosen
 from rules.model.rows import SUPPLY
 from rules.model.tables import Table

@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep, Threshold
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Threshold
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
 from rules.subject import SubjectKind

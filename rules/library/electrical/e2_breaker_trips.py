@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep, Threshold
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Threshold
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
 from rules.model.trip import FADES_S, FOR_EVER_S

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import CLEAR, Desk, Findings, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep
+from rules.comparison import Held
 from rules.model.measured import above
 from rules.subject import SubjectKind
 from rules.view import View
@@ -55,15 +56,7 @@ class FailoverHeadroom(Rule):
         table = view.table(self.kind)
         rated = table.rated_current()
         found = table.failover_current(view.table(SubjectKind.RACK))
-        limit = rated * self.percent / 100
-        breach = above(found, limit)
-        is_well = ~above(found, limit * (1 - self.deadband_percent / 100))
-        is_judged = table.can_fail_over()
-        verdict = np.where(is_judged, codes(breach.holds, breach.fails), CLEAR)
-        return Findings(
-            verdict=verdict,
-            value=found.best,
-            limit=np.where(is_judged, limit, np.nan),
-            returned=is_well.holds | ~is_judged,
-            severity=self.severities(above(found, rated * self.critical_percent / 100).holds),
-        )
+        # There is no limit where nothing can move.
+        limit = np.where(table.can_fail_over(), rated * self.percent / 100, np.nan)
+        held = Held.over(found, limit, limit * self.deadband_percent / 100)
+        return held.findings(self, above(found, rated * self.critical_percent / 100).holds)

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep, Threshold
+from rules.base import Desk, HiddenBy, Severity, SeverityStep
+from rules.comparison import Threshold
 from rules.model.measured import Measured, above, largest_of, relative
 from rules.model.tables import Table
 from rules.subject import SubjectKind

@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Held, Several, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep
+from rules.comparison import Held, Several
 from rules.model.measured import Measured, above, largest_of, relative
 from rules.model.tables import Table
 from rules.subject import SubjectKind
@@ -55,8 +56,8 @@ class Unbalance(Several):
         currents = table.unbalance("current.phase") * 100
         return (
             Held.over(self._voltages(table), self.voltage_percent, self.deadband_percent),
-            Held.over(
-                currents, self.current_percent, self.deadband_percent, when=above(load, self.load_percent)
+            Held.over(currents, self.current_percent, self.deadband_percent).where(
+                above(load, self.load_percent)
             ),
         )
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Held, HiddenBy, Several, Severity, SeverityStep
+from rules.base import Desk, HiddenBy, Severity, SeverityStep
+from rules.comparison import Held, Several
 from rules.model.measured import Measured, outside, relative
 from rules.model.rows import Relation
 from rules.model.tables import Table

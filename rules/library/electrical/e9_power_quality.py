@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Held, Several, Severity
+from rules.base import Desk, Severity
+from rules.comparison import Held, Several
 from rules.model.measured import above, relative
 from rules.model.tables import Table
 from rules.subject import SubjectKind
@@ -51,9 +52,6 @@ class PowerQuality(Several):
         return (
             Held.over(table.largest("thd.voltage"), self.thd_percent, self.thd_deadband_percent),
             Held.under(
-                table.magnitude("power.factor") * 100,
-                self.factor_percent,
-                self.factor_deadband_percent,
-                when=above(load, self.load_percent),
-            ),
+                table.magnitude("power.factor") * 100, self.factor_percent, self.factor_deadband_percent
+            ).where(above(load, self.load_percent)),
         )

@@ -8,7 +8,8 @@ import pytest
 
 from facility.points import Point
 from facility.sitefile.reader import read_site
-from rules.base import Desk, Held, Several, Severity, Verdict
+from rules.base import Desk, Severity, Verdict
+from rules.comparison import Held, Several
 from rules.engine.engine import Engine
 from rules.model.tables import Table
 from rules.registry import RULES

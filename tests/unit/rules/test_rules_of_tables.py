@@ -11,7 +11,8 @@ from facility.names import AssetId
 from facility.points import Asset, Cadence
 from facility.readings import Batch, FloatArray
 from facility.site import Site
-from rules.base import Desk, HiddenBy, Rule, Severity, Threshold, Variant, Verdict
+from rules.base import Desk, HiddenBy, Rule, Severity, Variant, Verdict
+from rules.comparison import Threshold
 from rules.engine.engine import Engine
 from rules.model.measured import Measured
 from rules.model.rows import Relation

@@ -9,7 +9,8 @@ import pytest
 from facility.names import AssetId
 from facility.points import Asset, Cadence
 from facility.readings import FloatArray
-from rules.base import Desk, Severity, Threshold
+from rules.base import Desk, Severity
+from rules.comparison import Threshold
 from rules.engine.engine import Engine
 from rules.model.measured import Measured
 from rules.model.rows import Topology
