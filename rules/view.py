@@ -37,6 +37,7 @@ class TenantView:
         ids: Id of each tenant, the operator's own load last.
         low: The draw is at least this [mW], int64.
         best: The best estimate of it [mW], int64.
+        is_estimated: Whether that says more than the bounds do: nothing may have been heard yet.
         high: It is at most this [mW], int64; `UNBOUNDED` where there is no bound.
         limit: What may be drawn [mW], int64; `NO_LIMIT` without a contract in force.
         final: What may be drawn once every ramp is over [mW], int64; `NO_LIMIT` without one.
@@ -56,6 +57,7 @@ class TenantView:
     ids: tuple[str, ...]
     low: IntArray
     best: IntArray
+    is_estimated: BoolArray
     high: IntArray
     limit: IntArray
     final: IntArray
@@ -71,12 +73,8 @@ class TenantView:
     certain: FloatArray
 
     def estimate(self, place: int) -> int | None:
-        """Return the best estimate of a tenant's draw [mW].
-
-        None where nothing is fresh and what was heard before says no more than the lower bound.
-        """
-        best = int(self.best[place])
-        return best if self.coverage[place] > 0 or best > self.low[place] else None
+        """Return the best estimate of a tenant's draw [mW], None where there is none."""
+        return int(self.best[place]) if self.is_estimated[place] else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

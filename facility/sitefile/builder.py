@@ -26,6 +26,7 @@ from facility.sitefile.contracts import build_contract
 from facility.sitefile.notes import Located, Notes, milliwatts_of_kw, milliwatts_of_mw
 from facility.sitefile.tables import (
     NAMES_PUBLISHERS,
+    RECEIVERS,
     AssetTable,
     BrokerTable,
     GridTable,
@@ -154,12 +155,8 @@ class Builder:
         known = [located.table.id for located in tenants]
         for located in routes:
             target = located.table.to
-            services = (
-                *(target.webhook, target.pagerduty, target.alertmanager),
-                *(target.email, target.slack, target.teams),
-            )
-            if not target.console and not any(services):
-                expected = "webhook, pagerduty, alertmanager, email, slack, teams or console"
+            if not any(getattr(target, name) for name in RECEIVERS):
+                expected = f"{', '.join(RECEIVERS[:-1])} or {RECEIVERS[-1]}"
                 self.notes.fault(f"{located.path}.to", expected, "none of them")
             for i, tenant in enumerate(located.table.tenant or ()):
                 if tenant not in known:

@@ -498,6 +498,10 @@ class TargetTable(Table):
     console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
 
 
+RECEIVERS: Final = ("webhook", "pagerduty", "alertmanager", "email", "slack", "teams", "console")
+"""The keys of `route.to` that each lead to a receiver."""
+
+
 class RouteTable(Table):
     """`[[route]]`: which notifications go where."""
 

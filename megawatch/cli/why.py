@@ -73,13 +73,14 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
     with open_ledger(folder) as ledger:
         alarm = one_alarm(ledger.alarm(beginning), beginning)
         changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
-        hiders = [] if alarm.is_told else [one for one in ledger.alarms() if _hides(one, alarm)]
+        hiding = frozenset() if alarm.is_told else _hiding(alarm.rule)
+        stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding else []
     named = [route.name for route in make_routes(folder.file.routes)]
     return Way(
         alarm=alarm,
         changes=changes,
         notices=notices,
-        hiders=hiders,
+        hiders=[one for one in stood if one.rule in hiding],
         labels=labels_of(dict.fromkeys((*named, *(notice.route for notice in notices)))),
     )
 
@@ -97,21 +98,27 @@ def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:
         by = f" by {change.alarm.acknowledged_by}" if change.change == "acknowledged" else ""
         yield f"{local_time(change.at_ms, zone)}  {change.change} ({change.alarm.severity}){held}{by}{reason}"
         for notice in way.notices:
-            if (*notice.key.split(":"), "")[1] == change.change and notice.source_ms == change.at_ms:
+            tells = notice.key.startswith(f"{alarm.id}:{change.change}")
+            if tells and notice.source_ms == change.at_ms:
                 yield f"{'':25}{way.labels[notice.route]}: {_outcome(notice)}"
     if way.silence:
         yield f"nothing was told: {way.silence}"
 
 
-def _hides(other: Alarm, alarm: Alarm) -> bool:
-    """Tell whether an alarm is of a rule that hides another's, and stood as that one opened."""
-    rules = {rule.name: rule for rule in RULES}
-    rule = rules.get(alarm.rule.removesuffix(f"-{CANNOT_VERIFY}"))
-    if rule is None:
-        return False
-    hides = rule.hidden_by if rule.name == alarm.rule else rule.unknown_hidden_by
-    stood = other.since_ms <= alarm.opened_ms and (other.returned_ms or alarm.opened_ms) >= alarm.opened_ms
-    return other.id != alarm.id and stood and any(hide.rule == other.rule for hide in hides)
+def _hiding(alarm_rule: str) -> frozenset[str]:
+    """Return the rules whose alarms hide those of a rule, or those of its not being able to tell."""
+    for rule in RULES:
+        if alarm_rule == rule.name:
+            return frozenset(hide.rule for hide in rule.hidden_by)
+        if alarm_rule == f"{rule.name}-{CANNOT_VERIFY}":
+            return frozenset(hide.rule for hide in rule.unknown_hidden_by)
+    return frozenset()
+
+
+def _stood(other: Alarm, alarm: Alarm) -> bool:
+    """Tell whether another alarm stood as one opened."""
+    is_over = other.returned_ms is not None and other.returned_ms < alarm.opened_ms
+    return other.id != alarm.id and other.since_ms <= alarm.opened_ms and not is_over
 
 
 def _outcome(notice: Notice) -> str:

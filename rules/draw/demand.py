@@ -321,7 +321,7 @@ class Demand:
         so_far = seen.best * elapsed_ms // seen.known_ms if seen.known_ms else 0
         best, high = self._recent(meter, draw, place)
         demand = seen.best / seen.known_ms if seen.known_ms else math.nan
-        is_known = meter.is_heard or draw.coverage[place] > 0 or draw.best[place] > draw.low[place]
+        is_known = meter.is_heard or draw.is_estimated[place]
         if not elapsed_ms and is_known:
             # A block that begins now has no mean yet, and is no gap.
             demand = int(draw.best[place]) * version.loss_ppm

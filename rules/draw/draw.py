@@ -57,6 +57,12 @@ class Draw:
     coverage: FloatArray
     is_consistent: BoolArray
 
+    @property
+    def is_estimated(self) -> BoolArray:
+        """Whether there is an estimate: something is fresh, or was heard that says more than the bound."""
+        estimated: BoolArray = (self.coverage > 0) | (self.best > self.low)
+        return estimated
+
     def delivered(self) -> tuple[IntArray, IntArray, IntArray]:
         """Return low, best and high at the delivery point [mW], bounds rounded outwards."""
         if (self.loss_ppm == PPM).all():

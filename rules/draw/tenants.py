@@ -44,6 +44,7 @@ def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> 
         ids=layout.tenants,
         low=low,
         best=best,
+        is_estimated=found.is_estimated,
         high=high,
         limit=terms.limit,
         final=terms.final,

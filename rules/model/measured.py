@@ -51,9 +51,7 @@ class Measured:
 
     def __sub__(self, other: Measured) -> Measured:
         """Return the difference, which is known where both are."""
-        return self._with(
-            other, self.low - other.high, self.best - other.best, self.high - other.low, is_possible=None
-        )
+        return self._with(other, self.low - other.high, self.best - other.best, self.high - other.low)
 
     def times(self, other: Measured) -> Measured:
         """Return the product, which is known where both are."""
@@ -61,7 +59,7 @@ class Measured:
             corners = np.stack([a * b for a in (self.low, self.high) for b in (other.low, other.high)])
         # Infinity times nothing is anything.
         corners = np.where(np.isnan(corners), np.array([-np.inf, -np.inf, np.inf, np.inf])[:, None], corners)
-        return self._with(other, corners.min(axis=0), self.best * other.best, corners.max(axis=0), None)
+        return self._with(other, corners.min(axis=0), self.best * other.best, corners.max(axis=0))
 
     def per(self, other: Measured) -> Measured:
         """Return the quotient, which is known where both are and what divides is certainly above 0."""
@@ -70,21 +68,12 @@ class Measured:
         with np.errstate(invalid="ignore"):
             low = np.where(self.low < 0, self.low / by_low, self.low / by_high)
             high = np.where(self.high < 0, self.high / by_high, self.high / by_low)
+        low, high = np.where(divides, low, -np.inf), np.where(divides, high, np.inf)
         best = np.divide(self.best, other.best, out=np.full(len(divides), np.nan), where=other.best > 0)
-        return self._with(other, low, best, high, divides)
+        return self._with(other, low, best, high)
 
-    def _with(
-        self,
-        other: Measured,
-        low: FloatArray,
-        best: FloatArray,
-        high: FloatArray,
-        is_possible: BoolArray | None,
-    ) -> Measured:
+    def _with(self, other: Measured, low: FloatArray, best: FloatArray, high: FloatArray) -> Measured:
         """Return what was made of two quantities: not known where either is not."""
-        cause = np.where(self.cause == 0, other.cause, self.cause)
-        if is_possible is not None:
-            low, high = np.where(is_possible, low, -np.inf), np.where(is_possible, high, np.inf)
         return Measured(
             low=np.where(np.isnan(low), -np.inf, low),
             best=best,
@@ -93,7 +82,7 @@ class Measured:
             age_ms=np.where(
                 (self.age_ms < 0) | (other.age_ms < 0), -1, np.maximum(self.age_ms, other.age_ms)
             ),
-            cause=cause,
+            cause=np.where(self.cause == 0, other.cause, self.cause),
         )
 
 

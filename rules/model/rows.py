@@ -210,8 +210,7 @@ class Topology:
         """Return which racks would move to which circuits, of rows that are circuits."""
         if self._failover is None:
             circuits = {AssetId(asset): row for row, asset in enumerate(rows.assets)}
-            feeds = [self._site.rack(rack).feeds for rack in self._racks]
-            self._failover = failover_of(self.power, circuits, self._rack_row, feeds)
+            self._failover = failover_of(self.power, circuits, self._rack_row, self._feeds)
         return self._failover
 
     def balance(self, rows: Rows) -> Balance:
@@ -222,8 +221,7 @@ class Topology:
                 for row, asset in enumerate(rows.assets)
                 if any(self._points[n].is_boundary for n in self._of_asset.get(AssetId(asset), ()))
             }
-            feeds = [self._site.rack(rack).feeds for rack in self._racks]
-            self._balance = balance_of(self.power, metered, self._rack_row, feeds, len(rows.assets))
+            self._balance = balance_of(self.power, metered, self._rack_row, self._feeds, len(rows.assets))
         return self._balance
 
     def tolerance(self, rows: Rows) -> FloatArray:
@@ -240,6 +238,11 @@ class Topology:
             found = np.array([self.kind_of(asset) == kind for asset in rows.assets], np.bool_)
             self._of_kinds[rows.kind, kind] = found
         return self._of_kinds[rows.kind, kind]
+
+    @property
+    def _feeds(self) -> list[int]:
+        """How many feeds each rack has."""
+        return [self._site.rack(rack).feeds for rack in self._racks]
 
     @property
     def path_loss(self) -> float:
@@ -308,9 +311,7 @@ class Topology:
             if errors.any():
                 at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
         missing = np.flatnonzero(points == UNMETERED)
-        trios = [
-            row for row, numbers in enumerate(rows) if len(numbers) == _PHASES and self._is_trio(numbers)
-        ]
+        trios = [row for row, numbers in enumerate(rows) if self._is_trio(numbers)]
         is_single = len(points) == len(starts)
         return Column(points, starts, missing, is_single, at_least, at_most, np.array(trios, np.intp))
 

@@ -331,14 +331,13 @@ class LedgerReader(Guard):
             route: Name of the route.
             over_since_ms: Alarms that were over at this or later [ms] count as well.
         """
-        columns = ", ".join(f"outbox.{name.strip()}" for name in _NOTICE_COLUMNS.split(","))
         rows = self._connection.execute(
-            f"SELECT {columns} FROM ("  # noqa: S608 - our own column names
+            _NOTICES + " WHERE (key, route) IN (SELECT key, route FROM ("  # noqa: S608 - our own words
             "  SELECT key, route,"
             "    row_number() OVER (PARTITION BY alarm_id ORDER BY source_ms DESC, key DESC) AS place"
             "  FROM outbox JOIN alarm ON alarm.id = alarm_id"
             "  WHERE route = ? AND state = 'delivered' AND (returned_ms IS NULL OR returned_ms >= ?)"
-            ") AS last JOIN outbox ON outbox.key = last.key AND outbox.route = last.route WHERE place = 1",
+            ") WHERE place = 1)",
             (route, over_since_ms),
         )
         return _readable(rows, _notice)
