@@ -154,7 +154,7 @@ def test_twenty_kills_lose_nothing_and_page_nothing_twice(tmp_path: Path) -> Non
             hall.introduce()
             await asyncio.to_thread(publisher.flush)
             process = await _start(site)
-            await _connected(site / "data")
+            await _connected(site / "data", 0)
             living = asyncio.create_task(asyncio.to_thread(hall.live))
             await asyncio.sleep(rng.uniform(1, 2))
             process.send_signal(signal.SIGKILL)
@@ -162,8 +162,8 @@ def test_twenty_kills_lose_nothing_and_page_nothing_twice(tmp_path: Path) -> Non
 
             await run_and_kill(site, KILLS - 1, rng)
 
-            process = await _start(site)
-            await _connected(site / "data")  # what is heard from now on is proof of an end
+            last_ms, process = now_ms(), await _start(site)
+            await _connected(site / "data", last_ms)  # what is heard from now on is proof of an end
             hall.stop.set()
             await living
             await asyncio.to_thread(publisher.flush)
@@ -179,11 +179,13 @@ def test_twenty_kills_lose_nothing_and_page_nothing_twice(tmp_path: Path) -> Non
     asyncio.run(story())
 
 
-async def _connected(data: Path) -> None:
-    """Wait until the monitor has its session with the broker: from then on nothing may be lost."""
+async def _connected(data: Path, since_ms: int) -> None:
+    """Wait until a monitor that began at a time [ms] has its session: from then on nothing may be lost."""
 
     def is_connected() -> bool:
-        return bool(read_status(data).get("brokers", [{}])[0].get("state") == "connected")
+        status = read_status(data)  # one that was killed leaves its own
+        is_new = status.get("at_ms", 0) > since_ms
+        return is_new and bool(status.get("brokers", [{}])[0].get("state") == "connected")
 
     await until(is_connected, "the monitor connects")
 
