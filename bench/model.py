@@ -26,7 +26,8 @@ from rules.model.rows import Column, Links, Rows, Topology
 from rules.model.tables import Table, Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 
 ROWS: Final = 100_000
 NAMES: Final = tuple(list(QUANTITIES)[:10])
@@ -50,7 +51,7 @@ def knowledge_of(count: int) -> Knowledge:
     grown = {name: np.repeat(column[:1], count) for name, column in arrays.items()}
     grown["clock"] = np.arange(count)
     knowledge.load(grown, values | {"clock_count": count})
-    knowledge.connect("bus", is_connected=True, at_ms=T0_MS - 1_000)
+    knowledge.heard.connect("bus", is_connected=True, at_ms=T0_MS - 1_000)
     return knowledge
 
 
@@ -97,7 +98,7 @@ def run(*, quick: bool = False) -> list[Figure]:
     """Measure one making of ten columns, what is heard in a second, and the same with objects."""
     seconds = 5 if quick else 30
     knowledge, rows = knowledge_of(POINTS), rows_of()
-    knowledge.hear(readings_of(np.arange(POINTS), T0_MS - 1_000, 0))
+    knowledge.heard.hear(readings_of(np.arange(POINTS), T0_MS - 1_000, 0))
     topology = Topology(Site(name="bench", zone=ZoneInfo("UTC")), Graph(), {}, frozenset(), {})
     objects = [PointObject() for _ in range(POINTS)]
     ours, theirs = _Samples(), _Samples()
@@ -106,7 +107,7 @@ def run(*, quick: bool = False) -> list[Figure]:
         at_ms = T0_MS + second * 1_000
         batch = readings_of(np.sort(random.choice(POINTS, READINGS, replace=False)), at_ms, second)
         tables = Tables(at_ms, topology, knowledge, Windows())
-        ours.hear.append(_ms(partial(knowledge.hear, batch)))
+        ours.hear.append(_ms(partial(knowledge.heard.hear, batch)))
         knowledge.at(at_ms)
         ours.make.append(_ms(partial(_columns, rows, tables)))
         if second % 5 == 0:

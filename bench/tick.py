@@ -19,7 +19,7 @@ from facility.sitefile.reader import read_site
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from store.journal.entries import Entry, Known, Mark, MarkKind
 
 T0_MS: Final = 1_780_000_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facility.sitefile.tables import Pace
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 
 
 def timing(broker: Pace) -> Timing:

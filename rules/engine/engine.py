@@ -44,7 +44,8 @@ from rules.subject import SubjectKind
 from rules.telemetry.liveness import NEVER, broker_of
 from rules.telemetry.sources import Sources
 from rules.telemetry.starting import Awaited
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from rules.telemetry.trust import Memory
 from rules.view import NO_METERS, NO_PUBLISHERS, UNBOUNDED, PublisherView, View
 from store.journal.entries import Content, Entry, Known, Mark, MarkKind, kind_of, pack, unpack
@@ -389,7 +390,7 @@ class Engine:
         for item in self.queue.due(at_ms):
             match item.content:
                 case Batch() as batch:
-                    self.knowledge.hear(batch, is_backlog=item.is_backlog)
+                    self.knowledge.heard.hear(batch, is_backlog=item.is_backlog)
                 case Mark() as mark:
                     self._apply(mark, is_recovery=item.is_backlog)
                 case points:
@@ -480,27 +481,27 @@ class Engine:
     def _apply(self, mark: Mark, *, is_recovery: bool) -> None:
         match mark.kind:
             case MarkKind.STARTED:
-                self.knowledge.break_stream(mark.scope, is_lossless=True)
+                self.knowledge.heard.break_stream(mark.scope, is_lossless=True)
             case MarkKind.OVERLOADED:
-                self.knowledge.break_stream(mark.scope, is_lossless=True)
-                self.knowledge.listen_anew(mark.scope, mark.since_ms)
+                self.knowledge.heard.break_stream(mark.scope, is_lossless=True)
+                self.knowledge.heard.listen_anew(mark.scope, mark.since_ms)
             case MarkKind.CONNECTED:
-                self.knowledge.break_stream(mark.scope, is_lossless=True)
+                self.knowledge.heard.break_stream(mark.scope, is_lossless=True)
                 if is_recovery:
-                    self.knowledge.resume(mark.scope)
+                    self.knowledge.heard.resume(mark.scope)
                 else:
-                    self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
+                    self.knowledge.heard.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.SESSION_LOST:
-                self.knowledge.break_stream(mark.scope, is_lossless=False)
-                self.knowledge.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
+                self.knowledge.heard.break_stream(mark.scope, is_lossless=False)
+                self.knowledge.heard.connect(mark.scope, is_connected=True, at_ms=mark.since_ms)
             case MarkKind.GAP:
-                self.knowledge.break_stream(mark.scope, is_lossless=False, until_ms=mark.until_ms)
+                self.knowledge.heard.break_stream(mark.scope, is_lossless=False, until_ms=mark.until_ms)
                 # In a recovery it counts from its beginning on, and its end says when we listened again.
-                self.knowledge.listen_anew(mark.scope, NEVER if is_recovery else mark.until_ms)
+                self.knowledge.heard.listen_anew(mark.scope, NEVER if is_recovery else mark.until_ms)
             case MarkKind.LOST:
-                self.knowledge.connect(mark.scope, is_connected=False, at_ms=mark.since_ms)
+                self.knowledge.heard.connect(mark.scope, is_connected=False, at_ms=mark.since_ms)
             case MarkKind.CAUGHT_UP if is_recovery:
-                self.knowledge.listen_anew(mark.scope, mark.since_ms)
+                self.knowledge.heard.listen_anew(mark.scope, mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 

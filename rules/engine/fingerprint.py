@@ -23,7 +23,7 @@ from facility.points import Asset
 from facility.site import Rack, Site, Tenant
 from rules.base import Rule
 from rules.subject import SubjectKind
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 
 WORDS: Final = {
     "racks": "the racks",

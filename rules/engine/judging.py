@@ -15,7 +15,7 @@ from rules.engine.engine import Engine, Step
 from rules.engine.judge import Judge
 from rules.engine.past import Past
 from rules.engine.settled import Patience, SettledEngine
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from store.journal.entries import Entry
 
 

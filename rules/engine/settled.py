@@ -36,7 +36,7 @@ from rules.engine.ongoing import Ongoing
 from rules.engine.past import Past
 from rules.telemetry.clocks import EVERY, Clocks
 from rules.telemetry.liveness import NEVER
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from rules.view import View
 from store.journal.entries import Entry, Known, Mark, MarkKind
 from store.series import DemandBlock, Rollup, TenantDraw
@@ -277,11 +277,13 @@ class SettledEngine(Engine):
         """
         del is_recovery
         if mark.kind is MarkKind.CAUGHT_UP:
-            self.knowledge.listen_anew(mark.scope, mark.since_ms)
+            self.knowledge.heard.listen_anew(mark.scope, mark.since_ms)
             return
         is_lossless = mark.kind not in (MarkKind.SESSION_LOST, MarkKind.GAP)
-        self.knowledge.break_stream(mark.scope, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER)
-        self.knowledge.listen_anew(mark.scope)
+        self.knowledge.heard.break_stream(
+            mark.scope, is_lossless=is_lossless, until_ms=mark.until_ms or NEVER
+        )
+        self.knowledge.heard.listen_anew(mark.scope)
 
     def _arrange_series(self, builder: LayoutBuilder) -> None:
         """Arrange nothing, for the same reason as `_series`."""

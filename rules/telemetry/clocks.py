@@ -37,6 +37,8 @@ LEAST_DRIFT_MS: Final = 50
 """What is less than this is no drift: ways through a network differ by as much (our choice)."""
 REFUSED_MS: Final = 30_000
 """What is stamped further ahead is refused: it tells how far a clock is off, and dates nothing."""
+TOLD_MS: Final = 120_000
+"""How long what a clock stamped tells whether it is off; half as long that it was ahead (our choice)."""
 EVERY: Final = slice(None)
 """In place of clocks: all of them."""
 UNKNOWN: Final = 2**62
@@ -237,6 +239,17 @@ class Clocks:
         """Return which clocks stamped something that arrived since a moment [ms]."""
         heard: BoolArray = self._columns.heard_at_ms[clock] >= since_ms
         return heard
+
+    def offsets_ms(self, clock: NDArray[Any] | slice, at_ms: int) -> tuple[IntArray, IntArray]:
+        """Return how far clocks are ahead and how far behind [ms], 0 for those not heard lately.
+
+        Args:
+            clock: Which clocks.
+            at_ms: The moment [ms].
+        """
+        heard = self.is_heard(clock, at_ms - TOLD_MS)
+        ahead = self.last_ahead_ms(clock, at_ms - TOLD_MS // 2)
+        return np.where(heard, ahead, 0), np.where(heard, self.behind_ms(clock), 0)
 
     # A snapshot -----------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from rules.telemetry.trust import PATIENCE_MS, Memory
 from rules.view import UNBOUNDED
 from store.journal.entries import Content, Entry, Known, Mark, MarkKind

@@ -17,7 +17,7 @@ from rules.engine.engine import Step
 from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from store.journal.entries import Entry, Known, Mark, MarkKind
 from testing.scenarios.reading import BROKER, Scenario, Value
 

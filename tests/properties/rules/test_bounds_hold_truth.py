@@ -24,7 +24,7 @@ from facility.site import Rack, Site
 from formats import rackdoc
 from rules.draw.draw import Draw
 from rules.engine.engine import Engine
-from rules.telemetry.state import Timing
+from rules.telemetry.timing import Timing
 from simulators.wire.bus import Publication
 from store.journal.entries import Mark, MarkKind
 from testing.builders import T0_MS

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from facility.readings import Batch, Flag, Quality
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from testing.builders import T0_MS
 from testing.rules.halls import BUS, KW, known_rack
 
@@ -102,7 +103,7 @@ def test_what_is_certain_is_true_and_what_conforms_is_never_silent(seed: int) ->
             due = [c for c in coming if c[0] <= tick_ms + LATENESS_MS and counts_ms(c[2]) <= tick_ms]
             for one in due:
                 coming.remove(one)
-                knowledge.hear(a_batch(one[1], one[2]))
+                knowledge.heard.hear(a_batch(one[1], one[2]))
             known = knowledge.at(tick_ms)
             if tick_ms < T0_MS + QUIET_S * 1_000:
                 continue

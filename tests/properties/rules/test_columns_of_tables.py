@@ -26,7 +26,8 @@ from rules.model.tables import Table, Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from testing.builders import T0_MS, a_point
 
 TIMING: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
@@ -81,10 +82,10 @@ def table_of(course: Sequence[Row]) -> Table:
                 said.append((number, one))
     errors = {AssetId(f"m{place}"): row.error_ppm for place, row in enumerate(course) if row.error_ppm}
     site = Site(name="hall", zone=ZoneInfo("UTC"), meter_errors_ppm=MappingProxyType(errors))
-    knowledge.connect("bus", is_connected=True, at_ms=T0_MS - 1_000)
+    knowledge.heard.connect("bus", is_connected=True, at_ms=T0_MS - 1_000)
     if said:
         times = np.full(len(said), T0_MS)
-        knowledge.hear(
+        knowledge.heard.hear(
             Batch.of(
                 [
                     [number for number, _ in said],

@@ -14,7 +14,8 @@ from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
 from rules.telemetry.cause import Cause
 from rules.telemetry.liveness import SEASON_MS
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from testing.builders import T0_MS, a_point
 
 TIMING: Final = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_500)
@@ -52,7 +53,7 @@ def hears(numbers: list[int], late_ms: int, quality: Quality, flags: Flag, *, is
                 np.full(count, flags),
             ]
         )
-        knowledge.hear(batch, is_backlog=is_backlog)
+        knowledge.heard.hear(batch, is_backlog=is_backlog)
 
     return act
 
@@ -60,15 +61,15 @@ def hears(numbers: list[int], late_ms: int, quality: Quality, flags: Flag, *, is
 def breaks(broker: str, *, is_lossless: bool, is_gap: bool) -> Act:
     """Return that part of a broker's stream was not received."""
     return lambda knowledge, at_ms: (
-        knowledge.break_stream(broker, is_lossless=is_lossless, until_ms=at_ms)
+        knowledge.heard.break_stream(broker, is_lossless=is_lossless, until_ms=at_ms)
         if is_gap
-        else knowledge.break_stream(broker, is_lossless=is_lossless)
+        else knowledge.heard.break_stream(broker, is_lossless=is_lossless)
     )
 
 
 def connects(broker: str, *, is_connected: bool) -> Act:
     """Return that a connection is made or lost."""
-    return lambda knowledge, at_ms: knowledge.connect(broker, is_connected=is_connected, at_ms=at_ms)
+    return lambda knowledge, at_ms: knowledge.heard.connect(broker, is_connected=is_connected, at_ms=at_ms)
 
 
 brokers = st.sampled_from(["bus", "other"])
@@ -83,7 +84,7 @@ acts: st.SearchStrategy[Act] = st.one_of(
     ),
     st.builds(breaks, brokers, is_lossless=st.booleans(), is_gap=st.booleans()),
     st.builds(connects, brokers, is_connected=st.booleans()),
-    brokers.map(lambda broker: lambda knowledge, _: knowledge.resume(broker)),
+    brokers.map(lambda broker: lambda knowledge, _: knowledge.heard.resume(broker)),
 )
 courses = st.lists(st.builds(Event, st.sampled_from(PASSED_MS), acts, st.booleans()), max_size=25)
 
@@ -97,7 +98,7 @@ def knowing(quantity: str, unit: str) -> Knowledge:
     for number, stream in zip(BEATS, STREAMS[:2], strict=True):
         knowledge.add(number, a_point(f"b{number}", quantity="heartbeat", unit="1", stream=stream))
     for broker in ("bus", "other"):
-        knowledge.connect(broker, is_connected=True, at_ms=T0_MS - 1_000)
+        knowledge.heard.connect(broker, is_connected=True, at_ms=T0_MS - 1_000)
     return knowledge
 
 

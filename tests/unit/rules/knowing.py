@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from facility.points import Cadence
 from facility.readings import Flag, Quality
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from store.journal.entries import Known
 from testing.builders import T0_MS
 from testing.rules.halls import (
@@ -55,7 +56,7 @@ def says(
         batch = at_once(powers_kw, at_ms, received_ms=at_ms + late_ms, flags=flags, quality=quality)
         # The monitor looks at what it knows between any two messages.
         knowledge.at(at_ms - 1)
-        knowledge.hear(batch)
+        knowledge.heard.hear(batch)
 
 
 def is_certain(knowledge: Knowledge, second: float, point: int = 0) -> bool:

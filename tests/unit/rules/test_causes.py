@@ -28,7 +28,7 @@ def cause(knowledge: Knowledge, second: float = 0.5) -> Cause:
 
 def connected(knowledge: Knowledge) -> Knowledge:
     """Return what knows of points whose broker is connected."""
-    knowledge.connect(BUS, is_connected=True, at_ms=T0_MS - 10_000)
+    knowledge.heard.connect(BUS, is_connected=True, at_ms=T0_MS - 10_000)
     return knowledge
 
 
@@ -52,7 +52,7 @@ def test_without_its_broker_nothing_on_change_is_known() -> None:
     """What it said last may have changed since the connection broke."""
     knowledge = connected(on_change())
     says(knowledge, [-1, 0], 90, 1)
-    knowledge.connect(BUS, is_connected=False, at_ms=T0_MS + 100)
+    knowledge.heard.connect(BUS, is_connected=False, at_ms=T0_MS + 100)
 
     assert cause(knowledge, 60) is Cause.DISCONNECTED
 
@@ -111,8 +111,8 @@ def test_what_was_not_heard_since_a_break_is_not_known() -> None:
     """A change may have been among what was lost."""
     knowledge = connected(on_change())
     says(knowledge, [-2, -1, 0], 90, 1)
-    knowledge.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 100)
-    knowledge.connect(BUS, is_connected=True, at_ms=T0_MS + 100)
+    knowledge.heard.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 100)
+    knowledge.heard.connect(BUS, is_connected=True, at_ms=T0_MS + 100)
     says(knowledge, [0.2, 0.3], None, 1)
 
     assert cause(knowledge) is Cause.STREAM_BROKEN

@@ -36,9 +36,9 @@ def test_a_rack_that_is_not_known_draws_between_nothing_and_its_rating(
     site = read_site(text).site
     points = {number: a_point(f"p{number}", asset=rack) for number, rack in enumerate(site.racks)}
     knowledge = Knowledge({BUS: EVERY_SECOND})
-    knowledge.connect(BUS, is_connected=True)
+    knowledge.heard.connect(BUS, is_connected=True)
     knowledge.add_all(points, set(points))
-    knowledge.hear(at_once(said, T0_MS, quality=quality))
+    knowledge.heard.hear(at_once(said, T0_MS, quality=quality))
     knowledge.at(T0_MS)
     powers = {rack: (number,) for number, rack in enumerate(site.racks)}
     topology = Topology(site, Graph(), points, frozenset({"rack.power.active"}), powers)

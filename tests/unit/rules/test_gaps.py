@@ -51,7 +51,7 @@ def test_what_was_measured_in_a_gap_does_not_count_as_heard_again() -> None:
     """A value of before the end of the gap may have been followed by one that was dropped."""
     knowledge = on_change()
     says(knowledge, range(5), 50, 1)
-    knowledge.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 10_000)
+    knowledge.heard.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 10_000)
 
     says(knowledge, [5, 6, 10], 60, 1)
     assert not is_certain(knowledge, 10.1)

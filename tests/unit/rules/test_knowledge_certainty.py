@@ -100,7 +100,7 @@ def test_an_outage_is_no_habit_of_a_point_either() -> None:
 def test_before_a_first_reading_there_is_no_habit() -> None:
     """How long a point was not heard before nobody knows: a stream that falls silent soon after is missed."""
     knowledge = on_change()
-    knowledge.hear(at_once([50, 1], T0_MS, received_ms=T0_MS + 5))
+    knowledge.heard.hear(at_once([50, 1], T0_MS, received_ms=T0_MS + 5))
     says(knowledge, range(1, 20), 50, 1)
 
     assert is_certain(knowledge, 19.999)
@@ -139,9 +139,9 @@ def test_a_gap_of_ours_is_no_habit_and_takes_none_away() -> None:
     """After a lost connection the publisher's rhythm is what it was, without the pause that we made."""
     knowledge = on_change()
     says(knowledge, range(20), 50, 1)
-    knowledge.connect(BUS, is_connected=False)
+    knowledge.heard.connect(BUS, is_connected=False)
     assert not is_certain(knowledge, 19.5)
-    knowledge.connect(BUS, is_connected=True)
+    knowledge.heard.connect(BUS, is_connected=True)
     says(knowledge, range(30, 40), 50, 1)
 
     assert is_certain(knowledge, 39.999)
@@ -183,10 +183,10 @@ def test_what_was_sent_while_we_were_away_is_lost_at_most_once_only(flags: Flag,
     """With a session that the broker kept, a change sent at least once would have come; else it is gone."""
     knowledge = on_change(2)
     says(knowledge, range(40), 50, 60, 1, flags=flags)
-    knowledge.connect(BUS, is_connected=False)
+    knowledge.heard.connect(BUS, is_connected=False)
     knowledge.at(T0_MS + 75_000)
-    knowledge.break_stream(BUS, is_lossless=True)
-    knowledge.connect(BUS, is_connected=True)
+    knowledge.heard.break_stream(BUS, is_lossless=True)
+    knowledge.heard.connect(BUS, is_connected=True)
     says(knowledge, [76], None, 61, 1, flags=flags)
 
     assert is_certain(knowledge, 76.5, point=0) is is_known

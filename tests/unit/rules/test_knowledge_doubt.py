@@ -44,10 +44,10 @@ def test_a_value_that_came_before_a_refused_one_takes_no_doubt_away() -> None:
     earlier = at_once([51], T0_MS + 5_000, received_ms=T0_MS + 5_050)
     later = at_once([52], T0_MS + 5_050, received_ms=T0_MS + 5_150)
 
-    knowledge.hear(refused)
-    knowledge.hear(earlier)
+    knowledge.heard.hear(refused)
+    knowledge.heard.hear(earlier)
     assert not is_certain(knowledge, 5.2)
-    knowledge.hear(later)
+    knowledge.heard.hear(later)
     assert is_certain(knowledge, 5.2)
 
 
@@ -93,7 +93,7 @@ def test_a_refused_value_that_was_kept_for_us_says_that_its_publisher_lived_then
     nan, at_ms = float("nan"), T0_MS + 100_000
     refused = at_once([nan, None, nan], at_ms, received_ms=at_ms + 200_000, quality=Quality.REFUSED)
 
-    knowledge.hear(refused, is_backlog=True)
+    knowledge.heard.hear(refused, is_backlog=True)
 
     assert is_fresh(knowledge, 105, point=1)
     assert not is_fresh(knowledge, 160, point=1)

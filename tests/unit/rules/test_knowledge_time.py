@@ -10,7 +10,8 @@ import pytest
 from facility.instants import HOUR_MS
 from facility.points import Cadence
 from facility.readings import Batch, Flag, Quality
-from rules.telemetry.state import Knowledge, Timing
+from rules.telemetry.state import Knowledge
+from rules.telemetry.timing import Timing
 from testing.builders import T0_MS
 from testing.rules.halls import BUS, KW, at_once, known_rack
 from tests.unit.rules.knowing import JITTERY, is_certain, is_fresh, knowing, on_change, periodic, says
@@ -132,7 +133,7 @@ def test_a_clock_that_was_an_hour_ahead_is_believed_once_it_is_right() -> None:
     for second in range(10, 20):
         now_ms = T0_MS + second * 1_000
         far = at_once([np.nan], now_ms + HOUR_MS, received_ms=now_ms, quality=Quality.REFUSED)
-        knowledge.hear(far)
+        knowledge.heard.hear(far)
     says(knowledge, range(20, 22), 50)
 
     assert is_certain(knowledge, 21.5)
@@ -145,7 +146,7 @@ def test_a_clock_that_is_slow_stays_so_whatever_was_stamped_far_ahead() -> None:
     for second in range(70, 80):
         now_ms = T0_MS + second * 1_000
         far = at_once([np.nan], now_ms + HOUR_MS, received_ms=now_ms, quality=Quality.REFUSED)
-        knowledge.hear(far)
+        knowledge.heard.hear(far)
         says(knowledge, [second], None, 60, T0_MS, late_ms=900)
     says(knowledge, range(80, 82), 50, 60, T0_MS, late_ms=900)
 
@@ -168,7 +169,7 @@ def test_what_is_judged_in_source_time_learns_no_clock_of_refused_stamps() -> No
             quality=Quality.REFUSED if ahead else Quality.GOOD,
         )
         knowledge.at(at_ms - 1)
-        knowledge.hear(batch, is_backlog=True)
+        knowledge.heard.hear(batch, is_backlog=True)
 
     assert is_certain(knowledge, 119.5)
 
@@ -197,7 +198,7 @@ def test_polling_in_bursts_is_no_silence(period_s: int) -> None:
         for rack in range(20):
             at_ms = T0_MS + begin * 1_000 + rack * 250
             one = at_once([50], at_ms, received_ms=at_ms + 5)
-            knowledge.hear(Batch.of([[rack], *(getattr(one, c) for c in list(one.__slots__)[1:])]))
+            knowledge.heard.hear(Batch.of([[rack], *(getattr(one, c) for c in list(one.__slots__)[1:])]))
         for second in range(begin + 5, begin + period_s):
             known = knowledge.at(T0_MS + second * 1_000)
             assert known.is_fresh[:20].all(), f"second {second}"
@@ -217,9 +218,9 @@ def test_after_a_break_a_conforming_point_is_of_unknown_age_and_not_silent() -> 
     """It says its value again within its repeat time: until then nobody knows it, and it is not missing."""
     knowledge = on_change(2)
     says(knowledge, range(60), 50, 60, 1)
-    knowledge.connect(BUS, is_connected=False)
-    knowledge.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 70_000)
-    knowledge.connect(BUS, is_connected=True, at_ms=T0_MS + 70_000)
+    knowledge.heard.connect(BUS, is_connected=False)
+    knowledge.heard.break_stream(BUS, is_lossless=False, until_ms=T0_MS + 70_000)
+    knowledge.heard.connect(BUS, is_connected=True, at_ms=T0_MS + 70_000)
     says(knowledge, range(71, 175), None, 61, 1)
 
     for second in range(72, 179):
@@ -240,7 +241,9 @@ def test_two_values_of_one_time_are_in_doubt_while_that_lasts() -> None:
         says(knowledge, [second], 60)
         for part in (1, 2, 3):
             came_ms = T0_MS + second * 1_000 + part * 250
-            knowledge.hear(at_once([float("nan")], came_ms, quality=Quality.REFUSED, flags=Flag.CONFLICT))
+            knowledge.heard.hear(
+                at_once([float("nan")], came_ms, quality=Quality.REFUSED, flags=Flag.CONFLICT)
+            )
             assert not is_certain(knowledge, second + part * 0.25)
         if second > 5:
             assert not is_certain(knowledge, second + 0.1)
@@ -257,7 +260,7 @@ def test_a_publisher_whose_values_are_refused_lives() -> None:
     for second in range(40, 140, 5):
         at_ms = T0_MS + second * 1_000
         knowledge.at(at_ms)
-        knowledge.hear(at_once([np.nan, np.nan, np.nan], at_ms, quality=Quality.REFUSED))
+        knowledge.heard.hear(at_once([np.nan, np.nan, np.nan], at_ms, quality=Quality.REFUSED))
     says(knowledge, [140], 50, None, None)
 
     assert is_fresh(knowledge, 140.5, point=0)
@@ -271,7 +274,7 @@ def test_a_gap_over_refusals_is_no_habit() -> None:
     for second in range(10, 30):
         at_ms = T0_MS + second * 1_000
         knowledge.at(at_ms - 1)
-        knowledge.hear(at_once([np.nan], at_ms, quality=Quality.REFUSED))
+        knowledge.heard.hear(at_once([np.nan], at_ms, quality=Quality.REFUSED))
     says(knowledge, range(30, 40), 50)
 
     assert not is_certain(knowledge, 42)

@@ -51,9 +51,9 @@ def test_the_site_takes_what_its_supply_meters_carry(
     site = read_site(SITE).site
     known = dict(enumerate(points))
     knowledge = Knowledge({BUS: EVERY_SECOND})
-    knowledge.connect(BUS, is_connected=True)
+    knowledge.heard.connect(BUS, is_connected=True)
     knowledge.add_all(known, set(known))
-    knowledge.hear(at_once(said, T0_MS))
+    knowledge.heard.hear(at_once(said, T0_MS))
     knowledge.at(T0_MS)
     topology = Topology(site, Graph(), known, frozenset({SUPPLY}), {})
 

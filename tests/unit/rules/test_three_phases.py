@@ -39,10 +39,10 @@ def a_table(
     for asset in site.assets:
         graph.add(asset)
     knowledge = Knowledge({BUS: EVERY_SECOND})
-    knowledge.connect(BUS, is_connected=True)
+    knowledge.heard.connect(BUS, is_connected=True)
     knowledge.add_all(points, set(points))
     quality = Quality.SOURCE_DOUBTS if bad else Quality.GOOD
-    knowledge.hear(at_once(values, T0_MS, quality=quality))
+    knowledge.heard.hear(at_once(values, T0_MS, quality=quality))
     knowledge.at(T0_MS)
     topology = Topology(site, graph, points, frozenset({quantity}), {})
     return Tables(T0_MS, topology, knowledge, Windows()).table(SubjectKind.NODE)
