@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from functools import cache
 from itertools import chain
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,9 @@ class SeverityStep:
     desks: tuple[Desk, ...] = ()
 
 
+Steps: TypeAlias = tuple[SeverityStep, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What a rule found: arrays over its subjects, shape (subjects,).
@@ -209,7 +212,7 @@ class Rule(BaseModel):
     """Whether its value is what may be, not what is."""
     look_at: ClassVar[str]
     """What to look at first, one sentence that stands in a page."""
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = ()
+    severity_steps: ClassVar[Steps] = ()
     """From when on its alarms are of a higher severity."""
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
     """What hides its alarms."""

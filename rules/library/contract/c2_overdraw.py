@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, SeverityStep, Steps, codes
 from rules.fixed_point import in_kilowatts, lowered
 from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
@@ -34,7 +34,7 @@ class Overdraw(Rule):
     look_at: ClassVar[str] = (
         "Look at the racks that rose most; agree with the tenant what to take off; note when it was told."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "above the contract's critical share"),
     )
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE, Judgement.SETTLED})

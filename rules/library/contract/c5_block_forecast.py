@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Block, Desk, Findings, Rule, Severity, SeverityStep, Verdict
+from rules.base import Block, Desk, Findings, Rule, Severity, SeverityStep, Steps, Verdict
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -26,9 +26,7 @@ class BlockForecast(Rule):
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
     look_at: ClassVar[str] = "There is time until the block closes: agree with the tenant what to hold back."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.HIGH, "with less than `urgent_s` left"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.HIGH, "with less than `urgent_s` left"),)
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Band, OfLoadedRacks
 from rules.model.measured import Measured, below
 from rules.model.rows import DRAW
@@ -37,7 +37,7 @@ class HeatBalance(Band, OfLoadedRacks):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = "Compare flow, supply and return with the rack's neighbours'."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.MEDIUM, "below `least_percent`", desks=(Desk.CHANNEL,)),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import OneSided
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
@@ -29,7 +29,7 @@ class Condensation(OneSided):
     unit: ClassVar[str] = "K"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Raise the coolant supply set point, or dry the room's air."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(
             Severity.CRITICAL, "below `critical_k`", on_delay="critical_delay_s", desks=(Desk.PAGE,)
         ),

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import TemperatureLimit
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
@@ -30,7 +30,7 @@ class InletHot(TemperatureLimit):
     unit: ClassVar[str] = "°C"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
     look_at: ClassVar[str] = "Look at the air handlers of the aisle, then for open containment and blanks."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.HIGH, "above `agreed_c`", on_delay="agreed_delay_s", desks=(Desk.PAGE,)),
         SeverityStep(Severity.CRITICAL, "above `allowable_c`", on_delay="agreed_delay_s"),
     )

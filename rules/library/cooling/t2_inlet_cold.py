@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import TemperatureLimit
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
@@ -29,9 +29,7 @@ class InletCold(TemperatureLimit):
     unit: ClassVar[str] = "°C"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
     look_at: ClassVar[str] = "Compare the set point of the air handlers with what the racks need."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.MEDIUM, "below `allowable_c`"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.MEDIUM, "below `allowable_c`"),)
 
     severity: Severity = Field(Severity.LOW, description="how bad it is")
     on_delay_s: float = Field(900, ge=0, description="how long it must last to become an alarm [s]")

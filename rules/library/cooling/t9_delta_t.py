@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Band, OfLoadedRacks
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
@@ -28,7 +28,7 @@ class DeltaT(Band, OfLoadedRacks):
     unit: ClassVar[str] = "K"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
     look_at: ClassVar[str] = "Compare the rack's flow with its neighbours': a high rise is too little flow."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.HIGH, "above `most_k`", on_delay="high_delay_s", desks=(Desk.PAGE,)),
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, Steps, codes
 from rules.model.rows import Links, Relation
 from rules.subject import SubjectKind
 from rules.view import View
@@ -34,7 +34,7 @@ class RackSilent(Rule):
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.MEDIUM, "after `medium_after_s`, of a rack that somebody contracted"),
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -25,9 +25,7 @@ class CoverageLow(Rule):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.HIGH, "below `invalid_share`"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.HIGH, "below `invalid_share`"),)
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is above the lower level")
     on_delay_s: float = Field(30, ge=0, description="how long it must last to become an alarm [s]")

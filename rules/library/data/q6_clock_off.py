@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, codes
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -35,9 +35,7 @@ class ClockOff(Rule):
         "Look at the time service and the zone of the publisher's machine; its racks are likely well. Where "
         "its clock is right, its readings take so long on their way."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.MEDIUM, "from `severe_s` on"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.MEDIUM, "from `severe_s` on"),)
 
     severity: Severity = Field(Severity.LOW, description="how bad it is within the upper level")
     on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")

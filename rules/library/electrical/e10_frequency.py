@@ -8,7 +8,7 @@ from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
 from facility.site import Site
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Band
 from rules.model.measured import Condition, Measured, above, outside
 from rules.model.tables import Table
@@ -32,7 +32,7 @@ class Frequency(Band):
     look_at: ClassVar[str] = (
         "Compare the supply meters; be ready for a transfer to generators and for its ramp."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(
             Severity.CRITICAL,
             "outside what the site file's grid table says is borne for ever",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from facility.grid import RAMP_WINDOWS_S
 from facility.readings import BoolArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Held, Several
 from rules.model.measured import Measured, above, below, chosen
 from rules.model.rows import SUPPLY
@@ -38,7 +38,7 @@ class Ramp(Several):
     unit: ClassVar[str] = "MW/min"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "See whose draw changed; ask that tenant to start or stop jobs in steps."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.HIGH, "more than `severe_percent` of the limit"),
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps
 from rules.comparison import Held
 from rules.model.measured import below, outside
 from rules.model.rows import SUPPLY
@@ -34,7 +34,7 @@ class Effectiveness(Rule):
     look_at: ClassVar[str] = (
         "Below 1.0 look at the supply meters; above, at the cooling and at what it serves."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.MEDIUM, "below 1.0, which is impossible", desks=(Desk.DATA,)),
     )
 

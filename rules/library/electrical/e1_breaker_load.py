@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
@@ -18,9 +18,8 @@ class BreakerLoad(Threshold):
     """The largest phase current of a circuit is above its share of the rated current.
 
     A breaker may carry 80 % of its rating for three hours and more (NEC 210.20, 215.3), one that is rated for
-    it 100 %: set `percent` for those. Ten minutes leave time to shift load (our choice). Above its rating it
-    trips sooner or later, so that is critical. The rating is `rated_a` of the site file, else the current
-    limit that the bus tells.
+    it 100 %: set `percent`. Ten minutes leave time to shift load (our choice). Above its rating it trips
+    sooner or later. The rating is `rated_a` of the site file, else the current limit that the bus tells.
     """
 
     name: ClassVar[str] = "E1"
@@ -30,17 +29,13 @@ class BreakerLoad(Threshold):
     unit: ClassVar[str] = "A"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Compare the phases; shift load to the other feed or to another circuit."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rated current"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.CRITICAL, "above `critical_percent` of it"),)
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(600, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(600, ge=0, description="how long it must be over for the alarm to end [s]")
     percent: float = Field(80, gt=0, le=150, description="share of the rated current that may last [%]")
-    critical_percent: float = Field(
-        100, gt=0, le=200, description="share of the rated current from which it is critical [%]"
-    )
+    critical_percent: float = Field(100, gt=0, le=200, description="share from which it is critical [%]")
 
     def value(self, table: Table) -> Measured:
         """Return the current of the phase that carries most."""

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, below
 from rules.model.tables import Table
@@ -40,9 +40,7 @@ class BreakerTrips(Threshold):
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Take load off the phase that carries most, now; then find what came on."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
-        SeverityStep(Severity.CRITICAL, "less than `critical_left_s` left"),
-    )
+    severity_steps: ClassVar[Steps] = (SeverityStep(Severity.CRITICAL, "less than `critical_left_s` left"),)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(2, ge=0, description="how long it must last to become an alarm [s]")

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps
 from rules.comparison import Held
 from rules.model.measured import above
 from rules.subject import SubjectKind
@@ -36,7 +36,7 @@ class FailoverHeadroom(Rule):
     unit: ClassVar[str] = "A"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Move racks to other feeds, or lower their load, before a feed is lost."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rated current"),
     )
 

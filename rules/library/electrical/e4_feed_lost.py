@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep
+from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, below
 from rules.model.rows import Relation
@@ -35,7 +35,7 @@ class FeedLost(Threshold):
     look_at: ClassVar[str] = (
         "See which switch or breaker above it opened, and what the other feed now carries."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "where a rack beneath it has no feed left"),
     )
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E4", Relation.SERVED_BY, is_early=True),)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep
+from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, above, largest_of, relative
 from rules.model.tables import Table
@@ -36,7 +36,7 @@ class Overload(Threshold):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Shed or shift load before it goes to bypass; see what failed beside it."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rating", "critical_on_delay_s"),
     )
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E2", is_early=True),)

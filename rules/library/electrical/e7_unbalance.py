@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Severity, SeverityStep
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Held, Several
 from rules.model.measured import Measured, above, largest_of, relative
 from rules.model.tables import Table
@@ -29,7 +29,7 @@ class Unbalance(Several):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
     look_at: ClassVar[str] = "Compare the phases: a fuse that blew, or single-phase loads on one of them."
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(
             Severity.MEDIUM, "voltages above `severe_voltage_percent`", desks=(Desk.CHANNEL, Desk.TICKET)
         ),

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep
+from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
 from rules.comparison import Held, Several
 from rules.model.measured import Measured, outside, relative
 from rules.model.rows import Relation
@@ -33,7 +33,7 @@ class VoltageOutOfRange(Several):
     look_at: ClassVar[str] = (
         "See whether all nodes above have it: then it is the utility's, else a tap changer."
     )
-    severity_steps: ClassVar[tuple[SeverityStep, ...]] = (
+    severity_steps: ClassVar[Steps] = (
         SeverityStep(
             Severity.HIGH,
             "below `severe_low_percent` or above `severe_high_percent`",
