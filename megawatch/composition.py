@@ -209,23 +209,7 @@ class Composition:
                 self._build_poller(stack, parts, journal, since_ms, self.site.file.feed)
         source = journal if journal is not None else self._follow(stack)
         if Part.NOTIFIER in self._wanted:
-            notifiers = self.notifiers(stack, parts.clock)
-            parts.outbox = Outbox(ledger, notifiers, now_ms=clock.now_ms, random_source=self._random)
-            parts.reminders = [
-                Reminder(
-                    parts.outbox.receivers[route].label,
-                    notifier,
-                    partial(ledger.standing, route),
-                    now_ms=clock.now_ms,
-                )
-                for route, notifier in forgetful(self.site.file.routes, notifiers).items()
-            ]
-            parts.heartbeat = self._heartbeat(stack, parts)
-            parts.distress = self.distress(notifiers, clock)
-            taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
-            if moved := ledger.reroute(notifiers, taking):
-                _log.warning("pages waited for routes that the site file names no longer", pages=moved)
-            parts.distress.problems = partial(problems_of, parts)
+            self._build_notifier(stack, parts)
         if Part.RULES in self._wanted:
             parts.rules = self._rules(parts, source)
         if Part.WRITER in self._wanted:
@@ -243,6 +227,25 @@ class Composition:
                 health=health,
             )
         return parts
+
+    def _build_notifier(self, stack: AsyncExitStack, parts: Parts) -> None:
+        notifiers = self.notifiers(stack, parts.clock)
+        parts.outbox = Outbox(parts.ledger, notifiers, now_ms=parts.clock.now_ms, random_source=self._random)
+        parts.reminders = [
+            Reminder(
+                parts.outbox.receivers[route].label,
+                notifier,
+                partial(parts.ledger.standing, route),
+                now_ms=parts.clock.now_ms,
+            )
+            for route, notifier in forgetful(self.site.file.routes, notifiers).items()
+        ]
+        parts.heartbeat = self._heartbeat(stack, parts)
+        parts.distress = self.distress(notifiers, parts.clock)
+        taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
+        if moved := parts.ledger.reroute(notifiers, taking):
+            _log.warning("pages waited for routes that the site file names no longer", pages=moved)
+        parts.distress.problems = partial(problems_of, parts)
 
     def _follow(self, stack: AsyncExitStack) -> JournalFollower:
         follower = JournalFollower(self.site.data)

@@ -15,8 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.graph import Graph
-from facility.invariants import InvariantBroken, present
+from facility.invariants import InvariantBroken
 from facility.names import OPERATOR, TenantId
 from facility.points import Point
 from facility.readings import Batch, BoolArray
@@ -29,9 +28,9 @@ from rules.draw.draw import Compared, Draw, find_draw
 from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.meters import meter_view
-from rules.draw.racks import Racks
 from rules.draw.summation_plan import Layout
 from rules.draw.tenants import tenant_series, tenant_view
+from rules.engine.arrangement import Arrangement
 from rules.engine.event_time_buffer import Queue, Queued, SourceQueue, date_doubts
 from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
 from rules.engine.judge import Judge, doubt_of, make_judge
@@ -42,12 +41,11 @@ from rules.model.tables import Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
 from rules.telemetry.liveness import NEVER, broker_of
-from rules.telemetry.sources import Sources
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
 from rules.telemetry.timing import Timing
 from rules.telemetry.trust import Memory
-from rules.view import NO_METERS, NO_PUBLISHERS, UNBOUNDED, PublisherView, View
+from rules.view import NO_METERS, NO_PUBLISHERS, PublisherView, View
 from store.journal.entries import Content, Entry, Known, Mark, MarkKind, kind_of, pack, unpack
 from store.series import DemandBlock, Rollup, TenantDraw
 
@@ -142,17 +140,9 @@ class Engine:
         self.demand = Demand(site)
         self.memory = Memory()
         self.points: dict[int, Point] = {}
-        self._layable: dict[int, Point] = {}  # those of them that layouts are made of
+        self._arrangement = Arrangement(site, self.points, self._arranged)
         self._met_ms = np.full(1, NEVER, np.int64)
         self._withdrawn = set[int]()
-        self._graph = Graph()
-        for asset in site.assets:
-            self._graph.add(asset)
-        self._builder: LayoutBuilder | None = None
-        self._racks: Racks | None = None
-        self._sources = Sources((), {})
-        self._layout: Layout | None = None
-        self._layout_until_ms = 0
         self.rollups = Rollups(site)
         self.draw: Draw | None = None
         self.began_ms = 0
@@ -244,20 +234,14 @@ class Engine:
                 changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:
                     self.has_moved = True
-                if LayoutBuilder.uses(point):
-                    self._builder = None
-            if known.asset is not None and self._graph.add(known.asset):
-                self._builder = None
+            if known.asset is not None:
+                self._arrangement.add(known.asset)
         self._know(changed)
 
     def _know(self, points: Mapping[int, Point]) -> None:
         """Let what is known of points be kept, by their numbers."""
         self.points.update(points)
-        for number, point in points.items():
-            if LayoutBuilder.uses(point):
-                self._layable[number] = point
-            else:
-                self._layable.pop(number, None)
+        self._arrangement.know(points)
         withdrawn = {number for number, point in points.items() if point.is_withdrawn}
         self._withdrawn = (self._withdrawn - points.keys()) | withdrawn
         judged = {number for number, point in points.items() if point.quantity in self._quantities}
@@ -348,7 +332,8 @@ class Engine:
         self._know(self.points)
         self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
         self.demand, self.rollups = Demand(self.site), Rollups(self.site)
-        self._builder = self.draw = self._tables = None
+        self._arrangement.begin_anew()
+        self.draw = self._tables = None
         self.queue.clear()
         self.recovering.begin_anew(to_ms)
         self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
@@ -395,9 +380,8 @@ class Engine:
                     self._apply(mark, is_recovery=item.is_backlog)
                 case points:
                     self.learn(points, item.from_ms)
-        layout = self._layout_at(at_ms)
+        layout = self._arrangement.layout_at(at_ms)
         blocks = self._close_blocks(layout.tenants, before_ms, at_ms)
-        racks = present(self._racks, "racks, made with the layout")
         self.draw, compared, known, merged = self._find_draw(layout, at_ms)
         self.tick_ms = at_ms
         awaited = Awaited(
@@ -412,8 +396,8 @@ class Engine:
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, known, awaited),
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
-            racks=racks.view(self.knowledge, known, awaited),
-            meters=meter_view(layout, self._sources, compared, merged, self.memory, known)
+            racks=self._arrangement.racks.view(self.knowledge, known, awaited),
+            meters=meter_view(layout, self._arrangement.sources, compared, merged, self.memory, known)
             if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
             tables=self._tables_at(at_ms),
@@ -436,15 +420,18 @@ class Engine:
         self, layout: Layout, at_ms: int
     ) -> tuple[Draw, tuple[Compared, ...], PointValues, Compared | None]:
         """Return every tenant's draw, what was compared for it, and what is known of points and of twins."""
-        known, merged = self._sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
+        known, merged = self._arrangement.sources.merge(self.knowledge.at(at_ms), self.memory, at_ms)
         return *find_draw(layout, known, self.memory, at_ms), known, merged
+
+    def _draw_at(self, at_ms: int) -> Draw:
+        return self._find_draw(self._arrangement.layout_at(at_ms), at_ms)[0]
 
     def _tables_at(self, at_ms: int) -> Tables:
         """Return the tables of measured quantities, made once a second: what they tell lasts for longer."""
         tables = self._tables
         if self._topology is None or tables is None:
-            powers = present(self._racks, "racks, made with the layout").power_points
-            self._topology = Topology(self.site, self._graph, self.points, self._quantities, powers)
+            arrangement, powers = self._arrangement, self._arrangement.racks.power_points
+            self._topology = Topology(self.site, arrangement.graph, self.points, self._quantities, powers)
         elif at_ms - tables.at_ms < SERIES_MS:
             return tables
         self._tables = tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
@@ -465,6 +452,11 @@ class Engine:
         if self.draw is None:
             return ()
         return self.demand.advance(tenants, self.draw, before_ms, at_ms)
+
+    def _arranged(self, builder: LayoutBuilder) -> None:
+        """Take in that the site is described otherwise."""
+        self._topology = None
+        self._arrange_series(builder)
 
     def _arrange_series(self, builder: LayoutBuilder) -> None:
         """Take the site as it is known now into what is kept of it as series."""
@@ -504,22 +496,6 @@ class Engine:
                 self.knowledge.heard.listen_anew(mark.scope, mark.since_ms)
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
-
-    def _layout_at(self, at_ms: int) -> Layout:
-        if self._builder is None:
-            self._builder = LayoutBuilder(self.site, self._graph, self._layable)
-            self._racks = Racks(self._builder, self.points)
-            self._sources = Sources(self._builder.twins(), self.points)
-            self._topology = None
-            self._arrange_series(self._builder)
-            self._layout = None
-        if self._layout is None or at_ms >= self._layout_until_ms:
-            self._layout = self._builder.build(at_ms)
-            racks = present(self._racks, "racks, made with the builder")
-            racks.hold(self._builder.holders(at_ms), self._layout.tenants)
-            later = [change for change in self.site.changes_ms() if change > at_ms]
-            self._layout_until_ms = min(later, default=UNBOUNDED)
-        return self._layout
 
     def _judge(self, view: View) -> tuple[Transition, ...]:
         stepped = []
@@ -622,7 +598,7 @@ class Engine:
                 map(edits.is_summed_alike, self.tenants)
             )
             tick_ms: int = values["tick_ms"]
-            self.draw = Draw(**columns) if is_alike else self._find_draw(self._layout_at(tick_ms), tick_ms)[0]
+            self.draw = Draw(**columns) if is_alike else self._draw_at(tick_ms)
         for judge in self.judges:
             for bank in judge.banks():
                 if bank.rule in values["banks"]:

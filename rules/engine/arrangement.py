@@ -1,0 +1,87 @@
+"""The site as its points and assets describe it now: who holds which rack, and what a draw is summed of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from facility.graph import Graph
+from facility.invariants import present
+from facility.points import Asset, Point
+from facility.site import Site
+from rules.draw.metering_boundary import LayoutBuilder
+from rules.draw.racks import Racks
+from rules.draw.summation_plan import Layout
+from rules.telemetry.sources import Sources
+from rules.view import UNBOUNDED
+
+
+class Arrangement:
+    """What is made of descriptions, and made anew at the next tick where one of them changed it.
+
+    Args:
+        site: What the site file declares.
+        points: Every known point, by its number; kept up to date by its owner.
+        arranged: Called whenever it was made anew.
+
+    Attributes:
+        graph: What hangs on what.
+        sources: Points that measure one power by several sources.
+    """
+
+    def __init__(
+        self, site: Site, points: Mapping[int, Point], arranged: Callable[[LayoutBuilder], None]
+    ) -> None:
+        self._site = site
+        self._points = points
+        self._arranged = arranged
+        self.graph = Graph()
+        for asset in site.assets:
+            self.graph.add(asset)
+        self.sources = Sources((), {})
+        self._layable: dict[int, Point] = {}  # those points that layouts are made of
+        self._builder: LayoutBuilder | None = None
+        self._racks: Racks | None = None
+        self._layout: Layout | None = None
+        self._layout_until_ms = 0
+
+    @property
+    def racks(self) -> Racks:
+        """Every rack, with the points of its power.
+
+        Raises:
+            InvariantBroken: Before the first layout.
+        """
+        return present(self._racks, "racks, made with the layout")
+
+    def add(self, asset: Asset) -> None:
+        """Take in what is known of an asset."""
+        if self.graph.add(asset):
+            self.begin_anew()
+
+    def know(self, points: Mapping[int, Point]) -> None:
+        """Take in what is known of points, by their numbers."""
+        for number, point in points.items():
+            before = self._layable.pop(number, None)
+            if LayoutBuilder.uses(point):
+                self._layable[number] = point
+            if before != self._layable.get(number):
+                self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Let the next layout be made of everything anew."""
+        self._builder = None
+
+    def layout_at(self, at_ms: int) -> Layout:
+        """Return the layout that holds at a moment [ms]."""
+        if self._builder is None:
+            self._builder = LayoutBuilder(self._site, self.graph, self._layable)
+            self._racks = Racks(self._builder, self._points)
+            self.sources = Sources(self._builder.twins(), self._points)
+            self._layout = None
+            self._arranged(self._builder)
+        if self._layout is None or at_ms >= self._layout_until_ms:
+            self._layout = self._builder.build(at_ms)
+            self.racks.hold(self._builder.holders(at_ms), self._layout.tenants)
+            later = [change for change in self._site.changes_ms() if change > at_ms]
+            self._layout_until_ms = min(later, default=UNBOUNDED)
+        return self._layout
