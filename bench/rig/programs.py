@@ -92,8 +92,14 @@ class Target:
             rows = influxd1.query(self.server, "SHOW STATS FOR 'write'")
             return sum(int(row["pointReq"]) for row in rows)
         _, page = self.server.request("GET", "/metrics")
-        lines = (line for line in page.splitlines() if line.startswith("storage_shard_write_sum{"))
-        return round(sum(float(line.rpartition(" ")[2]) for line in lines))
+        # InfluxDB 2 to 2.8 has the two the wrong way round: its sum counts requests, its count counts points.
+        return max(_added_up(page, "storage_shard_write_count{"), _added_up(page, "storage_shard_write_sum{"))
+
+
+def _added_up(page: str, series: str) -> int:
+    """Return the sum of a counter over its labels."""
+    lines = (line for line in page.splitlines() if line.startswith(series))
+    return round(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
 @dataclass(frozen=True, slots=True)
