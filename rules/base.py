@@ -218,6 +218,8 @@ class Rule(BaseModel):
     """What hides its alarms."""
     needs_acknowledgement: ClassVar[bool] = False
     """Whether an alarm that returned stays on the list until it is acknowledged."""
+    is_never_suppressed: ClassVar[bool] = False
+    """Whether nobody can shelve it, nor any maintenance hide it: what burns or floods is always told."""
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE})
     """Which judgement it belongs to: live, settled, or both."""
     unknown_pages: ClassVar[bool] = False

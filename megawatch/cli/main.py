@@ -7,11 +7,12 @@ imported when it runs, so that help and mistakes are told at once.
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -337,8 +338,6 @@ def ack(
     as_json: AsJson = False,
 ) -> None:
     """Take an alarm in hand."""
-    import getpass
-
     from megawatch.cli import queries
     from megawatch.site.folder import open_site
 
@@ -347,6 +346,184 @@ def ack(
         print_json(queries.alarm_document(after))
     else:
         say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
+
+
+_By = Annotated[str | None, typer.Option("--by", help="Who decides it; by default who is logged in.")]
+_Why = Annotated[str, typer.Option("--why", help="Why; it is shown wherever the alarms are.")]
+_Rules = Annotated[list[str] | None, typer.Option("--rule", help="Alarms of this rule; may be repeated.")]
+_Subjects = Annotated[
+    list[str] | None, typer.Option("--subject", help="About this subject, or this pattern; may be repeated.")
+]
+_Assets = Annotated[
+    list[str] | None,
+    typer.Option("--asset", help="About this asset and what it serves, or this pattern; may be repeated."),
+]
+_For = Annotated[str | None, typer.Option("--for", help="For so long: 90s, 15m, 6h, 2d.")]
+_From = Annotated[str | None, typer.Option("--from", help="Beginning: a date or a time; by default now.")]
+_To = Annotated[str | None, typer.Option("--to", help="End: a date or a time.")]
+_Preview = Annotated[
+    str | None, typer.Option("--preview", help="Keep nothing; say what it would have hidden in the last 7d.")
+]
+
+
+def _suppress(
+    site: Path, kind: str, preview: str | None, *, as_json: bool, by: str | None, why: str, **asked: object
+) -> None:
+    """Keep a suppression, or say what it would have hidden."""
+    from megawatch.cli import suppressing
+    from megawatch.site.folder import open_site
+    from store.ledger.suppressions import SuppressionKind
+
+    folder = open_site(site)
+    by = by or getpass.getuser()
+    chosen: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    asked_for = suppressing.Asked(kind=SuppressionKind(kind), by=by, why=why, **chosen)
+    found, zone = suppressing.suppression_of(folder, asked_for), folder.file.site.zone
+    if preview is not None:
+        hidden = suppressing.preview(folder, found, preview)
+        if as_json:
+            print_json(suppressing.hidden_document(found, hidden))
+        else:
+            for line in suppressing.preview_lines(hidden, preview, zone):
+                say(line)
+        return
+    suppressing.keep(folder, found)
+    if as_json:
+        print_json(suppressing.document(found))
+    else:
+        say(suppressing.line_of(found, zone))
+
+
+@app.command()
+def shelve(  # noqa: PLR0913 - its options
+    site: Site,
+    alarm: Annotated[str, typer.Argument(help="The alarm's id, or its beginning.")] = "",
+    *,
+    rule: _Rules = None,
+    subject: _Subjects = None,
+    last: _For = None,
+    until: _To = None,
+    why: _Why = "",
+    by: _By = None,
+    preview: _Preview = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nobody be told of an alarm for a while; that it is over is told all the same."""
+    _suppress(
+        site,
+        "shelved",
+        preview,
+        as_json=as_json,
+        alarm=alarm,
+        rules=rule,
+        subjects=subject,
+        last=last,
+        until=until,
+        by=by,
+        why=why,
+    )
+
+
+@app.command()
+def suppress(  # noqa: PLR0913 - its options
+    site: Site,
+    *,
+    rule: _Rules = None,
+    subject: _Subjects = None,
+    asset: _Assets = None,
+    last: _For = None,
+    until: _To = None,
+    why: _Why = "",
+    by: _By = None,
+    preview: _Preview = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nobody be told of alarms by design, until that is ended."""
+    _suppress(
+        site,
+        "suppressed by design",
+        preview,
+        as_json=as_json,
+        rules=rule,
+        subjects=subject,
+        assets=asset,
+        last=last,
+        until=until,
+        by=by,
+        why=why,
+    )
+
+
+@app.command()
+def maintenance(  # noqa: PLR0913 - its options
+    site: Site,
+    *,
+    asset: _Assets = None,
+    rule: _Rules = None,
+    since: _From = None,
+    last: _For = None,
+    until: _To = None,
+    why: _Why = "",
+    by: _By = None,
+    preview: _Preview = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan work on assets: what is about them or what they serve is not told within it."""
+    _suppress(
+        site,
+        "out of service",
+        preview,
+        as_json=as_json,
+        rules=rule,
+        assets=asset,
+        since=since,
+        last=last,
+        until=until,
+        by=by,
+        why=why,
+    )
+
+
+@app.command()
+def unshelve(
+    site: Site,
+    suppression: Annotated[str, typer.Argument(help="Its id, or that of an alarm that it hides.")],
+    *,
+    by: _By = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a shelf, a suppression or a maintenance; what still stands is told."""
+    from megawatch.cli import suppressing
+    from megawatch.site.folder import open_site
+
+    folder = open_site(site)
+    ended = suppressing.end(folder, suppression, by or getpass.getuser())
+    if as_json:
+        print_json(suppressing.document(ended))
+    else:
+        say(suppressing.line_of(ended, folder.file.site.zone))
+
+
+@app.command()
+def suppressions(
+    site: Site,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what nobody is told of now, and what is planned."""
+    from megawatch.cli import suppressing
+    from megawatch.site.folder import open_site
+
+    folder = open_site(site)
+    found = suppressing.listed(folder, everything=everything)
+    if as_json:
+        print_json([suppressing.document(one) for one in found])
+    elif found:
+        for one in found:
+            say(suppressing.line_of(one, folder.file.site.zone))
+    else:
+        say("nothing is suppressed")
 
 
 @app.command()

@@ -203,11 +203,43 @@ class AlarmNow(TypedDict):
     returned: Time | None
     acknowledged: Time | None
     acknowledged_by: str | None
+    suppression: Annotated[str | None, Field(description="id of what keeps it from being told")]
     value: float | None
     limit: float | None
     peak: float | None
     is_told: bool
     needs_acknowledgement: bool
+
+
+SuppressionNow = TypedDict(
+    "SuppressionNow",
+    {
+        "id": str,
+        "kind": Annotated[str, Field(description="shelved, suppressed by design or out of service")],
+        "alarm": str | None,
+        "rules": list[str],
+        "subjects": list[str],
+        "assets": list[str],
+        "from": Time,
+        "to": Time | None,
+        "by": str,
+        "why": str,
+        "made": Time,
+        "ended": Time | None,
+        "ended_by": str | None,
+    },
+)
+"""`megawatch shelve`, `unshelve`, `suppress`, `maintenance`, and each item of `megawatch suppressions`."""
+
+
+@with_config(_CLOSED)
+class Hidden(TypedDict):
+    """`--preview`: what a suppression would have hidden."""
+
+    suppression: SuppressionNow
+    alarms: Annotated[list[str], Field(description="ids of the alarms that would not have been told")]
+    by_rule: dict[str, int]
+    critical: Annotated[int, Field(description="how many of them were critical")]
 
 
 @with_config(_CLOSED)
@@ -534,8 +566,13 @@ COMMANDS: Final[dict[str, Any]] = {
     "doctor": Doctor,
     "discover": Discovered,
     "query": SeriesAsked,
+    "maintenance": SuppressionNow | Hidden,
+    "shelve": SuppressionNow | Hidden,
     "simulate": Simulated,
     "status": Status,
+    "suppress": SuppressionNow | Hidden,
+    "suppressions": list[SuppressionNow],
+    "unshelve": SuppressionNow,
     "why": Why,
 }
 

@@ -253,6 +253,7 @@ def alarm_document(alarm: Alarm) -> AlarmNow:
         "is_told": alarm.is_told,
         "needs_acknowledgement": alarm.needs_acknowledgement,
         "acknowledged_by": alarm.acknowledged_by,
+        "suppression": alarm.suppression_id,
         "since": to_iso(alarm.since_ms),
         "opened": to_iso(alarm.opened_ms),
         "returned": None if alarm.returned_ms is None else to_iso(alarm.returned_ms),

@@ -128,11 +128,12 @@ def alarms_table(
         folds: Whether those that one cause stands for are only counted.
     """
     held = [alarm for alarm in alarms if folds and alarm.state == _SUPPRESSED]
+    kept = [alarm for alarm in alarms if folds and alarm.suppression is not None]
     shown = sorted(
-        (alarm for alarm in alarms if alarm not in held),
+        (alarm for alarm in alarms if alarm not in held and alarm not in kept),
         key=lambda alarm: (alarm.returned_ms is not None, _rank(alarm), -alarm.opened_ms, alarm.id),
     )
-    if not shown and not held:
+    if not shown and not held and not kept:
         return Text("no alarm", style="green")
     rows = shown if most is None else shown[: max(0, most - 1) if len(shown) > most else most]
     parts: list[RenderableType] = [_alarm_rows(rows, zone, now_ms=now_ms, width=width)] if rows else []
@@ -140,6 +141,10 @@ def alarms_table(
         parts.append(Text(f"and {len(shown) - len(rows)} more", style="dim"))
     if held:
         parts.append(_held_back(held))
+    if kept:
+        counts = Counter(alarm.suppression or "" for alarm in kept)
+        named = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+        parts.append(Text(f"~ {len(kept)} more not told: {named}; see megawatch suppressions", style="dim"))
     return Group(*parts)
 
 
@@ -160,7 +165,7 @@ def _alarm_rows(alarms: Sequence[Alarm], zone: ZoneInfo, *, now_ms: int, width: 
         opened = to_datetime(alarm.opened_ms, zone)
         style = "" if alarm.returned_ms is None else "dim"
         cells: list[RenderableType] = [
-            Text(_MARK[alarm.state], style=SEVERITY[alarm.severity]),
+            Text(_MARK.get(alarm.state, "~"), style=SEVERITY[alarm.severity]),
             alarm.id[:8],
             opened.strftime("%H:%M:%S" if is_of_today else "%m-%d %H:%M"),
             Text(_SHORT[alarm.severity], style=style or SEVERITY[alarm.severity]),

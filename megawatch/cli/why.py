@@ -39,6 +39,9 @@ class Way:
     @property
     def silence(self) -> str:
         """Why nothing was told of it, "" where something was."""
+        kept = [change.reason for change in self.changes if change.change in ("opened", "suppressed")]
+        if not self.alarm.is_told and any(kept):
+            return next(filter(None, reversed(kept)))
         if not self.alarm.is_told:
             names = ", ".join(f"{one.rule} {one.subject} ({one.id})" for one in self.hiders)
             return f"hidden by {names}" if names else "hidden by an alarm that says more"

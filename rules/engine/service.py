@@ -16,21 +16,18 @@ import structlog
 
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import Clock
-from facility.quantities import known_or_none
 from facility.site import Site
 from facility.sitefile.tables import EngineTable
-from rules.alarms.states import Change, Transition
-from rules.base import CANNOT_VERIFY, Rule, Verdict
+from rules.base import Rule, Verdict
 from rules.engine import snapshot
 from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
-from rules.notify.message import compose, ended, notices_of
-from rules.notify.notification import Notification
-from rules.notify.routing import CONSOLE, Route, routes_of
+from rules.notify.routing import Route
+from rules.notify.telling import Teller, Telling, Told
 from rules.view import View
 from store.cputime import CpuTime, charged_to
 from store.journal.entries import Entry
-from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.alarms import AlarmChange, Progress
 from store.series import AnyDraw
 from store.threads import in_thread
 
@@ -65,7 +62,7 @@ class Source(Protocol):
         ...
 
 
-class Book(Protocol):
+class Book(Told, Protocol):
     """The ledger, as judging keeps it: on a disk, or in memory where it is rehearsed."""
 
     def cursor(self) -> tuple[int, int]:
@@ -78,18 +75,6 @@ class Book(Protocol):
         Raises:
             StoreUnavailable: Where it was not taken; the same progress may be saved again.
         """
-        ...
-
-    def alarms(self, *, only_open: bool = False) -> list[Alarm]:
-        """Return alarms, oldest first."""
-        ...
-
-    def opening(self, alarm_id: str) -> list[Notice]:
-        """Return what was made to tell that an alarm opened, one notification for each route."""
-        ...
-
-    def told(self, alarm_id: str) -> list[str]:
-        """Return the routes on which anything was told of an alarm."""
         ...
 
 
@@ -154,15 +139,16 @@ class RulesService:
         self._judging = judging
         self._source = source
         self._ledger = ledger
-        self._site = site
-        self._routes = routes
         self._path = None if folder is None else folder / snapshot.FILE
         self._clock = clock
         self._rhythm = rhythm
         self._told = told
         self.watch: Callable[[Step], None] | None = None
         self._rules = _by_name(judging)
+        self._teller = Teller(ledger, self._rules, site=site, routes=routes)
         self._unsaved: list[Step] = []
+        self._composed = 0  # of so many of them it is known what is told
+        self._tellings: list[Telling] = []
         self._saved = ledger.cursor()
         self._may_have_orphans = True
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
@@ -322,31 +308,12 @@ class RulesService:
             _log.warning("alarm ended", alarm=alarm.id, rule=alarm.rule, reason=reason)
             ended = replace(alarm, returned_ms=now_ms)
             changes.append(AlarmChange(alarm=ended, change="returned", at_ms=now_ms, reason=reason))
-            notices += self._endings(ended, reason, now_ms)
+            notices += self._teller.endings(ended, reason, now_ms)
         if changes:
             seq, tick_ms = self._ledger.cursor()
             self._ledger.save(Progress(seq=seq, tick_ms=tick_ms, changes=changes, notices=notices))
             self._told()
         self._may_have_orphans = False
-
-    def _endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
-        """Return what tells that an alarm ended; nothing of one of which nobody was told that it opened."""
-        openings = self._ledger.opening(alarm.id)
-        if not openings:
-            return []
-        told = ended(alarm, openings[0].body, reason, now_ms, self._site)
-        return notices_of(told, self._hearing(told), now_ms)
-
-    def _hearing(self, told: Notification) -> list[str]:
-        """Return where something is told: where it is taken, and an end also where its alarm was told of.
-
-        A route that the site file names no longer has no receiver.
-        """
-        taking = routes_of(told, self._routes)
-        if told.change is not Change.RETURNED:
-            return taking
-        named = {CONSOLE, *(route.name for route in self._routes)}
-        return list(dict.fromkeys([*taking, *(r for r in self._ledger.told(told.alarm) if r in named)]))
 
     def _note_failing(self) -> None:
         before = self.lag.failing
@@ -375,19 +342,18 @@ class RulesService:
     def _save(self, now_ms: int, *, at_once: bool = False) -> None:
         """Save what is not saved yet: at once where an alarm changed, else from time to time."""
         steps = self._unsaved
-        changed = [step for step in steps if step.changes]
         has_blocks = any(step.blocks for step in steps)
         seq, tick_ms = next(((s.seq, s.at_ms) for s in reversed(steps) if not s.is_settled), self._saved)
         # A clock that was set back takes event time back with it.
         is_due = bool(steps) and abs(tick_ms - self._saved[1]) >= SAVE_MS
-        if not (changed or has_blocks or is_due or (at_once and steps)):
+        has_changes = any(step.changes for step in steps)
+        if not (has_changes or has_blocks or is_due or (at_once and steps)):
             return
-        changes: list[AlarmChange] = []
-        notices: list[Notice] = []
-        for step in changed:
-            for change in step.changes:
-                changes.append(self._record(change))
-                notices += self._notices(step, change, now_ms)
+        for step in steps[self._composed :]:
+            if step.changes:
+                self._tellings.append(self._teller.tell(step.changes, step.view, now_ms))
+        self._composed = len(steps)
+        self._tellings.append(self._teller.follow(self._engine.view, now_ms))
         series: dict[int, Sequence[AnyDraw]] = {
             step.at_ms: (*step.draws, *step.rollups) for step in steps if step.draws
         }
@@ -395,43 +361,18 @@ class RulesService:
             Progress(
                 seq=seq,
                 tick_ms=tick_ms,
-                changes=changes,
-                notices=notices,
+                changes=[change for telling in self._tellings for change in telling.changes],
+                notices=[notice for telling in self._tellings for notice in telling.notices],
                 series=series,
                 blocks=[block for step in steps for block in step.blocks],
             )
         )
         self._saved = (seq, tick_ms)
-        self._unsaved = []
-        if notices:
+        is_told = any(telling.notices for telling in self._tellings)
+        self._unsaved, self._tellings, self._composed = [], [], 0
+        self._teller.saved()
+        if is_told:
             self._told()
-
-    def _record(self, change: Transition) -> AlarmChange:
-        rule = self._rules[change.rule]
-        unverified = change.rule.endswith(CANNOT_VERIFY)
-        alarm = Alarm(
-            id=change.alarm_id,
-            rule=change.rule,
-            title=rule.title_of(change.rule),
-            subject=change.subject,
-            severity=change.severity.word,
-            unit=rule.unit,
-            since_ms=change.since_ms,
-            opened_ms=change.opened_ms,
-            returned_ms=change.at_ms if change.change == "returned" else None,
-            value=known_or_none(change.value),
-            limit=known_or_none(change.limit),
-            peak=known_or_none(change.peak),
-            is_told=change.is_told,
-            needs_acknowledgement=rule.needs_acknowledgement and not unverified,
-        )
-        return AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms, reason=change.reason)
-
-    def _notices(self, step: Step, change: Transition, now_ms: int) -> list[Notice]:
-        if not change.is_told or step.view is None:
-            return []
-        told = compose(change, self._rules[change.rule], step.view, self._site)
-        return notices_of(told, self._hearing(told), now_ms)
 
 
 def _by_name(judging: Judging) -> dict[str, Rule]:

@@ -30,6 +30,8 @@ class Alarm:
         needs_acknowledgement: Whether it stays on the list until it is acknowledged.
         acknowledged_ms: When it was acknowledged [ms]; None while it is not.
         acknowledged_by: Name of the person who did.
+        suppression: Why people are not told of it now, as `SuppressionKind` says; None where they are.
+        suppression_id: Id of what says so.
     """
 
     id: str
@@ -48,10 +50,14 @@ class Alarm:
     needs_acknowledgement: bool = False
     acknowledged_ms: int | None = None
     acknowledged_by: str | None = None
+    suppression: str | None = None
+    suppression_id: str | None = None
 
     @property
     def state(self) -> str:
         """The state in the words of ISA-18.2."""
+        if self.returned_ms is None and self.suppression is not None:
+            return f"active, {self.suppression}"
         match (self.returned_ms is not None, self.acknowledged_ms is not None):
             case (False, False):
                 return "active, unacknowledged" if self.is_told else "active, suppressed"
@@ -74,9 +80,9 @@ class AlarmChange:
 
     Attributes:
         alarm: The alarm after the change.
-        change: What happened: `opened`, `worsened`, `returned`, `acknowledged`.
+        change: What happened: `opened`, `worsened`, `returned`, `acknowledged`, `suppressed`, `unsuppressed`.
         at_ms: When [ms].
-        reason: Why it ended, where nothing was judged that ended it.
+        reason: Why it ended, where nothing was judged that ended it; or why it is not told.
     """
 
     alarm: Alarm

@@ -20,6 +20,7 @@ import structlog
 
 from facility.errors import StoreCorrupt
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.suppressions import Suppression
 from store.salvage import renew
 from store.series import AnyDraw, DemandBlock
 from store.sqlite import Guard, Migration, alone, check, open_reader, open_writer, saving
@@ -152,6 +153,27 @@ MIGRATIONS: Final[Sequence[Migration]] = (
         f"CREATE TRIGGER outbox_changed AFTER UPDATE OF state, body ON outbox BEGIN {_FIND_FIRST} END",
         "UPDATE outbox SET state = state WHERE state = 'waiting'",
     ),
+    (
+        "ALTER TABLE alarm ADD COLUMN suppression TEXT",
+        "ALTER TABLE alarm ADD COLUMN suppression_id TEXT",
+        """
+        CREATE TABLE suppression (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            rules TEXT NOT NULL,
+            subjects TEXT NOT NULL,
+            assets TEXT NOT NULL,
+            from_ms INTEGER NOT NULL,
+            to_ms INTEGER,
+            "by" TEXT NOT NULL,
+            why TEXT NOT NULL,
+            made_ms INTEGER NOT NULL,
+            ended_ms INTEGER,
+            ended_by TEXT
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 """What makes the ledger's tables; append to it, and change nothing in it."""
 ENGINE: Final = "engine"
@@ -160,9 +182,12 @@ MOST_TRIMMED: Final = 1_000
 
 _ALARM_COLUMNS: Final = (
     'id, rule, title, subject, severity, unit, since_ms, opened_ms, returned_ms, value, "limit", peak,'
-    " is_told, needs_acknowledgement, acknowledged_ms, acknowledged_by"
+    " is_told, needs_acknowledgement, acknowledged_ms, acknowledged_by, suppression, suppression_id"
 )
 _ALARMS: Final = f"SELECT {_ALARM_COLUMNS} FROM alarm"  # noqa: S608 - our own column names
+_SUPPRESSION_COLUMNS: Final = (
+    'id, kind, alarm_id, rules, subjects, assets, from_ms, to_ms, "by", why, made_ms, ended_ms, ended_by'
+)
 _NOTICE_COLUMNS: Final = (
     "key, route, alarm_id, body, source_ms, created_ms, due_ms, attempts, state, error, delivered_ms"
 )
@@ -181,14 +206,16 @@ _DONE: Final = (
     " ORDER BY returned_ms LIMIT :most"
 )
 _PUT_ALARM: Final = (
-    f"INSERT INTO alarm ({_ALARM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608 - our own column names
+    f"INSERT INTO alarm ({_ALARM_COLUMNS})"  # noqa: S608 - our own column names
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
     " returned_ms = coalesce(excluded.returned_ms, returned_ms),"
     # What was judged when it opened or worsened stays: it is the evidence.
     " value = CASE WHEN excluded.returned_ms IS NULL THEN excluded.value ELSE value END,"
     ' "limit" = CASE WHEN excluded.returned_ms IS NULL THEN excluded."limit" ELSE "limit" END,'
     " peak = coalesce(excluded.peak, peak),"
-    " is_told = max(is_told, excluded.is_told)"
+    " is_told = max(is_told, excluded.is_told),"
+    " suppression = excluded.suppression, suppression_id = excluded.suppression_id"
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -311,6 +338,22 @@ class LedgerReader(Guard):
             "SELECT DISTINCT route FROM outbox WHERE alarm_id = ? ORDER BY route", (alarm_id,)
         )
         return [route for (route,) in rows]
+
+    @alone
+    def suppressions(self, at_ms: int | None = None) -> list[Suppression]:
+        """Return what people are not told of, in the order of its beginning.
+
+        Args:
+            at_ms: Only what is in force then [ms]; None for all that ever was or is planned.
+        """
+        rows = self._connection.execute(
+            f"SELECT {_SUPPRESSION_COLUMNS} FROM suppression"  # noqa: S608 - our own column names
+            " WHERE :at_ms IS NULL OR (from_ms <= :at_ms"
+            " AND :at_ms < min(coalesce(to_ms, :end), coalesce(ended_ms, :end)))"
+            " ORDER BY from_ms, id",
+            {"at_ms": at_ms, "end": 2**62},
+        )
+        return _readable(rows, _suppression)
 
     @alone
     def told_elsewhere(self, named: Collection[str]) -> dict[str, int]:
@@ -449,6 +492,43 @@ class Ledger(LedgerReader):
                 _put_event(connection, AlarmChange(alarm=after, change="acknowledged", at_ms=at_ms))
         return after
 
+    def suppress(self, suppression: Suppression) -> None:
+        """Keep what people are not to be told of from now on, or from a planned moment on."""
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                f"INSERT INTO suppression ({_SUPPRESSION_COLUMNS})"  # noqa: S608 - our own column names
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    suppression.id,
+                    suppression.kind.value,
+                    suppression.alarm_id,
+                    json.dumps(suppression.rules),
+                    json.dumps(suppression.subjects),
+                    json.dumps(suppression.assets),
+                    suppression.from_ms,
+                    suppression.to_ms,
+                    suppression.by,
+                    suppression.why,
+                    suppression.made_ms,
+                    suppression.ended_ms,
+                    suppression.ended_by,
+                ),
+            )
+
+    def end_suppression(self, suppression_id: str, *, by: str, at_ms: int) -> None:
+        """Let people be told again, unless they are already; what is only planned will not begin.
+
+        Args:
+            suppression_id: What is to end.
+            by: Name of the person who ends it.
+            at_ms: When [ms].
+        """
+        with self._lock, saving(self._writer, self.path) as connection:
+            connection.execute(
+                "UPDATE suppression SET ended_ms = ?, ended_by = ? WHERE id = ? AND ended_ms IS NULL",
+                (at_ms, by, suppression_id),
+            )
+
     @alone
     def due(self, now_ms: int, route: str, most: int = 100) -> list[Notice]:
         """Return the notifications of a route that are to be tried now, the gravest first, then the oldest.
@@ -559,6 +639,13 @@ def _alarm(row: Sequence[Any]) -> Alarm:
     return msgspec.convert(values, Alarm)
 
 
+def _suppression(row: Sequence[Any]) -> Suppression:
+    names = [name.strip(' "') for name in _SUPPRESSION_COLUMNS.split(",")]
+    values = dict(zip(names, row, strict=True))
+    values |= {name: json.loads(values[name]) for name in ("rules", "subjects", "assets")}
+    return msgspec.convert(values, Suppression)
+
+
 def _change(change: str, at_ms: int, body: dict[str, Any]) -> AlarmChange:
     reason = body.pop("reason", "")
     alarm = msgspec.convert(body, Alarm)
@@ -630,6 +717,8 @@ def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:
             alarm.peak,
             alarm.is_told,
             alarm.needs_acknowledgement,
+            alarm.suppression,
+            alarm.suppression_id,
         ),
     )
     _put_event(connection, change)

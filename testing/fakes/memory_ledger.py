@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.suppressions import Suppression
 
 
 class MemoryLedger:
@@ -11,6 +12,7 @@ class MemoryLedger:
     Attributes:
         changes: What happened to alarms, in order.
         notices: What is to be told, in order.
+        kept: What people are not to be told of.
     """
 
     def __init__(self) -> None:
@@ -19,6 +21,7 @@ class MemoryLedger:
         self._cursor = (0, 0)
         self.changes: list[AlarmChange] = []
         self.notices: list[Notice] = []
+        self.kept: list[Suppression] = []
 
     def cursor(self) -> tuple[int, int]:
         """Return up to which entry and which tick [ms] was judged; zeros before that began."""
@@ -46,3 +49,11 @@ class MemoryLedger:
     def told(self, alarm_id: str) -> list[str]:
         """Return the routes on which anything was told of an alarm."""
         return sorted({notice.route for notice in self.notices if notice.alarm_id == alarm_id})
+
+    def notices_of(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell of one alarm, in order."""
+        return [notice for notice in self.notices if notice.alarm_id == alarm_id]
+
+    def suppressions(self, at_ms: int | None = None) -> list[Suppression]:
+        """Return what people are not told of, at a moment [ms] or ever."""
+        return [one for one in self.kept if at_ms is None or one.is_in_force(at_ms)]

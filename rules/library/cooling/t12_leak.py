@@ -26,6 +26,7 @@ class Leak(StateFault):
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Go there. Isolate the rack or the loop before you open anything."
     needs_acknowledgement: ClassVar[bool] = True
+    is_never_suppressed: ClassVar[bool] = True
 
     severity: Severity = Field(Severity.CRITICAL, description="how bad it is")
     on_delay_s: float = Field(2, ge=0, description="how long it must last to become an alarm [s]")

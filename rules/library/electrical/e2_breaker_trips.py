@@ -41,6 +41,7 @@ class BreakerTrips(Threshold):
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Take load off the phase that carries most, now; then find what came on."
     severity_steps: ClassVar[Steps] = (SeverityStep(Severity.CRITICAL, "less than `critical_left_s` left"),)
+    is_never_suppressed: ClassVar[bool] = True
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(2, ge=0, description="how long it must last to become an alarm [s]")

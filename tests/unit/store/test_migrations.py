@@ -77,6 +77,9 @@ def test_a_ledger_of_version_1_keeps_its_alarms_its_pages_and_its_series(tmp_pat
             connection.execute(f"DROP INDEX {index}")
         connection.execute("ALTER TABLE outbox DROP COLUMN gravest")
         connection.execute("DROP TABLE demand_block")
+        connection.execute("DROP TABLE suppression")
+        for column in ("suppression", "suppression_id"):
+            connection.execute(f"ALTER TABLE alarm DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 1")
 
     with closing(Ledger(tmp_path)) as found:
@@ -103,7 +106,7 @@ def test_an_old_schema_is_never_stamped_as_new(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("ALTER TABLE alarm DROP COLUMN peak")
 
-    with pytest.raises(StoreForeign, match=r"expected a table alarm .*peak.* found .*acknowledged_by\)"):
+    with pytest.raises(StoreForeign, match=r"expected a table alarm .*peak.* found .*suppression_id\)"):
         Ledger(tmp_path)
 
 

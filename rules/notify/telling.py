@@ -1,0 +1,281 @@
+"""What is told of what happens to alarms, and where: between judging and the ledger.
+
+An alarm that opens or worsens is told on the routes that take it, unless people decided not to be told
+(`store.ledger.suppressions`). Once that is over, what still stands is told, under the key that it would have
+had. An alarm that is over is told wherever anything was told of it, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from facility.names import AssetId
+from facility.quantities import known_or_none
+from facility.site import Site
+from rules.alarms.states import Change, Transition
+from rules.base import CANNOT_VERIFY, Rule, Severity
+from rules.notify.message import compose, ended, notices_of
+from rules.notify.notification import Notification
+from rules.notify.routing import CONSOLE, Route, routes_of
+from rules.subject import OF_NO_ASSET
+from rules.view import View
+from store.ledger.alarms import Alarm, AlarmChange, Notice
+from store.ledger.suppressions import Suppression
+
+
+class Told(Protocol):
+    """The ledger, as far as telling needs it."""
+
+    def alarms(self, *, only_open: bool = False) -> list[Alarm]:
+        """Return alarms, oldest first."""
+        ...
+
+    def opening(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell that an alarm opened, one notification for each route."""
+        ...
+
+    def told(self, alarm_id: str) -> list[str]:
+        """Return the routes on which anything was told of an alarm."""
+        ...
+
+    def notices_of(self, alarm_id: str) -> list[Notice]:
+        """Return what was made to tell of an alarm, in the order of what it tells."""
+        ...
+
+    def suppressions(self, at_ms: int | None = None) -> list[Suppression]:
+        """Return what people are not told of at a moment [ms]."""
+        ...
+
+
+@dataclass(slots=True)
+class Telling:
+    """What is to be saved of some ticks.
+
+    Attributes:
+        changes: What happened to alarms.
+        notices: What is to be told.
+    """
+
+    changes: list[AlarmChange] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+class Teller:
+    """Decides what is told of what happens to alarms.
+
+    Args:
+        ledger: Where alarms and what was told of them are kept.
+        rules: Every rule, by the names that alarms give it.
+        site: What the site file declares.
+        routes: Which notifications go where.
+    """
+
+    def __init__(
+        self, ledger: Told, rules: Mapping[str, Rule], *, site: Site, routes: Sequence[Route]
+    ) -> None:
+        self._ledger = ledger
+        self._rules = rules
+        self._site = site
+        self._routes = routes
+        self._standing = {a.id: a for a in ledger.alarms(only_open=True) if a.returned_ms is None}
+        self._over = set[str]()
+
+    def tell(self, changes: Iterable[Transition], view: View | None, now_ms: int) -> Telling:
+        """Return what is kept and told of what one tick changed.
+
+        Args:
+            changes: What happened to alarms.
+            view: The site at that tick; None where it is not known.
+            now_ms: The time [ms].
+        """
+        telling = Telling()
+        in_force = cache(self._ledger.suppressions)
+        for change in changes:
+            alarm, reason = self._alarm_of(change, view, in_force)
+            telling.changes.append(
+                AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms, reason=reason)
+            )
+            if change.change is Change.RETURNED:
+                self._over.add(alarm.id)
+            self._standing[alarm.id] = alarm
+            if change.is_told and alarm.is_told and alarm.suppression is None and view is not None:
+                telling.notices += self._notices(change, view, now_ms)
+        return telling
+
+    def follow(self, view: View | None, now_ms: int) -> Telling:
+        """Return what begins and ends to be suppressed by the last tick, and is told because it ends.
+
+        Args:
+            view: The site at that tick; None before the first.
+            now_ms: The time [ms].
+        """
+        telling = Telling()
+        if view is None:
+            return telling
+        in_force = self._ledger.suppressions(view.at_ms)
+        for alarm in list(self._standing.values()):
+            if alarm.id in self._over or alarm.rule not in self._rules:
+                continue
+            if alarm.suppression is None and (not in_force or not alarm.is_told):
+                continue  # what another alarm hides is not told anyway
+            suppression = self._covering(in_force, alarm, view)
+            if suppression is None and alarm.suppression is not None:
+                self._unsuppress(alarm, view, now_ms, telling)
+            elif suppression is not None and alarm.suppression_id != suppression.id:
+                kept = replace(alarm, suppression=suppression.kind.value, suppression_id=suppression.id)
+                self._standing[alarm.id] = kept
+                event = AlarmChange(
+                    alarm=kept, change="suppressed", at_ms=view.at_ms, reason=suppression.words
+                )
+                telling.changes.append(event)
+        return telling
+
+    def saved(self) -> None:
+        """Forget the alarms that are over: that is in the ledger now."""
+        for alarm_id in self._over:
+            self._standing.pop(alarm_id, None)
+        self._over.clear()
+
+    def endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
+        """Return what tells that an alarm ended which no rule can end; nothing where no opening was told.
+
+        Args:
+            alarm: The alarm, as it ended.
+            reason: Why it did.
+            now_ms: The time [ms].
+        """
+        self._standing.pop(alarm.id, None)
+        openings = self._ledger.opening(alarm.id)
+        if not openings:
+            return []
+        told = ended(alarm, openings[0].body, reason, now_ms, self._site)
+        return notices_of(told, self._hearing(told), now_ms)
+
+    def _alarm_of(
+        self, change: Transition, view: View | None, in_force: Callable[[int], Iterable[Suppression]]
+    ) -> tuple[Alarm, str]:
+        """Return an alarm as a change leaves it, and what is to be said of the change."""
+        rule = self._rules[change.rule]
+        unverified = change.rule.endswith(CANNOT_VERIFY)
+        is_over = change.change is Change.RETURNED
+        alarm = Alarm(
+            id=change.alarm_id,
+            rule=change.rule,
+            title=rule.title_of(change.rule),
+            subject=change.subject,
+            severity=change.severity.word,
+            unit=rule.unit,
+            since_ms=change.since_ms,
+            opened_ms=change.opened_ms,
+            returned_ms=change.at_ms if is_over else None,
+            value=known_or_none(change.value),
+            limit=known_or_none(change.limit),
+            peak=known_or_none(change.peak),
+            is_told=change.is_told,
+            needs_acknowledgement=rule.needs_acknowledgement and not unverified,
+        )
+        before = self._standing.get(alarm.id)
+        was_kept_back = before is not None and before.suppression is not None and not before.is_told
+        if is_over:
+            return replace(alarm, is_told=alarm.is_told and not was_kept_back), change.reason
+        suppression = None
+        if change.is_told and view is not None:
+            suppression = self._covering(in_force(change.at_ms), alarm, view)
+        if suppression is not None:
+            was_told = before is not None and before.is_told
+            kept = replace(
+                alarm,
+                is_told=was_told,
+                suppression=suppression.kind.value,
+                suppression_id=suppression.id,
+            )
+            return kept, suppression.words
+        if before is not None and was_kept_back:
+            # `follow` tells it.
+            kept = replace(
+                alarm, is_told=False, suppression=before.suppression, suppression_id=before.suppression_id
+            )
+            return kept, change.reason
+        return alarm, change.reason
+
+    def _unsuppress(self, alarm: Alarm, view: View, now_ms: int, telling: Telling) -> None:
+        """Let people be told of an alarm again, and tell what they were not told meanwhile."""
+        told = replace(alarm, is_told=True, suppression=None, suppression_id=None)
+        self._standing[alarm.id] = told
+        was = f"no longer {alarm.suppression}"
+        telling.changes.append(AlarmChange(alarm=told, change="unsuppressed", at_ms=view.at_ms, reason=was))
+        severity = Severity[alarm.severity.upper()]
+        if not alarm.is_told:
+            change = Change.OPENED
+        elif severity > self._gravest_told(alarm.id):
+            change = Change.WORSENED
+        else:
+            return
+        transition = Transition(
+            alarm_id=alarm.id,
+            rule=alarm.rule,
+            subject=alarm.subject,
+            change=change,
+            at_ms=view.at_ms,
+            since_ms=alarm.since_ms,
+            opened_ms=alarm.opened_ms,
+            severity=severity,
+            value=_or_nan(alarm.value),
+            limit=_or_nan(alarm.limit),
+            peak=_or_nan(alarm.peak),
+            is_told=True,
+        )
+        telling.notices += self._notices(transition, view, now_ms)
+
+    def _gravest_told(self, alarm_id: str) -> Severity:
+        words = [str(notice.body.get("severity", "info")) for notice in self._ledger.notices_of(alarm_id)]
+        return max((Severity[word.upper()] for word in words), default=Severity.INFO)
+
+    def _covering(self, in_force: Iterable[Suppression], alarm: Alarm, view: View) -> Suppression | None:
+        """Return what keeps an alarm from being told, the one that began first; None where nothing may."""
+        rule = self._rules[alarm.rule]
+        if rule.is_never_suppressed:
+            return None
+        assets: frozenset[str] | None = None
+        for suppression in in_force:
+            if assets is None:
+                assets = _assets_of(rule, alarm.subject, view)
+            if suppression.covers(alarm.id, alarm.rule, alarm.subject, assets):
+                return suppression
+        return None
+
+    def _notices(self, change: Transition, view: View, now_ms: int) -> list[Notice]:
+        told = compose(change, self._rules[change.rule], view, self._site)
+        return notices_of(told, self._hearing(told), now_ms)
+
+    def _hearing(self, told: Notification) -> list[str]:
+        """Return where something is told: where it is taken, and an end also where its alarm was told of.
+
+        A route that the site file names no longer has no receiver.
+        """
+        taking = routes_of(told, self._routes)
+        if told.change is not Change.RETURNED:
+            return taking
+        named = {CONSOLE, *(route.name for route in self._routes)}
+        return list(dict.fromkeys([*taking, *(r for r in self._ledger.told(told.alarm) if r in named)]))
+
+
+def _assets_of(rule: Rule, subject: str, view: View) -> frozenset[str]:
+    """Return the asset that a subject is or belongs to, with everything that serves it."""
+    if rule.kind in OF_NO_ASSET:
+        return frozenset()
+    asset = subject
+    if rule.is_of_tables:
+        table = view.table(rule.kind)
+        if subject in table.ids:
+            asset = table.assets[table.ids.index(subject)]
+    return frozenset({asset}) | view.tables.topology.serving(AssetId(asset))
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

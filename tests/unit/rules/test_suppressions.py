@@ -1,0 +1,222 @@
+"""Shelving, suppression by design and maintenance: they hide openings and worsenings, never what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facility.site import Site
+from rules.notify.routing import Route
+from store.ledger.ledger import Ledger
+from store.ledger.suppressions import Suppression, SuppressionKind
+from testing.builders import T0_MS
+from testing.rules.halls import Tape, a_judging, a_row_of, known_racks_of, one_tenant
+from testing.rules.services import a_service
+
+OFF: Mapping[str, Mapping[str, Any]] = {
+    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
+}
+SITE = one_tenant(200)
+
+
+def a_suppression(**facts: Any) -> Suppression:  # noqa: ANN401 - any field of it
+    """Return a suppression of everything, from the beginning on."""
+    given = {
+        "id": "0001",
+        "kind": SuppressionKind.SHELVED,
+        "from_ms": T0_MS - 10_000,
+        "to_ms": None,
+        "by": "ann",
+        "why": "the meter is exchanged",
+        "made_ms": T0_MS - 10_000,
+    }
+    return Suppression(**{**given, **facts})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Return an empty ledger."""
+    with closing(Ledger(tmp_path)) as opened:
+        yield opened
+
+
+def a_tape(site: Site = SITE) -> Tape:
+    """Return a journal that begins."""
+    tape = Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site))
+    tape.connect(T0_MS - 1_000)
+    return tape
+
+
+def play(tape: Tape, seconds: range, each_kw: float) -> None:
+    """Let three racks draw alike for some seconds."""
+    for second in seconds:
+        tape.second(second, each_kw, each_kw, each_kw)
+
+
+def judge(
+    ledger: Ledger,
+    folder: Path,
+    tape: Tape,
+    *,
+    site: Site = SITE,
+    rules: Mapping[str, Mapping[str, Any]] = OFF,
+) -> None:
+    """Judge a journal entry by entry, as it comes, from where the judging before was stopped."""
+    judged, _ = ledger.cursor()
+    heard = Tape(tape.entries[:judged])
+    routes = [Route(name="pager")]
+    service = a_service(a_judging(site, rules=rules), heard, ledger, folder, site=site, routes=routes)
+    service.start()
+    for entry in tape.entries[judged:]:
+        heard.entries.append(entry)
+        service.step(entry.stamp_ms)
+    service.save_snapshot()
+
+
+def told(ledger: Ledger) -> list[str]:
+    """Return what was told of C2, in order."""
+    notices = sorted(ledger.notices(), key=lambda notice: notice.source_ms)
+    return [str(notice.body["change"]) for notice in notices if notice.body["rule"] == "C2"]
+
+
+def state(ledger: Ledger) -> str:
+    """Return the state of the one alarm of C2."""
+    (alarm,) = (alarm for alarm in ledger.alarms() if alarm.rule == "C2")
+    return alarm.state
+
+
+def test_what_is_shelved_is_not_told_and_its_end_neither(ledger: Ledger, tmp_path: Path) -> None:
+    """Nobody is told that something ended of which nobody was told; it stands in the list with its reason."""
+    ledger.suppress(a_suppression())
+    tape = a_tape()
+    play(tape, range(20), 80)
+    judge(ledger, tmp_path, tape)
+
+    assert (told(ledger), state(ledger)) == ([], "active, shelved")
+    (alarm,) = (alarm for alarm in ledger.alarms() if alarm.rule == "C2")
+    (opened,) = ledger.changes_of(alarm.id)
+    assert opened.reason == "shelved by ann (0001): the meter is exchanged"
+
+    play(tape, range(20, 100), 10)
+    judge(ledger, tmp_path, tape)
+
+    assert told(ledger) == []
+
+
+def test_what_still_stands_when_the_shelf_is_over_is_told_then(ledger: Ledger, tmp_path: Path) -> None:
+    """Under the key that it would have had, with the draw of then, and its end as well; a restart between."""
+    ledger.suppress(a_suppression(to_ms=T0_MS + 30_000))
+    tape = a_tape()
+    play(tape, range(25), 80)
+    judge(ledger, tmp_path, tape)
+    assert told(ledger) == []
+
+    play(tape, range(25, 60), 80)
+    judge(ledger, tmp_path, tape)
+    assert (told(ledger), state(ledger)) == (["opened"], "active, unacknowledged")
+    (notice,) = (one for one in ledger.notices() if one.body["rule"] == "C2")
+    assert notice.key == f"{notice.alarm_id}:opened"
+    assert notice.source_ms == T0_MS + 30_000
+
+    play(tape, range(60, 140), 10)
+    judge(ledger, tmp_path, tape)
+    assert told(ledger) == ["opened", "returned"]
+
+
+def test_shelving_what_was_told_never_hides_its_end(ledger: Ledger, tmp_path: Path) -> None:
+    """It leaves the list of what needs somebody, and the receivers hear when it is over."""
+    tape = a_tape()
+    play(tape, range(20), 80)
+    judge(ledger, tmp_path, tape)
+    assert told(ledger) == ["opened"]
+
+    ledger.suppress(a_suppression(from_ms=T0_MS + 25_000))
+    play(tape, range(20, 40), 80)
+    judge(ledger, tmp_path, tape)
+    assert (told(ledger), state(ledger)) == (["opened"], "active, shelved")
+
+    play(tape, range(40, 120), 10)
+    judge(ledger, tmp_path, tape)
+    assert told(ledger) == ["opened", "returned"]
+
+
+def test_unshelving_tells_nothing_twice(ledger: Ledger, tmp_path: Path) -> None:
+    """What was told before it was shelved, and is no worse, is only on the list again."""
+    tape = a_tape()
+    play(tape, range(20), 80)
+    judge(ledger, tmp_path, tape)
+    ledger.suppress(a_suppression(from_ms=T0_MS + 20_000))
+    play(tape, range(20, 30), 80)
+    judge(ledger, tmp_path, tape)
+    ledger.end_suppression("0001", by="bob", at_ms=T0_MS + 30_000)
+    play(tape, range(30, 40), 80)
+    judge(ledger, tmp_path, tape)
+
+    assert (told(ledger), state(ledger)) == (["opened"], "active, unacknowledged")
+    (alarm,) = (alarm for alarm in ledger.alarms() if alarm.rule == "C2")
+    assert [change.change for change in ledger.changes_of(alarm.id)] == [
+        "opened",
+        "suppressed",
+        "unsuppressed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_hidden"),
+    [
+        pytest.param({"rules": ("C2",)}, True, id="its rule"),
+        pytest.param({"rules": ("C1",)}, False, id="another rule"),
+        pytest.param({"subjects": ("ac*",)}, True, id="its subject"),
+        pytest.param({"subjects": ("blue",)}, False, id="another subject"),
+        pytest.param({"rules": ("C2",), "subjects": ("blue",)}, False, id="its rule of another subject"),
+        pytest.param({"assets": ("*",)}, False, id="a tenant is no asset"),
+        pytest.param({"from_ms": T0_MS + 10**9}, False, id="planned for later"),
+        pytest.param({"to_ms": T0_MS}, False, id="over"),
+        pytest.param({"ended_ms": T0_MS, "ended_by": "bob"}, False, id="ended"),
+        pytest.param({"kind": SuppressionKind.BY_DESIGN}, True, id="by design"),
+    ],
+)
+def test_it_hides_what_it_is_about_while_it_holds(
+    facts: Mapping[str, Any], *, is_hidden: bool, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Every part of what it is about has to fit, and the moment."""
+    ledger.suppress(a_suppression(**facts))
+    tape = a_tape()
+    play(tape, range(20), 80)
+    judge(ledger, tmp_path, tape)
+
+    assert told(ledger) == ([] if is_hidden else ["opened"])
+
+
+@pytest.mark.parametrize(
+    ("asset", "is_hidden"), [("bus-a", True), ("tap-r0-a", True), ("r0", True), ("r1", False)]
+)
+def test_maintenance_of_an_asset_hides_what_it_serves(
+    asset: str, *, is_hidden: bool, ledger: Ledger, tmp_path: Path
+) -> None:
+    """A rack that falls silent is not told while its busway, or it itself, is worked on."""
+    site = a_row_of("r0", "r1")
+    kind = SuppressionKind.OUT_OF_SERVICE
+    ledger.suppress(a_suppression(kind=kind, assets=(asset,)))
+    tape = a_tape(site)
+    for second in range(200):
+        tape.second(second, 10 if second < 30 else None, 10)
+    judge(ledger, tmp_path, tape, site=site, rules={})
+
+    silent = [notice for notice in ledger.notices() if notice.body["subject"] == "r0"]
+    assert (not silent) is is_hidden
+    assert any(alarm.subject == "r0" for alarm in ledger.alarms())
+
+
+def test_it_says_what_it_is_about() -> None:
+    """Scope and words are one line each, whatever somebody typed."""
+    found = a_suppression(rules=("T1", "T2"), assets=("CDU-*",), why="pump\nexchange")
+
+    assert found.scope == "rule T1, T2; asset CDU-*"
+    assert "\n" not in found.words
+    assert a_suppression(alarm_id="abc").scope == "alarm abc"
