@@ -16,6 +16,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+from facility.instants import DAY_MS
+
 PPM: Final = 1_000_000
 """The whole, in millionths."""
 
@@ -52,6 +54,15 @@ class Shape(StrEnum):
 
     STEP = "step"  # at once, at the instant of the level
     LINEAR = "linear"  # evenly from the level before, reaching it at the instant of the level
+
+
+class Event(StrEnum):
+    """What a date of a contract is about."""
+
+    BEGIN = "begin"  # a version comes into force: the contract begins, or is amended
+    RAMP = "ramp"  # a level of the ramp is reached
+    NOTICE = "notice"  # the last moment to give notice so that the contract ends as it says
+    END = "end"  # the contract ends, or what notice leaves of it does
 
 
 class Redundancy(StrEnum):
@@ -135,7 +146,7 @@ class Version:
         ramp_rate_milliwatts_per_min: The fastest agreed change, up or down [mW/min], None for none.
         cure_ms: Time to put an overdraw right after notice [ms].
         notice_days: Days of notice to end it.
-        notice_given_ms: When notice was given [ms], None while it was not.
+        notice_given_ms: From when the days of notice count [ms], None while it was not given.
         monthly_fee: What it costs a month, in whole units of the currency, as text.
         currency: ISO 4217 code.
     """
@@ -277,3 +288,27 @@ class Contract:
         """Return the instants at which another version comes into force or the contract ends [ms]."""
         ends = [] if self.ends_ms is None else [self.ends_ms]
         return [version.from_ms for version in self.versions] + ends
+
+    def end_by_notice_ms(self) -> int | None:
+        """Return when the contract ends by the notice that was given [ms]; None where none was."""
+        last = self.versions[-1]
+        given_ms = last.notice_given_ms
+        return None if given_ms is None else given_ms + last.notice_days * DAY_MS
+
+    def dates(self) -> list[tuple[Event, int]]:
+        """Return every date that people have to know of before it comes: what it is about, and when [ms].
+
+        A contract that ends by notice has no date of notice any more, and ends by whichever comes first.
+        """
+        found = [(Event.BEGIN, version.from_ms) for version in self.versions]
+        found += [
+            (Event.RAMP, level.at_ms)
+            for version in self.versions
+            for level in version.ramp
+            if level.at_ms > version.from_ms and self.version_at(level.at_ms) is version
+        ]
+        by_notice_ms = self.end_by_notice_ms()
+        ends = [end for end in (self.ends_ms, by_notice_ms) if end is not None]
+        if by_notice_ms is None and self.ends_ms is not None:
+            found.append((Event.NOTICE, self.ends_ms - self.versions[-1].notice_days * DAY_MS))
+        return [*found, (Event.END, min(ends))] if ends else found

@@ -26,6 +26,7 @@ class SubjectKind(StrEnum):
     VALVE = "valve"
     SENSOR = "sensor"
     LEAK_DETECTION = "leak detection"  # whatever has a leak detector
+    DATE = "contract date"  # a date of a contract, and how long before it
     PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself
     OTHER = "other"
 
@@ -34,7 +35,7 @@ OF_NO_RACKS: Final = frozenset(
     {SubjectKind.TENANT, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER}
 )
 """Kinds of subjects that stand for no racks; a tenant holds other racks at another time."""
-OF_NO_ASSET: Final = OF_NO_RACKS | {SubjectKind.SITE}
+OF_NO_ASSET: Final = OF_NO_RACKS | {SubjectKind.SITE, SubjectKind.DATE}
 """Kinds of subjects that belong to no asset."""
 
 

@@ -29,6 +29,7 @@ def warnings_of(site: Site) -> list[str]:
     for path, tenant, version, until_ms in _versions(site):
         found += [f"{path}{what}" for what in _of_limit(version)]
         found += [f"{path}{what}" for what in _of_racks(site, tenant, version, until_ms)]
+    found += _of_notice(site)
     contracts = [tenant.contract for tenant in site.tenants if tenant.contract is not None]
     found += _of_grid(site)
     firm, most = site.firm_capacity_milliwatts, 0
@@ -166,6 +167,25 @@ def _of_limit(version: Version) -> Iterator[str]:
             yield f".limit.{name}: {share:g} is {share:g} %; did you mean {share * 100:g}?"
     if version.burst_milliwatts:
         yield ".burst_mw: a burst counts into the limit; its minutes a month are not judged yet"
+
+    if version.minimum_milliwatts:
+        yield ".minimum_mw: it is recorded; a month below what is paid for in any case is not judged yet"
+    if version.ramp_rate_milliwatts_per_min is not None:
+        yield ".ramp_rate_mw_per_min: it is recorded; how fast a tenant's draw changes is not judged yet"
+
+
+def _of_notice(site: Site) -> Iterator[str]:
+    """Hold the end of a contract against the notice that was given."""
+    for i, tenant in enumerate(site.tenants):
+        contract = tenant.contract
+        by_notice_ms = None if contract is None else contract.end_by_notice_ms()
+        if contract is None or by_notice_ms is None or contract.ends_ms == by_notice_ms:
+            continue
+        says = "no end" if contract.ends_ms is None else _day(contract.ends_ms, site)
+        yield (
+            f"tenant[{i}].contract[{len(contract.versions) - 1}].notice_given: by it the contract ends at"
+            f" {_day(by_notice_ms, site)}; ends says {says}, and that is what is judged by"
+        )
 
 
 def _of_racks(site: Site, tenant: Tenant, version: Version, until_ms: float) -> Iterator[str]:

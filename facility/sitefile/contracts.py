@@ -56,6 +56,10 @@ def _version(notes: Notes, path: str, table: ContractTable) -> Version:
     if minimum > committed:
         expected = f"at most committed_mw, {table.committed_mw}"
         notes.fault(f"{path}.minimum_mw", expected, str(table.minimum_mw))
+    if "cure_hours" in table.model_fields_set:
+        notes.warn(
+            f"{path}.cure_hours", "it is recorded; whether a notice was cured in time is not judged yet"
+        )
     is_named = table.boundary is Boundary.NAMED_METERS
     if is_named != bool(table.meters) and notes.could_read(f"{path}.boundary"):
         expected = "meters with the boundary 'named_meters', and only with it"
@@ -78,7 +82,9 @@ def _version(notes: Notes, path: str, table: ContractTable) -> Version:
         ramp_rate_milliwatts_per_min=None if rate is None else milliwatts_of_mw(rate),
         cure_ms=round(table.cure_hours * 60 * MINUTE_MS),
         notice_days=table.notice_days,
-        notice_given_ms=None if notice is None else notes.instant(f"{path}.notice_given", notice),
+        notice_given_ms=None
+        if notice is None
+        else notes.instant(f"{path}.notice_given", notice, end_of_day=True),
         monthly_fee="" if table.monthly_fee is None else f"{table.monthly_fee:f}",
         currency=table.currency,
     )

@@ -458,7 +458,7 @@ class ContractTable(Table):
     )
     ends: When | None = Field(None, description="the last day, or the instant of the end")
     notice_days: Whole = Field(90, ge=0, le=36_525, description="days of notice to end it")
-    notice_given: When | None = Field(None, description="when notice was given")
+    notice_given: When | None = Field(None, description="when notice was given: a day counts from its end")
     monthly_fee: Fee | None = Field(None, description="what it costs a month")
     currency: Currency = Field("USD", description="ISO 4217 code")
 

@@ -25,6 +25,7 @@ from facility.site import Site
 from facility.units import Dimension
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
 from rules.model.balance import Balance, balance_of
+from rules.model.dates import stage_settings, stages_of
 from rules.model.failover import Failover, failover_of
 from rules.model.powerpath import PowerPath
 from rules.subject import SubjectKind
@@ -275,6 +276,8 @@ class Topology:
                 columns[SUPPLY] = self._column([self._supply()], Dimension.POWER)
             grid = {} if self._site.grid is None else self._site.grid.settings()
             settings = {**settings, **{name: np.array([value]) for name, value in grid.items()}}
+        if kind is SubjectKind.DATE:
+            settings = stage_settings(self._site)
         return Rows(
             kind=kind,
             ids=tuple(members),
@@ -410,6 +413,10 @@ class Topology:
             name: ("", []) for name in (*(str(tenant.id) for tenant in self._site.tenants), str(OPERATOR))
         }
 
+    def of_dates(self) -> _Members:
+        """Return the stages of each date of a contract."""
+        return {name: ("", []) for name in stages_of(self._site)}
+
 
 def _feed_of(point: Point) -> str:
     return f"feed {point.feed}" if point.feed else ""
@@ -428,6 +435,7 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
     {
         SubjectKind.SITE: Topology.of_site,
         SubjectKind.TENANT: Topology.of_tenants,
+        SubjectKind.DATE: Topology.of_dates,
         SubjectKind.ROOM: lambda topology: topology.of_kinds(PLACES),
         SubjectKind.RACK: Topology.of_racks,
         SubjectKind.FEED: lambda topology: topology.parts(_feed_of),

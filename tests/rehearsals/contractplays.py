@@ -70,6 +70,7 @@ wait_for_silent_s = 5
 
 [rules]
 C5.enabled = false
+C10.enabled = false
 Q1.enabled = false
 Q2.enabled = false
 Q3.enabled = false

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
-from facility.contracts import Contract, Level, Limit, Method, Shape, Version
+from facility.contracts import Contract, Event, Level, Limit, Method, Shape, Version
 from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from testing.builders import T0_MS
 from testing.contract_models import (
@@ -309,3 +310,29 @@ def test_a_ramp_with_a_tolerance_is_rounded_once() -> None:
     assert version.exact_limit_at(START + 1) == Fraction(3_000_009, 4)
     assert version.limit_at(START + 1) == 750_002
     assert version.limit_integral(START, START + 2) == Fraction(3_000_009, 2)
+
+
+@pytest.mark.parametrize(
+    ("ends_ms", "given_ms", "expected"),
+    [
+        (None, None, []),
+        (400 * DAY_MS, None, [(Event.NOTICE, 310 * DAY_MS), (Event.END, 400 * DAY_MS)]),
+        (400 * DAY_MS, 200 * DAY_MS, [(Event.END, 290 * DAY_MS)]),
+        (250 * DAY_MS, 200 * DAY_MS, [(Event.END, 250 * DAY_MS)]),
+        (None, 200 * DAY_MS, [(Event.END, 290 * DAY_MS)]),
+    ],
+    ids=["no end", "an end", "notice given", "notice given too late", "notice without an end"],
+)
+def test_the_dates_of_a_contract_are_known_before(
+    ends_ms: int | None, given_ms: int | None, expected: list[tuple[Event, int]]
+) -> None:
+    """Versions, levels that are reached while theirs is in force, the last day of notice, and the end."""
+    ramp = tuple(Level(at_ms=day * DAY_MS, milliwatts=day + 1) for day in (0, 60, 120))
+    first = Version(from_ms=0, committed_milliwatts=121, ramp=ramp)
+    second = Version(from_ms=100 * DAY_MS, committed_milliwatts=90, notice_days=90, notice_given_ms=given_ms)
+
+    found = Contract((first, second), ends_ms).dates()
+
+    begun = [(Event.BEGIN, 0), (Event.BEGIN, 100 * DAY_MS), (Event.RAMP, 60 * DAY_MS)]
+    assert found == begun + expected
+    assert Contract((replace(first, ramp=ramp[:1]),)).dates() == [(Event.BEGIN, 0)]

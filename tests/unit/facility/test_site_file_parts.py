@@ -173,6 +173,16 @@ WARNINGS: list[tuple[str, str, list[str]]] = [
     ("a percentile", with_limit('method = "percentile"'), ["'percentile' is recorded and not judged yet"]),
     ("a register", with_limit('method = "register"'), ["'register' is recorded and not judged yet"]),
     ("a burst", in_contract("burst_mw = 0.1"), ["its minutes a month are not judged yet"]),
+    ("a minimum", in_contract("minimum_mw = 0.5"), [".minimum_mw: it is recorded"]),
+    ("a ramp rate", in_contract("ramp_rate_mw_per_min = 5"), [".ramp_rate_mw_per_min: it is recorded"]),
+    ("a cure", in_contract("cure_hours = 24"), [".cure_hours: it is recorded"]),
+    ("a notice that ends it as agreed", in_contract("notice_given = 2026-03-02\nends = 2026-05-31"), []),
+    (
+        "a notice that ends it before",
+        in_contract("notice_given = 2026-03-01\nends = 2026-05-31"),
+        ["by it the contract ends at 2026-05-31 00:00; ends says 2026-06-01 00:00"],
+    ),
+    ("a notice without an end", in_contract("notice_given = 2026-03-01"), ["ends says no end, and that"]),
     (
         "a share where percent are meant",
         with_limit("warn_percent = 0.95"),

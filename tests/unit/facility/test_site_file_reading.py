@@ -202,7 +202,7 @@ def test_every_field_of_a_contract_is_read_in_its_unit() -> None:
     assert (version.minimum_milliwatts, version.loss_factor) == (850_000_000, 1.02)
     assert (version.rack_cap_milliwatts, version.redundancy) == (140_000_000, Redundancy.N_PLUS_1)
     assert (version.ramp_rate_milliwatts_per_min, version.cure_ms) == (20_000_000_000, 30 * MINUTE_MS)
-    assert (version.notice_days, to_iso(version.notice_given_ms or 0)[:10]) == (180, "2026-03-01")
+    assert (version.notice_days, to_iso(version.notice_given_ms or 0)[:10]) == (180, "2026-03-02")
     assert (version.monthly_fee, version.currency) == ("1250000000.00", "EUR")
     limit = version.limit
     assert (limit.method, limit.block_ms, limit.subinterval_ms) == (Method.ROLLING, 1_800_000, 600_000)
