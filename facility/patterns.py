@@ -12,6 +12,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from facility.names import ID_RULE, id_of, may_be_written, written
@@ -75,6 +76,16 @@ def choose(pattern: str, names: Iterable[str]) -> list[str]:
         for name in names
         if any(fnmatch.fnmatchcase(said, glob) for said in {name, written(name)} for glob in globs)
     ]
+
+
+def any_matches(patterns: Iterable[str], names: Iterable[str]) -> bool:
+    """Tell whether any of some patterns stands for any of some names."""
+    return any(_stands_for(pattern, name) for pattern in patterns for name in names)
+
+
+@lru_cache(maxsize=10_000)
+def _stands_for(pattern: str, name: str) -> bool:
+    return bool(choose(pattern, (name,)))
 
 
 def _product(pattern: str) -> Iterator[tuple[str, ...]]:

@@ -169,7 +169,7 @@ class Composition:
             site=self.site.file.site.name,
             problems=given,
             notifiers=notifiers,
-            routes=make_routes(self.site.file.routes),
+            routes=make_routes(self.site.file.routes, self.site.file.site.zone),
             clock=clock,
             random_source=self._random,
             runbook=self.site.file.site.runbook(runbook_of(SELF)),
@@ -242,7 +242,9 @@ class Composition:
         ]
         parts.heartbeat = self._heartbeat(stack, parts)
         parts.distress = self.distress(notifiers, parts.clock)
-        taking = partial(routes_of_document, routes=make_routes(self.site.file.routes))
+        taking = partial(
+            routes_of_document, routes=make_routes(self.site.file.routes, self.site.file.site.zone)
+        )
         if moved := parts.ledger.reroute(notifiers, taking):
             _log.warning("pages waited for routes that the site file names no longer", pages=moved)
         parts.distress.problems = partial(problems_of, parts)
@@ -314,7 +316,7 @@ class Composition:
             make_judging(file, self.site.rules),
             source,
             parts.ledger,
-            routes=make_routes(file.routes),
+            routes=make_routes(file.routes, file.site.zone),
             clock=parts.clock,
             folder=self.site.data,
             told=parts.outbox.wake if parts.outbox is not None else lambda: None,

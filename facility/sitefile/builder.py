@@ -161,6 +161,21 @@ class Builder:
             for i, tenant in enumerate(located.table.tenant or ()):
                 if tenant not in known:
                     self.notes.unknown(f"{located.path}.tenant[{i}]", "a tenant's id", tenant, known)
+            for i, pattern in enumerate(located.table.asset or ()):
+                try:
+                    choose(pattern, ())
+                except PatternError as error:
+                    self.notes.fault(f"{located.path}.asset[{i}]", error.expected, error.found)
+            if located.table.repeat_s and located.table.to.alertmanager:
+                self.notes.warn(
+                    f"{located.path}.repeat_s", "Alertmanager repeats by its own `repeat_interval`"
+                )
+        late = [located for located in routes if located.table.unacknowledged_s]
+        if late and len(late) == len(routes):
+            self.notes.warn(
+                f"{late[0].path}.unacknowledged_s",
+                "no route is told at once: every alarm waits until nobody has acknowledged it",
+            )
 
     def check_mail(self, routes: list[Located[RouteTable]], smtp: SmtpTable) -> None:
         """Check that there is a server for the mail that routes ask for."""

@@ -18,6 +18,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from facility.hours import EXPECTED, Hours
 from facility.instants import DAY_MS, MINUTE_MS, SECOND_MS
 from facility.names import ID_RULE, NAME_RULE, PATH_LENGTH, id_of, is_level, is_name, may_be_written
 
@@ -206,6 +207,14 @@ def _address(*schemes: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
+def _hours(text: str) -> str:
+    try:
+        Hours.read(text)
+    except ValueError:
+        raise _refuse(EXPECTED, FORM) from None
+    return text
+
+
 _EXACT = BeforeValidator(_decimal)
 _FINITE = Field(allow_inf_nan=False)
 
@@ -216,6 +225,7 @@ Id = Annotated[str, AfterValidator(_id)]
 Level = Annotated[str, AfterValidator(_level)]
 Topic = Annotated[str, AfterValidator(_topic)]
 BrokerAddress = Annotated[str, _address("mqtt", "mqtts")]
+WeekHours = Annotated[str, AfterValidator(_hours)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 HttpAddress = Annotated[str, _address("http", "https")]
 

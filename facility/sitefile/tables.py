@@ -38,6 +38,7 @@ from facility.sitefile.fields import (
     Tick,
     Topic,
     Truth,
+    WeekHours,
     When,
     Whole,
     Zone,
@@ -514,3 +515,19 @@ class RouteTable(Table):
     )
     rule: list[str] | None = Field(None, description="of these rules")
     tenant: list[Name] | None = Field(None, description="about these tenants")
+    asset: list[str] | None = Field(
+        None, description="about these assets, or what they serve with power or cooling; patterns are allowed"
+    )
+    hours: list[WeekHours] | None = Field(
+        None,
+        description="only within these hours of the site's zone, such as `Mon-Fri 08:00-18:00`; what still"
+        " stands and was not acknowledged is told when they begin",
+    )
+    unacknowledged_s: Annotated[Number, Field(ge=0, le=7 * 86_400)] = Field(
+        0,
+        description="only what was not acknowledged for so long after it was first told: an escalation [s]",
+    )
+    repeat_s: Annotated[Number, Field(ge=0, le=7 * 86_400)] = Field(
+        0,
+        description="told again after so long, until it is acknowledged or over; 0 for not [s]",
+    )

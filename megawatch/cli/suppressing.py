@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from facility.graph import Graph
 from facility.instants import to_iso
-from facility.names import AssetId
 from facility.patterns import PatternError, choose
 from facility.shown import in_line
 from megawatch.cli.outputs import Hidden, SuppressionNow
@@ -24,10 +23,8 @@ from megawatch.cli.query import local_time, moment_ms, span_ms
 from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
 from megawatch.site.folder import SiteFolder
-from rules.base import Rule
 from rules.model.rows import Topology
 from rules.registry import RULES
-from rules.subject import OF_NO_ASSET
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import JournalReader
 from store.ledger.alarms import Alarm
@@ -178,7 +175,7 @@ def preview(folder: SiteFolder, suppression: Suppression, last: str) -> list[Ala
         rule = _BY_NAME.get(alarm.rule.partition("-")[0])
         if rule is None or rule.is_never_suppressed:
             continue
-        assets = frozenset[str]() if topology is None else _assets_of(rule, alarm.subject, topology)
+        assets = frozenset[str]() if topology is None else topology.about(rule.kind, alarm.subject)
         if suppression.covers(alarm.id, alarm.rule, alarm.subject, assets):
             found.append(alarm)
     return found
@@ -290,15 +287,3 @@ def _topology(folder: SiteFolder) -> Topology:
                     graph.add(known.asset)
     quantities = frozenset[str]().union(*(rule.judged_quantities() for rule in RULES))
     return Topology(site, graph, points, quantities, dict.fromkeys(site.racks, ()))
-
-
-def _assets_of(rule: type[Rule], subject: str, topology: Topology) -> frozenset[str]:
-    """Return the asset that a subject of a rule is or belongs to, with everything that serves it."""
-    if rule.kind in OF_NO_ASSET:
-        return frozenset()
-    asset = subject
-    if rule.quantities or rule.windows:
-        rows = topology.rows(rule.kind)
-        if subject in rows.ids:
-            asset = rows.assets[rows.ids.index(subject)]
-    return frozenset({asset}) | topology.serving(AssetId(asset))

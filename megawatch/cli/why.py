@@ -78,7 +78,7 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
         changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
         hiding = frozenset() if alarm.is_told else _hiding(alarm.rule)
         stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding else []
-    named = [route.name for route in make_routes(folder.file.routes)]
+    named = [route.name for route in make_routes(folder.file.routes, folder.file.site.zone)]
     return Way(
         alarm=alarm,
         changes=changes,
@@ -101,11 +101,23 @@ def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:
         by = f" by {change.alarm.acknowledged_by}" if change.change == "acknowledged" else ""
         yield f"{local_time(change.at_ms, zone)}  {change.change} ({change.alarm.severity}){held}{by}{reason}"
         for notice in way.notices:
-            tells = notice.key.startswith(f"{alarm.id}:{change.change}")
-            if tells and notice.source_ms == change.at_ms:
+            if _is_of(notice, change):
                 yield f"{'':25}{way.labels[notice.route]}: {_outcome(notice)}"
+    for notice in way.notices:
+        if not any(_is_of(notice, change) for change in way.changes):
+            word = "acknowledged" if notice.body.get("change") == "acknowledged" else "still standing"
+            yield (
+                f"{local_time(notice.source_ms, zone)}  {word}, told to"
+                f" {way.labels[notice.route]}: {_outcome(notice)}"
+            )
     if way.silence:
         yield f"nothing was told: {way.silence}"
+
+
+def _is_of(notice: Notice, change: AlarmChange) -> bool:
+    """Tell whether a notification told a change when it happened."""
+    is_its_key = notice.key.startswith(f"{change.alarm.id}:{change.change}")
+    return is_its_key and notice.source_ms == change.at_ms
 
 
 def _hiding(alarm_rule: str) -> frozenset[str]:

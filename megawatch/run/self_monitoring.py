@@ -154,7 +154,9 @@ class Distress:
 
     def _routes(self, told: Notification, avoids: str) -> list[str]:
         """Return where something is told: where it is taken, else anywhere but on the route to avoid."""
-        taking = [route for route in routes_of(told, self.routes) if route != avoids]
+        # What the monitor tells of itself waits for no hours.
+        names = dict.fromkeys(r.name for r in routes_of(told, self.routes) if not r.unacknowledged_ms)
+        taking = [name for name in names if name != avoids]
         return taking if taking or not avoids else [route for route in self.notifiers if route != avoids]
 
     def _compose(self, episode: _Episode, change: Change, now_ms: int) -> Notification:

@@ -38,11 +38,12 @@ NEVER: Final = -1
 
 
 class Change(StrEnum):
-    """What happens to an alarm."""
+    """What happens to an alarm: by itself, and by people where they acknowledge it."""
 
     OPENED = "opened"
     WORSENED = "worsened"
     RETURNED = "returned"
+    ACKNOWLEDGED = "acknowledged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

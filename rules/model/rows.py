@@ -28,7 +28,7 @@ from rules.model.balance import Balance, balance_of
 from rules.model.dates import stage_settings, stages_of
 from rules.model.failover import Failover, failover_of
 from rules.model.powerpath import PowerPath
-from rules.subject import SubjectKind
+from rules.subject import OF_NO_ASSET, SubjectKind
 from rules.view import KILOWATT
 
 DRAW: Final = "draw"
@@ -191,6 +191,25 @@ class Topology:
                     stack += self._parents.get(node, ())
             self._above[asset] = frozenset(found)
         return self._above[asset]
+
+    def about(self, kind: SubjectKind, subject: str) -> frozenset[str]:
+        """Return the asset that a subject is or belongs to, with everything that serves it.
+
+        Args:
+            kind: What the subject is.
+            subject: Its id.
+
+        Returns:
+            Ids of assets; none for a tenant, the site, or whatever else belongs to no asset.
+        """
+        if kind in OF_NO_ASSET:
+            return frozenset()
+        asset = subject
+        if kind in _MAKERS:
+            rows = self.rows(kind)
+            if subject in rows.ids:
+                asset = rows.assets[rows.ids.index(subject)]
+        return frozenset({asset}) | self.serving(AssetId(asset))
 
     def without_supply(self, dead: Sequence[AssetId]) -> BoolArray:
         """Return which racks have no feed left where some nodes are dead, shape (racks,).

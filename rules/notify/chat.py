@@ -57,8 +57,8 @@ def teams_message(body: Mapping[str, Any]) -> dict[str, Any]:
 def _card(body: Mapping[str, Any], most: int) -> dict[str, Any]:
     """Return the message with at most so many characters of text."""
     headline, _, rest = shortened(str(body["text"]), most).partition("\n")
-    is_over = body["change"] == Change.RETURNED
-    colour = "good" if is_over else _COLOURS.get(str(body["severity"]), "default")
+    is_good = body["change"] in (Change.RETURNED, Change.ACKNOWLEDGED)
+    colour = "good" if is_good else _COLOURS.get(str(body["severity"]), "default")
     blocks = [_paragraph(headline, colour=colour, weight="bolder")]
     blocks += [_paragraph(line) for line in rest.split("\n") if line]
     return {

@@ -34,7 +34,7 @@ class ConsoleNotifier:
 
     def _print(self, notice: Notice) -> None:
         body = notice.body
-        style = "green" if body["change"] == "returned" else _STYLES[body["severity"]]
+        style = "green" if body["change"] in ("returned", "acknowledged") else _STYLES[body["severity"]]
         headline, _, rest = str(body["text"]).partition("\n")
         self._console.print(Text(headline, style=style), soft_wrap=True)
         if rest:

@@ -73,8 +73,9 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         site: What the site file declares.
     """
     subject = Subject(rule.kind, change.subject)
-    details, incomplete = Details(), ""
+    details, incomplete, assets = Details(), "", None
     try:
+        assets = view.tables.topology.about(rule.kind, change.subject)
         details = _details(subject, rule, view, site)
     except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told
         incomplete = f"{type(error).__name__}: {error}"
@@ -101,6 +102,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         reason=change.reason,
         past=Past(known_ms=change.at_ms, over_ms=change.over_ms) if change.is_past else None,
         value_is_bound=rule.value_is_bound,
+        assets=assets,
         details=details,
         incomplete=incomplete,
     )

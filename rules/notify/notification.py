@@ -181,6 +181,9 @@ class Notification:
         reason: Why it ended, where nothing was judged that ended it.
         past: Where late readings show an episode of the past.
         value_is_bound: Whether the value is what may be, not what is.
+        assets: The asset that it is about and everything that serves it; None where that is not known.
+        unacknowledged_s: For how long nobody has acknowledged it, where it is told for that [s].
+        by: Who acknowledged it.
         details: What else is known at the moment.
         incomplete: Why details are missing, "" where none are.
         headline: All of it in one line.
@@ -209,6 +212,9 @@ class Notification:
     reason: str = ""
     past: Past | None = None
     value_is_bound: bool = False
+    assets: frozenset[str] | None = None
+    unacknowledged_s: int = 0
+    by: str = ""
     details: Details = field(default_factory=Details)
     incomplete: str = ""
     headline: str = ""
@@ -245,6 +251,10 @@ class Notification:
             facts |= msgspec.to_builtins(self.past)
         if self.value_is_bound:
             facts["value_is_bound"] = True
+        if self.unacknowledged_s:
+            facts["unacknowledged_s"] = self.unacknowledged_s
+        if self.by:
+            facts["by"] = self.by
         for group in self.details.groups:
             facts |= msgspec.to_builtins(group)
         if self.incomplete:

@@ -1,7 +1,8 @@
 """PagerDuty: an incident for each alarm, by the Events API v2.
 
     POST {api}/v2/enqueue
-    {"routing_key": ..., "event_action": "trigger" | "resolve", "dedup_key": the alarm's id, "payload": {...}}
+    {"routing_key": ..., "event_action": "trigger" | "acknowledge" | "resolve",
+     "dedup_key": the alarm's id, "payload": {...}}
 
 The alarm's id is the key of its incident, so a repetition adds nothing and the end finds what it ends. 202
 accepts; 400 refuses the event; 429 asks for patience. An event may have 512 KB, its summary 1,024 characters.
@@ -25,6 +26,7 @@ PATH: Final = "/v2/enqueue"
 MOST_SUMMARY: Final = 1_024
 MOST_DETAILS: Final = 256_000
 """Bytes of details: half of what an event may have."""
+_ACTIONS: Final[Mapping[str, str]] = {Change.RETURNED: "resolve", Change.ACKNOWLEDGED: "acknowledge"}
 _SEVERITIES: Final = {
     "critical": "critical",
     "high": "error",
@@ -41,13 +43,13 @@ def event(body: Mapping[str, Any], routing_key: str) -> dict[str, Any]:
         body: The document of the notification.
         routing_key: The integration key of a service.
     """
-    is_over = body["change"] == Change.RETURNED
+    action = _ACTIONS.get(str(body["change"]), "trigger")
     found: dict[str, Any] = {
         "routing_key": routing_key,
-        "event_action": "resolve" if is_over else "trigger",
+        "event_action": action,
         "dedup_key": str(body["alarm"]),
     }
-    if is_over:
+    if action != "trigger":
         return found
     details = {name: value for name, value in body.items() if name != "headline"}
     if len(json.dumps(details).encode()) > MOST_DETAILS:

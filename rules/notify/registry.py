@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, Final, cast
 
 from rich.console import Console
 
+from facility.hours import Hours
 from facility.invariants import present
 from facility.sitefile.tables import RouteTable, TargetTable
 from rules.notify.alertmanager import AlertmanagerNotifier
@@ -49,12 +51,14 @@ class Receiver:
         make: Builds its notifier.
         address: Says where a connection can be tried before a page needs one; "" for nowhere.
         is_forgetful: Whether it forgets what is not said again: its notifier is a `Forgetful`.
+        hears_acknowledgements: Whether it is told that somebody acknowledged an alarm.
     """
 
     route: Callable[[TargetTable], str]
     make: Callable[[TargetTable, Surroundings], Notifier]
     address: Callable[[TargetTable], str] = lambda _: ""
     is_forgetful: bool = False
+    hears_acknowledgements: bool = False
 
 
 def _webhook(target: TargetTable, around: Surroundings) -> Notifier:
@@ -95,11 +99,13 @@ RECEIVERS: Final[dict[str, Receiver]] = {
         route=lambda target: target.webhook or "",
         make=_webhook,
         address=lambda target: target.webhook or "",
+        hears_acknowledgements=True,
     ),
     "pagerduty": Receiver(
         route=lambda target: f"pagerduty {target.pagerduty}" if target.pagerduty else "",
         make=_pagerduty,
         address=lambda target: target.pagerduty_api if target.pagerduty else "",
+        hears_acknowledgements=True,
     ),
     "alertmanager": Receiver(
         route=lambda target: f"alertmanager {' '.join(target.alertmanager)}" if target.alertmanager else "",
@@ -113,23 +119,27 @@ RECEIVERS: Final[dict[str, Receiver]] = {
     "slack": Receiver(
         route=lambda target: f"slack {target.slack}" if target.slack else "",
         make=_room(lambda target: target.slack, slack_message),
+        hears_acknowledgements=True,
     ),
     "teams": Receiver(
         route=lambda target: f"teams {target.teams}" if target.teams else "",
         make=_room(lambda target: target.teams, teams_message),
+        hears_acknowledgements=True,
     ),
     "console": Receiver(
         route=lambda target: CONSOLE if target.console else "",
         make=lambda _, around: ConsoleNotifier(around.console),
+        hears_acknowledgements=True,
     ),
 }
 
 
-def make_routes(tables: Sequence[RouteTable]) -> Sequence[Route]:
+def make_routes(tables: Sequence[RouteTable], zone: tzinfo) -> Sequence[Route]:
     """Return which notifications go where; everything to the console where no route is given.
 
     Args:
         tables: The `[[route]]` tables of the site file.
+        zone: The site's time zone, that of hours.
     """
     routes = [
         Route(
@@ -138,12 +148,18 @@ def make_routes(tables: Sequence[RouteTable]) -> Sequence[Route]:
             desks=frozenset(table.desk or ()),
             rules=frozenset(table.rule or ()),
             tenants=frozenset(table.tenant or ()),
+            assets=frozenset(table.asset or ()),
+            hours=tuple(map(Hours.read, table.hours or ())),
+            zone=zone,
+            unacknowledged_ms=round(table.unacknowledged_s * 1_000),
+            repeat_ms=round(table.repeat_s * 1_000),
+            hears_acknowledgements=receiver.hears_acknowledgements,
         )
         for table in tables
         for receiver in RECEIVERS.values()
         if (name := receiver.route(table.to))
     ]
-    return routes or [Route(name=CONSOLE)]
+    return routes or [Route(name=CONSOLE, hears_acknowledgements=True)]
 
 
 def make_notifiers(tables: Sequence[RouteTable], around: Surroundings) -> dict[str, Notifier]:

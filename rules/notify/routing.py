@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
+from facility.hours import Hours, is_within
+from facility.patterns import any_matches
 from rules.notify.notification import Notification
 
 CONSOLE: Final = "console"
@@ -22,6 +25,12 @@ class Route:
         desks: For one of these desks; empty for all.
         rules: Of these rules; empty for all.
         tenants: About these tenants; empty for all.
+        assets: Patterns of assets: about one of them, or about what one of them serves; empty for all.
+        hours: Only within these; empty for always.
+        zone: The time zone of its hours.
+        unacknowledged_ms: Only what was not acknowledged for so long after it was first told [ms].
+        repeat_ms: After how long what stands and was not acknowledged is told again [ms]; 0 for not.
+        hears_acknowledgements: Whether it is told that somebody acknowledged an alarm.
     """
 
     name: str
@@ -29,22 +38,61 @@ class Route:
     desks: frozenset[str] = frozenset()
     rules: frozenset[str] = frozenset()
     tenants: frozenset[str] = frozenset()
+    assets: frozenset[str] = frozenset()
+    hours: tuple[Hours, ...] = ()
+    zone: tzinfo = UTC
+    unacknowledged_ms: int = 0
+    repeat_ms: int = 0
+    hears_acknowledgements: bool = False
 
-    def takes(self, *, severity: str, desks: Collection[str], rule: str, tenant: str | None) -> bool:
-        """Tell whether what is told of such an alarm goes here."""
+    @property
+    def waits(self) -> bool:
+        """Whether it may be told of an alarm later than when that opens, or again."""
+        return bool(self.hours or self.unacknowledged_ms or self.repeat_ms)
+
+    def is_open(self, at_ms: int) -> bool:
+        """Tell whether anything may be told here at a moment [ms], hours considered."""
+        return is_within(self.hours, at_ms, self.zone)
+
+    def takes_at_once(self, at_ms: int) -> bool:
+        """Tell whether what opens at a moment [ms] is told here at once."""
+        return not self.unacknowledged_ms and self.is_open(at_ms)
+
+    def takes(
+        self,
+        *,
+        severity: str,
+        desks: Collection[str],
+        rule: str,
+        tenant: str | None,
+        assets: Collection[str] | None = None,
+    ) -> bool:
+        """Tell whether what is told of such an alarm goes here, at whatever time.
+
+        Args:
+            severity: How bad it is, in a word.
+            desks: The desks that have to act.
+            rule: Name of the rule, such as C2 or C2-cannot-verify.
+            tenant: The tenant that it is about; None for none.
+            assets: The asset that it is about and what serves that; None where that is not known.
+        """
         return (
             (not self.severities or severity in self.severities)
             and (not self.desks or not self.desks.isdisjoint(desks))
             and (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
             and (not self.tenants or tenant in self.tenants)
+            and (not self.assets or assets is None or any_matches(self.assets, assets))
         )
 
 
-def routes_of(told: Notification, routes: Sequence[Route]) -> list[str]:
-    """Return the names of the routes that take a notification, each once."""
-    word, tenant = told.severity.word, told.subject.tenant
-    taking = (r for r in routes if r.takes(severity=word, desks=told.desks, rule=told.rule, tenant=tenant))
-    return list(dict.fromkeys(route.name for route in taking))
+def routes_of(told: Notification, routes: Sequence[Route]) -> list[Route]:
+    """Return the routes that take a notification, at whatever time."""
+    word, tenant, assets = told.severity.word, told.subject.tenant, told.assets
+    return [
+        route
+        for route in routes
+        if route.takes(severity=word, desks=told.desks, rule=told.rule, tenant=tenant, assets=assets)
+    ]
 
 
 def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import numpy as np
 
-from facility.names import AssetId
 from facility.quantities import known_or_none
 from facility.site import Site
 from rules.alarms.states import Change, Transition
@@ -22,7 +21,8 @@ from rules.base import CANNOT_VERIFY, Rule, Severity
 from rules.notify.message import compose, ended, notices_of
 from rules.notify.notification import Notification
 from rules.notify.routing import CONSOLE, Route, routes_of
-from rules.subject import OF_NO_ASSET
+from rules.notify.wording import worded
+from rules.subject import Subject
 from rules.view import View
 from store.ledger.alarms import Alarm, AlarmChange, Notice
 from store.ledger.suppressions import Suppression
@@ -39,16 +39,16 @@ class Told(Protocol):
         """Return what was made to tell that an alarm opened, one notification for each route."""
         ...
 
-    def told(self, alarm_id: str) -> list[str]:
-        """Return the routes on which anything was told of an alarm."""
-        ...
-
     def notices_of(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell of an alarm, in the order of what it tells."""
         ...
 
     def suppressions(self, at_ms: int | None = None) -> list[Suppression]:
         """Return what people are not told of at a moment [ms]."""
+        ...
+
+    def acknowledged(self) -> dict[str, str]:
+        """Return who acknowledged the alarms that are not over, by their ids."""
         ...
 
 
@@ -84,6 +84,8 @@ class Teller:
         self._routes = routes
         self._standing = {a.id: a for a in ledger.alarms(only_open=True) if a.returned_ms is None}
         self._over = set[str]()
+        self._acknowledged = set[str]()
+        self._last_told: dict[str, dict[str, int]] = {}
 
     def tell(self, changes: Iterable[Transition], view: View | None, now_ms: int) -> Telling:
         """Return what is kept and told of what one tick changed.
@@ -115,8 +117,13 @@ class Teller:
             now_ms: The time [ms].
         """
         telling = Telling()
-        if view is None:
+        if view is None or not self._standing:
             return telling
+        self._follow_suppressions(view, now_ms, telling)
+        self._follow_acknowledgements(view, now_ms, telling)
+        return telling
+
+    def _follow_suppressions(self, view: View, now_ms: int, telling: Telling) -> None:
         in_force = self._ledger.suppressions(view.at_ms)
         for alarm in list(self._standing.values()):
             if alarm.id in self._over or alarm.rule not in self._rules:
@@ -133,12 +140,93 @@ class Teller:
                     alarm=kept, change="suppressed", at_ms=view.at_ms, reason=suppression.words
                 )
                 telling.changes.append(event)
-        return telling
+
+    def _follow_acknowledgements(self, view: View, now_ms: int, telling: Telling) -> None:
+        """Tell who acknowledged what, and what nobody has to the routes that wait for that."""
+        acknowledged = self._ledger.acknowledged()
+        waiting = [route for route in self._routes if route.waits and route.is_open(view.at_ms)]
+        for alarm in list(self._standing.values()):
+            if alarm.id in self._over or alarm.rule not in self._rules or not alarm.is_told:
+                continue
+            if alarm.id in acknowledged:
+                if alarm.id not in self._acknowledged:
+                    self._acknowledged.add(alarm.id)
+                    told = replace(
+                        self._composed(alarm, Change.ACKNOWLEDGED, view), by=acknowledged[alarm.id]
+                    )
+                    told = worded(told, self._site.zone)
+                    telling.notices += notices_of(told, self._hearing(told), now_ms)
+            elif waiting and alarm.suppression is None:
+                telling.notices += self._late_notices(alarm, waiting, view, now_ms)
+
+    def _late_notices(self, alarm: Alarm, waiting: Sequence[Route], view: View, now_ms: int) -> list[Notice]:
+        """Return what is told of an alarm now because it still stands and was not acknowledged."""
+        rule, last_told = self._rules[alarm.rule], self._told_at(alarm.id)
+        severity = Severity[alarm.severity.upper()]
+        notices: list[Notice] = []
+        for route in waiting:
+            first_ms = min(last_told.values(), default=alarm.opened_ms)
+            last_ms = last_told.get(route.name)
+            if last_ms is None:
+                is_due = view.at_ms - first_ms >= route.unacknowledged_ms
+            else:
+                is_due = bool(route.repeat_ms) and view.at_ms - last_ms >= route.repeat_ms
+            is_due = is_due and route.takes(
+                severity=severity.word,
+                desks=rule.desks_of(severity),
+                rule=alarm.rule,
+                tenant=Subject(rule.kind, alarm.subject).tenant,
+                assets=view.tables.topology.about(rule.kind, alarm.subject) if route.assets else None,
+            )
+            if not is_due:
+                continue
+            told = self._composed(alarm, Change.OPENED, view)
+            if last_ms is not None:
+                told = replace(told, key=f"{alarm.id}:repeated:{view.at_ms}")
+            if last_ms is not None or route.unacknowledged_ms:
+                told = replace(told, unacknowledged_s=(view.at_ms - first_ms) // 1_000)
+            notices += self._noted(notices_of(worded(told, self._site.zone), [route.name], now_ms))
+        return notices
+
+    def _composed(self, alarm: Alarm, change: Change, view: View) -> Notification:
+        """Return what is told now of an alarm that opened before."""
+        transition = Transition(
+            alarm_id=alarm.id,
+            rule=alarm.rule,
+            subject=alarm.subject,
+            change=change,
+            at_ms=view.at_ms,
+            since_ms=alarm.since_ms,
+            opened_ms=alarm.opened_ms,
+            severity=Severity[alarm.severity.upper()],
+            value=_or_nan(alarm.value),
+            limit=_or_nan(alarm.limit),
+            peak=_or_nan(alarm.peak),
+            is_told=True,
+        )
+        return compose(transition, self._rules[alarm.rule], view, self._site)
+
+    def _told_at(self, alarm_id: str) -> dict[str, int]:
+        """Return when an alarm was last told on each route [ms], in event time."""
+        if alarm_id not in self._last_told:
+            last: dict[str, int] = {}
+            for notice in self._ledger.notices_of(alarm_id):
+                last[notice.route] = max(notice.source_ms, last.get(notice.route, 0))
+            self._last_told[alarm_id] = last
+        return self._last_told[alarm_id]
+
+    def _noted(self, notices: list[Notice]) -> list[Notice]:
+        """Remember on which routes notifications are told."""
+        for notice in notices:
+            self._told_at(notice.alarm_id)[notice.route] = notice.source_ms
+        return notices
 
     def saved(self) -> None:
         """Forget the alarms that are over: that is in the ledger now."""
         for alarm_id in self._over:
             self._standing.pop(alarm_id, None)
+            self._last_told.pop(alarm_id, None)
+        self._acknowledged -= self._over
         self._over.clear()
 
     def endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
@@ -216,21 +304,8 @@ class Teller:
             change = Change.WORSENED
         else:
             return
-        transition = Transition(
-            alarm_id=alarm.id,
-            rule=alarm.rule,
-            subject=alarm.subject,
-            change=change,
-            at_ms=view.at_ms,
-            since_ms=alarm.since_ms,
-            opened_ms=alarm.opened_ms,
-            severity=severity,
-            value=_or_nan(alarm.value),
-            limit=_or_nan(alarm.limit),
-            peak=_or_nan(alarm.peak),
-            is_told=True,
-        )
-        telling.notices += self._notices(transition, view, now_ms)
+        composed = self._composed(alarm, change, view)
+        telling.notices += self._noted(notices_of(composed, self._hearing(composed), now_ms))
 
     def _gravest_told(self, alarm_id: str) -> Severity:
         words = [str(notice.body.get("severity", "info")) for notice in self._ledger.notices_of(alarm_id)]
@@ -244,37 +319,41 @@ class Teller:
         assets: frozenset[str] | None = None
         for suppression in in_force:
             if assets is None:
-                assets = _assets_of(rule, alarm.subject, view)
+                assets = view.tables.topology.about(rule.kind, alarm.subject)
             if suppression.covers(alarm.id, alarm.rule, alarm.subject, assets):
                 return suppression
         return None
 
     def _notices(self, change: Transition, view: View, now_ms: int) -> list[Notice]:
+        if change.change is Change.OPENED:
+            self._last_told.setdefault(change.alarm_id, {})
         told = compose(change, self._rules[change.rule], view, self._site)
-        return notices_of(told, self._hearing(told), now_ms)
+        return self._noted(notices_of(told, self._hearing(told), now_ms))
 
     def _hearing(self, told: Notification) -> list[str]:
-        """Return where something is told: where it is taken, and an end also where its alarm was told of.
+        """Return where something is told now: where it is taken at once.
 
-        A route that the site file names no longer has no receiver.
+        What worsens or is over is told also where the alarm was told; that somebody acknowledged it, only
+        there. A route that the site file names no longer has no receiver.
         """
         taking = routes_of(told, self._routes)
-        if told.change is not Change.RETURNED:
-            return taking
-        named = {CONSOLE, *(route.name for route in self._routes)}
-        return list(dict.fromkeys([*taking, *(r for r in self._ledger.told(told.alarm) if r in named)]))
-
-
-def _assets_of(rule: Rule, subject: str, view: View) -> frozenset[str]:
-    """Return the asset that a subject is or belongs to, with everything that serves it."""
-    if rule.kind in OF_NO_ASSET:
-        return frozenset()
-    asset = subject
-    if rule.is_of_tables:
-        table = view.table(rule.kind)
-        if subject in table.ids:
-            asset = table.assets[table.ids.index(subject)]
-    return frozenset({asset}) | view.tables.topology.serving(AssetId(asset))
+        names = [route.name for route in taking if route.takes_at_once(told.at_ms)]
+        match told.change:
+            case Change.OPENED:
+                pass
+            case Change.WORSENED:
+                before = self._told_at(told.alarm)
+                later = [r.name for r in taking if r.name in before and r.is_open(told.at_ms)]
+                names += later
+            case Change.RETURNED:
+                before = self._told_at(told.alarm)
+                named = {CONSOLE, *(route.name for route in self._routes)}
+                anew = [route.name for route in taking if not route.waits]
+                names = [*anew, *sorted(route for route in before if route in named)]
+            case Change.ACKNOWLEDGED:
+                before = self._told_at(told.alarm)
+                names = [r.name for r in self._routes if r.hears_acknowledgements and r.name in before]
+        return list(dict.fromkeys(names))
 
 
 def _or_nan(value: float | None) -> float:

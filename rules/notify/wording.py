@@ -53,6 +53,8 @@ def headline(told: Notification, zone: tzinfo) -> str:
     name, title = told.subject_name, told.title
     if told.change is Change.RETURNED:
         return f"[over] {name}: {title}"
+    if told.change is Change.ACKNOWLEDGED:
+        return f"[acknowledged] {name}: {title}, by {in_line(told.by)}"
     word = told.severity.word.upper()
     if told.past is not None:
         return (
@@ -98,6 +100,14 @@ def _where_line(told: Notification) -> str:
     return f"where: {in_line(told.subject.id)} at {told.site}, rule {told.rule}, alarm {told.alarm}"
 
 
+def _unacknowledged_lines(told: Notification) -> list[str]:
+    if not told.unacknowledged_s:
+        return []
+    minutes, seconds = divmod(told.unacknowledged_s, 60)
+    span = f"{minutes} min" if minutes and not seconds else f"{told.unacknowledged_s} s"
+    return [f"unacknowledged: for {span} nobody has taken it in hand"]
+
+
 def text(told: Notification, zone: tzinfo) -> str:
     """Return a page: its headline, and one labelled line for each thing to know."""
     details = told.details
@@ -105,6 +115,7 @@ def text(told: Notification, zone: tzinfo) -> str:
         [
             told.headline,
             _where_line(told),
+            *_unacknowledged_lines(told),
             *_when_lines(told, zone),
             *_over_lines(told),
             *_open_block_lines(details.open, zone),

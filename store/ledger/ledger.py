@@ -173,6 +173,10 @@ MIGRATIONS: Final[Sequence[Migration]] = (
             ended_by TEXT
         ) WITHOUT ROWID
         """,
+        """
+        CREATE INDEX alarm_acknowledged ON alarm (id)
+            WHERE returned_ms IS NULL AND acknowledged_ms IS NOT NULL
+        """,
     ),
 )
 """What makes the ledger's tables; append to it, and change nothing in it."""
@@ -332,12 +336,13 @@ class LedgerReader(Guard):
         return _readable(rows, _notice)
 
     @alone
-    def told(self, alarm_id: str) -> list[str]:
-        """Return the routes on which anything was told of an alarm."""
+    def acknowledged(self) -> dict[str, str]:
+        """Return who acknowledged the alarms that are not over, by their ids."""
         rows = self._connection.execute(
-            "SELECT DISTINCT route FROM outbox WHERE alarm_id = ? ORDER BY route", (alarm_id,)
+            "SELECT id, coalesce(acknowledged_by, '') FROM alarm"
+            " WHERE returned_ms IS NULL AND acknowledged_ms IS NOT NULL"
         )
-        return [route for (route,) in rows]
+        return dict(rows.fetchall())
 
     @alone
     def suppressions(self, at_ms: int | None = None) -> list[Suppression]:

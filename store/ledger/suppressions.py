@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
-from facility.patterns import choose
+from facility.patterns import any_matches
 from facility.shown import in_line
 
 
@@ -82,11 +81,8 @@ class Suppression:
             return alarm_id == self.alarm_id
         return (
             (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
-            and (not self.subjects or any(_matches(pattern, subject) for pattern in self.subjects))
-            and (
-                not self.assets
-                or any(_matches(pattern, asset) for pattern in self.assets for asset in assets)
-            )
+            and (not self.subjects or any_matches(self.subjects, (subject,)))
+            and (not self.assets or any_matches(self.assets, assets))
         )
 
     @property
@@ -105,8 +101,3 @@ class Suppression:
     def words(self) -> str:
         """Who decided it and why, in one line."""
         return f"{self.kind} by {in_line(self.by)} ({self.id}): {in_line(self.why)}"
-
-
-@lru_cache(maxsize=10_000)
-def _matches(pattern: str, name: str) -> bool:
-    return bool(choose(pattern, (name,)))

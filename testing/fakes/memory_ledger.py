@@ -46,9 +46,10 @@ class MemoryLedger:
         """Return what was made to tell that an alarm opened, one notification for each route."""
         return [notice for notice in self.notices if notice.key == f"{alarm_id}:opened"]
 
-    def told(self, alarm_id: str) -> list[str]:
-        """Return the routes on which anything was told of an alarm."""
-        return sorted({notice.route for notice in self.notices if notice.alarm_id == alarm_id})
+    def acknowledged(self) -> dict[str, str]:
+        """Return who acknowledged the alarms that are not over, by their ids."""
+        open_alarms = (alarm for alarm in self._alarms.values() if alarm.returned_ms is None)
+        return {alarm.id: alarm.acknowledged_by for alarm in open_alarms if alarm.acknowledged_by}
 
     def notices_of(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell of one alarm, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,7 @@ def test_rooms_and_services_are_named_by_files_that_hold_their_secrets() -> None
     around = Surroundings(now_ms=lambda: T0_MS, console=Console(), secret=secrets.__getitem__, own="Q9")
     tables = [RouteTable(to=TargetTable(pagerduty="pd", slack="room", teams="flow"))]
 
-    assert [route.name for route in make_routes(tables)] == ["pagerduty pd", "slack room", "teams flow"]
+    assert [route.name for route in make_routes(tables, UTC)] == ["pagerduty pd", "slack room", "teams flow"]
     assert set(make_notifiers(tables, around)) == {CONSOLE, "pagerduty pd", "slack room", "teams flow"}
     assert addresses_of(tables) == [("https://events.pagerduty.com", None)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_one_entry_is_enough_for_a_receiver(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setitem(RECEIVERS, "pigeon", entry)
     tables = [RouteTable(to=TargetTable(proxy="http://dovecote"), severity=["critical"])]
 
-    (route,) = make_routes(tables)
+    (route,) = make_routes(tables, UTC)
     notifiers = make_notifiers(tables, AROUND)
     assert (route.name, set(route.severities)) == ("pigeon", {"critical"})
     assert set(notifiers) == {CONSOLE, "pigeon"}
@@ -82,7 +83,7 @@ def test_a_target_may_lead_to_several_receivers() -> None:
         RouteTable(to=TargetTable(webhook=HOOK, proxy="http://proxy"), rule=["C2"]),
     ]
 
-    assert [(route.name, set(route.rules)) for route in make_routes(tables)] == [
+    assert [(route.name, set(route.rules)) for route in make_routes(tables, UTC)] == [
         (HOOK, set()),
         (CONSOLE, set()),
         (HOOK, {"C2"}),
@@ -93,5 +94,5 @@ def test_a_target_may_lead_to_several_receivers() -> None:
 
 def test_without_a_route_everything_goes_to_the_console() -> None:
     """Nobody has to write a route to see alarms."""
-    assert [route.name for route in make_routes([])] == [CONSOLE]
+    assert [route.name for route in make_routes([], UTC)] == [CONSOLE]
     assert set(make_notifiers([], AROUND)) == {CONSOLE}

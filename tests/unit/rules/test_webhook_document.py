@@ -127,6 +127,6 @@ def test_the_document_names_every_key() -> None:
     assert {body["rule"] for body in bodies} >= {"C1", "C2", "C3", "C4", "C5", "Q1", "Q2", "Q3", "Q8"}
     assert keys - named == set()
     values = {"opened", "worsened", "returned", "critical", "high", "medium", "low", "info", "meter", "kw"}
-    values |= {"cause", "examples"}
-    later = {"reason", "known_ms", "over_ms", "incomplete"}
+    values |= {"cause", "examples", "acknowledged"}
+    later = {"unacknowledged_s", "by", "reason", "known_ms", "over_ms", "incomplete"}
     assert named - keys - values - later == set()

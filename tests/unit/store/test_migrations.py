@@ -78,6 +78,7 @@ def test_a_ledger_of_version_1_keeps_its_alarms_its_pages_and_its_series(tmp_pat
         connection.execute("ALTER TABLE outbox DROP COLUMN gravest")
         connection.execute("DROP TABLE demand_block")
         connection.execute("DROP TABLE suppression")
+        connection.execute("DROP INDEX alarm_acknowledged")
         for column in ("suppression", "suppression_id"):
             connection.execute(f"ALTER TABLE alarm DROP COLUMN {column}")
         connection.execute("PRAGMA user_version = 1")

@@ -1,0 +1,185 @@
+"""Routes that are told later: escalation, hours of the week, repetition; and what an acknowledgement ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facility.hours import Hours
+from rules.notify.routing import Route
+from store.ledger.alarms import Alarm
+from store.ledger.ledger import Ledger
+from testing.builders import T0_MS
+from testing.rules.halls import Tape, a_judging, known_racks_of, one_tenant
+from testing.rules.services import a_service
+
+ONLY_C2: Mapping[str, Mapping[str, Any]] = {
+    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
+}
+SITE = one_tenant(200)
+FIRST = Route(name="first", hears_acknowledgements=True)
+SECOND = Route(name="second", unacknowledged_ms=20_000)
+
+
+class Hall:
+    """Three racks that draw too much, judged as their readings come.
+
+    Args:
+        folder: Where the ledger and the state are.
+        routes: Which notifications go where.
+    """
+
+    def __init__(self, folder: Path, *routes: Route) -> None:
+        self._folder = folder
+        self._routes = routes
+        self._tape = Tape()
+        self._tape.put(T0_MS - 1_000, known_racks_of(SITE))
+        self._tape.connect(T0_MS - 1_000)
+        self.ledger = Ledger(folder)
+
+    def play(self, seconds: range, each_kw: float) -> None:
+        """Let the racks draw alike for some seconds, after a restart."""
+        for second in seconds:
+            self._tape.second(second, each_kw, each_kw, each_kw)
+        judged, _ = self.ledger.cursor()
+        heard = Tape(self._tape.entries[:judged])
+        judging = a_judging(SITE, rules=ONLY_C2)
+        service = a_service(judging, heard, self.ledger, self._folder, site=SITE, routes=self._routes)
+        service.start()
+        for entry in self._tape.entries[judged:]:
+            heard.entries.append(entry)
+            service.step(entry.stamp_ms)
+        service.save_snapshot()
+
+    @property
+    def alarm(self) -> Alarm:
+        """The one alarm."""
+        (found,) = (alarm for alarm in self.ledger.alarms() if alarm.rule == "C2")
+        return found
+
+    def acknowledge(self) -> None:
+        """Let somebody take it in hand."""
+        self.ledger.acknowledge(self.alarm, by="ann", at_ms=T0_MS)
+
+    def told(self) -> list[tuple[str, str, int]]:
+        """Return what was told: the change, the route, and the second of it."""
+        notices = sorted(self.ledger.notices(), key=lambda notice: (notice.source_ms, notice.route))
+        return [
+            (
+                notice.key.partition(":")[2].partition(":")[0],
+                notice.route,
+                (notice.source_ms - T0_MS) // 1_000,
+            )
+            for notice in notices
+        ]
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Iterator[Hall]:
+    """Return a hall with a route that is told at once and one that waits for 20 s."""
+    made = Hall(tmp_path, FIRST, SECOND)
+    with closing(made.ledger):
+        yield made
+
+
+def a_hall(folder: Path, *routes: Route) -> Hall:
+    """Return a hall with other routes."""
+    return Hall(folder, *routes)
+
+
+def test_what_nobody_acknowledges_is_told_on_the_next_route(hall: Hall) -> None:
+    """Once, 20 s after it was first told, with its own key; its end is told on both."""
+    hall.play(range(20), 80)
+    assert hall.told() == [("opened", "first", 5)]
+    hall.play(range(20, 40), 80)
+    assert hall.told() == [("opened", "first", 5), ("opened", "second", 25)]
+    (late,) = (notice for notice in hall.ledger.notices() if notice.route == "second")
+    assert late.body["unacknowledged_s"] == 20
+    assert "unacknowledged: for 20 s nobody has taken it in hand" in late.body["text"]
+
+    hall.play(range(40, 120), 10)
+    assert [told[:2] for told in hall.told()[2:]] == [("returned", "first"), ("returned", "second")]
+
+
+def test_an_acknowledgement_stops_the_escalation_and_is_told(hall: Hall) -> None:
+    """Who hears acknowledgements hears who it was; the second route hears nothing, not even the end."""
+    hall.play(range(20), 80)
+    hall.acknowledge()
+    hall.play(range(20, 60), 80)
+    hall.play(range(60, 140), 10)
+
+    told = [told[:2] for told in hall.told()]
+    assert told == [("opened", "first"), ("acknowledged", "first"), ("returned", "first")]
+    (heard,) = (notice for notice in hall.ledger.notices() if notice.body["change"] == "acknowledged")
+    assert heard.body["by"] == "ann"
+    assert heard.body["headline"].startswith("[acknowledged] acme")
+
+
+def test_what_is_over_in_time_is_not_escalated(hall: Hall) -> None:
+    """The second route never hears of it."""
+    hall.play(range(10), 80)
+    hall.play(range(10, 24), 10)
+    hall.play(range(24, 100), 10)
+
+    assert {route for _, route, _ in hall.told()} == {"first", "second"}
+    assert [told[:2] for told in hall.told() if told[1] == "first"] == [
+        ("opened", "first"),
+        ("returned", "first"),
+    ]
+
+
+def test_it_is_repeated_until_somebody_acknowledges(tmp_path: Path) -> None:
+    """Every 10 s, under keys of their own, also over a restart; then it is quiet."""
+    hall = a_hall(tmp_path, replace(FIRST, repeat_ms=10_000))
+    with closing(hall.ledger):
+        hall.play(range(18), 80)
+        hall.play(range(18, 30), 80)
+        assert [told[::2] for told in hall.told()] == [("opened", 5), ("repeated", 15), ("repeated", 25)]
+        hall.acknowledge()
+        hall.play(range(30, 60), 80)
+        assert [told[0] for told in hall.told()] == ["opened", "repeated", "repeated", "acknowledged"]
+        assert len({notice.key for notice in hall.ledger.notices()}) == 4
+
+
+def hours_from(second: int) -> Sequence[Hours]:
+    """Return hours that begin with the minute of a second after the beginning, in UTC."""
+    minute = (T0_MS // 1_000 + second) // 60 % (24 * 60)
+    return (Hours(frozenset(range(7)), minute, (minute + 60) % (24 * 60)),)
+
+
+def test_hours_that_begin_later_are_told_what_still_stands(tmp_path: Path) -> None:
+    """Nothing before; then the opening, and its end."""
+    begin = 60 - T0_MS // 1_000 % 60 + 60
+    hall = a_hall(tmp_path, FIRST, Route(name="day", hours=tuple(hours_from(begin))))
+    with closing(hall.ledger):
+        hall.play(range(begin - 5), 80)
+        assert {route for _, route, _ in hall.told()} == {"first"}
+        hall.play(range(begin - 5, begin + 10), 80)
+        assert ("opened", "day", begin) in hall.told()
+        hall.play(range(begin + 10, begin + 90), 10)
+        assert [told[0] for told in hall.told() if told[1] == "day"] == ["opened", "returned"]
+
+
+def test_what_is_over_before_its_hours_begin_is_not_told_there(tmp_path: Path) -> None:
+    """It can wait, so it need not be told at all."""
+    hall = a_hall(tmp_path, FIRST, Route(name="day", hours=tuple(hours_from(6 * 3_600))))
+    with closing(hall.ledger):
+        hall.play(range(20), 80)
+        hall.play(range(20, 120), 10)
+
+        assert {route for _, route, _ in hall.told()} == {"first"}
+
+
+@pytest.mark.parametrize(("pattern", "is_told"), [("*", False), ("r0", False)])
+def test_a_route_of_assets_hears_of_no_tenant(pattern: str, *, is_told: bool, tmp_path: Path) -> None:
+    """A tenant is no asset: its overdraw goes elsewhere."""
+    hall = a_hall(tmp_path, FIRST, Route(name="cooling", assets=frozenset({pattern})))
+    with closing(hall.ledger):
+        hall.play(range(20), 80)
+
+        assert (("opened", "cooling", 5) in hall.told()) is is_told
