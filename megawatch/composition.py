@@ -30,6 +30,7 @@ from facility.errors import StoreUnavailable
 from facility.instants import Clock
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable, FeedTable
+from megawatch.run.acknowledging import AcknowledgementServer
 from megawatch.run.clock import SteadyClock
 from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.lock import locked
@@ -50,11 +51,13 @@ from rules.engine.service import Book, RulesService, Source
 from rules.engine.settled import Patience
 from rules.notify.base import Notifier
 from rules.notify.http import Poster
+from rules.notify.links import Links
 from rules.notify.mail import Server
 from rules.notify.outbox import Outbox
 from rules.notify.registry import Surroundings, forgetful, make_notifiers, make_routes
 from rules.notify.reminding import Reminder
 from rules.notify.routing import Route, routes_of_document
+from rules.notify.telling import Teller
 from store.histories import history_of
 from store.journal.entries import Known
 from store.journal.file import FILE as JOURNAL_FILE
@@ -118,6 +121,7 @@ def make_rules_service(
     clock: Clock,
     folder: Path | None = None,
     told: Callable[[], None] = lambda: None,
+    links: Links | None = None,
 ) -> RulesService:
     """Return judging on a journal.
 
@@ -130,13 +134,13 @@ def make_rules_service(
         clock: Gives wall time [ms] and monotonic time [s].
         folder: The data folder, where the snapshot is; None where none is kept.
         told: Is called when something is to be told.
+        links: Makes links to acknowledge alarms; None for none.
     """
     return RulesService(
         judging,
         source,
         ledger,
-        site=file.site,
-        routes=routes,
+        teller=Teller(ledger, judging.rules, site=file.site, routes=routes, links=links),
         folder=folder,
         clock=clock,
         rhythm=file.engine,
@@ -241,6 +245,7 @@ class Composition:
             for route, notifier in forgetful(self.site.file.routes, notifiers).items()
         ]
         parts.heartbeat = self._heartbeat(stack, parts)
+        parts.acknowledgements = self._acknowledgements(parts)
         parts.distress = self.distress(notifiers, parts.clock)
         taking = partial(
             routes_of_document, routes=make_routes(self.site.file.routes, self.site.file.site.zone)
@@ -320,6 +325,7 @@ class Composition:
             clock=parts.clock,
             folder=self.site.data,
             told=parts.outbox.wake if parts.outbox is not None else lambda: None,
+            links=self._links(),
         )
 
     def _heartbeat(self, stack: AsyncExitStack, parts: Parts) -> Heartbeat | None:
@@ -333,6 +339,26 @@ class Composition:
             self.site.file.site.name,
             tick_ms=lambda: parts.ledger.cursor()[1],
             trouble=partial(trouble_of, parts),
+            now_ms=parts.clock.now_ms,
+        )
+
+    def _links(self) -> Links | None:
+        """Return what makes the links of pages; None where the site file asks for none."""
+        table = self.site.file.acknowledge
+        if table.url is None or table.secret_file is None:
+            return None
+        return Links(table.url, self.site.secrets[table.secret_file].encode())
+
+    def _acknowledgements(self, parts: Parts) -> AcknowledgementServer | None:
+        table = self.site.file.acknowledge
+        if not table.port:
+            return None
+        secret = "" if table.pagerduty_secret_file is None else self.site.secrets[table.pagerduty_secret_file]
+        return AcknowledgementServer(
+            table.port,
+            links=self._links(),
+            pagerduty_secret=secret.encode(),
+            ledger=parts.ledger,
             now_ms=parts.clock.now_ms,
         )
 

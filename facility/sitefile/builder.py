@@ -27,6 +27,7 @@ from facility.sitefile.notes import Located, Notes, milliwatts_of_kw, milliwatts
 from facility.sitefile.tables import (
     NAMES_PUBLISHERS,
     RECEIVERS,
+    AcknowledgeTable,
     AssetTable,
     BrokerTable,
     GridTable,
@@ -183,6 +184,17 @@ class Builder:
             for name, what in (("host", "a mail server"), ("sender", "the address that mail comes from")):
                 if not getattr(smtp, name):
                     self.notes.fault(f"smtp.{name}", f"{what}, as a route has email", "nothing")
+
+    def check_acknowledge(self, table: AcknowledgeTable) -> None:
+        """Check that links can be signed and reached, and that a port is there for what comes back."""
+        for name, other in (("url", "secret_file"), ("secret_file", "url")):
+            if getattr(table, name) and not getattr(table, other):
+                self.notes.fault(f"acknowledge.{other}", f"one beside `{name}`", "nothing")
+        if table.port and not (table.secret_file or table.pagerduty_secret_file):
+            expected = "`secret_file` or `pagerduty_secret_file` beside a port"
+            self.notes.fault("acknowledge.port", expected, "neither")
+        if not table.port and (table.secret_file or table.pagerduty_secret_file):
+            self.notes.fault("acknowledge.port", "a port that acknowledgements come back to", "none")
 
     # Racks ----------------------------------------------------------------------------
 

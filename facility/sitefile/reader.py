@@ -20,6 +20,7 @@ from facility.sitefile.influxdb import patient, read_feed
 from facility.sitefile.notes import Located
 from facility.sitefile.tablereader import read_table, show
 from facility.sitefile.tables import (
+    AcknowledgeTable,
     AssetTable,
     BrokerTable,
     EngineTable,
@@ -41,8 +42,8 @@ MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
 _TABLES: Final = (
-    "site", "store", "engine", "metrics", "heartbeat", "smtp", "broker", "influxdb", "grid", "rack", "asset",
-    "tenant", "route", "rules",
+    "site", "store", "engine", "metrics", "heartbeat", "acknowledge", "smtp", "broker", "influxdb", "grid",
+    "rack", "asset", "tenant", "route", "rules",
 )  # fmt: skip
 SOURCE: Final = "source"
 """The key of `[rules]` that is no rule: what the rules judge."""
@@ -64,6 +65,7 @@ class SiteFile:
         engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
         heartbeat: Signs of life for a watchdog outside.
+        acknowledge: How acknowledgements come back.
         smtp: The mail server.
         routes: Which notifications go where.
         rules: Parameters of rules, as written, by the rule's name; checked against the rules at the rim.
@@ -76,6 +78,7 @@ class SiteFile:
     engine: EngineTable
     metrics: MetricsTable
     heartbeat: HeartbeatTable
+    acknowledge: AcknowledgeTable
     smtp: SmtpTable
     routes: tuple[RouteTable, ...]
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -105,6 +108,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     engine = read_table(document.get("engine", {}), EngineTable, "engine", faults)
     metrics = read_table(document.get("metrics", {}), MetricsTable, "metrics", faults)
     heartbeat = read_table(document.get("heartbeat", {}), HeartbeatTable, "heartbeat", faults)
+    acknowledge = read_table(document.get("acknowledge", {}), AcknowledgeTable, "acknowledge", faults)
     smtp = read_table(document.get("smtp", {}), SmtpTable, "smtp", faults)
     grid = read_table(document["grid"], GridTable, "grid", faults) if "grid" in document else None
     brokers = _array(document, "broker", BrokerTable, faults)
@@ -123,7 +127,9 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         builder.check_feed(brokers, is_read=is_fed)
     if smtp is not None:
         builder.check_mail(routes, smtp)
-    if faults or not (site and store and engine and metrics and heartbeat and smtp):
+    if acknowledge is not None:
+        builder.check_acknowledge(acknowledge)
+    if faults or not (site and store and engine and metrics and heartbeat and acknowledge and smtp):
         raise SiteFileError(source, tuple(faults))
     return SiteFile(
         site=site,
@@ -132,6 +138,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         engine=engine if feed is None or not is_fed else patient(engine, feed),
         metrics=metrics,
         heartbeat=heartbeat,
+        acknowledge=acknowledge,
         smtp=smtp,
         routes=tuple(located.table for located in routes),
         rules=rules,

@@ -331,6 +331,21 @@ class HeartbeatTable(Table):
     proxy: HttpAddress | None = Field(None, description="proxy on the way there")
 
 
+class AcknowledgeTable(Table):
+    """`[acknowledge]`: how acknowledgements come back, besides `megawatch ack`."""
+
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = Field(
+        0, description="port on loopback of the signed links and of PagerDuty's webhook; 0 for neither"
+    )
+    url: HttpAddress | None = Field(
+        None, description="address under which people reach that port; each page has a link then"
+    )
+    secret_file: str | None = Field(None, description="file that holds what signs the links")
+    pagerduty_secret_file: str | None = Field(
+        None, description="file that holds the secret of PagerDuty's webhook, which is sent to `/pagerduty`"
+    )
+
+
 class Rated(Table):
     """What an asset is rated, where a rule judges it."""
 

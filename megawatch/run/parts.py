@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.source import Source
+from megawatch.run.acknowledging import AcknowledgementServer
 from megawatch.run.clock import SteadyClock
 from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.self_monitoring import Distress
@@ -32,6 +33,7 @@ class Parts:
         outbox: Telling, where it runs here.
         reminders: Say again what stands to receivers that forget, where the outbox runs here.
         heartbeat: Signs of life, where the site file asks for them and the outbox runs here.
+        acknowledgements: Takes what comes back, likewise.
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
         supervisor: Keeps the parts running, each by itself.
@@ -50,6 +52,7 @@ class Parts:
     outbox: Outbox | None = None
     reminders: Sequence[Reminder] = ()
     heartbeat: Heartbeat | None = None
+    acknowledgements: AcknowledgementServer | None = None
     distress: Distress | None = None
     shipper: Shipper | None = None
     makes: list[Callable[[], Source]] = field(default_factory=list)

@@ -161,6 +161,8 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
     ]
     wanted.append(("smtp.password_file", file.smtp.password_file))
     wanted.append(("heartbeat.url_file", file.heartbeat.url_file))
+    wanted.append(("acknowledge.secret_file", file.acknowledge.secret_file))
+    wanted.append(("acknowledge.pagerduty_secret_file", file.acknowledge.pagerduty_secret_file))
     if file.store.influxdb is not None:
         wanted.append(("store.influxdb.token_file", file.store.influxdb.token_file))
     if file.feed is not None:

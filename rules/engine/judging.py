@@ -89,6 +89,11 @@ class Judging:
         live = {judge.rule.name for judge in self.live.judges}
         return self.live.judges + tuple(j for j in self.settled.judges if j.rule.name not in live)
 
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """Every rule, by the names that alarms give it: its own, and that of not being able to tell."""
+        return {bank.rule: judge.rule for judge in self.judges for bank in judge.banks()}
+
     def take(self, entry: Entry) -> list[Step]:
         """Take the next entry of the journal, after the ticks that do not use it any more.
 

@@ -16,13 +16,11 @@ import structlog
 
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import Clock
-from facility.site import Site
 from facility.sitefile.tables import EngineTable
-from rules.base import Rule, Verdict
+from rules.base import Verdict
 from rules.engine import snapshot
 from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
-from rules.notify.routing import Route
 from rules.notify.telling import Teller, Telling, Told
 from rules.view import View
 from store.cputime import CpuTime, charged_to
@@ -110,8 +108,7 @@ class RulesService:
         judging: Engines that have taken nothing.
         source: The journal, as it is read.
         ledger: Where what it brings is saved.
-        site: What the site file declares.
-        routes: Which notifications go where.
+        teller: Decides what is told of what happens to alarms.
         folder: The data folder, where the snapshot is; None where none is kept.
         clock: Gives wall time [ms] and monotonic time [s].
         rhythm: When to judge and to save.
@@ -129,8 +126,7 @@ class RulesService:
         source: Source,
         ledger: Book,
         *,
-        site: Site,
-        routes: Sequence[Route],
+        teller: Teller,
         folder: Path | None,
         clock: Clock,
         rhythm: EngineTable,
@@ -144,8 +140,7 @@ class RulesService:
         self._rhythm = rhythm
         self._told = told
         self.watch: Callable[[Step], None] | None = None
-        self._rules = _by_name(judging)
-        self._teller = Teller(ledger, self._rules, site=site, routes=routes)
+        self._teller = teller
         self._unsaved: list[Step] = []
         self._composed = 0  # of so many of them it is known what is told
         self._tellings: list[Telling] = []
@@ -299,7 +294,7 @@ class RulesService:
         for alarm in self._ledger.alarms(only_open=True):
             if alarm.returned_ms is not None or alarm.id in active:
                 continue
-            if alarm.rule in self._rules:
+            if alarm.rule in self._judging.rules:
                 if alarm.opened_ms > begin_ms:
                     continue  # it is found again
                 reason = "what was known of it is lost; what still holds opens anew"
@@ -373,12 +368,3 @@ class RulesService:
         self._teller.saved()
         if is_told:
             self._told()
-
-
-def _by_name(judging: Judging) -> dict[str, Rule]:
-    found: dict[str, Rule] = {}
-    for judge in judging.judges:
-        found[judge.bank.rule] = judge.rule
-        if judge.unverified is not None:
-            found[judge.unverified.rule] = judge.rule
-    return found

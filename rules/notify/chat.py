@@ -31,12 +31,16 @@ def slack_message(body: Mapping[str, Any]) -> dict[str, Any]:
         body: The document of the notification.
     """
     text = shortened(str(body["text"]), MOST_SLACK)
+    blocks: list[dict[str, Any]] = [
+        {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
+    ]
+    url = str(body.get("acknowledge_url", ""))
+    if url and not set(url) & set("<>| "):
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{url}|Acknowledge>"}})
     return {
         # What stands in a notification on a phone; only here is `<...>` a mention or a link.
         "text": shortened(str(body["headline"]), MOST_SLACK).translate(_ESCAPES),
-        "blocks": [
-            {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}},
-        ],
+        "blocks": blocks,
     }
 
 
@@ -61,6 +65,8 @@ def _card(body: Mapping[str, Any], most: int) -> dict[str, Any]:
     colour = "good" if is_good else _COLOURS.get(str(body["severity"]), "default")
     blocks = [_paragraph(headline, colour=colour, weight="bolder")]
     blocks += [_paragraph(line) for line in rest.split("\n") if line]
+    url = str(body.get("acknowledge_url", ""))
+    actions = [{"type": "Action.OpenUrl", "title": "Acknowledge", "url": url}] if url else []
     return {
         "type": "message",
         "summary": shortened(str(body["headline"]), min(most, 1_000)),
@@ -73,6 +79,7 @@ def _card(body: Mapping[str, Any], most: int) -> dict[str, Any]:
                     "version": "1.2",
                     "msteams": {"width": "Full"},
                     "body": blocks,
+                    "actions": actions,
                 },
             }
         ],

@@ -84,7 +84,10 @@ def message_of(
     message.set_content(text + "\n")
     headline, _, rest = text.partition("\n")
     lines = "<br>\n".join(escape(line) for line in rest.split("\n"))
-    message.add_alternative(f"<p><b>{escape(headline)}</b></p>\n<p>{lines}</p>\n", subtype="html")
+    html = f"<p><b>{escape(headline)}</b></p>\n<p>{lines}</p>\n"
+    if url := str(body.get("acknowledge_url", "")):
+        html += f'<p><a href="{escape(url)}">Acknowledge</a></p>\n'
+    message.add_alternative(html, subtype="html")
     return message
 
 

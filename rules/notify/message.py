@@ -63,7 +63,9 @@ ZONE_S: Final = 5
 # What is told -----------------------------------------------------------------------------
 
 
-def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notification:
+def compose(
+    change: Transition, rule: Rule, view: View, site: Site, *, acknowledge_url: str = ""
+) -> Notification:
     """Return what is told of a change.
 
     Args:
@@ -71,6 +73,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         rule: The rule that found it.
         view: The site at that moment.
         site: What the site file declares.
+        acknowledge_url: Where it can be acknowledged; "" for nowhere.
     """
     subject = Subject(rule.kind, change.subject)
     details, incomplete, assets = Details(), "", None
@@ -103,6 +106,7 @@ def compose(change: Transition, rule: Rule, view: View, site: Site) -> Notificat
         past=Past(known_ms=change.at_ms, over_ms=change.over_ms) if change.is_past else None,
         value_is_bound=rule.value_is_bound,
         assets=assets,
+        acknowledge_url=acknowledge_url,
         details=details,
         incomplete=incomplete,
     )

@@ -184,6 +184,7 @@ class Notification:
         assets: The asset that it is about and everything that serves it; None where that is not known.
         unacknowledged_s: For how long nobody has acknowledged it, where it is told for that [s].
         by: Who acknowledged it.
+        acknowledge_url: Where it can be acknowledged; "" for nowhere but on the command line.
         details: What else is known at the moment.
         incomplete: Why details are missing, "" where none are.
         headline: All of it in one line.
@@ -215,6 +216,7 @@ class Notification:
     assets: frozenset[str] | None = None
     unacknowledged_s: int = 0
     by: str = ""
+    acknowledge_url: str = ""
     details: Details = field(default_factory=Details)
     incomplete: str = ""
     headline: str = ""
@@ -255,6 +257,8 @@ class Notification:
             facts["unacknowledged_s"] = self.unacknowledged_s
         if self.by:
             facts["by"] = self.by
+        if self.acknowledge_url:
+            facts["acknowledge_url"] = self.acknowledge_url
         for group in self.details.groups:
             facts |= msgspec.to_builtins(group)
         if self.incomplete:

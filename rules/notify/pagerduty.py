@@ -65,9 +65,10 @@ def event(body: Mapping[str, Any], routing_key: str) -> dict[str, Any]:
         "custom_details": details,
     }
     found["client"] = "Megawatch"
-    runbook = str(body.get("runbook", ""))
-    if runbook.startswith(("http://", "https://")):
-        found["links"] = [{"href": runbook, "text": "Runbook"}]
+    links = (("Runbook", str(body.get("runbook", ""))), ("Acknowledge", str(body.get("acknowledge_url", ""))))
+    named = [{"href": url, "text": name} for name, url in links if url.startswith(("http://", "https://"))]
+    if named:
+        found["links"] = named
     return found
 
 

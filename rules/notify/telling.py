@@ -18,6 +18,7 @@ from facility.quantities import known_or_none
 from facility.site import Site
 from rules.alarms.states import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule, Severity
+from rules.notify.links import Links
 from rules.notify.message import compose, ended, notices_of
 from rules.notify.notification import Notification
 from rules.notify.routing import CONSOLE, Route, routes_of
@@ -73,15 +74,23 @@ class Teller:
         rules: Every rule, by the names that alarms give it.
         site: What the site file declares.
         routes: Which notifications go where.
+        links: Makes links to acknowledge alarms; None for none.
     """
 
     def __init__(
-        self, ledger: Told, rules: Mapping[str, Rule], *, site: Site, routes: Sequence[Route]
+        self,
+        ledger: Told,
+        rules: Mapping[str, Rule],
+        *,
+        site: Site,
+        routes: Sequence[Route],
+        links: Links | None = None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._site = site
         self._routes = routes
+        self._links = links
         self._standing = {a.id: a for a in ledger.alarms(only_open=True) if a.returned_ms is None}
         self._over = set[str]()
         self._acknowledged = set[str]()
@@ -204,7 +213,12 @@ class Teller:
             peak=_or_nan(alarm.peak),
             is_told=True,
         )
-        return compose(transition, self._rules[alarm.rule], view, self._site)
+        return self._compose(transition, view)
+
+    def _compose(self, change: Transition, view: View) -> Notification:
+        is_open = change.change in (Change.OPENED, Change.WORSENED)
+        url = self._links.to(change.alarm_id) if self._links is not None and is_open else ""
+        return compose(change, self._rules[change.rule], view, self._site, acknowledge_url=url)
 
     def _told_at(self, alarm_id: str) -> dict[str, int]:
         """Return when an alarm was last told on each route [ms], in event time."""
@@ -327,7 +341,7 @@ class Teller:
     def _notices(self, change: Transition, view: View, now_ms: int) -> list[Notice]:
         if change.change is Change.OPENED:
             self._last_told.setdefault(change.alarm_id, {})
-        told = compose(change, self._rules[change.rule], view, self._site)
+        told = self._compose(change, view)
         return self._noted(notices_of(told, self._hearing(told), now_ms))
 
     def _hearing(self, told: Notification) -> list[str]:

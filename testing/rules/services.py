@@ -10,7 +10,9 @@ from facility.site import Site
 from facility.sitefile.tables import EngineTable
 from rules.engine.judging import Judging
 from rules.engine.service import RulesService
+from rules.notify.links import Links
 from rules.notify.routing import Route
+from rules.notify.telling import Teller
 from store.journal.entries import Entry
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
@@ -69,14 +71,14 @@ def a_service(
     *,
     site: Site,
     routes: Sequence[Route] = (Route(name="pager"),),
+    links: Links | None = None,
 ) -> RulesService:
     """Return judging on a recorded journal; everything goes to one route where none are named."""
     return RulesService(
         judging,
         Recorded(tape.entries),
         ledger,
-        site=site,
-        routes=routes,
+        teller=Teller(ledger, judging.rules, site=site, routes=routes, links=links),
         folder=folder,
         clock=Hand(),
         rhythm=EngineTable(),

@@ -26,6 +26,7 @@ from rules.base import Verdict
 from rules.engine.judging import Judging
 from rules.engine.service import RulesService
 from rules.notify.routing import Route
+from rules.notify.telling import Teller
 from rules.registry import make_rules
 from store.journal.entries import MarkKind
 from store.ledger.alarms import AlarmChange
@@ -445,8 +446,7 @@ def service_of(file: SiteFile, judging: Judging, tape: Tape, ledger: Ledger, fol
         judging,
         Recorded(tape.entries),
         ledger,
-        site=file.site,
-        routes=[Route(name="pager")],
+        teller=Teller(ledger, judging.rules, site=file.site, routes=[Route(name="pager")]),
         folder=folder,
         clock=Hand(),
         rhythm=file.engine,

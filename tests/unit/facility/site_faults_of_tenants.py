@@ -82,6 +82,34 @@ TENANTS: list[tuple[str, str, Told]] = [
         f"{SITE}[[route]]\nto = {{}}\n",
         [("route[0].to", "webhook, pagerduty, alertmanager, email, slack, teams or console")],
     ),
+    (
+        "hours that are none",
+        f'{SITE}[[route]]\nto = {{ console = true }}\nhours = ["8-18"]\n',
+        [
+            (
+                "route[0].hours[0]",
+                "hours such as 'Mon-Fri 08:00-18:00', '22:00-06:00' or 'Sat,Sun', found '8-18'",
+            )
+        ],
+    ),
+    (
+        "a pattern of assets that is none",
+        f'{SITE}[[route]]\nto = {{ console = true }}\nasset = ["r{{1.."]\n',
+        [("route[0].asset[0]", "closed brackets")],
+    ),
+    (
+        "links that nothing signs",
+        f'{SITE}[acknowledge]\nport = 9109\nurl = "https://x"\n',
+        [
+            ("acknowledge.secret_file", "one beside `url`, found nothing"),
+            ("acknowledge.port", "`secret_file` or `pagerduty_secret_file` beside a port, found neither"),
+        ],
+    ),
+    (
+        "acknowledgements that come back to no port",
+        f'{SITE}[acknowledge]\npagerduty_secret_file = "s"\n',
+        [("acknowledge.port", "a port that acknowledgements come back to, found none")],
+    ),
     ("a route without an end", f'{SITE}[[route]]\nseverity = ["high"]\n', [("route[0].to", "where they go")]),
     (
         "a webhook that is none",

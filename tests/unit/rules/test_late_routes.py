@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from facility.hours import Hours
+from rules.notify.links import Links
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import Ledger
@@ -32,11 +33,13 @@ class Hall:
     Args:
         folder: Where the ledger and the state are.
         routes: Which notifications go where.
+        links: Makes links of pages.
     """
 
-    def __init__(self, folder: Path, *routes: Route) -> None:
+    def __init__(self, folder: Path, *routes: Route, links: Links | None = None) -> None:
         self._folder = folder
         self._routes = routes
+        self._links = links
         self._tape = Tape()
         self._tape.put(T0_MS - 1_000, known_racks_of(SITE))
         self._tape.connect(T0_MS - 1_000)
@@ -49,7 +52,9 @@ class Hall:
         judged, _ = self.ledger.cursor()
         heard = Tape(self._tape.entries[:judged])
         judging = a_judging(SITE, rules=ONLY_C2)
-        service = a_service(judging, heard, self.ledger, self._folder, site=SITE, routes=self._routes)
+        service = a_service(
+            judging, heard, self.ledger, self._folder, site=SITE, routes=self._routes, links=self._links
+        )
         service.start()
         for entry in self._tape.entries[judged:]:
             heard.entries.append(entry)
@@ -87,9 +92,9 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
         yield made
 
 
-def a_hall(folder: Path, *routes: Route) -> Hall:
+def a_hall(folder: Path, *routes: Route, links: Links | None = None) -> Hall:
     """Return a hall with other routes."""
-    return Hall(folder, *routes)
+    return Hall(folder, *routes, links=links)
 
 
 def test_what_nobody_acknowledges_is_told_on_the_next_route(hall: Hall) -> None:
@@ -183,3 +188,17 @@ def test_a_route_of_assets_hears_of_no_tenant(pattern: str, *, is_told: bool, tm
         hall.play(range(20), 80)
 
         assert (("opened", "cooling", 5) in hall.told()) is is_told
+
+
+def test_a_page_has_the_signed_link_of_its_alarm(tmp_path: Path) -> None:
+    """As a line of its text and a key of its document; what is over has none."""
+    links = Links("https://megawatch.example", b"signs links")
+    hall = a_hall(tmp_path, FIRST, links=links)
+    with closing(hall.ledger):
+        hall.play(range(20), 80)
+        hall.play(range(20, 100), 10)
+        opened, returned = sorted(hall.ledger.notices(), key=lambda notice: notice.source_ms)
+
+    assert opened.body["acknowledge_url"] == links.to(opened.alarm_id)
+    assert f"acknowledge: {links.to(opened.alarm_id)}" in opened.body["text"]
+    assert "acknowledge_url" not in returned.body
