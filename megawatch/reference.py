@@ -22,6 +22,7 @@ from facility.sitefile.fields import FIRST_YEAR, FORM, LAST_YEAR
 from facility.sitefile.tables import Table
 from formats.rackdoc import json_schema
 from megawatch.cli.outputs import output_schema
+from megawatch.reference_alarms import alarms_reference
 from rules.base import Rule, Severity, SeverityStep
 from rules.registry import OF_THE_WHOLE, RULES
 
@@ -100,7 +101,13 @@ def json_output_schema() -> str:
     return json.dumps(output_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def alarms_page() -> str:
+    """Return the page of an alarm's life."""
+    return _page("The life of an alarm", alarms_reference(), iter(()))
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "alarms.md": alarms_page,
     "site-file.md": site_file_reference,
     "rules.md": rules_reference,
     "rack-document.schema.json": rack_document_schema,

@@ -1,7 +1,8 @@
 """From verdicts to alarms: one machine for each subject of a rule, all of a rule's stepped at once.
 
-States and words are those of ISA-18.2 and OPC UA Part 9: normal, pending (the on-delay runs), active. What
-people do to an alarm (acknowledge, shelve) lives in the ledger and never changes when it opens or returns.
+What happens to an alarm, and what is told of it, is the table of `life`: tests hold these machines against
+it. What people do to an alarm (acknowledge, shelve) lives in the ledger and never changes when it opens or
+returns.
 
     normal   --breach-->               pending since now
     pending  --clear-->                normal
@@ -27,13 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
+from rules.alarms.life import Condition
 from rules.alarms.time_above import TimeAbove
 from rules.base import CodeArray, Findings, Severity, Verdict
 from rules.columns import Columns
 
-NORMAL: Final = 0
-PENDING: Final = 1
-ACTIVE: Final = 2
+NORMAL: Final = int(Condition.NORMAL)
+PENDING: Final = int(Condition.PENDING)
+ACTIVE: Final = int(Condition.ACTIVE)
+"""Also while its off-delay runs: that is a column of its own."""
 NEVER: Final = -1
 
 

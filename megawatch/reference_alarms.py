@@ -1,0 +1,125 @@
+"""The page of an alarm's life, made from its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from rules.alarms.life import (
+    BEGINS,
+    BY_PEOPLE,
+    CONDITIONS,
+    ENDS,
+    HOLDS_BACK,
+    TELLINGS,
+    Condition,
+    Event,
+    Hold,
+    Row,
+    Telling,
+)
+
+INTRO: Final = """\
+What happens to an alarm, event by event, and what people are told of it. The words are those of
+ISA-18.2 (IEC 62682) and OPC UA Part 9. The tables are those of `rules/alarms/life.py`; tests hold the
+machines that run against them.
+
+An alarm is one episode of one rule and one subject, from its opening to its return. Its id is a hash of
+rule, subject and the event time at which it opened; whatever is told of it has a key that begins with
+that id, so a replay or a second attempt is recognised.
+
+- What is held back is recorded and judged all the same: holding back is about telling, never about
+  watching.
+- A return is told if and only if the opening was. No hold keeps a return from being told.
+- When what held it back is over and the alarm still stands, its opening is told then, under the key that
+  it would have had. What became graver while that was not told is told then, too.
+- An acknowledgement stops repetition and escalation. It ends with the return: the next episode is
+  unacknowledged.
+- Nobody can resolve an alarm whose condition stands.
+- UNKNOWN starts nothing and ends nothing: a pending on-delay runs on through it, an off-delay begins anew
+  after it."""
+
+_MEANING: Final = {
+    Condition.NORMAL: ("A", "", "there is no alarm"),
+    Condition.PENDING: ("", "OnDelay", "the limit is broken; the on-delay runs"),
+    Condition.ACTIVE: ("B, C", "Active", "there is an alarm"),
+    Condition.RETURNING: (
+        "B, C",
+        "Active, OffDelay",
+        "it is over by more than the deadband; the off-delay runs",
+    ),
+}
+_LETTERS: Final = {
+    Hold.CAUSE: ("H", "Suppressed", "an alarm that says more is active (`hidden_by` of the rule)"),
+    Hold.SHELVED: ("G", "Shelved (timed)", "somebody has shelved it, for a time and with a reason"),
+    Hold.BY_DESIGN: ("H", "Suppressed", "a planned window holds it back"),
+    Hold.OUT_OF_SERVICE: ("I", "OutOfService", "its asset is out of service"),
+}
+
+
+def alarms_reference() -> str:
+    """Return the text of the page below its heading: every row of the tables."""
+    parts = (
+        INTRO,
+        "## Conditions\n\nWhat is not in the second table changes nothing.",
+        _table(
+            ("condition", "ISA-18.2", "OPC UA", "what it is"),
+            ((_word(one), *_MEANING[one]) for one in Condition),
+        ),
+        _table(("condition", "event", "condition then", "the alarm"), map(_row, CONDITIONS)),
+        "## Holds\n\nWhat keeps an alarm from being told, whether it stands already or not.",
+        _table(
+            ("hold", "ISA-18.2", "OPC UA", "what it is", "begins", "ends", "not told meanwhile"), _holds()
+        ),
+        "## What is told\n\nAt each event, the first row that is true, unless something holds it back.",
+        _table(("told", "condition", "its opening was told", "only"), map(_telling, TELLINGS)),
+        "## Words\n\nHow the list of alarms says a state; the first that is true.",
+        _table(("state", "when"), _words()),
+    )
+    return "\n\n".join(parts)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    columns = list(head)
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _word(condition: Condition) -> str:
+    return condition.name.lower()
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    before = ", ".join(map(_word, row.before))
+    return before, row.event.value, _word(row.after), "" if row.happens is None else row.happens.value
+
+
+def _holds() -> Iterator[tuple[str, ...]]:
+    begins = {hold: event.value for event, hold in BEGINS.items()}
+    ends = {hold: event.value for event, hold in ENDS.items()}
+    for hold in Hold:
+        not_told = ", ".join(told.value for told in HOLDS_BACK[hold])
+        yield hold.value, *_LETTERS[hold], begins[hold], ends[hold], not_told
+
+
+def _telling(telling: Telling) -> tuple[str, ...]:
+    only = [] if telling.at is None else [f"when it {telling.at.value}"]
+    if isinstance(telling.at, Event):
+        only = [f"at: {telling.at.value}"]
+    only += ["graver than was told"] if telling.is_graver else []
+    only += ["unacknowledged"] if telling.is_unacknowledged else []
+    where = ", ".join(map(_word, telling.conditions))
+    return telling.told.value, where, "yes" if telling.was_told else "no", ", ".join(only)
+
+
+def _words() -> Iterator[tuple[str, str]]:
+    for hold in BY_PEOPLE:
+        yield f"active, {hold.value}", f"active or returning, {hold.value}"
+    yield "active, acknowledged", "somebody has acknowledged it"
+    yield "active, unacknowledged", "people were told, and nobody has"
+    yield "active, suppressed", "people were not told: hidden by its cause, or about to return"
+    yield (
+        "returned, unacknowledged",
+        "ISA-18.2 D: the rule asks for an acknowledgement, and nobody has given it",
+    )
+    yield "normal", "otherwise"
