@@ -2,6 +2,7 @@
 #   make demo     the product at work, within a minute     (ARGS="--seconds 75 --json")
 #   make test     all tests, on real servers where they are to be had
 #   make soak     what takes hours
+#   make spin     every state of the model of an alarm's life
 #   make explore  the properties, with new examples each time
 #   make check    format, lint, types, layers
 #   make bench    the benchmarks
@@ -13,7 +14,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test soak explore check format bench wheel lock servers clean
+.PHONY: demo test soak spin explore check format bench wheel lock servers clean
 
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
@@ -24,6 +25,9 @@ test: $(READY) servers
 
 soak: $(READY) servers
 	@$(RUN)/python -m pytest -m soak $(ARGS)
+
+spin: $(READY) servers
+	@$(RUN)/python -m pytest -m "soak or not soak" tests/integration/test_alarm_model.py $(ARGS)
 
 explore: $(READY)
 	@$(RUN)/python -m pytest -n 3 --hypothesis-profile=explore tests/properties $(ARGS)

@@ -23,6 +23,7 @@ from facility.sitefile.tables import Table
 from formats.rackdoc import json_schema
 from megawatch.cli.outputs import output_schema
 from megawatch.reference_alarms import alarms_reference
+from megawatch.reference_model import alarm_model
 from rules.base import Rule, Severity, SeverityStep
 from rules.registry import OF_THE_WHOLE, RULES
 
@@ -108,6 +109,7 @@ def alarms_page() -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "alarms.md": alarms_page,
+    "alarm.pml": alarm_model,
     "site-file.md": site_file_reference,
     "rules.md": rules_reference,
     "rack-document.schema.json": rack_document_schema,

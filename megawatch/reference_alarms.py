@@ -22,7 +22,9 @@ from rules.alarms.life import (
 INTRO: Final = """\
 What happens to an alarm, event by event, and what people are told of it. The words are those of
 ISA-18.2 (IEC 62682) and OPC UA Part 9. The tables are those of `rules/alarms/life.py`; tests hold the
-machines that run against them.
+machines that run against them, and Spin goes through every state of a model that is made of them
+([alarm.pml](alarm.pml), `make spin`): with crashes, holds and acknowledgements at any moment, every alarm
+has one key, is told or has a reason why not, and every end of a told alarm arrives.
 
 An alarm is one episode of one rule and one subject, from its opening to its return. Its id is a hash of
 rule, subject and the event time at which it opened; whatever is told of it has a key that begins with

@@ -1,0 +1,382 @@
+"""A model of the whole way of an alarm for Spin, made from the table of its life.
+
+What the table says is generated: what is judged, what holds back, what is told. What stands around it is
+written here: a journal whose last entries are judged again after a crash, a ledger that keeps rows and
+notices by their keys, an outbox that delivers at least once, a receiver that knows a key again, people who
+shelve and acknowledge at any moment. `make spin` lets Spin go through every interleaving.
+
+Left out is what would only multiply states: of several holds by people that hold the same back one stands for
+all, of several events that do the same in every condition one does, and there are two episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from rules.alarms.life import (
+    ACKNOWLEDGEABLE,
+    BEGINS,
+    BY_PEOPLE,
+    CONDITIONS,
+    ENDS,
+    HOLDS_BACK,
+    TELLINGS,
+    Condition,
+    Event,
+    Happens,
+    Hold,
+    Row,
+    Telling,
+    Told,
+)
+
+EPISODES: Final = 2
+WINDOW: Final = 2
+"""How many entries may be judged again after a crash."""
+KEYS: Final = (Told.OPENED, Told.WORSENED, Told.RETURNED)
+"""What is told under a key of its own, in its order; what is repeated has the key of the opening."""
+
+FRAME: Final = """\
+/* Made from rules/alarms/life.py by `python -m megawatch.reference`: change the code instead.
+ *
+ * An alarm's whole way: judged, kept, told, received; with crashes, holds and acknowledgements at any moment.
+ * `make spin` checks it; megawatch/reference_model.py says what stands for what.
+ */
+
+#define EPISODES @EPISODES@
+#define WINDOW @WINDOW@ /* entries that are judged again after a crash, at most */
+#ifndef LAST
+#define LAST EPISODES /* episodes that there are */
+#endif
+#ifndef CRASHES
+#define CRASHES 1
+#endif
+#ifndef FAULTS
+#define FAULTS 1
+#endif
+
+/* The table ---------------------------------------------------------------------------- */
+
+@CODES@
+
+/* What is judged of a condition; `happens` says what becomes of the alarm. */
+inline judge(what, covered, number, event) {
+    happens = NOTHING;
+    if
+@CONDITIONS@
+    :: else
+    fi;
+    if
+    :: event == HIDDEN -> covered = true
+    :: event == CAUSE_OVER -> covered = false
+    :: else
+    fi;
+    if
+    :: happens == OPENS -> number++
+    :: else
+    fi
+}
+
+/* What is told of an episode, unless something holds it back. */
+inline tell(e) {
+    if
+@TELLINGS@
+    :: else
+    fi
+}
+
+/* What is kept -------------------------------------------------------------------------- */
+
+/* Of the engine, as it runs, as its snapshot has it, and as one would be that never crashed. */
+byte condition, saved_condition, true_condition;
+bool under_cause, saved_under_cause, true_under_cause;
+byte episode, saved_episode, true_episode;
+
+/* The entries since the snapshot, and where each of them leads in truth. */
+byte entry[WINDOW], leads[WINDOW];
+byte entries, place;
+byte happens;
+
+/* The ledger: a row and three notices for each episode, what is held back, what is acknowledged. */
+byte row[EPISODES];
+bool told[EPISODES], graver[EPISODES], acknowledged[EPISODES], escalated[EPISODES];
+bool cause, held;
+byte notice[EPISODES * 3];
+
+/* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
+byte flying, late;
+bool accepted;
+bool seen[EPISODES * 3];
+byte crashes, faults;
+
+inline put(e, what) {
+    if
+    :: notice[(e) * 3 + what] == NONE -> notice[(e) * 3 + what] = WAITING
+    :: else /* the key is there already */
+    fi
+}
+
+/* What stands was told, or there is a reason why not; what was told has its notice, and its end one too. */
+inline check(e) {
+    assert(row[e] != ACTIVE || told[e] || cause || held);
+    assert(told[e] == (notice[(e) * 3 + OPENED] != NONE));
+    assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
+    assert(row[e] != ACTIVE || !told[e] || !graver[e] || held);
+    assert(told[e] || !escalated[e])
+}
+
+/* Saves what an entry brought, in one transaction: a row that is over stays over. */
+inline save(e) {
+    cause = under_cause;
+    if
+    :: row[e] == OVER
+    :: row[e] != OVER && happens == RETURNS -> row[e] = OVER
+    :: row[e] != OVER && happens != RETURNS && condition >= ACTIVE -> row[e] = condition
+    :: else
+    fi;
+    if
+    :: happens == WORSENS && row[e] != OVER -> graver[e] = told[e]
+    :: else
+    fi;
+    tell(e);
+    if
+    :: row[e] == OVER -> graver[e] = false
+    :: else
+    fi;
+    check(e)
+}
+
+/* Where a judge is, as one number. */
+#define WHERE(what, covered, number) ((number) * 8 + (what) * 2 + (covered))
+
+inline receive(key) {
+    /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
+    assert((key) % 3 == OPENED || seen[(key) - (key) % 3]);
+    seen[key] = true
+}
+
+/* Who does what ------------------------------------------------------------------------- */
+
+active proctype monitor() {
+    do
+    /* Something is heard, and is in the journal. */
+    :: atomic { entries < WINDOW ->
+        if
+@HEARD@
+        fi;
+        judge(true_condition, true_under_cause, true_episode, entry[entries]);
+        leads[entries] = WHERE(true_condition, true_under_cause, true_episode);
+        entries++;
+        happens = NOTHING
+       }
+    /* The next entry is judged, and what it brings is saved. A crash in between is one before. */
+    :: d_step { place < entries ->
+        judge(condition, under_cause, episode, entry[place]);
+        /* However often it is judged: one key an episode, and the same history. */
+        assert(WHERE(condition, under_cause, episode) == leads[place]);
+        if
+        :: episode > 0 -> save(episode - 1)
+        :: else -> cause = under_cause
+        fi;
+        happens = NOTHING;
+        place++
+       }
+    :: d_step { entries > 0 && place == entries ->
+        saved_condition = condition;
+        saved_under_cause = under_cause;
+        saved_episode = episode;
+        entry[0] = 0; entry[1] = 0; leads[0] = 0; leads[1] = 0;
+        entries = 0;
+        place = 0
+       }
+    :: d_step { crashes < CRASHES ->
+        crashes++;
+        condition = saved_condition;
+        under_cause = saved_under_cause;
+        episode = saved_episode;
+        place = 0;
+        flying = 0;
+        accepted = false
+       }
+    od
+}
+
+active proctype people() {
+    do
+    :: d_step { held = !held;
+@EACH_HELD@
+       }
+#ifdef ACKNOWLEDGING
+@ACKNOWLEDGE@
+#endif
+    od
+}
+
+#ifdef ACKNOWLEDGING
+/* What nobody acknowledges in time is told on the next route, once. */
+active proctype timer() {
+    do
+@ESCALATE@
+    od
+}
+#endif
+
+active proctype outbox() {
+    do
+    /* The first of what waits of an alarm; an attempt is made anew after a crash. */
+@NEXT@
+    :: d_step { flying > 0 && !accepted -> receive(flying - 1); accepted = true }
+    :: d_step { flying > 0 && accepted -> notice[flying - 1] = DELIVERED; flying = 0; accepted = false }
+    /* It was not accepted; it was, and the answer is lost; it comes late, after it was given up. */
+    :: d_step { flying > 0 && faults < FAULTS -> faults++; flying = 0; accepted = false }
+    :: d_step { flying > 0 && !accepted && faults < FAULTS && late == 0 ->
+        faults++; late = flying; flying = 0
+       }
+    od
+}
+
+active proctype network() {
+    do
+    :: d_step { late > 0 -> receive(late - 1); late = 0 }
+    od
+}
+
+/* Every end of a told alarm is told, and every opening: in the end. */
+@LTL@
+"""
+
+
+def alarm_model(
+    *,
+    conditions: Sequence[Row] = CONDITIONS,
+    tellings: Sequence[Telling] = TELLINGS,
+    holds_back: Mapping[Hold, tuple[Told, ...]] = HOLDS_BACK,
+) -> str:
+    """Return the model in Promela.
+
+    Args:
+        conditions: What is judged.
+        tellings: What people are told.
+        holds_back: What each hold keeps from being told.
+
+    Raises:
+        ValueError: Where the holds of people differ: then one cannot stand for all.
+    """
+    by_people = {holds_back[hold] for hold in BY_PEOPLE}
+    if len(by_people) > 1:
+        raise ValueError(f"expected that people hold back the same in each way, found {by_people}")
+    parts = {
+        "EPISODES": str(EPISODES),
+        "WINDOW": str(WINDOW),
+        "CODES": "\n".join(_codes()),
+        "CONDITIONS": "\n".join(map(_judged, conditions)),
+        "TELLINGS": "\n".join(_told(telling, holds_back) for telling in tellings if telling.told in KEYS),
+        "HEARD": "\n".join(_heard(conditions)),
+        "EACH_HELD": ";\n".join(f"        tell({e}); check({e})" for e in range(EPISODES)),
+        "ACKNOWLEDGE": "\n".join(_people()),
+        "ESCALATE": "\n".join(_timer()),
+        "NEXT": "\n".join(_next()),
+        "LTL": "\n".join(_always()),
+    }
+    text = FRAME
+    for name, part in parts.items():
+        text = text.replace(f"@{name}@", part)
+    return text
+
+
+def _codes() -> Iterator[str]:
+    for condition in Condition:
+        yield f"#define {condition.name} {condition.value}"
+    yield f"#define OVER {len(Condition)} /* of a row: the alarm has returned */"
+    yield "#define NOTHING 0"
+    for code, happens in enumerate(Happens, 1):
+        yield f"#define {happens.name} {code}"
+    for code, event in enumerate(Event):
+        yield f"#define {event.name} {code}"
+    for code, told in enumerate(KEYS):
+        yield f"#define {told.name} {code}"
+    yield "#define NONE 0\n#define WAITING 1\n#define DELIVERED 2"
+
+
+def _any(name: str, conditions: Sequence[Condition]) -> str:
+    each = " || ".join(f"{name} == {condition.name}" for condition in conditions)
+    return each if len(conditions) == 1 else f"({each})"
+
+
+def _judged(row: Row) -> str:
+    happens = f"; happens = {row.happens.name}" if row.happens is not None else ""
+    guard = f"{_any('what', row.before)} && event == {row.event.name}"
+    return f"    :: {guard} -> what = {row.after.name}{happens}"
+
+
+def _told(telling: Telling, holds_back: Mapping[Hold, tuple[Told, ...]]) -> str:
+    """Return a row of telling; it is told once, when it is put among what waits."""
+    rows = [Condition.NORMAL if telling.conditions == (Condition.NORMAL,) else c for c in telling.conditions]
+    guard = [_any("row[e]", rows) if rows != [Condition.NORMAL] else "row[e] == OVER"]
+    guard += ["told[e]" if telling.was_told else "!told[e]"]
+    guard += ["graver[e]"] if telling.is_graver else []
+    guard += [f"happens == {telling.at.name}"] if telling.at is not None else []
+    guard += ["!cause"] if telling.told in holds_back[Hold.CAUSE] else []
+    guard += ["!held"] if telling.told in holds_back[BY_PEOPLE[0]] else []
+    then = [f"put(e, {telling.told.name})"]
+    then += ["told[e] = true"] if telling.told is Told.OPENED else []
+    then += ["graver[e] = false"] if telling.told is not Told.RETURNED else []
+    return f"    :: {' && '.join(guard)} -> {'; '.join(then)}"
+
+
+def _heard(conditions: Sequence[Row]) -> Iterator[str]:
+    """Yield what may be heard in each condition: of events that do the same everywhere the first."""
+    done: dict[Event, set[tuple[Condition, Condition, Happens | None]]] = {}
+    for row in conditions:
+        done.setdefault(row.event, set()).update((before, row.after, row.happens) for before in row.before)
+    kept: list[Event] = []
+    for event, does in done.items():
+        if all(does != done[other] for other in kept):
+            kept.append(event)
+    for event in kept:
+        befores = sorted({before for before, _, _ in done[event]})
+        more = " && true_episode < LAST" if Condition.NORMAL in befores else ""
+        if more and len(befores) > 1:
+            rest = [before for before in befores if before is not Condition.NORMAL]
+            guard = f"((true_condition == NORMAL{more}) || {_any('true_condition', rest)})"
+        else:
+            guard = _any("true_condition", befores) + more
+        yield f"        :: {guard} -> entry[entries] = {event.name}"
+    for event, hold in (*BEGINS.items(), *ENDS.items()):
+        if hold is Hold.CAUSE:
+            is_there = "!" if event in BEGINS else ""
+            yield f"        :: {is_there}true_under_cause -> entry[entries] = {event.name}"
+
+
+def _people() -> Iterator[str]:
+    """Yield how each episode is acknowledged: while it stands, and when it has returned and waits for it."""
+    stands = " || ".join(f"row[{{e}}] == {condition.name}" for condition in ACKNOWLEDGEABLE)
+    for e in range(EPISODES):
+        guard = f"({stands.format(e=e)} || row[{e}] == OVER) && !acknowledged[{e}]"
+        yield f"    :: d_step {{ {guard} -> acknowledged[{e}] = true }}"
+
+
+def _timer() -> Iterator[str]:
+    """Yield how each episode comes to the next route, by the row of what is repeated."""
+    repeated = next(telling for telling in TELLINGS if telling.told is Told.REPEATED)
+    for e in range(EPISODES):
+        guard = f"{_any(f'row[{e}]', repeated.conditions)} && told[{e}] && !acknowledged[{e}] && !held"
+        then = f"escalated[{e}] = true; check({e})"
+        yield f"    :: d_step {{ {guard} && !escalated[{e}] -> {then} }}"
+
+
+def _next() -> Iterator[str]:
+    """Yield how each notice comes to be on its way: after what is told of its alarm before it."""
+    for e in range(EPISODES):
+        for k, told in enumerate(KEYS):
+            before = "".join(f" && notice[{e * 3 + i}] != WAITING" for i in range(k))
+            waits = f"notice[{e * 3 + k}] == WAITING{before}"
+            yield f"    :: d_step {{ flying == 0 && {waits} -> flying = {e * 3 + k + 1} }} /* {told.value} */"
+
+
+def _always() -> Iterator[str]:
+    for e in range(EPISODES):
+        over = f"row[{e}] == OVER && told[{e}]"
+        yield f"ltl end_{e + 1}_is_told {{ [] (({over}) -> <> seen[{e * 3 + KEYS.index(Told.RETURNED)}]) }}"
+        yield f"ltl opening_{e + 1}_is_told {{ [] (told[{e}] -> <> seen[{e * 3}]) }}"
