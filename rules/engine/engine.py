@@ -57,6 +57,9 @@ RECOVERY_MS: Final = 150_000
 SHARED_RECOVERY_MS: Final = 30_000
 """The same where another broker has sent what it kept, and waits as well [ms]: longer than a collector waits
 for an answer (our choice)."""
+BEGINNING_MS: Final = 30_000
+"""How long the first ticks of all wait at most for what describes the site [ms]: no page is later for it than
+that (our choice)."""
 SERIES_MS: Final = 1_000
 """How often the engine's own series have a value [ms]."""
 
@@ -106,6 +109,8 @@ class Engine:
         memory: What judgements of draws remember from tick to tick.
         recovering: Where a collector began anew and has not read yet what was kept for it: until it has,
             or was waited for long enough, no tick is evaluated.
+        beginning: Where a collector began for the first time, and has not read yet what describes the site:
+            the first ticks wait for that as well, so that each part of it is not laid out one by one.
         behind: Where what arrives may be old.
         connected: Where a collector has reached its broker since it began.
         began_ms: The first tick [ms]: what was never heard has been silent since then.
@@ -151,6 +156,7 @@ class Engine:
         self.step_ms = 0
         self.queue: Queue | SourceQueue = Queue(lateness_ms)
         self.recovering = Ongoing(timings)
+        self.beginning = Ongoing(timings)
         self.behind = Ongoing(timings)
         self.connected = Ongoing(timings)
         self.seq = 0
@@ -167,6 +173,11 @@ class Engine:
         """Whom each place of a tenant's array is about, the operator's own load last."""
         return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether ticks wait for what brokers have kept."""
+        return bool(self.recovering or self.beginning)
+
     # Taking entries -------------------------------------------------------------------
 
     def take(self, entry: Entry) -> list[Step]:
@@ -180,7 +191,7 @@ class Engine:
         """
         until_ms = _until_ms(entry) - 1
         self._end_overdue(until_ms)
-        if not self.recovering:
+        if not self.is_held:
             self._run(until_ms - self._lateness_ms)
         self.seq = entry.seq
         match entry.content:
@@ -190,9 +201,10 @@ class Engine:
             case Mark(kind=MarkKind.STEPPED) as mark:
                 self._follow(mark.since_ms, entry.stamp_ms)
             case Mark() as mark:
-                if mark.kind is MarkKind.STARTED and self.tick_ms is not None:
-                    self.recovering.end(mark.scope)  # a start that was not finished is followed by another
-                    self.recovering.begin(mark.scope, entry.stamp_ms)
+                if mark.kind is MarkKind.STARTED:
+                    held = self.beginning if self.tick_ms is None else self.recovering
+                    held.end(mark.scope)  # a start that was not finished is followed by another
+                    held.begin(mark.scope, entry.stamp_ms)
                 self._begin(entry.stamp_ms)
                 self._take_mark(mark, entry.stamp_ms)
             case points:
@@ -206,7 +218,7 @@ class Engine:
             closed_ms: Nothing will be stamped at or before this any more [ms].
         """
         self._end_overdue(closed_ms)
-        if not self.recovering:
+        if not self.is_held:
             self._run(closed_ms - self._lateness_ms)
         return self.hand_over()
 
@@ -254,6 +266,7 @@ class Engine:
         is_end = mark.kind in (MarkKind.CAUGHT_UP, MarkKind.LOST)
         if is_end:
             self.behind.end(mark.scope)
+            self.beginning.end(mark.scope)
         elif mark.kind not in (MarkKind.GAP, MarkKind.OVERLOADED):
             self.behind.begin(mark.scope, stamp_ms)
         if mark.kind in (MarkKind.STARTED, MarkKind.LOST):
@@ -271,7 +284,7 @@ class Engine:
         if is_recovery and is_end:
             self.recovering.end(mark.scope)
             self._end_overdue(stamp_ms, at_ms=stamp_ms)
-            if not self.recovering:
+            if not self.is_held:
                 self._run(stamp_ms - self._lateness_ms - 1)
 
     def _end_overdue(self, closed_ms: int, at_ms: int = NEVER) -> None:
@@ -281,6 +294,9 @@ class Engine:
             closed_ms: Nothing will be stamped at or before this any more [ms].
             at_ms: When that came about, where something else did [ms].
         """
+        for scope, since_ms in self.beginning.items():
+            if since_ms + BEGINNING_MS <= closed_ms:
+                self.beginning.end(scope)
         is_shared = any(self.recovering.since_ms(scope) is None for scope in self.connected)
         bound_ms = SHARED_RECOVERY_MS if is_shared else RECOVERY_MS
         for scope, since_ms in self.recovering.items():
@@ -336,6 +352,7 @@ class Engine:
         self.draw = self._tables = None
         self.queue.clear()
         self.recovering.begin_anew(to_ms)
+        self.beginning.begin_anew(to_ms)
         self.stepped_ms, self.step_ms, self._publishers = to_ms, to_ms - from_ms, None
         self.tick_ms = self.began_ms = to_ms // self._period_ms * self._period_ms
 
@@ -543,6 +560,7 @@ class Engine:
             "stepped_ms": self.stepped_ms,
             "step_ms": self.step_ms,
             "recovering": self.recovering.save(),
+            "beginning": self.beginning.save(),
             "behind": self.behind.save(),
             "connected": self.connected.save(),
             "knowledge": knowledge,
@@ -580,6 +598,7 @@ class Engine:
         self.began_ms = values["began_ms"]
         self.stepped_ms, self.step_ms = values["stepped_ms"], values["step_ms"]
         self.recovering.load(values["recovering"], self.tick_ms or 0)
+        self.beginning.load(values.get("beginning", ()), self.tick_ms or 0)
         self.behind.load(values["behind"], self.tick_ms or 0)
         self.connected.load(values.get("connected", ()), self.tick_ms or 0)
         for i, (kind, from_ms, is_backlog) in enumerate(values["queue"]):

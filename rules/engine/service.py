@@ -221,7 +221,7 @@ class RulesService:
             self.lag.store_error = ""
         self.lag.tick_ms = self._engine.tick_ms or 0
         self.lag.seq = self._engine.seq
-        self.lag.is_recovering = bool(self._engine.recovering)
+        self.lag.is_recovering = self._engine.is_held
         self._note_failing()
         self.lag.step_ms = (self._clock.monotonic_s() - began_s) * 1_000
 
