@@ -56,7 +56,7 @@
 #define DELIVERED 2
 
 /* What is judged of a condition; `happens` says what becomes of the alarm. */
-inline judge(what, covered, number, event) {
+inline judge(what, under, number, event) {
     happens = NOTHING;
     if
     :: what == NORMAL && event == BREACH -> what = PENDING
@@ -79,8 +79,8 @@ inline judge(what, covered, number, event) {
     :: else
     fi;
     if
-    :: event == HIDDEN -> covered = true
-    :: event == CAUSE_OVER -> covered = false
+    :: event == HIDDEN -> under = true
+    :: event == CAUSE_OVER -> under = false
     :: else
     fi;
     if
@@ -92,8 +92,8 @@ inline judge(what, covered, number, event) {
 /* What is told of an episode, unless something holds it back. */
 inline tell(e) {
     if
-    :: row[e] == ACTIVE && !told[e] && !cause && !held -> put(e, OPENED); told[e] = true; graver[e] = false
-    :: row[e] == ACTIVE && told[e] && graver[e] && !held -> put(e, WORSENED); graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING) && !told[e] && !covered[e] && !held -> put(e, OPENED); told[e] = true; graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING) && told[e] && graver[e] && !held -> put(e, WORSENED); graver[e] = false
     :: row[e] == OVER && told[e] && happens == RETURNS -> put(e, RETURNED)
     :: else
     fi
@@ -114,7 +114,8 @@ byte happens;
 /* The ledger: a row and three notices for each episode, what is held back, what is acknowledged. */
 byte row[EPISODES];
 bool told[EPISODES], graver[EPISODES], acknowledged[EPISODES], escalated[EPISODES];
-bool cause, held;
+bool covered[EPISODES]; /* hidden by the cause beside which it opened */
+bool held;
 byte notice[EPISODES * 3];
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
@@ -132,16 +133,20 @@ inline put(e, what) {
 
 /* What stands was told, or there is a reason why not; what was told has its notice, and its end one too. */
 inline check(e) {
-    assert(row[e] != ACTIVE || told[e] || cause || held);
+    assert(row[e] < ACTIVE || row[e] == OVER || told[e] || covered[e] || held);
     assert(told[e] == (notice[(e) * 3 + OPENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
-    assert(row[e] != ACTIVE || !told[e] || !graver[e] || held);
+    assert(!told[e] || !graver[e] || held);
     assert(told[e] || !escalated[e])
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
 inline save(e) {
-    cause = under_cause;
+    if
+    :: happens == OPENS -> covered[e] = under_cause
+    :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
+    :: else
+    fi;
     if
     :: row[e] == OVER
     :: row[e] != OVER && happens == RETURNS -> row[e] = OVER
@@ -161,7 +166,7 @@ inline save(e) {
 }
 
 /* Where a judge is, as one number. */
-#define WHERE(what, covered, number) ((number) * 8 + (what) * 2 + (covered))
+#define WHERE(what, under, number) ((number) * 8 + (what) * 2 + (under))
 
 inline receive(key) {
     /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
@@ -199,7 +204,7 @@ active proctype monitor() {
         assert(WHERE(condition, under_cause, episode) == leads[place]);
         if
         :: episode > 0 -> save(episode - 1)
-        :: else -> cause = under_cause
+        :: else
         fi;
         happens = NOTHING;
         place++

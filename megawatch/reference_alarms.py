@@ -41,6 +41,13 @@ that id, so a replay or a second attempt is recognised.
 - UNKNOWN starts nothing and ends nothing: a pending on-delay runs on through it, an off-delay begins anew
   after it."""
 
+HOLDS: Final = """\
+## Holds
+
+What keeps an alarm from being told, whether it stands already or not. A cause hides an alarm that opens
+beside it, until that alarm is active without a cause: one that stood before its cause came is not hidden by
+it, and one that is about to return when its cause is over stays hidden."""
+
 _MEANING: Final = {
     Condition.NORMAL: ("A", "", "there is no alarm"),
     Condition.PENDING: ("", "OnDelay", "the limit is broken; the on-delay runs"),
@@ -69,7 +76,7 @@ def alarms_reference() -> str:
             ((_word(one), *_MEANING[one]) for one in Condition),
         ),
         _table(("condition", "event", "condition then", "the alarm"), map(_row, CONDITIONS)),
-        "## Holds\n\nWhat keeps an alarm from being told, whether it stands already or not.",
+        HOLDS,
         _table(
             ("hold", "ISA-18.2", "OPC UA", "what it is", "begins", "ends", "not told meanwhile"), _holds()
         ),
@@ -116,10 +123,10 @@ def _telling(telling: Telling) -> tuple[str, ...]:
 
 def _words() -> Iterator[tuple[str, str]]:
     for hold in BY_PEOPLE:
-        yield f"active, {hold.value}", f"active or returning, {hold.value}"
+        yield f"active, {hold.value}", f"active or returning, {hold.value}, not hidden by its cause"
     yield "active, acknowledged", "somebody has acknowledged it"
-    yield "active, unacknowledged", "people were told, and nobody has"
-    yield "active, suppressed", "people were not told: hidden by its cause, or about to return"
+    yield "active, suppressed", "hidden by its cause"
+    yield "active, unacknowledged", "people were told, and nobody has acknowledged it"
     yield (
         "returned, unacknowledged",
         "ISA-18.2 D: the rule asks for an acknowledgement, and nobody has given it",

@@ -61,15 +61,15 @@ FRAME: Final = """\
 @CODES@
 
 /* What is judged of a condition; `happens` says what becomes of the alarm. */
-inline judge(what, covered, number, event) {
+inline judge(what, under, number, event) {
     happens = NOTHING;
     if
 @CONDITIONS@
     :: else
     fi;
     if
-    :: event == HIDDEN -> covered = true
-    :: event == CAUSE_OVER -> covered = false
+    :: event == HIDDEN -> under = true
+    :: event == CAUSE_OVER -> under = false
     :: else
     fi;
     if
@@ -101,7 +101,8 @@ byte happens;
 /* The ledger: a row and three notices for each episode, what is held back, what is acknowledged. */
 byte row[EPISODES];
 bool told[EPISODES], graver[EPISODES], acknowledged[EPISODES], escalated[EPISODES];
-bool cause, held;
+bool covered[EPISODES]; /* hidden by the cause beside which it opened */
+bool held;
 byte notice[EPISODES * 3];
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
@@ -119,16 +120,20 @@ inline put(e, what) {
 
 /* What stands was told, or there is a reason why not; what was told has its notice, and its end one too. */
 inline check(e) {
-    assert(row[e] != ACTIVE || told[e] || cause || held);
+    assert(row[e] < ACTIVE || row[e] == OVER || told[e] || covered[e] || held);
     assert(told[e] == (notice[(e) * 3 + OPENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
-    assert(row[e] != ACTIVE || !told[e] || !graver[e] || held);
+    assert(!told[e] || !graver[e] || held);
     assert(told[e] || !escalated[e])
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
 inline save(e) {
-    cause = under_cause;
+    if
+    :: happens == OPENS -> covered[e] = under_cause
+    :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
+    :: else
+    fi;
     if
     :: row[e] == OVER
     :: row[e] != OVER && happens == RETURNS -> row[e] = OVER
@@ -148,7 +153,7 @@ inline save(e) {
 }
 
 /* Where a judge is, as one number. */
-#define WHERE(what, covered, number) ((number) * 8 + (what) * 2 + (covered))
+#define WHERE(what, under, number) ((number) * 8 + (what) * 2 + (under))
 
 inline receive(key) {
     /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
@@ -177,7 +182,7 @@ active proctype monitor() {
         assert(WHERE(condition, under_cause, episode) == leads[place]);
         if
         :: episode > 0 -> save(episode - 1)
-        :: else -> cause = under_cause
+        :: else
         fi;
         happens = NOTHING;
         place++
@@ -317,7 +322,7 @@ def _told(telling: Telling, holds_back: Mapping[Hold, tuple[Told, ...]]) -> str:
     guard += ["told[e]" if telling.was_told else "!told[e]"]
     guard += ["graver[e]"] if telling.is_graver else []
     guard += [f"happens == {telling.at.name}"] if telling.at is not None else []
-    guard += ["!cause"] if telling.told in holds_back[Hold.CAUSE] else []
+    guard += ["!covered[e]"] if telling.told in holds_back[Hold.CAUSE] else []
     guard += ["!held"] if telling.told in holds_back[BY_PEOPLE[0]] else []
     then = [f"put(e, {telling.told.name})"]
     then += ["told[e] = true"] if telling.told is Told.OPENED else []

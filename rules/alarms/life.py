@@ -167,18 +167,20 @@ ENDS: Final[Mapping[Event, Hold]] = {
 """Which event ends which hold."""
 
 HOLDS_BACK: Final[Mapping[Hold, tuple[Told, ...]]] = {
-    # Who was told of it before its cause came goes on hearing of it.
     Hold.CAUSE: (Told.OPENED,),
     Hold.SHELVED: (Told.OPENED, Told.WORSENED, Told.REPEATED),
     Hold.BY_DESIGN: (Told.OPENED, Told.WORSENED, Told.REPEATED),
     Hold.OUT_OF_SERVICE: (Told.OPENED, Told.WORSENED, Told.REPEATED),
 }
-"""What each hold keeps from being told: never a return."""
+"""What each hold keeps from being told: never a return.
+
+A cause hides an alarm that opens beside it, until that alarm is active without a cause: one that stood before
+its cause came is not hidden by it, and one that is about to return when its cause is over stays hidden."""
 
 TELLINGS: Final = (
-    # At whatever event: so it is told too when what held it back is over. Not while it is about to return.
-    Telling(Told.OPENED, (ACTIVE,), was_told=False),
-    Telling(Told.WORSENED, (ACTIVE,), was_told=True, is_graver=True),
+    # At whatever event: so it is told too when what held it back is over.
+    Telling(Told.OPENED, STANDS, was_told=False),
+    Telling(Told.WORSENED, STANDS, was_told=True, is_graver=True),
     Telling(Told.RETURNED, (NORMAL,), was_told=True, at=Happens.RETURNS),
     Telling(Told.REPEATED, STANDS, was_told=True, is_unacknowledged=True, at=Event.REPEAT),
 )
@@ -195,6 +197,7 @@ class State:
     Attributes:
         condition: What is known of the limit.
         holds: What holds telling back, also while there is no alarm.
+        is_hidden: Whether a cause hides the alarm that stands.
         is_told: Whether people were told that the alarm opened.
         is_graver: Whether it is graver than they were told.
         is_acknowledged: Whether somebody has taken the alarm in hand.
@@ -204,6 +207,7 @@ class State:
 
     condition: Condition = NORMAL
     holds: frozenset[Hold] = frozenset()
+    is_hidden: bool = False
     is_told: bool = False
     is_graver: bool = False
     is_acknowledged: bool = False
@@ -215,8 +219,9 @@ class State:
         """Why people were not told of an alarm that stands; "" where they were, and where there is none."""
         if self.condition not in STANDS or self.is_told:
             return ""
-        reasons = (hold.value for hold in Hold if hold in self.holds)
-        return next(reasons, "about to return")
+        if self.is_hidden:
+            return Hold.CAUSE.value if Hold.CAUSE in self.holds else "its cause is over, and so is it soon"
+        return next(hold.value for hold in BY_PEOPLE if hold in self.holds)
 
     @property
     def words(self) -> str:
@@ -227,11 +232,11 @@ class State:
 
     def _active(self) -> str:
         held = next((hold.value for hold in BY_PEOPLE if hold in self.holds), None)
-        if held is not None:
+        if held is not None and not self.is_hidden:
             return held
         if self.is_acknowledged:
             return "acknowledged"
-        return "unacknowledged" if self.is_told else "suppressed"
+        return "suppressed" if self.is_hidden else "unacknowledged"
 
 
 _ROWS: Final = {(before, row.event): row for row in CONDITIONS for before in row.before}
@@ -255,6 +260,9 @@ def step(state: State, event: Event) -> tuple[State, Told | None]:
     elif event in ENDS:
         held -= {ENDS[event]}
     now = replace(state, condition=state.condition if row is None else row.after, holds=held)
+    if happens is Happens.OPENS or now.condition is ACTIVE:
+        is_under = Hold.CAUSE in held
+        now = replace(now, is_hidden=is_under and (now.is_hidden or happens is Happens.OPENS))
     if happens is Happens.WORSENS:
         now = replace(now, is_graver=now.is_told)
     if event is Event.ACKNOWLEDGE:
@@ -264,7 +272,7 @@ def step(state: State, event: Event) -> tuple[State, Told | None]:
         now = replace(now, is_told=True, is_graver=False)
     if happens is Happens.RETURNS:
         latched = now.is_latched or (now.latches and not now.is_acknowledged)
-        now = replace(now, is_told=False, is_graver=False, is_acknowledged=False, is_latched=latched)
+        now = State(condition=now.condition, holds=held, is_latched=latched, latches=now.latches)
     return now, told
 
 
@@ -276,8 +284,14 @@ def _is_due(telling: Telling, state: State, event: Event, happens: Happens | Non
         and (not telling.is_graver or state.is_graver)
         and not (telling.is_unacknowledged and state.is_acknowledged)
         and (telling.at is None or telling.at in (event, happens))
-        and not any(telling.told in HOLDS_BACK[hold] for hold in state.holds)
+        and not any(telling.told in HOLDS_BACK[hold] for hold in _holding(state))
     )
+
+
+def _holding(state: State) -> frozenset[Hold]:
+    """Return what holds back telling of the alarm that stands."""
+    by_people = state.holds - {Hold.CAUSE}
+    return by_people | {Hold.CAUSE} if state.is_hidden else by_people
 
 
 def states(*, latches: bool, events: Iterable[Event] = Event) -> list[State]:

@@ -99,9 +99,22 @@ def test_nothing_holds_back_a_return() -> None:
 
 
 def test_what_is_held_back_is_not_told() -> None:
-    """Whichever of the holds it is that stands."""
-    for _, _, then, told in steps():
-        assert not any(told in HOLDS_BACK[hold] for hold in then.holds)
+    """Whichever of the holds it is that stands; a cause, where it was there first."""
+    for state, _, then, told in steps():
+        holding = {hold for hold in then.holds if hold is not Hold.CAUSE or then.is_hidden}
+        assert not any(told in HOLDS_BACK[hold] for hold in holding)
+        assert told is not Told.WORSENED or state.is_told
+
+
+def test_a_cause_hides_what_opens_beside_it_until_that_is_active_without_one() -> None:
+    """What stood before its cause came is not hidden by it."""
+    for state, _, then, _ in steps():
+        if then.is_hidden and not state.is_hidden:
+            assert state.condition not in STANDS
+            assert Hold.CAUSE in then.holds
+        if state.is_hidden and not then.is_hidden and then.condition in STANDS:
+            assert then.condition is Condition.ACTIVE
+            assert Hold.CAUSE not in then.holds
 
 
 def test_people_know_of_whatever_is_active_and_not_held_back() -> None:
