@@ -261,14 +261,30 @@ def alarms(
     site: Site,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over or held back.")] = False,
+    rule: Annotated[list[str] | None, typer.Option(help="Of this rule; may be repeated.")] = None,
+    subject: Annotated[str, typer.Option(help="About this subject, or this pattern.")] = "",
+    severity: Annotated[list[str] | None, typer.Option(help="Of this severity; may be repeated.")] = None,
+    last: Annotated[str | None, typer.Option(help="That opened so lately: 90s, 15m, 6h, 2d.")] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Figures of the last 30 d, or of --last.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the alarm list."""
+    """Show the alarm list, or how many alarms there are."""
     from megawatch.cli import queries
     from megawatch.site.folder import open_site
 
     folder = open_site(site)
-    found = queries.alarm_list(folder, everything=everything)
+    asked = queries.AlarmsAsked(rules=rule or (), subject=subject, severities=severity or (), last=last)
+    if stats:
+        from megawatch.cli.alarmstats import lines_of
+
+        figures = queries.alarm_stats(folder, asked)
+        if as_json:
+            print_json(figures)
+        else:
+            for line in lines_of(figures):
+                say(line)
+        return
+    found = queries.alarm_list(folder, asked, everything=everything)
     if as_json:
         print_json([queries.alarm_document(alarm) for alarm in found])
     else:

@@ -211,6 +211,41 @@ class AlarmNow(TypedDict):
     needs_acknowledgement: bool
 
 
+@with_config(_CLOSED)
+class Frequent(TypedDict):
+    """An alarm that opened often."""
+
+    rule: str
+    subject: str
+    alarms: int
+    percent: Annotated[float, Field(description="share of all that were told")]
+
+
+AlarmStats = TypedDict(
+    "AlarmStats",
+    {
+        "from": Time,
+        "to": Time,
+        "told": int,
+        "not_told": Annotated[int, Field(description="under a cause, shelved, or out of service")],
+        "by_severity": dict[str, int],
+        "steady_per_10_min": Annotated[float, Field(description="openings in 10 min, mean")],
+        "upset_per_10_min": Annotated[
+            float, Field(description="most openings in 10 min of each day, mean over the days")
+        ],
+        "peak_hour": Annotated[int, Field(description="most openings in an hour")],
+        "peak_minute": int,
+        "floods": Annotated[int, Field(description="from more than 10 openings in 10 min to fewer than 5")],
+        "flood_percent": Annotated[float, Field(description="share of the time in a flood")],
+        "most_frequent": list[Frequent],
+        "chattering": Annotated[int, Field(description="alarms that opened three times in a minute")],
+        "stale": Annotated[int, Field(description="alarms that stood for more than a day")],
+        "acknowledged": int,
+        "acknowledged_after_s": Annotated[float | None, Field(description="median")],
+    },
+)
+"""`megawatch alarms --stats`."""
+
 SuppressionNow = TypedDict(
     "SuppressionNow",
     {
@@ -558,7 +593,7 @@ class Simulated(TypedDict):
 
 COMMANDS: Final[dict[str, Any]] = {
     "ack": AlarmNow,
-    "alarms": list[AlarmNow],
+    "alarms": list[AlarmNow] | AlarmStats,
     "blocks": list[Block],
     "check": Check,
     "deadletters": DeadLetters,

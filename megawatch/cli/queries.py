@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from rich.text import Text
 
 from facility.errors import MegawatchError, StoreError
 from facility.instants import to_iso
+from facility.patterns import PatternError, any_matches
 from megawatch.cli import query, show
-from megawatch.cli.outputs import AlarmNow, ProcessStatus, SeriesAsked, Status
+from megawatch.cli.alarmstats import statistics_of
+from megawatch.cli.outputs import AlarmNow, AlarmStats, ProcessStatus, SeriesAsked, Status
 from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
 from megawatch.run.lock import holders
@@ -31,6 +33,8 @@ from store.ledger.alarms import Alarm
 from store.ledger.ledger import FILE as LEDGER_FILE
 from store.ledger.ledger import Ledger, LedgerReader
 
+STATS_LAST = "30d"
+"""Of what span the figures of alarms are, where nothing else is asked for."""
 NO_ROOM_BYTES = 1_000_000
 """With less room than this a disk is full: an append and a status take more (our choice)."""
 
@@ -184,14 +188,68 @@ def _ago(seconds: float) -> str:
 # Alarms -----------------------------------------------------------------------------------
 
 
-def alarm_list(folder: SiteFolder, *, everything: bool) -> list[Alarm]:
-    """Return the alarms that are open, or all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmsAsked:
+    """Which alarms are asked for, as it was written.
+
+    Attributes:
+        rules: Names of rules; empty for all.
+        subject: Pattern of subjects; "" for all.
+        severities: Severities; empty for all.
+        last: How lately they opened; None for whenever.
+    """
+
+    rules: Sequence[str] = ()
+    subject: str = ""
+    severities: Sequence[str] = ()
+    last: str | None = None
+
+    def of(self, alarms: Iterable[Alarm]) -> list[Alarm]:
+        """Return those of some alarms that are asked for, whenever they opened.
+
+        Raises:
+            WrongUsage: Where the pattern cannot be read.
+        """
+        try:
+            return [alarm for alarm in alarms if self._takes(alarm)]
+        except PatternError as error:
+            raise WrongUsage(str(error)) from error
+
+    def _takes(self, alarm: Alarm) -> bool:
+        return (
+            (not self.rules or alarm.rule in self.rules or alarm.rule.partition("-")[0] in self.rules)
+            and (not self.severities or alarm.severity in self.severities)
+            and (not self.subject or any_matches((self.subject,), (alarm.subject,)))
+        )
+
+
+ALL_ALARMS = AlarmsAsked()
+
+
+def alarm_list(folder: SiteFolder, asked: AlarmsAsked = ALL_ALARMS, *, everything: bool) -> list[Alarm]:
+    """Return the alarms that are open, or all, of those that are asked for.
 
     Raises:
         NeverRan: Where no monitor ever did anything.
+        WrongUsage: Where a pattern or a duration is none.
     """
+    since_ms = 0 if asked.last is None else SteadyClock().now_ms() - query.span_ms(asked.last)
     with open_ledger(folder) as ledger:
-        return ledger.alarms(only_open=not everything)
+        found = ledger.alarms(only_open=not everything, since_ms=since_ms)
+    return [alarm for alarm in asked.of(found) if alarm.opened_ms >= since_ms]
+
+
+def alarm_stats(folder: SiteFolder, asked: AlarmsAsked) -> AlarmStats:
+    """Return how many alarms there were, of those that are asked for, over a span that is asked for.
+
+    Raises:
+        NeverRan: Where no monitor ever did anything.
+        WrongUsage: Where a pattern or a duration is none.
+    """
+    to_ms = SteadyClock().now_ms()
+    from_ms = to_ms - query.span_ms(asked.last or STATS_LAST)
+    with open_ledger(folder) as ledger:
+        return statistics_of(asked.of(ledger.alarms(since_ms=from_ms)), from_ms, to_ms)
 
 
 def print_alarms(folder: SiteFolder, alarms: list[Alarm], *, everything: bool) -> None:
