@@ -1,9 +1,9 @@
 """How many alarms people are told of, and which: the figures by which an alarm system is judged.
 
 Steady state is the mean number of openings in ten minutes; upset the most in ten minutes of each day, as a
-mean over the days. EEMUA 191, revision 3, tells them apart; ISA-18.2 of 2016 judges no count of a day. A flood
-begins above ten openings in ten minutes and ends below five (EEMUA 191, ISA-18.2). Chattering is the same
-alarm three times in a minute; what stands for more than a day is stale.
+mean over the days. EEMUA 191, revision 3, tells them apart; ISA-18.2 of 2016 judges no count of a day. A
+flood begins above ten openings in ten minutes and ends below five (EEMUA 191, ISA-18.2). Chattering is the
+same alarm three times in a minute; what stands for more than a day is stale.
 """
 
 from __future__ import annotations
