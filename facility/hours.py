@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final, Self
@@ -51,12 +51,31 @@ class Hours:
             raise ValueError(f"expected a span of time, found {text!r}")
         return cls(days, begin, end)
 
+    def __str__(self) -> str:
+        """Return them as a site file writes them."""
+        days = "" if len(self.days) == len(DAYS) else ",".join(_runs(sorted(self.days)))
+        if (self.from_min, self.to_min) == (0, _DAY_MIN):
+            return days or ",".join(DAYS)
+        span = "-".join(f"{end // 60:02}:{end % 60:02}" for end in (self.from_min, self.to_min))
+        return f"{days} {span}".strip()
+
     def hold(self, day: int, minute: int) -> bool:
         """Tell whether they hold on a day of the week at a minute of it."""
         if self.from_min < self.to_min:
             return day in self.days and self.from_min <= minute < self.to_min
         is_of_today = day in self.days and minute >= self.from_min
         return is_of_today or ((day - 1) % 7 in self.days and minute < self.to_min)
+
+
+def _runs(days: Sequence[int]) -> Iterator[str]:
+    """Yield rising days of the week, three and more in a row as a span."""
+    begin = 0
+    for place in range(1, len(days) + 1):
+        if place < len(days) and days[place] == days[place - 1] + 1:
+            continue
+        run = [DAYS[day] for day in days[begin:place]]
+        yield from [f"{run[0]}-{run[-1]}"] if len(run) >= 3 else run  # noqa: PLR2004 - said above
+        begin = place
 
 
 def is_within(hours: Sequence[Hours], at_ms: int, zone: tzinfo) -> bool:

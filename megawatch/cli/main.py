@@ -543,6 +543,35 @@ def suppressions(
 
 
 @app.command()
+def routes(
+    site: Site,
+    *,
+    tries: Annotated[
+        bool, typer.Option("--try", help="Send a test page on each, and its end; people see it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where pages go, and with --try whether they get there."""
+    import asyncio
+
+    from megawatch.cli import routes as routing
+    from megawatch.cli import show
+    from megawatch.run import logs
+    from megawatch.site.folder import open_site
+
+    logs.configure(quiet=True)
+    folder = open_site(site)
+    found = asyncio.run(routing.tried(folder, show.terminal())) if tries else routing.routes_now(folder)
+    if as_json:
+        print_json(found)
+    else:
+        for line in routing.lines_of(found):
+            say(line)
+    if tries and not routing.is_well(found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def why(
     site: Site,
     alarm: Annotated[str, typer.Argument(help="The alarm's id, or its beginning.")],

@@ -212,6 +212,16 @@ class AlarmNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class WayOfPages(TypedDict):
+    """Each item of `megawatch routes`."""
+
+    to: str
+    takes: str
+    when: str
+    test: Annotated[str | None, Field(description="what became of a test page; null where none was sent")]
+
+
+@with_config(_CLOSED)
 class Frequent(TypedDict):
     """An alarm that opened often."""
 
@@ -602,6 +612,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "discover": Discovered,
     "query": SeriesAsked,
     "maintenance": SuppressionNow | Hidden,
+    "routes": list[WayOfPages],
     "shelve": SuppressionNow | Hidden,
     "simulate": Simulated,
     "status": Status,
