@@ -6,6 +6,7 @@ Where nothing is said of a limit, or a rule does not apply, all is clear. What i
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -243,19 +244,28 @@ class Several(Rule):
     def judge(self, view: View) -> Findings:
         """Hold each quantity of each subject against its limit, and tell of the first that is broken."""
         table = view.table(self.kind)
-        held = self.held(table)
-        counts = [one.value.cause != Cause.NO_POINT for one in held]
-        pairs = list(zip(held, counts, strict=True))
-        broken = [one.breach.holds & there for one, there in pairs]
-        is_any, breach = np.logical_or.reduce(counts), np.logical_or.reduce(broken)
-        clear = np.logical_and.reduce([one.breach.fails | ~there for one, there in pairs]) & is_any & ~breach
-        is_well = np.logical_and.reduce([one.is_well.holds | ~there for one, there in pairs]) & clear
-        told = [*broken, *counts]
-        best = np.select(told, [one.value.best for one in held] * 2, np.nan)
-        whole = Held(
-            replace(held[0].value, best=best),
-            np.select(told, [one.limit for one in held] * 2, np.nan),
-            Condition(breach, clear),
-            Condition.of(is_well),
-        )
-        return whole.findings(self, *self.reached(table))
+        return of_several(self.held(table)).findings(self, *self.reached(table))
+
+
+def of_several(held: Sequence[Held]) -> Held:
+    """Return several quantities, each held against its limit, as one: the first that is broken counts.
+
+    What nothing measures of a subject is left out there; where nothing measures any, it is not known.
+
+    Args:
+        held: What is held against what, the most telling first.
+    """
+    counts = [one.value.cause != Cause.NO_POINT for one in held]
+    pairs = list(zip(held, counts, strict=True))
+    broken = [one.breach.holds & there for one, there in pairs]
+    is_any, breach = np.logical_or.reduce(counts), np.logical_or.reduce(broken)
+    clear = np.logical_and.reduce([one.breach.fails | ~there for one, there in pairs]) & is_any & ~breach
+    is_well = np.logical_and.reduce([one.is_well.holds | ~there for one, there in pairs]) & clear
+    told = [*broken, *counts]
+    best = np.select(told, [one.value.best for one in held] * 2, np.nan)
+    return Held(
+        replace(held[0].value, best=best),
+        np.select(told, [one.limit for one in held] * 2, np.nan),
+        Condition(breach, clear),
+        Condition.of(is_well),
+    )

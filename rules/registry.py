@@ -19,6 +19,7 @@ from rules.library.contract.c4_block_exceeded import BlockExceeded
 from rules.library.contract.c5_block_forecast import BlockForecast
 from rules.library.contract.c9_ahead_of_ramp import AheadOfRamp
 from rules.library.contract.c10_date_near import DateNear
+from rules.library.contract.c12_rack_over_contracted import RackOverContracted
 from rules.library.cooling.t1_inlet_hot import InletHot
 from rules.library.cooling.t2_inlet_cold import InletCold
 from rules.library.cooling.t6_supply_hot import SupplyHot
@@ -58,6 +59,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     BlockForecast,
     AheadOfRamp,
     DateNear,
+    RackOverContracted,
     BreakerLoad,
     BreakerTrips,
     FailoverHeadroom,

@@ -47,6 +47,7 @@ class TenantView:
         binds_instantly: Whether every moment's draw is held against the limit.
         binds_blocks: Whether the mean over demand blocks is held against the limit.
         sustain_ms: How long a draw must stay above before it counts [ms], int64.
+        rack_cap: The most that each rack of it may draw [mW], int64; `NO_LIMIT` where nothing is agreed.
         has_racks: Whether it holds anything.
         is_consistent: Whether parent meters and the readings beneath them agree.
         is_starting: Whether something of it was never heard and still has time to speak.
@@ -67,6 +68,7 @@ class TenantView:
     binds_instantly: BoolArray
     binds_blocks: BoolArray
     sustain_ms: IntArray
+    rack_cap: IntArray
     has_racks: BoolArray
     is_consistent: BoolArray
     is_starting: BoolArray

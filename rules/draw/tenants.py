@@ -54,6 +54,7 @@ def tenant_view(layout: Layout, found: Draw, known: Known, awaited: Awaited) -> 
         binds_instantly=terms.binds_instantly,
         binds_blocks=terms.binds_blocks,
         sustain_ms=terms.sustain_ms,
+        rack_cap=terms.rack_cap,
         has_racks=has_units,
         is_consistent=found.is_consistent,
         is_starting=starting_tenants(layout, awaited),
@@ -72,6 +73,7 @@ class _Terms:
     binds_instantly: BoolArray
     binds_blocks: BoolArray
     sustain_ms: IntArray
+    rack_cap: IntArray
 
 
 @lru_cache(maxsize=16)
@@ -91,7 +93,14 @@ def _terms(versions: tuple[Version | None, ...], limits: tuple[int, ...]) -> _Te
         binds_instantly=np.array([v is not None and v.limit.binds_instantly for v in versions], np.bool_),
         binds_blocks=np.array([v is not None and v.limit.binds_blocks for v in versions], np.bool_),
         sustain_ms=np.array([v.limit.sustain_ms if v else 0 for v in versions], np.int64),
+        rack_cap=np.array([_cap(v) for v in versions], np.int64),
     )
+
+
+def _cap(version: Version | None) -> int:
+    """Return the most that one rack may draw [mW]; `NO_LIMIT` where nothing is agreed."""
+    cap = None if version is None else version.rack_cap_milliwatts
+    return NO_LIMIT if cap is None else cap
 
 
 def _level(limit: int, percent: float) -> int:

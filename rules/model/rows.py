@@ -99,6 +99,23 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """The points of one quantity of each row, one line of all its feeds after the other.
+
+    Attributes:
+        order: The places of the points among those of the column, shape (members,).
+        starts: Where the points of each line begin among them, shape (lines,).
+        rows: Where the lines of each row begin, shape (rows,).
+        lacking: Rows of racks of which some feed has no point, shape (lacking,).
+    """
+
+    order: Index
+    starts: Index
+    rows: Index
+    lacking: Index
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of one table.
 
@@ -167,6 +184,7 @@ class Topology:
         self._failover: Failover | None = None
         self._balance: Balance | None = None
         self._tolerances: dict[SubjectKind, FloatArray] = {}
+        self._lines: dict[tuple[SubjectKind, str], Lines] = {}
         self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
@@ -251,6 +269,34 @@ class Topology:
             errors = [assumed if error_ppm(AssetId(asset)) is None else 0.0 for asset in rows.assets]
             self._tolerances[rows.kind] = np.array(errors, np.float64)
         return self._tolerances[rows.kind]
+
+    def lines(self, rows: Rows, quantity: str) -> Lines:
+        """Return the points of a quantity of each row by the line that each is of, of racks or feeds."""
+        if (rows.kind, quantity) not in self._lines:
+            column = rows.columns[quantity]
+            points = [None if n == UNMETERED else self._all_points[n] for n in column.points.tolist()]
+            row_of = np.repeat(np.arange(len(rows.ids)), np.diff(np.append(column.starts, len(points))))
+            phases = np.array(["" if point is None else point.phase for point in points])
+            order = np.lexsort((phases, row_of))
+            row_of, phases = row_of[order], phases[order]
+            begins = np.append(True, (row_of[1:] != row_of[:-1]) | (phases[1:] != phases[:-1]))
+            starts = np.flatnonzero(begins)
+            feeds: dict[int, set[str]] = defaultdict(set)
+            for place, row in zip(order.tolist(), row_of.tolist(), strict=True):
+                if (point := points[place]) is not None:
+                    feeds[row].add(point.feed)
+            lacking = [
+                row
+                for row, found in feeds.items()
+                if "" not in found and len(found) < self._site.rack(AssetId(rows.assets[row])).feeds
+            ]
+            self._lines[rows.kind, quantity] = Lines(
+                order,
+                starts,
+                np.searchsorted(row_of[starts], np.arange(len(rows.ids))),
+                np.array(lacking, np.intp),
+            )
+        return self._lines[rows.kind, quantity]
 
     def is_of(self, rows: Rows, kind: str) -> BoolArray:
         """Return which rows are assets of a kind."""

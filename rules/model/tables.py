@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray
 from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import DRAW, SUPPLY, Column, Links, Rows, Topology
+from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -79,6 +79,22 @@ class Table:
     def total(self, quantity: str) -> Measured:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
+
+    def together(self, quantity: str) -> Measured:
+        """Return what all feeds of each rack carry together, of the phase that carries most.
+
+        It may be anything above what is measured where some feed of the rack is not.
+        """
+        key = quantity, "together"
+        if key not in self._measured:
+            column = self._rows.columns.get(quantity)
+            found = _unmeasured(len(self))
+            if column is not None:
+                found = _together(
+                    _intervals(column, self._moment), column, self._topology.lines(self._rows, quantity)
+                )
+            self._measured[key] = found
+        return self._measured[key]
 
     def unbalance(self, quantity: str) -> Measured:
         """Return how unbalanced the three phases of each row are: the largest deviation from their mean.
@@ -480,6 +496,19 @@ def _smallest(found: Measured, column: Column) -> Measured:
 
 def _total(found: Measured, column: Column) -> Measured:
     return _folded(found, column, np.add, np.add)
+
+
+def _together(found: Measured, column: Column, lines: Lines) -> Measured:
+    """Return the largest line of each row, the sum of its points."""
+    sorted_points = Measured(
+        **{field.name: getattr(found, field.name)[lines.order] for field in fields(Measured)}
+    )
+    summed = _total(sorted_points, replace(column, starts=lines.starts))
+    rows = _largest(summed, replace(column, starts=lines.rows))
+    high, cause = rows.high.copy(), rows.cause.copy()
+    lacking = lines.lacking[cause[lines.lacking] == Cause.NONE]
+    high[lacking], cause[lacking] = np.inf, Cause.GAPS
+    return replace(rows, high=high, cause=cause)
 
 
 def _unbalance(found: Measured, column: Column) -> Measured:
