@@ -175,6 +175,13 @@ POINT_TYPES: Final = MappingProxyType(_POINT_TYPES)
 beyond what the heartbeat does, and is kept as a plain value like any point type not listed here. Such a
 point may have neither unit nor state texts: the contract lets a generic point and an echo go without."""
 
+SET_POINTS: Final = frozenset({"RackLiquidDifferentialPressureSp"})
+"""Point types of what is to be, whatever their metadata say."""
+REQUESTS: Final = frozenset(
+    {"LiquidTemperatureSpRequest", "RackLiquidIsolationRequest", "RackElectricalIsolationRequest"}
+)
+"""Point types of what an integration asks for: it is neither measured nor what is to be."""
+
 FOREIGN_POINT_TYPES: Final = MappingProxyType(
     {"LeakDetectRack": "RackLeakDetect", "LeakDetectRackTray": "RackLeakDetectTray"}
 )

@@ -22,6 +22,9 @@ from rules.library.contract.c10_date_near import DateNear
 from rules.library.contract.c12_rack_over_contracted import RackOverContracted
 from rules.library.cooling.t1_inlet_hot import InletHot
 from rules.library.cooling.t2_inlet_cold import InletCold
+from rules.library.cooling.t3_inlet_warming import InletWarming
+from rules.library.cooling.t4_humidity import Humidity
+from rules.library.cooling.t5_supply_off_set_point import SupplyOffSetPoint
 from rules.library.cooling.t6_supply_hot import SupplyHot
 from rules.library.cooling.t7_flow_lost import FlowLost
 from rules.library.cooling.t8_flow_low import FlowLow
@@ -30,6 +33,9 @@ from rules.library.cooling.t10_heat_balance import HeatBalance
 from rules.library.cooling.t11_condensation import Condensation
 from rules.library.cooling.t12_leak import Leak
 from rules.library.cooling.t13_leak_sensor_fault import LeakSensorFault
+from rules.library.cooling.t14_pressure import Pressure
+from rules.library.cooling.t15_valve_mismatch import ValveMismatch
+from rules.library.cooling.t16_pump_redundancy import PumpRedundancy
 from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
@@ -39,6 +45,7 @@ from rules.library.electrical.e1_breaker_load import BreakerLoad
 from rules.library.electrical.e2_breaker_trips import BreakerTrips
 from rules.library.electrical.e3_failover_headroom import FailoverHeadroom
 from rules.library.electrical.e4_feed_lost import FeedLost
+from rules.library.electrical.e5_block_load import BlockLoad
 from rules.library.electrical.e6_overload import Overload
 from rules.library.electrical.e7_unbalance import Unbalance
 from rules.library.electrical.e8_voltage import VoltageOutOfRange
@@ -48,6 +55,7 @@ from rules.library.electrical.e11_ramp import Ramp
 from rules.library.electrical.e12_step_loss import StepLoss
 from rules.library.electrical.e15_balance import Balance
 from rules.library.electrical.e16_pue import Effectiveness
+from rules.library.electrical.e17_not_as_expected import NotAsExpected
 from rules.library.electrical.e18_variation import Variation
 from rules.subject import OF_NO_ASSET, OF_NO_RACKS, SubjectKind
 
@@ -64,6 +72,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     BreakerTrips,
     FailoverHeadroom,
     FeedLost,
+    BlockLoad,
     Overload,
     Unbalance,
     VoltageOutOfRange,
@@ -73,9 +82,13 @@ RULES: Final[tuple[type[Rule], ...]] = (
     StepLoss,
     Balance,
     Effectiveness,
+    NotAsExpected,
     Variation,
     InletHot,
     InletCold,
+    InletWarming,
+    Humidity,
+    SupplyOffSetPoint,
     SupplyHot,
     FlowLost,
     FlowLow,
@@ -84,6 +97,9 @@ RULES: Final[tuple[type[Rule], ...]] = (
     Condensation,
     Leak,
     LeakSensorFault,
+    Pressure,
+    ValveMismatch,
+    PumpRedundancy,
     RackSilent,
     CoverageLow,
     CommonSilence,

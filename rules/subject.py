@@ -23,8 +23,9 @@ class SubjectKind(StrEnum):
     PHASE = "phase"  # one phase of a circuit
     COOLANT_UNIT = "coolant unit"
     LOOP = "loop"  # one coolant circuit of a coolant unit
-    VALVE = "valve"
+    VALVE = "valve"  # whatever has a valve whose position is measured
     SENSOR = "sensor"
+    AIR = "air"  # whatever measures humidity or dew point
     LEAK_DETECTION = "leak detection"  # whatever has a leak detector
     DATE = "contract date"  # a date of a contract, and how long before it
     PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself

@@ -33,6 +33,7 @@ from facility.sitefile.tables import (
     GridTable,
     RackTable,
     Rated,
+    RatedAsset,
     RouteTable,
     SiteTable,
     SmtpTable,
@@ -250,7 +251,10 @@ class Builder:
 
     def _rate(self, asset: AssetId, row: Rated) -> None:
         """Note what an asset is rated."""
-        rated = {name: getattr(row, name) for name in Rated.model_fields}
+        fields = (RatedAsset if isinstance(row, RatedAsset) else Rated).model_fields
+        rated = {name: getattr(row, name) for name in fields}
+        if isinstance(row, RackTable) and row.live is not None:
+            rated["live"] = float(row.live)
         if any(value is not None for value in rated.values()):
             self._settings[asset] = {name: value for name, value in rated.items() if value is not None}
 

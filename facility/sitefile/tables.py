@@ -388,9 +388,28 @@ class RackTable(Rated):
     )
     feeds: Annotated[Whole, Field(ge=1, le=4)] | None = Field(None, description="power feeds of each")
     error_percent: ClassError | None = Field(None, description="class error of each one's own meter [%]")
+    live: Truth | None = Field(
+        None, description="whether they are in operation; false for racks that must draw nothing"
+    )
 
 
-class AssetTable(Rated):
+class RatedAsset(Rated):
+    """What an asset of the plant is rated, where a rule judges it."""
+
+    filter_clean_kpa: Annotated[Number, Field(gt=0, le=500)] | None = Field(
+        None, description="pressure difference over its filter when that is clean, at design flow [kPa]"
+    )
+    pumps_needed: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+        None, description="coolant pumps that it needs at full load; one more makes it redundant"
+    )
+    block_percent: Annotated[Number, Field(gt=0, le=100)] | None = Field(
+        None,
+        description="share of its rating that it may carry so that the other blocks can take its load: 75 in"
+        " 4N3R, 66.7 in 3N2 [%]",
+    )
+
+
+class AssetTable(RatedAsset):
     """`[[asset]]`: a node of the graph that the bus does not tell."""
 
     id: Id = Field(description="the identity that the bus uses for it, where it has one")

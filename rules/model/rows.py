@@ -23,6 +23,7 @@ from facility.quantities import QUANTITIES
 from facility.readings import BoolArray, FloatArray
 from facility.site import Site
 from facility.units import Dimension
+from formats.dsx import REQUESTS, SET_POINTS
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
 from rules.model.balance import Balance, balance_of
 from rules.model.dates import stage_settings, stages_of
@@ -99,6 +100,34 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Which points of an asset are meant, where it has several of a quantity.
+
+    Attributes:
+        within: Words that must each stand in the area of the point, such as `secondary`, in small letters.
+        without: Words that may not.
+        is_target: Whether its set points are meant instead of what is measured.
+        point_type: What the publisher calls the measurement; "" for anything.
+        kind: Kind of the assets that are meant, of those that serve the row's asset directly; "" for itself.
+    """
+
+    within: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    is_target: bool = False
+    point_type: str = ""
+    kind: str = ""
+
+    def has(self, point: Point) -> bool:
+        """Tell whether a point is meant, by what it says of itself."""
+        area = " ".join(point.area).lower()
+        return (
+            (not self.point_type or point.point_type == self.point_type)
+            and all(word in area for word in self.within)
+            and not any(word in area for word in self.without)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """The points of one quantity of each row, one line of all its feeds after the other.
 
@@ -170,8 +199,9 @@ class Topology:
         self._points = {
             number: point
             for number, point in sorted(points.items())
-            if point.quantity in quantities and not point.is_setpoint and not point.is_withdrawn
+            if point.quantity in quantities and not _is_asked(point) and not point.is_withdrawn
         }
+        self._targets = {number: point for number, point in points.items() if _is_target(point)}
         self.measured = frozenset(point.quantity for point in self._points.values())
         self._of_asset: dict[AssetId, list[int]] = defaultdict(list)
         for number, point in self._points.items():
@@ -185,6 +215,8 @@ class Topology:
         self._balance: Balance | None = None
         self._tolerances: dict[SubjectKind, FloatArray] = {}
         self._lines: dict[tuple[SubjectKind, str], Lines] = {}
+        self._at: dict[tuple[SubjectKind, str, Place], Column | None] = {}
+        self._targets_of: dict[AssetId, list[int]] | None = None
         self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
@@ -195,18 +227,14 @@ class Topology:
 
     def serving(self, asset: AssetId) -> frozenset[AssetId]:
         """Return everything that serves an asset, directly or not, with power or cooling."""
-        if self._parents is None:
-            self._parents = self._graph.parents(electrical=True)
-            for child, cooling in self._graph.parents(electrical=False).items():
-                self._parents[child] = [*self._parents.get(child, ()), *cooling]
         if asset not in self._above:
             found: set[AssetId] = set()
-            stack = list(self._parents.get(asset, ()))
+            stack = list(self.served_by(asset))
             while stack:
                 node = stack.pop()
                 if node not in found:
                     found.add(node)
-                    stack += self._parents.get(node, ())
+                    stack += self.served_by(node)
             self._above[asset] = frozenset(found)
         return self._above[asset]
 
@@ -228,6 +256,14 @@ class Topology:
             if subject in rows.ids:
                 asset = rows.assets[rows.ids.index(subject)]
         return frozenset({asset}) | self.serving(AssetId(asset))
+
+    def served_by(self, asset: AssetId) -> Sequence[AssetId]:
+        """Return what serves an asset directly, with power or cooling."""
+        if self._parents is None:
+            self._parents = self._graph.parents(electrical=True)
+            for child, cooling in self._graph.parents(electrical=False).items():
+                self._parents[child] = [*self._parents.get(child, ()), *cooling]
+        return self._parents.get(asset, ())
 
     def without_supply(self, dead: Sequence[AssetId]) -> BoolArray:
         """Return which racks have no feed left where some nodes are dead, shape (racks,).
@@ -269,6 +305,48 @@ class Topology:
             errors = [assumed if error_ppm(AssetId(asset)) is None else 0.0 for asset in rows.assets]
             self._tolerances[rows.kind] = np.array(errors, np.float64)
         return self._tolerances[rows.kind]
+
+    def at(self, rows: Rows, quantity: str, place: Place) -> Column | None:
+        """Return what measures a quantity at a place of each row's asset; None where nothing does of any.
+
+        Args:
+            rows: Rows that are an asset each.
+            quantity: Name of a quantity that rules judge.
+            place: Which of its points.
+        """
+        key = rows.kind, quantity, place
+        if key not in self._at:
+            found = [
+                [
+                    number
+                    for part in self._parts_of(AssetId(asset), place.kind)
+                    for number in self._of(part, is_target=place.is_target)
+                    if self._all_points[number].quantity == quantity and place.has(self._all_points[number])
+                ]
+                for asset in rows.assets
+            ]
+            self._at[key] = (
+                self._column([numbers or [UNMETERED] for numbers in found], QUANTITIES[quantity].dimension)
+                if any(found)
+                else None
+            )
+        return self._at[key]
+
+    def _parts_of(self, asset: AssetId, kind: str) -> Sequence[AssetId]:
+        """Return the asset itself, or those of a kind that serve it directly."""
+        if not kind:
+            return (asset,)
+        return [part for part in self.served_by(asset) if self.kind_of(part) == kind]
+
+    def _of(self, asset: AssetId, *, is_target: bool) -> Sequence[int]:
+        """Return the points of an asset, or its set points."""
+        if not is_target:
+            return self._of_asset.get(asset, ())
+        if self._targets_of is None:
+            self._targets_of = defaultdict(list)
+            for number, point in sorted(self._targets.items()):
+                self._targets_of[point.asset].append(number)
+        return self._targets_of.get(asset, ())
 
     def lines(self, rows: Rows, quantity: str) -> Lines:
         """Return the points of a quantity of each row by the line that each is of, of racks or feeds."""
@@ -483,6 +561,17 @@ class Topology:
         return {name: ("", []) for name in stages_of(self._site)}
 
 
+def _is_asked(point: Point) -> bool:
+    """Tell whether a point says what is to be, or what somebody asks for."""
+    return point.is_setpoint or point.point_type in SET_POINTS or point.point_type in REQUESTS
+
+
+def _is_target(point: Point) -> bool:
+    """Tell whether a point is a set point that holds."""
+    is_set = point.is_setpoint or point.point_type in SET_POINTS
+    return is_set and point.point_type not in REQUESTS and not point.is_withdrawn
+
+
 def _feed_of(point: Point) -> str:
     return f"feed {point.feed}" if point.feed else ""
 
@@ -510,8 +599,9 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
         SubjectKind.PHASE: lambda topology: topology.parts(_phase_of),
         SubjectKind.COOLANT_UNIT: lambda topology: topology.of_kinds(frozenset({COOLANT_UNIT})),
         SubjectKind.LOOP: lambda topology: topology.parts(_loop_of, frozenset({COOLANT_UNIT})),
-        SubjectKind.VALVE: lambda topology: topology.of_kinds(frozenset({"Valve"})),
+        SubjectKind.VALVE: lambda topology: topology.measuring(frozenset({"valve.position"})),
         SubjectKind.SENSOR: lambda topology: topology.of_kinds(frozenset({"Sensor"})),
+        SubjectKind.AIR: lambda topology: topology.measuring(frozenset({"humidity", "dew.point"})),
         SubjectKind.LEAK_DETECTION: lambda topology: topology.measuring(frozenset({"leak", "leak.fault"})),
     }
 )

@@ -7,9 +7,11 @@ asked for by the end of the tick cannot be asked for any more: what is known goe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray
 from rules.draw.summation_plan import UNMETERED
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Rows, Topology
+from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Place, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -27,6 +29,15 @@ from rules.telemetry.liveness import NEVER
 
 if TYPE_CHECKING:
     from rules.telemetry.state import Knowledge, Values
+
+
+class Fold(StrEnum):
+    """What is made of several points of a row."""
+
+    HULL = "hull"
+    LARGEST = "largest"
+    SMALLEST = "smallest"
+    TOTAL = "total"
 
 
 class Table:
@@ -79,6 +90,24 @@ class Table:
     def total(self, quantity: str) -> Measured:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
+
+    def at(self, quantity: str, place: Place, *, fold: Fold = Fold.HULL) -> Measured:
+        """Return a quantity at a place of each row's asset, or its set point; of rows that are an asset each.
+
+        Args:
+            quantity: Name of a quantity that the rule declares.
+            place: Which of its points.
+            fold: What is made of several.
+        """
+        key = quantity, f"{place} {fold}"
+        if key not in self._measured:
+            column = self._topology.at(self._rows, quantity, place)
+            self._measured[key] = (
+                _unmeasured(len(self))
+                if column is None
+                else _FOLDS[fold](_intervals(column, self._moment), column)
+            )
+        return self._measured[key]
 
     def together(self, quantity: str) -> Measured:
         """Return what all feeds of each rack carry together, of the phase that carries most.
@@ -496,6 +525,11 @@ def _smallest(found: Measured, column: Column) -> Measured:
 
 def _total(found: Measured, column: Column) -> Measured:
     return _folded(found, column, np.add, np.add)
+
+
+_FOLDS: Final[Mapping[Fold, Callable[[Measured, Column], Measured]]] = MappingProxyType(
+    {Fold.HULL: _hull, Fold.LARGEST: _largest, Fold.SMALLEST: _smallest, Fold.TOTAL: _total}
+)
 
 
 def _together(found: Measured, column: Column, lines: Lines) -> Measured:

@@ -19,6 +19,8 @@
     "a{1..5}" = "80x5 _x3 90x9"
     [measured."current.phase"]          # any other quantity, in its canonical unit
     "pdu1.L1" = "200x10 260x20"         # of an asset, a feed ("a1.a"), a phase ("a1.L1", "a1.a.L1")
+    "cdu1@Secondary/Supply" = "32x30"   # of an area; "cdu1@Secondary=target" its set point
+    "pump1:Available" = "1x30"          # of a point type
     [expect]                            # the path of each alarm: rule and subject
     "C2 acme" = ".x8 px5 Ax4"
 
@@ -31,6 +33,7 @@ step, rule, subject, change and severity.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +122,7 @@ def read(path: Path) -> Scenario:
         f"{source}{quantity and ' '}{quantity}": [_value(text) for text in _spread(said)]
         for quantity, sources in {"": found.get("kw", {}), **found.get("measured", {})}.items()
         for pattern, said in sources.items()
-        for source in expand(pattern)
+        for source in _sources(pattern)
     }
     beats = {
         gateway: [text == "*" for text in _spread(said)] for gateway, said in found.get("beats", {}).items()
@@ -159,6 +162,12 @@ def read(path: Path) -> Scenario:
         expect={(rule, subject): said for (rule, subject), said in expect.items()},
         told=tuple(found["told"]) if "told" in found else None,
     )
+
+
+def _sources(pattern: str) -> Iterator[str]:
+    """Yield the sources that a pattern stands for; what follows their names is as it is written."""
+    names = re.split("[@=:]", pattern, maxsplit=1)[0]
+    yield from (name + pattern[len(names) :] for name in expand(names))
 
 
 def _site_text(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -122,7 +123,7 @@ class ScenarioSource:
         meters = {str(asset.id) for asset in scenario.file.site.assets}
         self._points: dict[str, Known] = {}
         for name in scenario.values:
-            asset = name.partition(" ")[0].partition(".")[0]
+            asset = re.split("[ .@=:]", name, maxsplit=1)[0]
             self._points[name] = self._known(name, asset, is_meter=asset in meters)
         self._beats = self._heartbeats()
         self._published: dict[str, tuple[float | None, int]] = {}
@@ -188,7 +189,10 @@ class ScenarioSource:
                 yield known.id, float(self.at_ms(number)), Quality.GOOD
 
     def _known(self, name: str, asset: str, *, is_meter: bool) -> Known:
-        source, _, quantity = name.partition(" ")
+        named, _, quantity = name.partition(" ")
+        source, _, point_type = named.partition(":")
+        source, _, target = source.partition("=")
+        source, _, area = source.partition("@")
         parts = source.split(".")[1:]
         phase = next((part for part in parts if part.startswith("L")), "")
         quantity = quantity or ("meter.power.active" if is_meter else "rack.power.active")
@@ -197,10 +201,13 @@ class ScenarioSource:
             asset=AssetId(asset),
             quantity=quantity,
             unit=QUANTITIES[quantity].unit,
-            stream=self._scenario.streams.get(source, f"{BROKER}:{PUBLISHER}"),
+            stream=self._scenario.streams.get(named, f"{BROKER}:{PUBLISHER}"),
             cadence=self._scenario.cadence,
             feed=next((part for part in parts if part != phase), ""),
             phase=phase,
+            area=tuple(area.split("/")) if area else (),
+            is_setpoint=target == "target",
+            point_type=point_type,
         )
         described = None if is_meter else Asset(id=AssetId(asset), kind="Rack")
         return Known(len(self._points), point, described)

@@ -12,7 +12,8 @@ from facility.graph import Graph
 from facility.names import AssetId
 from facility.points import Asset, Point
 from facility.sitefile.reader import read_site
-from rules.model.rows import DRAW, Topology
+from formats.dsx import REQUESTS
+from rules.model.rows import DRAW, Place, Topology
 from rules.model.tables import Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
@@ -81,6 +82,7 @@ def points_of_hall() -> dict[int, Point]:
             a_point("c2", asset="CDU1", quantity="coolant.flow", unit="L/min"), area=("Primary", "Supply")
         ),
         a_point("m1", asset="M1", quantity="meter.power.active"),
+        a_point("v0", asset="V1", quantity="valve.position", unit="%"),
         replace(a_point("v1", asset="V1", quantity="valve.position", unit="%"), is_setpoint=True),
         replace(a_point("s1", asset="S1", quantity="coolant.flow", unit="L/min"), is_withdrawn=True),
         a_point("u1", asset="S1", quantity="humidity", unit="%"),
@@ -141,9 +143,10 @@ def test_settings_are_those_of_the_site_file() -> None:
 
 def test_what_is_set_withdrawn_or_judged_by_no_rule_measures_nothing() -> None:
     """A column has the points of measurements that rules judge."""
-    topology = topology_of(HALL)
+    topology, points = topology_of(HALL), points_of_hall()
 
-    assert topology.rows(SubjectKind.VALVE).columns == {}
+    (valve,) = topology.rows(SubjectKind.VALVE).columns.values()
+    assert [points[number].key for number in valve.points.tolist()] == ["v0"]
     assert topology.rows(SubjectKind.SENSOR).columns == {}
     assert list(topology.rows(SubjectKind.SITE).columns) == ["meter.power.active"]
 
@@ -179,3 +182,30 @@ def test_a_site_of_nothing_has_tables_of_nothing(kind: SubjectKind) -> None:
     for found in (table.measured("current.phase"), table.largest("coolant.flow"), table.total(DRAW)):
         assert found.cause.tolist() == [Cause.NO_POINT] * len(table)
     assert np.isnan(table.setting("rated_a")).all()
+
+
+def test_a_place_chooses_among_the_points_of_an_asset() -> None:
+    """By words of the area, by whether they are set points, by point type, and of what serves it."""
+    points = points_of_hall() | {
+        20: replace(a_point("f1", asset="CDU1", quantity="coolant.flow", unit="L/min"), area=("Filter2",)),
+        21: replace(
+            a_point("q1", asset="CDU1", quantity="coolant.flow", unit="L/min"),
+            point_type=next(iter(REQUESTS)),
+        ),
+        22: replace(a_point("p1", asset="PUMP", quantity="coolant.flow", unit="L/min"), point_type="Flow"),
+    }
+    pump = Asset(id=AssetId("PUMP"), kind="Pump", serves=(AssetId("CDU1"),))
+    topology = topology_of(HALL, pump, points=points)
+
+    def at(kind: SubjectKind, quantity: str, place: Place) -> list[str]:
+        column = topology.at(topology.rows(kind), quantity, place)
+        return [] if column is None else [points[number].key for number in column.points.tolist()]
+
+    unit, flow = SubjectKind.COOLANT_UNIT, "coolant.flow"
+    assert at(unit, flow, Place()) == ["c1", "c2", "f1"]
+    assert at(unit, flow, Place(within=("primary", "supply"))) == ["c2"]
+    assert at(unit, flow, Place(without=("filter",))) == ["c1", "c2"]
+    assert at(unit, flow, Place(is_target=True)) == []
+    assert at(unit, flow, Place(kind="Pump", point_type="Flow")) == ["p1"]
+    assert at(unit, flow, Place(kind="Pump", point_type="Speed")) == []
+    assert at(SubjectKind.VALVE, "valve.position", Place(is_target=True)) == ["v1"]

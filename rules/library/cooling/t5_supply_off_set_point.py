@@ -1,0 +1,67 @@
+"""T5: a coolant unit does not keep its set point."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from rules.base import Desk, Severity
+from rules.comparison import Band
+from rules.model.measured import Condition, Measured, above
+from rules.model.rows import Place
+from rules.model.tables import Table
+from rules.model.windows import Statistic, Window
+from rules.subject import SubjectKind
+
+SUPPLY: Final = Place(within=("secondary", "supply"))
+SET_POINT: Final = Place(within=("secondary", "supply"), is_target=True)
+PUMPS: Final = Window("pump.speed", Statistic.LEAST, 1_200, of_largest=True)
+RUNS_PERCENT: Final = 1.0
+"""Speed above which a pump runs (our choice)."""
+
+
+class SupplyOffSetPoint(Band):
+    """The secondary supply of a coolant unit is off its set point: valve, pump or facility water is at fault.
+
+    2 K for two minutes, with a hysteresis of 1 K, are the defaults of coolant units (Coolcentric's manual);
+    so is that nothing is told for 20 minutes after the pumps started. Set point and temperature are those
+    whose area on the bus says `Secondary` and `Supply`.
+    """
+
+    name: ClassVar[str] = "T5"
+    title: ClassVar[str] = "coolant supply off its set point"
+    kind: ClassVar[SubjectKind] = SubjectKind.COOLANT_UNIT
+    quantities: ClassVar[tuple[str, ...]] = ("coolant.temperature",)
+    windows: ClassVar[tuple[Window, ...]] = (PUMPS,)
+    unit: ClassVar[str] = "K"
+    desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
+    look_at: ClassVar[str] = "Look at the unit's control valve and its facility water, then at its load."
+
+    severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
+    on_delay_s: float = Field(120, ge=0, description="how long it must last to become an alarm [s]")
+    off_delay_s: float = Field(60, ge=0, description="how long it must be over for the alarm to end [s]")
+    most_k: float = Field(2, gt=0, le=20, description="how far the supply may be off its set point [K]")
+    deadband_k: float = Field(1, ge=0, lt=10, description="how far within that it must be to end [K]")
+
+    def value(self, table: Table) -> Measured:
+        """Return how far each unit's supply is above its set point."""
+        return table.at("coolant.temperature", SUPPLY) - table.at("coolant.temperature", SET_POINT)
+
+    def least(self, table: Table) -> float:
+        """Return how far below it may be [K]."""
+        del table
+        return -self.most_k
+
+    def most(self, table: Table) -> float:
+        """Return how far above it may be [K]."""
+        del table
+        return self.most_k
+
+    def deadband(self) -> float:
+        """Return the deadband [K]."""
+        return self.deadband_k
+
+    def applies(self, table: Table) -> Condition:
+        """Return where no pump is known to have stood within the last 20 minutes."""
+        return Condition.of(~above(table.over(PUMPS), RUNS_PERCENT).fails)
