@@ -243,7 +243,7 @@ def _read_points(connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE kind = ? AND kind <> 0 ORDER BY seq",
         (EntryKind.POINTS,),
     )
-    for row in rows.fetchall():
+    for row in rows:
         try:
             content = content_of(row, where)
         except StoreCorrupt as error:

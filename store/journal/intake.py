@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from facility.readings import Batch, Flag, IntArray, Quality, Reason, Rejection
 from store.journal.deduplication import Find, Seen
 from store.journal.entries import Content, Known, Mark
 from store.journal.file import Waiting
+
+MOST_KNOWN: Final = 4_000
+"""Points in one entry at most: what describes a whole site at once would need five times its size in memory
+while it is written and read (our choice)."""
 
 
 @dataclass(slots=True)
@@ -115,8 +120,9 @@ def _conflict(batch: Batch, row: np.intp) -> Rejection:
 def contents_of(intake: Intake, sifted: Sifted) -> list[Content]:
     """Return the entries that an intake becomes, in order."""
     contents: list[Content] = list(intake.marks)
-    if intake.known:
-        contents.append(tuple(intake.known))
+    contents += [
+        tuple(intake.known[first : first + MOST_KNOWN]) for first in range(0, len(intake.known), MOST_KNOWN)
+    ]
     return [*contents, sifted.kept] if len(sifted.kept) else contents
 
 

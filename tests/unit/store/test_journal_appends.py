@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import store.journal.intake
 import store.journal.journal
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.readings import DEAD_LETTER_BYTES, Batch, Flag, Quality, Reason
@@ -238,6 +239,21 @@ def test_points_are_known_as_they_are_known_best(journal: Journal) -> None:
 
     assert journal.known() == {0: better, 1: second}
     assert [entry.seq for entry in journal.point_entries()] == [1, 2]
+
+
+def test_what_describes_a_whole_site_is_many_entries_of_one_append(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written or read at once, it would need many times its size in memory."""
+    monkeypatch.setattr(store.journal.intake, "MOST_KNOWN", 2)
+    known = known_racks(["r1", "r2", "r3", "r4", "r5"])
+
+    journal.append(Intake(known=[*known]), T0_MS)
+
+    kept = [entry.content for entry in everything(journal)]
+    assert kept == [tuple(known[:2]), tuple(known[2:4]), tuple(known[4:])]
+    assert len({entry.stamp_ms for entry in everything(journal)}) == 1
+    assert journal.known() == dict(enumerate(known))
 
 
 def test_a_mark_comes_back_as_it_was(journal: Journal) -> None:
