@@ -11,16 +11,18 @@ because it is damaged or of another version, is left with words.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+from zipfile import ZipFile
 
 import numpy as np
 import structlog
+from numpy.lib.format import write_array
+from numpy.typing import NDArray
 
 from facility.errors import StoreCorrupt
 from rules.columns import named
@@ -33,6 +35,7 @@ VERSION: Final = 9
 OLDEST: Final = 8
 """The oldest version that is brought up to date."""
 _CHECKSUM_BYTES: Final = 4
+_PART_BYTES: Final = 1_048_576
 _log = structlog.get_logger(__name__)
 
 
@@ -42,18 +45,13 @@ def save(judging: Judging, path: Path) -> None:
     Raises:
         OSError: Where the disk does not take it; the snapshot before then stays.
     """
-    arrays: dict[str, Any] = {}
-    values = {"version": VERSION, "past": judging.past.save()}
-    for name, engine in judging.engines.items():
-        columns, values[name] = engine.save()
-        arrays |= {f"{name}.{column}": array for column, array in columns.items()}
-    arrays["values"] = np.frombuffer(json.dumps(values).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    body = buffer.getvalue()
     draft = path.with_suffix(".draft")
-    with draft.open("wb") as file:
-        file.write(zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little") + body)
+    with draft.open("w+b") as file:
+        file.write(bytes(_CHECKSUM_BYTES))
+        _write(judging, file)
+        checksum = _checksum(file)
+        file.seek(0)
+        file.write(checksum)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
@@ -62,6 +60,33 @@ def save(judging: Judging, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _write(judging: Judging, file: IO[bytes]) -> None:
+    """Write the state of both judgements, one after the other: they are large, and so is a copy of one."""
+    values = {"version": VERSION, "past": judging.past.save()}
+    with ZipFile(file, "w") as archive:
+        for name, engine in judging.engines.items():
+            columns, values[name] = engine.save()
+            for column, array in columns.items():
+                _put(archive, f"{name}.{column}", array)
+            columns.clear()
+        _put(archive, "values", np.frombuffer(json.dumps(values).encode(), np.uint8))
+
+
+def _put(archive: ZipFile, name: str, array: NDArray[Any]) -> None:
+    """Put an array into an archive, as numpy reads it."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        write_array(member, np.asanyarray(array), allow_pickle=False)
+
+
+def _checksum(file: IO[bytes]) -> bytes:
+    """Return the checksum over what a file holds behind its own."""
+    found = 0
+    file.seek(_CHECKSUM_BYTES)
+    while part := file.read(_PART_BYTES):
+        found = zlib.crc32(part, found)
+    return found.to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
@@ -79,30 +104,31 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
         StoreCorrupt: Where there is one that cannot be used; the judgements have taken nothing then.
     """
     try:
-        data = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:
         return False
-    if len(data) <= _CHECKSUM_BYTES or zlib.crc32(data[_CHECKSUM_BYTES:]) != int.from_bytes(
-        data[:_CHECKSUM_BYTES], "little"
-    ):
-        raise StoreCorrupt(str(path), "the checksum does not match")
-    loaded = judging.anew()
-    try:
-        edits = _load(loaded, data[_CHECKSUM_BYTES:], known, str(path))
-    except StoreCorrupt:
-        raise
-    except Exception as error:
-        # It is what was written, and not the state of these rules: whatever it is, the journal is the truth.
-        raise StoreCorrupt(str(path), f"it does not fit: {type(error).__name__}: {error}") from error
+    with file:
+        saved = file.read(_CHECKSUM_BYTES)
+        if len(saved) < _CHECKSUM_BYTES or _checksum(file) != saved:
+            raise StoreCorrupt(str(path), "the checksum does not match")
+        file.seek(_CHECKSUM_BYTES)
+        loaded = judging.anew()
+        try:
+            edits = _load(loaded, file, known, str(path))
+        except StoreCorrupt:
+            raise
+        except Exception as error:
+            # It is what was written, and not the state of these rules: the journal is the truth.
+            raise StoreCorrupt(str(path), f"it does not fit: {type(error).__name__}: {error}") from error
     judging.become(loaded)
     for line in edits.lines():
         _log.info("the site file was edited", edit=line)
     return True
 
 
-def _load(judging: Judging, body: bytes, known: list[Entry], where: str) -> Edits:
+def _load(judging: Judging, file: IO[bytes], known: list[Entry], where: str) -> Edits:
     """Take in a snapshot; return how the site file was edited since."""
-    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+    with np.load(file, allow_pickle=False) as arrays:
         values = json.loads(arrays["values"].tobytes())
         version = values["version"]
         if version > VERSION:
@@ -111,13 +137,12 @@ def _load(judging: Judging, body: bytes, known: list[Entry], where: str) -> Edit
         if version < OLDEST:
             hint = "it was written by an older Megawatch"
             raise StoreCorrupt(where, f"expected version {OLDEST} or newer, found {version}: {hint}")
-        columns = dict(arrays)
-    if version == 8:  # noqa: PLR2004 - a version
-        _bring_up_from_8(values, judging)
-    live, _ = (
-        engine.load(named(f"{name}.", columns), values[name], known, where)
-        for name, engine in judging.engines.items()
-    )
+        if version == 8:  # noqa: PLR2004 - a version
+            _bring_up_from_8(values, judging)
+        live, _ = (
+            engine.load(named(f"{name}.", arrays), values[name], known, where)
+            for name, engine in judging.engines.items()
+        )
     judging.past.load(values["past"])
     return live
 
