@@ -39,7 +39,9 @@ from rules.library.cooling.t16_pump_redundancy import PumpRedundancy
 from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
+from rules.library.data.q4_flat_line import FlatLine
 from rules.library.data.q6_clock_off import ClockOff
+from rules.library.data.q7_register_fault import RegisterFault
 from rules.library.data.q8_meters_disagree import MetersDisagree
 from rules.library.electrical.e1_breaker_load import BreakerLoad
 from rules.library.electrical.e2_breaker_trips import BreakerTrips
@@ -103,7 +105,9 @@ RULES: Final[tuple[type[Rule], ...]] = (
     RackSilent,
     CoverageLow,
     CommonSilence,
+    FlatLine,
     ClockOff,
+    RegisterFault,
     MetersDisagree,
 )
 

@@ -19,6 +19,7 @@ class SubjectKind(StrEnum):
     NODE = "power node"  # whatever passes power on: a transformer, a UPS, a switch, a busway
     METER = "meter"
     COMPARISON = "comparison"  # meters that are held against others
+    REGISTER = "register"  # one register of energy
     BREAKER = "breaker"  # a circuit: whatever has a rated current
     PHASE = "phase"  # one phase of a circuit
     COOLANT_UNIT = "coolant unit"

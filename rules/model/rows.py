@@ -17,7 +17,7 @@ import numpy as np
 from facility.contracts import PPM
 from facility.graph import Graph
 from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES
-from facility.names import OPERATOR, AssetId
+from facility.names import OPERATOR, AssetId, path_of
 from facility.points import Point
 from facility.quantities import QUANTITIES
 from facility.readings import BoolArray, FloatArray
@@ -537,6 +537,15 @@ class Topology:
                 found.setdefault(f"{point.asset} {part}", (str(point.asset), []))[1].append(number)
         return found
 
+    def registers(self) -> _Members:
+        """Return every register of energy: of an asset, or of a feed, a phase or an area of it."""
+        found: _Members = {}
+        for number, point in self._points.items():
+            if point.quantity == "energy.active":
+                name = "/".join(part for part in (point.asset, point.feed, point.phase, *point.area) if part)
+                found.setdefault(path_of(name), (str(point.asset), []))[1].append(number)
+        return found
+
     def measuring(self, quantities: frozenset[str]) -> _Members:
         """Return the assets that have a point of some quantities, each with its points."""
         return {
@@ -595,6 +604,7 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
         SubjectKind.FEED: lambda topology: topology.parts(_feed_of),
         SubjectKind.NODE: lambda topology: topology.of_kinds(ELECTRICAL),
         SubjectKind.METER: lambda topology: topology.of_kinds(frozenset({METER})),
+        SubjectKind.REGISTER: Topology.registers,
         SubjectKind.BREAKER: Topology.circuits,
         SubjectKind.PHASE: lambda topology: topology.parts(_phase_of),
         SubjectKind.COOLANT_UNIT: lambda topology: topology.of_kinds(frozenset({COOLANT_UNIT})),

@@ -45,6 +45,7 @@ class Statistic(StrEnum):
     MOST = "most"
     SLOPE = "slope"  # per second, between the oldest part of the window and the newest
     UNCHANGED = "unchanged"  # seconds for which the value has not changed, at most the window
+    FALL = "fall"  # the last fall of a counter: from the high to the low of the figure, 0 for none
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
     TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
 
@@ -316,6 +317,27 @@ class _Unchanged(_Figure):
         return low, (low + high) / 2, high, high - low <= LONGEST_STEP_MS / 1_000
 
 
+class _Fall(_Figure):
+    """The last fall of a counter within the window: what it was before, and after; also across a gap."""
+
+    FILL: ClassVar[Mapping[str, float]] = {"last": np.nan, "low": 0.0, "high": 0.0, "ago_ms": np.inf}
+    SLOTS: ClassVar[int] = 1
+
+    def _note(self, found: Measured, past_ms: int) -> None:
+        last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
+        known = found.is_known
+        fell = known & (found.best < last)
+        low[fell], high[fell] = found.best[fell], last[fell]
+        ago_ms[:] = np.where(fell, 0.0, ago_ms + past_ms)
+        last[known] = found.best[known]
+
+    def _bounds(self) -> _Bounds:
+        last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
+        is_recent = ago_ms <= self._window.over_s * 1_000
+        before, after = np.where(is_recent, high, 0.0), np.where(is_recent, low, 0.0)
+        return after, after.copy(), before, ~np.isnan(last)
+
+
 class _Dose(_Figure):
     """The mean square with exponential memory; while it is not known, it may be anything that is possible.
 
@@ -382,6 +404,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.MOST: _Most,
         Statistic.SLOPE: _Slope,
         Statistic.UNCHANGED: _Unchanged,
+        Statistic.FALL: _Fall,
         Statistic.DOSE: _Dose,
         Statistic.TRIP: _Trip,
     }

@@ -134,8 +134,8 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
-            case Statistic.TRIP:
-                raise AssertionError("expected a window that needs no curve")
+            case Statistic.TRIP | Statistic.FALL:
+                raise AssertionError("expected a window that needs no curve and tells a figure of a time")
 
 
 def curves_of(names: Sequence[str]) -> TripCurves:
@@ -187,7 +187,7 @@ def figures(window: Window, course: Sequence[Note]) -> Iterator[tuple[str, Measu
             yield name, found, row, figure
 
 
-@pytest.mark.parametrize("statistic", Statistic)
+@pytest.mark.parametrize("statistic", [one for one in Statistic if one is not Statistic.FALL])
 @given(course=notes(), over_s=st.sampled_from(OVER_S))
 def test_the_truth_lies_within_what_a_window_says(
     statistic: Statistic, over_s: float, course: list[Note]
@@ -264,3 +264,32 @@ def test_a_window_of_no_quantity_or_no_time_is_refused(quantity: str, over_s: fl
     """Where the rule is written, not where it is judged."""
     with pytest.raises(ValueError, match="expected a"):
         Window(quantity, Statistic.MEAN, over_s)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([8.0, 8.5, 9.0], (0.0, 0.0)),
+        ([8.0, 2.0, 3.0], (2.0, 8.0)),
+        ([8.0, None, 2.0], (2.0, 8.0)),
+        ([8.0, 2.0, 1.0], (1.0, 2.0)),
+        ([8.0, 2.0, None], (2.0, 8.0)),
+        ([8.0, 2.0, *[3.0] * 5], (2.0, 8.0)),
+        ([8.0, 2.0, *[3.0] * 7], (0.0, 0.0)),
+    ],
+    ids=["it rises", "it fell", "across a gap", "twice", "then silence", "lately", "long ago"],
+)
+def test_a_fall_is_remembered_as_long_as_the_window(
+    said: list[float | None], expected: tuple[float, float]
+) -> None:
+    """From what it was before to what it was after, once a second; the window is five seconds long."""
+    window = Window(QUANTITY, Statistic.FALL, 5.0)
+    key = SubjectKind.RACK, window
+    windows = Windows([key])
+
+    for number, value in enumerate(said):
+        saying = Saying(0.0, value or 0.0, is_known=value is not None, error=0.0)
+        windows.note(key, ("a",), said_of([saying]), T0_MS + number * 1_000)
+    found = windows.figure(key)
+
+    assert (found.low[0], found.high[0]) == expected
