@@ -22,7 +22,7 @@ id = "acme"
 racks = 12
 contract = '''
 from = 2026-01-01
-committed_mw = 2.000
+committed_mw = 1.500
 '''
 
 [[load]]
