@@ -46,12 +46,19 @@ class Found:
     subjects: dict[str, tuple[str, ...]]
 
 
-def run(scenario: Scenario, told: Callable[[Step], None] | None = None) -> Found:
+def run(
+    scenario: Scenario,
+    told: Callable[[Step], None] | None = None,
+    *,
+    again: Callable[[Judging, list[Entry], int], Judging] | None = None,
+) -> Found:
     """Let a site say what a scenario says, and follow its alarms.
 
     Args:
         scenario: As its file was read.
         told: Is given every step of the engine.
+        again: Is given the judgements before each step, the descriptions and the number of the step; what it
+            returns goes on.
     """
     source = ScenarioSource(scenario)
     engine = Judging(
@@ -64,12 +71,16 @@ def run(scenario: Scenario, told: Callable[[Step], None] | None = None) -> Found
     )
     banks = banks_of(engine)
     found = Found(dict.fromkeys(scenario.expect, ""), [], {})
-    for entry in source.opening():
+    opening = list(source.opening())
+    for entry in opening:
         engine.take(entry)
     # What was never heard has had its time to speak: how a site starts has tests of its own.
     for each in engine.engines.values():
         each.began_ms -= AWAITED_MS
     for number in range(scenario.steps):
+        if again is not None:
+            engine = again(engine, [entry for entry in opening if isinstance(entry.content, tuple)], number)
+            banks = banks_of(engine)
         steps = [step for entry in source.entries(number) for step in engine.take(entry)]
         steps += engine.advance(source.at_ms(number))
         if told is not None:

@@ -11,7 +11,10 @@ import pytest
 
 import rules.library
 from rules.base import Rule
+from rules.engine import snapshot
+from rules.engine.judging import Judging
 from rules.registry import RULES
+from store.journal.entries import Entry
 from testing.scenarios.reading import FOLDER, read
 from testing.scenarios.runner import difference, run
 
@@ -42,6 +45,26 @@ def test_scenario(path: Path) -> None:
     found = run(scenario)
 
     wrong = difference(scenario, found)
+    assert not wrong, f"\n{wrong}"
+
+
+FIRES = [path for path in FILES if path.stem == "fires"]
+
+
+@pytest.mark.parametrize("path", FIRES, ids=[path.parent.name for path in FIRES])
+def test_a_restart_in_the_middle_changes_nothing(path: Path, tmp_path: Path) -> None:
+    """Restored from its snapshot in the middle of what fires, an engine goes on as it would have."""
+    scenario = read(path)
+
+    def again(engine: Judging, descriptions: list[Entry], step: int) -> Judging:
+        if step != scenario.steps // 2:
+            return engine
+        snapshot.save(engine, tmp_path / snapshot.FILE)
+        fresh = engine.anew()
+        assert snapshot.load(fresh, tmp_path / snapshot.FILE, descriptions)
+        return fresh
+
+    wrong = difference(scenario, run(scenario, again=again))
     assert not wrong, f"\n{wrong}"
 
 
