@@ -110,12 +110,22 @@ PANELS: Final = (
         id=7,
         kind="timeseries",
         title="Behind",
-        description="How far rules and database are behind, the furthest of each step.",
+        description="How far rules and database are behind, and how long the canary's page took; the most of"
+        " each step.",
         unit=style.SECONDS,
         low=0,
         steps=style.LAG,
-        columns=[Column(name="rules", colour=style.BLUE), Column(name="database", colour=style.ORANGE)],
-        queries=[_line('max("rules_lag_s") AS "rules", max("influx_lag_s") AS "database"')],
+        columns=[
+            Column(name="rules", colour=style.BLUE),
+            Column(name="database", colour=style.ORANGE),
+            Column(name="page of the canary", colour=style.SKY),
+        ],
+        queries=[
+            _line(
+                'max("rules_lag_s") AS "rules", max("influx_lag_s") AS "database",'
+                ' max("canary_delay_s") AS "page of the canary"'
+            )
+        ],
         size=(12, 9),
     ),
     Panel(

@@ -84,6 +84,7 @@ NAMES: Final = {
             "rules_lag_s",
             "influx_lag_s",
             "influx_lag_entries",
+            "canary_delay_s",
             "brokers",
             "brokers_connected",
             "cpu_s",

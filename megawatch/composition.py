@@ -28,9 +28,11 @@ from collector.row_builder import Ranges
 from collector.service import Collector
 from facility.errors import StoreUnavailable
 from facility.instants import Clock
+from facility.names import CANARY_RULE
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable, FeedTable
 from megawatch.run.acknowledging import AcknowledgementServer
+from megawatch.run.canary import ACCEPTED_S, FIRST_S, WIRES, Canary, Trials
 from megawatch.run.clock import SteadyClock
 from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.lock import locked
@@ -246,6 +248,7 @@ class Composition:
         ]
         parts.heartbeat = self._heartbeat(stack, parts)
         parts.acknowledgements = self._acknowledgements(parts)
+        parts.canary = self._canary(parts)
         parts.distress = self.distress(notifiers, parts.clock)
         taking = partial(
             routes_of_document, routes=make_routes(self.site.file.routes, self.site.file.site.zone)
@@ -361,6 +364,21 @@ class Composition:
             ledger=parts.ledger,
             now_ms=parts.clock.now_ms,
         )
+
+    def _canary(self, parts: Parts) -> Canary | None:
+        table, file = self.site.file.canary, self.site.file
+        if table is None:
+            return None
+        broker = next(b for b in file.brokers if table.broker in (None, b.name))
+        hold_s = next((rule.on_delay_s for rule in self.site.rules if rule.name == CANARY_RULE), 0.0)
+        now_ms = parts.clock.now_ms
+        trials = Trials(
+            every_ms=round(table.every_s * 1_000),
+            bound_ms=round((ACCEPTED_S + hold_s) * 1_000),
+            from_ms=now_ms() + round(FIRST_S * 1_000),
+        )
+        wire = WIRES[broker.format](file.site.name)
+        return Canary(self._address(broker).as_probe("canary"), wire, parts.ledger, trials, now_ms=now_ms)
 
     def _mail_server(self) -> Server | None:
         table = self.site.file.smtp

@@ -71,7 +71,8 @@ def site_file_reference() -> str:
         "`megawatch check` warns of any other kind.\n"
         "What can be set under `[rules.NAME]` is in [rules.md](rules.md)."
     )
-    return _page("The site file", intro, (_table(model) for root in roots for model in _walk(root)))
+    shown = dict.fromkeys(model for root in roots for model in _walk(root))
+    return _page("The site file", intro, map(_table, shown))
 
 
 def rules_reference() -> str:

@@ -30,6 +30,7 @@ from facility.sitefile.tables import (
     AcknowledgeTable,
     AssetTable,
     BrokerTable,
+    CanaryTable,
     GridTable,
     RackTable,
     Rated,
@@ -185,6 +186,16 @@ class Builder:
             for name, what in (("host", "a mail server"), ("sender", "the address that mail comes from")):
                 if not getattr(smtp, name):
                     self.notes.fault(f"smtp.{name}", f"{what}, as a route has email", "nothing")
+
+    def check_canary(self, table: CanaryTable, brokers: list[Located[BrokerTable]]) -> None:
+        """Check that the canary has a broker to be published at, and a receiver."""
+        if not any(getattr(table.to, name) for name in RECEIVERS):
+            self.notes.fault("canary.to", f"{', '.join(RECEIVERS[:-1])} or {RECEIVERS[-1]}", "none of them")
+        names = [located.table.name for located in brokers]
+        if not brokers:
+            self.notes.fault("canary", "a broker beside it", "none")
+        elif table.broker is not None and table.broker not in names:
+            self.notes.unknown("canary.broker", "the name of a broker", table.broker, names)
 
     def check_acknowledge(self, table: AcknowledgeTable) -> None:
         """Check that links can be signed and reached, and that a port is there for what comes back."""

@@ -16,6 +16,7 @@ from facility.errors import Fault, SiteFileError
 from facility.names import nearest
 from facility.site import Site
 from facility.sitefile.builder import Builder
+from facility.sitefile.canary import CANARY_RACK, CANARY_TENANT, canary_route
 from facility.sitefile.influxdb import patient, read_feed
 from facility.sitefile.notes import Located
 from facility.sitefile.tablereader import read_table, show
@@ -23,6 +24,7 @@ from facility.sitefile.tables import (
     AcknowledgeTable,
     AssetTable,
     BrokerTable,
+    CanaryTable,
     EngineTable,
     FeedTable,
     GridTable,
@@ -42,8 +44,8 @@ MOST_CHARACTERS = 8_000_000
 """The longest site file that is read: some 20,000 racks written out one by one."""
 
 _TABLES: Final = (
-    "site", "store", "engine", "metrics", "heartbeat", "acknowledge", "smtp", "broker", "influxdb", "grid",
-    "rack", "asset", "tenant", "route", "rules",
+    "site", "store", "engine", "metrics", "heartbeat", "canary", "acknowledge", "smtp", "broker",
+    "influxdb", "grid", "rack", "asset", "tenant", "route", "rules",
 )  # fmt: skip
 SOURCE: Final = "source"
 """The key of `[rules]` that is no rule: what the rules judge."""
@@ -65,6 +67,7 @@ class SiteFile:
         engine: The rhythm of judging; with a feed it waits for what that holds back.
         metrics: Figures for Prometheus.
         heartbeat: Signs of life for a watchdog outside.
+        canary: What proves that pages come through; None where nothing does.
         acknowledge: How acknowledgements come back.
         smtp: The mail server.
         routes: Which notifications go where.
@@ -78,6 +81,7 @@ class SiteFile:
     engine: EngineTable
     metrics: MetricsTable
     heartbeat: HeartbeatTable
+    canary: CanaryTable | None
     acknowledge: AcknowledgeTable
     smtp: SmtpTable
     routes: tuple[RouteTable, ...]
@@ -110,12 +114,17 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     heartbeat = read_table(document.get("heartbeat", {}), HeartbeatTable, "heartbeat", faults)
     acknowledge = read_table(document.get("acknowledge", {}), AcknowledgeTable, "acknowledge", faults)
     smtp = read_table(document.get("smtp", {}), SmtpTable, "smtp", faults)
+    canary = read_table(document["canary"], CanaryTable, "canary", faults) if "canary" in document else None
     grid = read_table(document["grid"], GridTable, "grid", faults) if "grid" in document else None
     brokers = _array(document, "broker", BrokerTable, faults)
     racks = _array(document, "rack", RackTable, faults)
     assets = _array(document, "asset", AssetTable, faults)
     tenants = _array(document, "tenant", TenantTable, faults)
     routes = _array(document, "route", RouteTable, faults)
+    if canary is not None:
+        racks.append(Located("canary", CANARY_RACK))
+        tenants.append(Located("canary", CANARY_TENANT))
+        routes.append(Located("canary", canary_route(canary)))
     rules = _rules(document.get("rules", {}), faults)
     is_fed = _is_fed(document.get("rules", {}), faults)
     feed = read_feed(document.get("influxdb"), faults, is_wanted=is_fed)
@@ -127,6 +136,8 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         builder.check_feed(brokers, is_read=is_fed)
     if smtp is not None:
         builder.check_mail(routes, smtp)
+    if canary is not None:
+        builder.check_canary(canary, brokers)
     if acknowledge is not None:
         builder.check_acknowledge(acknowledge)
     if faults or not (site and store and engine and metrics and heartbeat and acknowledge and smtp):
@@ -138,6 +149,7 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
         engine=engine if feed is None or not is_fed else patient(engine, feed),
         metrics=metrics,
         heartbeat=heartbeat,
+        canary=canary,
         acknowledge=acknowledge,
         smtp=smtp,
         routes=tuple(located.table for located in routes),

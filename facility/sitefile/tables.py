@@ -565,3 +565,15 @@ class RouteTable(Table):
         0,
         description="told again after so long, until it is acknowledged or over; 0 for not [s]",
     )
+
+
+class CanaryTable(Table):
+    """`[canary]`: a contract of one watt that the monitor overdraws itself, to prove the way of a page."""
+
+    to: TargetTable = Field(description="where its page goes, and no other: a receiver that wakes nobody")
+    broker: Name | None = Field(
+        None, description="name of the broker that it is published at; else the first"
+    )
+    every_s: Annotated[Number, Field(ge=300, le=86_400)] = Field(
+        600, description="how often it is overdrawn [s]"
+    )

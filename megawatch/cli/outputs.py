@@ -153,6 +153,15 @@ class Costs(TypedDict):
 
 
 @with_config(_CLOSED)
+class CanaryNow(TypedDict):
+    """How the canary does."""
+
+    began_ms: Annotated[Milliseconds | None, Field(description="when it was overdrawn last")]
+    delay_s: Annotated[float | None, Field(description="from then to the acceptance of its page")]
+    trouble: Annotated[str, Field(description="why its page does not come through; empty while it does")]
+
+
+@with_config(_CLOSED)
 class ProcessStatus(Costs):
     """What one process of the monitor does, as it writes it; parts that do not run in it are missing."""
 
@@ -166,6 +175,7 @@ class ProcessStatus(Costs):
     rules: NotRequired[Rules]
     tenants: NotRequired[list[TenantNow]]
     routes: NotRequired[list[RouteNow]]
+    canary: NotRequired[CanaryNow]
     history: NotRequired[HistoryNow]
     journal_seq: NotRequired[int]
     journal_stamp_ms: NotRequired[Milliseconds]

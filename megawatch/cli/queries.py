@@ -15,6 +15,7 @@ from rich.text import Text
 
 from facility.errors import MegawatchError, StoreError
 from facility.instants import to_iso
+from facility.names import CANARY
 from facility.patterns import PatternError, any_matches
 from megawatch.cli import query, show
 from megawatch.cli.alarmstats import statistics_of
@@ -194,7 +195,7 @@ class AlarmsAsked:
 
     Attributes:
         rules: Names of rules; empty for all.
-        subject: Pattern of subjects; "" for all.
+        subject: Pattern of subjects; "" for all but the canary.
         severities: Severities; empty for all.
         last: How lately they opened; None for whenever.
     """
@@ -219,7 +220,7 @@ class AlarmsAsked:
         return (
             (not self.rules or alarm.rule in self.rules or alarm.rule.partition("-")[0] in self.rules)
             and (not self.severities or alarm.severity in self.severities)
-            and (not self.subject or any_matches((self.subject,), (alarm.subject,)))
+            and (any_matches((self.subject,), (alarm.subject,)) if self.subject else alarm.subject != CANARY)
         )
 
 

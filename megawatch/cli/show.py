@@ -279,6 +279,8 @@ def pipeline_lines(status: Mapping[str, Any]) -> list[Text]:
     if snapshot_error := status.get("rules", {}).get("snapshot_error"):
         lines.append(Text(f"rules: their state is not saved: {snapshot_error}", style="red"))
     lines += _judging_lines(status.get("rules", {}))
+    if "canary" in status:
+        lines.append(_canary_line(status["canary"]))
     lines += [Text(*line) for part in status.get("parts", ()) if (line := _part_line(part))]
     return lines + _telling_lines(status)
 
@@ -291,6 +293,15 @@ def _part_line(part: Mapping[str, Any]) -> tuple[str, str] | None:
     if part["state"] == "restarting":
         return f"{part['name']}: failed, begins again: {part['error']} ({again})", "red"
     return (f"{part['name']}: runs, after {again}: {part['error']}", "yellow") if part["restarts"] else None
+
+
+def _canary_line(canary: Mapping[str, Any]) -> Text:
+    """Return how the canary does."""
+    if canary["trouble"]:
+        return Text(f"canary: {canary['trouble']}", style="red")
+    delay_s = canary["delay_s"]
+    text = "not overdrawn yet" if delay_s is None else f"its last page was accepted after {delay_s:.1f} s"
+    return Text(f"canary: {text}")
 
 
 def _telling_lines(status: Mapping[str, Any]) -> list[Text]:

@@ -145,6 +145,8 @@ class Monitor:
         if parts.heartbeat is not None:
             every_s = float(self.site.file.heartbeat.every_s)
             add("heartbeat", Every(period_s=every_s, work=parts.heartbeat.beat))
+        if parts.canary is not None:
+            add("canary", parts.canary)
         if parts.acknowledgements is not None:
             add("acknowledgements", parts.acknowledgements)
 

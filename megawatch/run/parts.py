@@ -8,6 +8,7 @@ from pathlib import Path
 
 from collector.source import Source
 from megawatch.run.acknowledging import AcknowledgementServer
+from megawatch.run.canary import Canary
 from megawatch.run.clock import SteadyClock
 from megawatch.run.heartbeat import Heartbeat
 from megawatch.run.self_monitoring import Distress
@@ -34,6 +35,7 @@ class Parts:
         reminders: Say again what stands to receivers that forget, where the outbox runs here.
         heartbeat: Signs of life, where the site file asks for them and the outbox runs here.
         acknowledgements: Takes what comes back, likewise.
+        canary: Proves that pages come through, likewise.
         distress: Telling of our own stores, where the outbox runs here.
         shipper: Writing to the history or a database, where it runs here.
         supervisor: Keeps the parts running, each by itself.
@@ -53,6 +55,7 @@ class Parts:
     reminders: Sequence[Reminder] = ()
     heartbeat: Heartbeat | None = None
     acknowledgements: AcknowledgementServer | None = None
+    canary: Canary | None = None
     distress: Distress | None = None
     shipper: Shipper | None = None
     makes: list[Callable[[], Source]] = field(default_factory=list)

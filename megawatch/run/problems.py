@@ -53,6 +53,12 @@ LOOK_AT_GONE: Final = (
 )
 AWAY_MS: Final = 60_000
 """How long a receiver may be away before that is told elsewhere (our choice)."""
+CANARY_TITLE: Final = "the canary's page does not come through"
+LOOK_AT_CANARY: Final = (
+    "Something between the broker and the canary's receiver does not do its work: readings, judging or pages"
+    " may not come through for tenants either. `megawatch status` and `megawatch why` say how far they came;"
+    " check the broker, the canary's rights to publish there, and its receiver."
+)
 PART_TITLE: Final = "a part of the monitor fails or hangs"
 LOOK_AT_PART: Final = (
     "Report the error with the monitor's log. It is begun again by itself, every other part goes on, and what"
@@ -109,6 +115,8 @@ def problems_of(parts: Parts) -> list[Problem]:
             )
             for route, count in parts.told_elsewhere.items()
         ]
+    if parts.canary is not None and parts.canary.trouble:
+        found.append(Problem("canary", parts.canary.trouble, CANARY_TITLE, LOOK_AT_CANARY))
     for source in parts.sources:
         trouble = source.health.trouble
         if trouble:

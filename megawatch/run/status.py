@@ -138,6 +138,13 @@ class StatusWriter:
             found["routes"] = [
                 self._route(route, receiver) for route, receiver in parts.outbox.receivers.items()
             ]
+        if parts.canary is not None:
+            trials = parts.canary.trials
+            found["canary"] = {
+                "began_ms": trials.began_ms,
+                "delay_s": None if trials.delay_ms is None else trials.delay_ms / 1_000,
+                "trouble": parts.canary.trouble,
+            }
         if parts.shipper is not None:
             found["history"] = {
                 "sink": parts.shipper.name,
@@ -250,6 +257,9 @@ class StatusWriter:
             "cpu_s": time.process_time(),
             "memory_bytes": resident_bytes(),
         } | {f"cpu_{stage['name']}_s": stage["cpu_s"] for stage in found.get("stages", [])}
+        canary = found.get("canary")
+        if canary is not None and canary["delay_s"] is not None:
+            figures["canary_delay_s"] = canary["delay_s"]
         refused = dict(account.get("dead_lettered_by_reason", {}))
         return Health(at_ms=found["at_ms"], figures=figures, dead_lettered=refused)
 
@@ -292,6 +302,13 @@ def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     for name, readings, seconds in lags(status):
         yield _gauge(f"megawatch_{name}_lag_entries", f"entries that {name} has not read", readings)
         yield _gauge(f"megawatch_{name}_lag_seconds", f"how far {name} is behind", seconds)
+    canary = status.get("canary") or {}
+    if canary.get("delay_s") is not None:
+        yield _gauge("megawatch_canary_delay_seconds", "how long its page took", canary["delay_s"])
+    if canary:
+        yield _gauge(
+            "megawatch_canary_fails", "1 while it does not come through", float(bool(canary["trouble"]))
+        )
     brokers = status.get("brokers", [])
     refuses = any(broker["store_error"] for broker in brokers)
     yield _gauge("megawatch_store_refuses", "1 while acknowledgements are stopped", float(refuses))

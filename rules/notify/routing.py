@@ -8,6 +8,7 @@ from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from facility.hours import Hours, is_within
+from facility.names import CANARY
 from facility.patterns import any_matches
 from rules.notify.notification import Notification
 
@@ -76,6 +77,8 @@ class Route:
             tenant: The tenant that it is about; None for none.
             assets: The asset that it is about and what serves that; None where that is not known.
         """
+        if tenant == CANARY and CANARY not in self.tenants:
+            return False  # it wakes nobody
         return (
             (not self.severities or severity in self.severities)
             and (not self.desks or not self.desks.isdisjoint(desks))

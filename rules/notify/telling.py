@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from facility.names import CANARY, CANARY_RULE
 from facility.quantities import known_or_none
 from facility.site import Site
 from rules.alarms.states import Change, Transition
@@ -107,6 +108,8 @@ class Teller:
         telling = Telling()
         in_force = cache(self._ledger.suppressions)
         for change in changes:
+            if change.subject == CANARY and change.rule != CANARY_RULE:
+                continue  # whatever else is found of it proves nothing
             alarm, reason = self._alarm_of(change, view, in_force)
             telling.changes.append(
                 AlarmChange(alarm=alarm, change=change.change.value, at_ms=change.at_ms, reason=reason)

@@ -280,14 +280,14 @@ def test_alarms_are_those_that_stand(ask: Ask) -> None:
     late = opened(DASHBOARDS["megawatch-alarms"], ask)
 
     def standing(filling: Filling) -> set[tuple[object, object]]:
-        return {
-            (row["rule"], row["subject"]) for row in rows(panel_answer("megawatch-alarms", 4, ask, filling))
-        }
+        found = rows(panel_answer("megawatch-alarms", 4, ask, filling))
+        # Dates of contracts stand for days.
+        return {(row["rule"], row["subject"]) for row in found if row["rule"] != "C10"}
 
     assert standing(early) == {("C4-cannot-verify", "acme"), ("C4-cannot-verify", "cedar")}
     assert standing(late) == {("C1", "basil"), ("C2", "basil")}
     counts = {row["severity"]: row["open"] for row in rows(panel_answer("megawatch-alarms", 1, ask, late))}
-    assert counts == {"high": 1, "medium": 1}
+    assert counts == {"high": 1, "medium": 1, "info": 2}
 
 
 @pytest.mark.parametrize("prepared", [second_generation, first_generation], ids=["InfluxDB 2", "InfluxDB 1"])

@@ -189,6 +189,7 @@ def _health(rehearsal: Rehearsal, at_ms: int) -> Health:
         "undelivered": 0.0,
         "cpu_s": at_ms / 10 / SECOND_MS,
         "memory_bytes": 150e6,
+        "canary_delay_s": 6.5,
         "rules_lag_s": (rehearsal.now_ms - (rehearsal.engine.tick_ms or rehearsal.now_ms)) / SECOND_MS,
     }
     return Health(at_ms=at_ms, figures=figures, dead_lettered={**dead, "out-of-range": 0})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from facility.hours import Hours
+from facility.names import CANARY
 from rules.notify.links import Links
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm
@@ -178,6 +179,16 @@ def test_what_is_over_before_its_hours_begin_is_not_told_there(tmp_path: Path) -
         hall.play(range(20, 120), 10)
 
         assert {route for _, route, _ in hall.told()} == {"first"}
+
+
+def test_the_canary_wakes_nobody() -> None:
+    """Only a route that names it takes it."""
+    takes = [
+        route.takes(severity="critical", desks=(), rule="C2", tenant=CANARY)
+        for route in (FIRST, replace(FIRST, tenants=frozenset({CANARY})))
+    ]
+
+    assert takes == [False, True]
 
 
 @pytest.mark.parametrize(("pattern", "is_told"), [("*", False), ("r0", False)])
