@@ -25,6 +25,12 @@ NAMED: Final = 4
 """How many meters the name of a claim names."""
 
 
+USED: Final = frozenset(
+    {"rack.power.active", "meter.power.active", "current", "current.phase", "current.limit"}
+)
+"""Quantities that layouts are made of: a glance at them tells of most points that they are not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A node of the power chain that racks hang on.
@@ -73,7 +79,9 @@ class LayoutBuilder:
     @staticmethod
     def uses(point: Point) -> bool:
         """Tell whether layouts are made of such a point."""
-        return point.is_boundary or point.is_line_current or point.is_current_limit
+        return point.quantity in USED and (
+            point.is_boundary or point.is_line_current or point.is_current_limit
+        )
 
     def __init__(self, site: Site, graph: Graph, points: Mapping[int, Point]) -> None:
         self._site = site

@@ -61,10 +61,13 @@ class Arrangement:
     def know(self, points: Mapping[int, Point]) -> None:
         """Take in what is known of points, by their numbers."""
         for number, point in points.items():
-            before = self._layable.pop(number, None)
+            before = self._layable.get(number)
             if LayoutBuilder.uses(point):
                 self._layable[number] = point
-            if before != self._layable.get(number):
+                if before != point:
+                    self.begin_anew()
+            elif before is not None:
+                del self._layable[number]
                 self.begin_anew()
 
     def begin_anew(self) -> None:

@@ -173,6 +173,10 @@ class Engine:
         """Whom each place of a tenant's array is about, the operator's own load last."""
         return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
 
+    def share(self, other: Engine) -> None:
+        """Use what another engine of the same site made of the site file."""
+        self._fingerprints.share(other._fingerprints)
+
     @property
     def is_held(self) -> bool:
         """Whether ticks wait for what brokers have kept."""
@@ -246,8 +250,10 @@ class Engine:
                 changed[known.id] = point
                 if before is not None and before.is_boundary and before.meaning != point.meaning:
                     self.has_moved = True
-            if known.asset is not None:
-                self._arrangement.add(known.asset)
+        # Most assets are described by each of their points, in one object.
+        for asset in {id(known.asset): known.asset for known in points}.values():
+            if asset is not None:
+                self._arrangement.add(asset)
         self._know(changed)
 
     def _know(self, points: Mapping[int, Point]) -> None:

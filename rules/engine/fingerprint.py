@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -78,10 +78,15 @@ class Fingerprints:
         self._rules = {rule.name: _hash(said(rule)) for rule in rules}
         self._brokers = {name: _hash(said(timing)) for name, timing in timings.items()}
         self._tenants: dict[tuple[object, ...], dict[str, str]] = {}
+        self._content_of = cache(lambda: _hash(said(site)))
 
-    @cached_property
+    def share(self, other: Fingerprints) -> None:
+        """Use what another made of the same site: of a large one that takes a while."""
+        self._content_of = other._content_of
+
+    @property
     def _content(self) -> str:
-        return _hash(said(self._site))
+        return self._content_of()
 
     @cached_property
     def _declared(self) -> frozenset[AssetId]:

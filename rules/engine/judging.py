@@ -52,6 +52,7 @@ class Judging:
         settled = [rule for rule in rules if Judgement.SETTLED in rule.judges]
         self.live = Engine(site, timings, live, tick_ms=tick_ms, lateness_ms=lateness_ms)
         self.settled = SettledEngine(site, timings, settled, tick_ms=tick_ms, patience=patience)
+        self.settled.share(self.live)
         self.past = self.settled.past = Past(
             {
                 judge.rule.name: judge.bank

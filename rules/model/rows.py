@@ -436,12 +436,13 @@ class Topology:
         for row, numbers in enumerate(rows):
             for number in numbers:
                 found[self._points[number].quantity][row].append(number)
-        return {
-            quantity: self._column(
-                [of_row.get(row, [UNMETERED]) for row in range(len(rows))], QUANTITIES[quantity].dimension
-            )
-            for quantity, of_row in found.items()
-        }
+        columns: dict[str, Column] = {}
+        for quantity, of_row in found.items():
+            points = [[UNMETERED]] * len(rows)  # most rows of most quantities have none
+            for row, numbers in of_row.items():
+                points[row] = numbers
+            columns[quantity] = self._column(points, QUANTITIES[quantity].dimension)
+        return columns
 
     def _column(self, rows: list[list[int]], dimension: Dimension) -> Column:
         points, starts = in_a_row(rows)

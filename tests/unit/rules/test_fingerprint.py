@@ -18,6 +18,7 @@ from facility.site import Holding, Rack, Site, Tenant
 from rules.base import Rule, Variant
 from rules.engine.fingerprint import UNJUDGED, Fingerprints
 from rules.library.electrical.e1_breaker_load import BreakerLoad
+from testing.operations import calls_of
 from testing.rules.halls import EVERY_SECOND
 
 R1, R2 = AssetId("r1"), AssetId("r2")
@@ -176,3 +177,16 @@ def test_the_order_of_what_has_none_changes_nothing() -> None:
     )
 
     assert fingerprint_of(turned) == fingerprint_of()
+
+
+def test_two_judgements_of_one_site_describe_it_once() -> None:
+    """It may have 100,000 racks."""
+    live, settled = Fingerprints(SITE, [], {}), Fingerprints(SITE, [], {})
+    settled.share(live)
+    found = []
+
+    first = calls_of(lambda: found.append(live.at(0, {})))
+    second = calls_of(lambda: found.append(settled.at(0, {})))
+
+    assert found[0] == found[1]
+    assert second < first / 2
