@@ -30,8 +30,7 @@ class Register:
         """Return a point under a key of its own, where another broker brings one under the same."""
         number = self._numbers.get(point.key)
         known = None if number is None else self.point(number)
-        others = self._brokers - {point.broker}
-        if known is None or known.broker not in others:
+        if known is None or (broker := known.broker) == point.broker or broker not in self._brokers:
             return point
         return replace(point, key=f"{point.broker}/{point.key}")
 

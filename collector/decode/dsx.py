@@ -151,7 +151,7 @@ class DsxDecoder:
         kept: set[str] = set()
         for text, payload in metadata.items():
             topic = dsx.parse_topic(text)
-            found = None if topic is None else describe(topic, payload, broker.name)
+            found = None if topic is None else describe(topic, payload, broker.name, is_kept=True)
             if topic is not None and isinstance(found, Described):
                 kept |= {topic.publisher, found.publisher}
                 self._keep(text, payload, topic, found)
@@ -327,7 +327,7 @@ class DsxDecoder:
 
     def _take_metadata(self, message: Message, topic: dsx.Topic, into: Gathered) -> None:
         text, payload = message.topic, message.payload
-        if self._digests.get(text) == _digest(payload):
+        if (kept := self._digests.get(text)) is not None and kept == _digest(payload):
             into.unchanged += 1
             return
         if payload and text not in self._digests and len(self._digests) >= MOST_TOPICS:
@@ -375,7 +375,10 @@ class DsxDecoder:
         """Remember metadata that can be used."""
         self._digests[text] = _digest(payload)
         self._names[found.point.key] = text
-        self._entries.setdefault(topic.key, {})[topic.publisher] = _Entry(found.value_topic, found)
+        key = topic.key
+        if key == found.point.key:
+            key = found.point.key  # one text for both: a site has tens of thousands of them
+        self._entries.setdefault(key, {})[topic.publisher] = _Entry(found.value_topic, found)
 
     def _forget(self, text: str, topic: dsx.Topic) -> bool:
         """Forget what a topic of metadata said; tell whether that could be used."""
@@ -418,12 +421,16 @@ class DsxDecoder:
         """Return what is said of a point, by the topics on which its values may come."""
         entries = self._entries.get(key, {})
         found = {entry.value_topic: entry for entry in entries.values()}
+        if len(entries) == 1:
+            return found
         if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
             found[first.value_topic] = first
         return found
 
     def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
         """Put points in doubt whose values mean nothing any more."""
+        if not before:
+            return
         now = {self._routes[as_sent(topic)] for topic in self._topics.get(key, ())}
         for topic, number in before.items():
             if isinstance(number, Refused) or number in now:

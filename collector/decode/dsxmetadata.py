@@ -96,13 +96,14 @@ class Refusal(msgspec.Struct, frozen=True):
     value_topic: str = ""
 
 
-def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refusal:
+def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = False) -> Described | Refusal:
     """Read metadata.
 
     Args:
         topic: Its topic, taken apart and allowed.
         payload: Its payload.
         broker: The broker it came from, part of the name of its stream.
+        is_kept: Whether it was read before, and its keys are known to stand there once.
     """
     try:
         found = _DECODER.decode(payload)
@@ -110,7 +111,7 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str) -> Described | Refus
         return Refusal(Reason.WRONG_TYPE, str(error))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return Refusal(Reason.BAD_JSON, str(error)[:200] or "expected a JSON object")
-    if (wrong := check_keys(payload)) is not None:
+    if not is_kept and (wrong := check_keys(payload)) is not None:
         return Refusal(*wrong)
     key, own = topic.key, topic.publisher == dsx.BUILDING_SYSTEM
     publisher = found.integration or topic.publisher
@@ -162,16 +163,13 @@ def _asset(owner: AssetId, topic: dsx.Topic, found: _Metadata) -> Asset | None:
         return None
     kind = "Rack" if found.rackLocationId else _path(topic.object_type)
     name = _shown(found.rackLocationName or found.objectName or "", MOST_NAME)
-    if not found.servesId:
-        return _serving_nothing(owner, kind, name)
-    return Asset(
-        id=owner, kind=kind, name=name, serves=tuple([AssetId(_name(name)) for name in found.servesId])
-    )
+    return _serving(owner, kind, name, tuple(found.servesId or ()))
 
 
 @lru_cache(MOST_SHARED)
-def _serving_nothing(owner: AssetId, kind: str, name: str) -> Asset:
-    return Asset(id=owner, kind=kind, name=name)
+def _serving(owner: AssetId, kind: str, name: str, served: tuple[str, ...]) -> Asset:
+    serves = tuple([AssetId(_name(each)) for each in served])
+    return Asset(id=owner, kind=kind, name=name, serves=serves)
 
 
 @lru_cache(MOST_SHARED)

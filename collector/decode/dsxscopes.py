@@ -28,12 +28,14 @@ class _Form:
         count: How many levels there must be.
         is_whole: Whether there may be no more.
         is_of_path: Whether they are those of the tag path, instead of the whole topic's.
+        is_first: Whether they are the first levels, none left out.
     """
 
     places: tuple[int, ...]
     count: int
     is_whole: bool
     is_of_path: bool
+    is_first: bool = False
 
     def named(self, levels: list[str], path: list[str]) -> tuple[str, ...] | None:
         """Return what a topic has at the levels that are named, None where it is of another form.
@@ -45,7 +47,7 @@ class _Form:
         among = path if self.is_of_path else levels
         if len(among) < self.count or (self.is_whole and len(among) > self.count):
             return None
-        return tuple([among[i] for i in self.places])
+        return tuple(among[: self.count]) if self.is_first else tuple([among[i] for i in self.places])
 
 
 class ScopeIndex(Generic[T]):
@@ -156,7 +158,8 @@ def _forms(scope: str) -> Iterator[tuple[_Form, tuple[str, ...]]]:
     levels = scope.rstrip("/").split("/")
     places = tuple(range(len(levels)))
     for is_of_path in (False, True):
-        yield _Form(places, len(levels), is_whole=False, is_of_path=is_of_path), tuple(levels)
+        form = _Form(places, len(levels), is_whole=False, is_of_path=is_of_path, is_first=True)
+        yield form, tuple(levels)
 
 
 class Scopes:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from collector.decode.dsxmetadata import MOST_NAME, MOST_SERVED
+from collector.decode.dsxmetadata import MOST_NAME, MOST_SERVED, describe
 from facility.names import is_id, is_level, name_of, text_of
 from facility.points import Cadence
 from facility.readings import Reason
+from formats import dsx
 from testing.builders import T0_MS
 from testing.collector.hearing import Hearing, Outcome, describing, key_of, metadata, raw, value
+from testing.operations import calls_of
 
 KEY = key_of("r1")
 WAITED_MS = T0_MS + 3_600_000
@@ -55,6 +57,20 @@ def test_a_point_is_what_its_metadata_says() -> None:
     assert known.asset is not None
     assert (known.asset.id, known.asset.kind, known.asset.name) == ("C-CDU-1", "CDU", "CDU 1")
     assert known.asset.serves == ("r1", "r2")
+
+
+def test_what_was_kept_is_not_looked_through_for_faults_again() -> None:
+    """A restart reads the metadata of a whole site: that each key stands there once was seen when it came."""
+    message = metadata("r1")
+    topic = dsx.parse_topic(message.topic)
+    assert topic is not None
+    found = []
+
+    new = calls_of(lambda: found.append(describe(topic, message.payload, "bus")))
+    kept = calls_of(lambda: found.append(describe(topic, message.payload, "bus", is_kept=True)))
+
+    assert found[0] == found[1]
+    assert kept < new
 
 
 def test_a_point_that_only_belongs_to_an_asset_does_not_describe_it() -> None:
