@@ -266,7 +266,8 @@ class Teller:
     ) -> tuple[Alarm, str]:
         """Return an alarm as a change leaves it, and what is to be said of the change."""
         rule = self._rules[change.rule]
-        unverified = change.rule.endswith(CANNOT_VERIFY)
+        # What the canary does is nobody's to acknowledge.
+        is_latched = not change.rule.endswith(CANNOT_VERIFY) and change.subject != CANARY
         is_over = change.change is Change.RETURNED
         alarm = Alarm(
             id=change.alarm_id,
@@ -282,7 +283,7 @@ class Teller:
             limit=known_or_none(change.limit),
             peak=known_or_none(change.peak),
             is_told=change.is_told,
-            needs_acknowledgement=rule.needs_acknowledgement and not unverified,
+            needs_acknowledgement=rule.needs_acknowledgement and is_latched,
         )
         before = self._standing.get(alarm.id)
         was_kept_back = before is not None and before.suppression is not None and not before.is_told

@@ -12,12 +12,22 @@ import pytest
 
 from facility.hours import Hours
 from facility.names import CANARY
+from facility.site import Site
 from rules.notify.links import Links
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
-from testing.rules.halls import Tape, a_judging, known_racks_of, one_tenant
+from testing.rules.halls import (
+    Tape,
+    a_judging,
+    a_site,
+    a_tenant,
+    a_version,
+    known_racks_of,
+    one_tenant,
+    racks_of,
+)
 from testing.rules.services import a_service
 
 ONLY_C2: Mapping[str, Mapping[str, Any]] = {
@@ -35,14 +45,16 @@ class Hall:
         folder: Where the ledger and the state are.
         routes: Which notifications go where.
         links: Makes links of pages.
+        site: The site.
     """
 
-    def __init__(self, folder: Path, *routes: Route, links: Links | None = None) -> None:
+    def __init__(self, folder: Path, *routes: Route, links: Links | None = None, site: Site = SITE) -> None:
+        self._site = site
         self._folder = folder
         self._routes = routes
         self._links = links
         self._tape = Tape()
-        self._tape.put(T0_MS - 1_000, known_racks_of(SITE))
+        self._tape.put(T0_MS - 1_000, known_racks_of(site))
         self._tape.connect(T0_MS - 1_000)
         self.ledger = Ledger(folder)
 
@@ -52,9 +64,9 @@ class Hall:
             self._tape.second(second, each_kw, each_kw, each_kw)
         judged, _ = self.ledger.cursor()
         heard = Tape(self._tape.entries[:judged])
-        judging = a_judging(SITE, rules=ONLY_C2)
+        judging = a_judging(self._site, rules=ONLY_C2)
         service = a_service(
-            judging, heard, self.ledger, self._folder, site=SITE, routes=self._routes, links=self._links
+            judging, heard, self.ledger, self._folder, site=self._site, routes=self._routes, links=self._links
         )
         service.start()
         for entry in self._tape.entries[judged:]:
@@ -179,6 +191,19 @@ def test_what_is_over_before_its_hours_begin_is_not_told_there(tmp_path: Path) -
         hall.play(range(20, 120), 10)
 
         assert {route for _, route, _ in hall.told()} == {"first"}
+
+
+def test_the_canary_s_alarm_is_over_when_it_is(tmp_path: Path) -> None:
+    """It waits for nobody to acknowledge it, and nothing else that is found of it is kept."""
+    names = ["r0", "r1", "r2"]
+    site = a_site(racks_of(*names), a_tenant(CANARY, names, a_version(200)))
+    hall = Hall(tmp_path, replace(FIRST, tenants=frozenset({CANARY})), site=site)
+    with closing(hall.ledger):
+        hall.play(range(20), 80)
+        hall.play(range(20, 120), 10)
+        alarms = hall.ledger.alarms()
+
+    assert [(alarm.rule, alarm.state) for alarm in alarms] == [("C2", "normal")]
 
 
 def test_the_canary_wakes_nobody() -> None:
