@@ -59,7 +59,7 @@ $(READY): requirements.lock pyproject.toml .ci/venv
 
 lock: $(READY)
 	@$(RUN)/python -m pip install --quiet uv
-	@$(RUN)/uv pip compile pyproject.toml --group dev --extra nats --python-version 3.11 --universal \
+	@$(RUN)/uv pip compile pyproject.toml --group dev --extra nats --extra apprise --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
 	@$(RUN)/uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 		--no-header --quiet -c requirements.lock --output-file deploy/requirements.lock

@@ -527,13 +527,16 @@ class TargetTable(Table):
     )
     slack: str | None = Field(None, description="file that holds the address of a Slack incoming webhook")
     teams: str | None = Field(None, description="file that holds the address of a Microsoft Teams workflow")
+    apprise: str | None = Field(
+        None, description="file that holds the address of a service by Apprise; needs the extra `apprise`"
+    )
     proxy: HttpAddress | None = Field(
         None, description="proxy between the monitor and the receiver; the environment names none"
     )
     console: Truth = Field(False, description="the terminal of the monitor")  # noqa: FBT003
 
 
-RECEIVERS: Final = ("webhook", "pagerduty", "alertmanager", "email", "slack", "teams", "console")
+RECEIVERS: Final = ("webhook", "pagerduty", "alertmanager", "email", "slack", "teams", "apprise", "console")
 """The keys of `route.to` that each lead to a receiver."""
 
 

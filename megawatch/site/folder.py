@@ -17,6 +17,7 @@ from facility.sitefile.tables import BrokerTable
 from megawatch.cli.brokeraddress import address_of, present_certificate
 from megawatch.cli.template import FILE
 from rules.base import Rule
+from rules.notify.services import is_address, is_installed
 from rules.registry import make_rules
 from store.histories import Place
 from store.means.means import holds
@@ -157,7 +158,7 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
     wanted += [
         (f"route[{i}].to.{name}", getattr(route.to, name))
         for i, route in enumerate(file.routes)
-        for name in ("secret_file", "pagerduty", *ROOMS)
+        for name in ("secret_file", "pagerduty", "apprise", *ROOMS)
     ]
     wanted.append(("smtp.password_file", file.smtp.password_file))
     wanted.append(("heartbeat.url_file", file.heartbeat.url_file))
@@ -178,7 +179,21 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
         if name is not None and name in found and urlsplit(found[name]).scheme not in ("http", "https"):
             expected = "a file that holds an https:// address"
             faults.append(Fault(path=path, expected=expected, found=f"'{name}'"))
+    for i, route in enumerate(file.routes):
+        _check_service(f"route[{i}].to.apprise", route.to.apprise, found, faults)
     return found
+
+
+def _check_service(path: str, name: str | None, secrets: Mapping[str, str], faults: list[Fault]) -> None:
+    """Check that a service beyond those that are built in can be reached by its address."""
+    if name is None or name not in secrets:
+        return
+    if not is_installed():
+        expected = "the extra that it needs: pip install 'megawatch[apprise]'"
+        faults.append(Fault(path=path, expected=expected, found="none"))
+    elif not is_address(secrets[name]):
+        expected = "a file that holds one address of a service that Apprise knows"
+        faults.append(Fault(path=path, expected=expected, found=f"'{name}'"))
 
 
 def _read(wanted: Iterable[tuple[str, str]], folder: Path, faults: list[Fault]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from rules.notify.mail import MailNotifier, Server
 from rules.notify.pagerduty import PagerDutyNotifier
 from rules.notify.reminding import Forgetful
 from rules.notify.routing import CONSOLE, Route
+from rules.notify.services import ServiceNotifier
 from rules.notify.webhook import WebhookNotifier
 
 
@@ -124,6 +125,11 @@ RECEIVERS: Final[dict[str, Receiver]] = {
     "teams": Receiver(
         route=lambda target: f"teams {target.teams}" if target.teams else "",
         make=_room(lambda target: target.teams, teams_message),
+        hears_acknowledgements=True,
+    ),
+    "apprise": Receiver(
+        route=lambda target: f"apprise {target.apprise}" if target.apprise else "",
+        make=lambda target, around: ServiceNotifier(around.secret(target.apprise or "")),
         hears_acknowledgements=True,
     ),
     "console": Receiver(

@@ -80,7 +80,7 @@ TENANTS: list[tuple[str, str, Told]] = [
     (
         "a route to nowhere",
         f"{SITE}[[route]]\nto = {{}}\n",
-        [("route[0].to", "webhook, pagerduty, alertmanager, email, slack, teams or console")],
+        [("route[0].to", "webhook, pagerduty, alertmanager, email, slack, teams, apprise or console")],
     ),
     (
         "hours that are none",
