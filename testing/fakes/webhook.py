@@ -89,7 +89,7 @@ async def receiver(script: Iterable[Reply] = (), *, takes_s: float = 0.0) -> Asy
     """Run a receiver on loopback."""
     fake = FakeReceiver(list(script), takes_s=takes_s)
     app = web.Application()
-    app.router.add_post("/pages", fake.take)
+    app.router.add_post("/{path:.*}", fake.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
