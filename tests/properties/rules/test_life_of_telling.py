@@ -1,0 +1,166 @@
+"""What is told between judging and the ledger is what the table of an alarm's life says, whatever happens.
+
+Every sequence of five things that can happen, and longer ones by chance: an alarm opens, becomes graver,
+returns; it is shelved and unshelved; the monitor is killed before the ledger has taken what was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from types import SimpleNamespace
+from typing import Any, Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.alarms.life import Condition, Event, State, step
+from rules.alarms.states import Change, Transition, alarm_id
+from rules.base import Severity
+from rules.notify.routing import Route
+from rules.notify.telling import Teller, Telling
+from rules.registry import make_rules
+from store.ledger.alarms import Progress
+from store.ledger.suppressions import Suppression, SuppressionKind
+from testing.builders import T0_MS
+from testing.fakes.memory_ledger import MemoryLedger
+from testing.rules.halls import one_tenant
+
+RULES: Final = {rule.name: rule for rule in make_rules({}, [])}
+GRAVE: Final = (Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
+OPEN, WORSEN, RETURN, SHELVE, UNSHELVE, KILL = "open", "worsen", "return", "shelve", "unshelve", "kill"
+HAPPENS: Final = (OPEN, WORSEN, RETURN, SHELVE, UNSHELVE, KILL)
+IN_THE_TABLE: Final = {
+    OPEN: (Event.BREACH, Event.ON_DELAY_OVER),
+    WORSEN: (Event.SEVERITY_UP,),
+    RETURN: (Event.CLEAR, Event.OFF_DELAY_OVER),
+    SHELVE: (Event.SHELVE,),
+    UNSHELVE: (Event.UNSHELVE,),
+    KILL: (Event.RESTART,),
+}
+
+
+class Story:
+    """One subject of one rule, told by a teller into a ledger, beside the table."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+        self.teller = self._teller()
+        self.state = State()
+        self.at_ms = T0_MS
+        self.opened_ms = 0
+        self.severity = 0
+
+    def _teller(self) -> Teller:
+        return Teller(self.ledger, RULES, site=one_tenant(), routes=[Route(name="pager")])
+
+    def is_possible(self, what: str) -> bool:
+        """Tell whether something can happen now."""
+        stands = self.state.condition is Condition.ACTIVE
+        match what:
+            case "open":
+                return not stands
+            case "worsen":
+                return stands and self.severity + 1 < len(GRAVE)
+            case "return":
+                return stands
+            case _:
+                return True
+
+    def let(self, what: str) -> None:
+        """Let something happen; what is told must be what the table says."""
+        self.at_ms += 1_000
+        expected = []
+        for event in IN_THE_TABLE[what]:
+            self.state, told = step(self.state, event)
+            expected += [told.value] if told is not None else []
+        before = len(self.ledger.notices)
+        self._happen(what)
+        told_now = [notice.body["change"] for notice in self.ledger.notices[before:]]
+        assert told_now == expected, (what, self.state)
+        keys = [notice.key for notice in self.ledger.notices]
+        assert len(keys) == len(set(keys))
+
+    def _happen(self, what: str) -> None:
+        changes: list[Transition] = []
+        match what:
+            case "open":
+                self.opened_ms, self.severity = self.at_ms, 0
+                changes = [self._change(Change.OPENED)]
+            case "worsen":
+                self.severity += 1
+                changes = [self._change(Change.WORSENED)]
+            case "return":
+                changes = [self._change(Change.RETURNED)]
+            case "shelve":
+                self.ledger.kept = [self._shelf()]
+            case "unshelve":
+                self.ledger.kept = []
+            case _:
+                # Killed: what was decided and not saved is decided again by the next life.
+                self._decide([])
+                self.teller = self._teller()
+        for telling in self._decide(changes):
+            self.ledger.save(
+                Progress(seq=1, tick_ms=self.at_ms, changes=telling.changes, notices=telling.notices)
+            )
+        self.teller.saved()
+
+    def _decide(self, changes: Iterable[Transition]) -> list[Telling]:
+        topology = SimpleNamespace(about=lambda *_: frozenset[str]())
+        view: Any = SimpleNamespace(at_ms=self.at_ms, tables=SimpleNamespace(topology=topology))
+        return [self.teller.tell(changes, view, self.at_ms), self.teller.follow(view, self.at_ms)]
+
+    def _change(self, change: Change) -> Transition:
+        return Transition(
+            alarm_id=alarm_id("C1", "acme", self.opened_ms),
+            rule="C1",
+            subject="acme",
+            change=change,
+            at_ms=self.at_ms,
+            since_ms=self.opened_ms,
+            opened_ms=self.opened_ms,
+            severity=GRAVE[self.severity],
+            value=1.0,
+            limit=1.0,
+            peak=1.0,
+            is_told=True,
+        )
+
+    def _shelf(self) -> Suppression:
+        return Suppression(
+            id="s",
+            kind=SuppressionKind.SHELVED,
+            from_ms=self.at_ms,
+            to_ms=None,
+            by="ann",
+            why="known",
+            made_ms=self.at_ms,
+        )
+
+
+def run(sequence: Sequence[str]) -> int:
+    """Let things happen in order, as far as they can; return how many did."""
+    story, count = Story(), 0
+    for what in sequence:
+        if not story.is_possible(what):
+            return count
+        story.let(what)
+        count += 1
+    return count
+
+
+def test_every_sequence_of_five() -> None:
+    """Each as far as it is possible."""
+    happened = sum(run(sequence) for sequence in product(HAPPENS, repeat=5))
+
+    assert happened == 15_124
+
+
+@given(st.lists(st.sampled_from(HAPPENS), max_size=40))
+def test_longer_ones(sequence: list[str]) -> None:
+    """What is not possible at its moment is left out."""
+    story = Story()
+    for what in sequence:
+        if story.is_possible(what):
+            story.let(what)
