@@ -101,6 +101,7 @@ class Site:
         path_loss_percent: The most that is lost between a parent meter and the racks beneath it [%].
         settings: What assets are rated, by the name of the site file's field.
         runbooks: Where the runbooks of the rules are: an address or a folder.
+        grafana: Address of the Grafana that has the dashboards; "" for none.
         grid: What the operator of the grid allows it, None where that is not said.
     """
 
@@ -119,6 +120,7 @@ class Site:
         default_factory=lambda: MappingProxyType({}), repr=False
     )
     runbooks: str = RUNBOOKS
+    grafana: str = ""
     grid: Grid | None = None
 
     def runbook(self, file: str) -> str:

@@ -115,6 +115,7 @@ class Builder:
             path_loss_percent=table.path_loss_percent,
             settings=MappingProxyType(self._settings),
             runbooks=table.runbooks,
+            grafana=table.grafana or "",
             grid=None if grid is None else grid.grid(),
         )
         self.notes.warnings += warnings_of(site)

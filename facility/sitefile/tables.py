@@ -112,6 +112,10 @@ class SiteTable(Table):
         RUNBOOKS,
         description="where the rules' runbooks are, an address or a folder: a page names the file in it",
     )
+    grafana: HttpAddress | None = Field(
+        None,
+        description="address of the Grafana that has the dashboards: each page links to the one it is about",
+    )
 
 
 class GridTable(Table):

@@ -250,12 +250,16 @@ class Topology:
         """
         if kind in OF_NO_ASSET:
             return frozenset()
-        asset = subject
-        if kind in _MAKERS:
+        asset = self.asset_of(kind, subject)
+        return frozenset({asset}) | self.serving(AssetId(asset))
+
+    def asset_of(self, kind: SubjectKind, subject: str) -> str:
+        """Return the asset that a subject belongs to, or its own id where it belongs to none."""
+        if kind not in OF_NO_ASSET and kind in _MAKERS:
             rows = self.rows(kind)
             if subject in rows.ids:
-                asset = rows.assets[rows.ids.index(subject)]
-        return frozenset({asset}) | self.serving(AssetId(asset))
+                return rows.assets[rows.ids.index(subject)]
+        return subject
 
     def served_by(self, asset: AssetId) -> Sequence[AssetId]:
         """Return what serves an asset directly, with power or cooling."""

@@ -34,9 +34,9 @@ def slack_message(body: Mapping[str, Any]) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
     ]
-    url = str(body.get("acknowledge_url", ""))
-    if url and not set(url) & set("<>| "):
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{url}|Acknowledge>"}})
+    links = [f"<{url}|{name}>" for name, url in _links(body) if not set(url) & set("<>| ")]
+    if links:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": "  ".join(links)}})
     return {
         # What stands in a notification on a phone; only here is `<...>` a mention or a link.
         "text": shortened(str(body["headline"]), MOST_SLACK).translate(_ESCAPES),
@@ -65,8 +65,7 @@ def _card(body: Mapping[str, Any], most: int) -> dict[str, Any]:
     colour = "good" if is_good else _COLOURS.get(str(body["severity"]), "default")
     blocks = [_paragraph(headline, colour=colour, weight="bolder")]
     blocks += [_paragraph(line) for line in rest.split("\n") if line]
-    url = str(body.get("acknowledge_url", ""))
-    actions = [{"type": "Action.OpenUrl", "title": "Acknowledge", "url": url}] if url else []
+    actions = [{"type": "Action.OpenUrl", "title": name, "url": url} for name, url in _links(body)]
     return {
         "type": "message",
         "summary": shortened(str(body["headline"]), min(most, 1_000)),
@@ -84,6 +83,12 @@ def _card(body: Mapping[str, Any], most: int) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _links(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what can be opened from a message, by its name: addresses of ours, never of the bus."""
+    named = (("Dashboard", "dashboard"), ("Acknowledge", "acknowledge_url"))
+    return [(name, str(body[key])) for name, key in named if body.get(key)]
 
 
 def _paragraph(text: str, *, colour: str = "default", weight: str = "default") -> dict[str, Any]:

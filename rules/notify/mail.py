@@ -85,8 +85,9 @@ def message_of(
     headline, _, rest = text.partition("\n")
     lines = "<br>\n".join(escape(line) for line in rest.split("\n"))
     html = f"<p><b>{escape(headline)}</b></p>\n<p>{lines}</p>\n"
-    if url := str(body.get("acknowledge_url", "")):
-        html += f'<p><a href="{escape(url)}">Acknowledge</a></p>\n'
+    for name, key in (("Dashboard", "dashboard"), ("Acknowledge", "acknowledge_url")):
+        if url := str(body.get(key, "")):
+            html += f'<p><a href="{escape(url)}">{name}</a></p>\n'
     message.add_alternative(html, subtype="html")
     return message
 

@@ -20,6 +20,7 @@ from facility.site import Site
 from rules.alarms.states import Change, Transition
 from rules.base import Block, Desk, Rule, Severity
 from rules.draw.summation_plan import Index
+from rules.notify.dashboards import dashboard_url
 from rules.notify.notification import (
     Clock,
     ClosedBlock,
@@ -76,12 +77,14 @@ def compose(
         acknowledge_url: Where it can be acknowledged; "" for nowhere.
     """
     subject = Subject(rule.kind, change.subject)
-    details, incomplete, assets = Details(), "", None
+    details, incomplete, assets, asset = Details(), "", None, change.subject
     try:
+        asset = view.tables.topology.asset_of(rule.kind, change.subject)
         assets = view.tables.topology.about(rule.kind, change.subject)
         details = _details(subject, rule, view, site)
     except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told
         incomplete = f"{type(error).__name__}: {error}"
+    over_ms = change.at_ms if change.change is Change.RETURNED else None
     told = Notification(
         key=message_key(change.alarm_id, change.change, change.severity),
         alarm=change.alarm_id,
@@ -107,6 +110,7 @@ def compose(
         value_is_bound=rule.value_is_bound,
         assets=assets,
         acknowledge_url=acknowledge_url,
+        dashboard=dashboard_url(site.grafana, subject, asset, change.since_ms, over_ms),
         details=details,
         incomplete=incomplete,
     )

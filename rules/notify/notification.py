@@ -184,6 +184,7 @@ class Notification:
         assets: The asset that it is about and everything that serves it; None where that is not known.
         unacknowledged_s: For how long nobody has acknowledged it, where it is told for that [s].
         by: Who acknowledged it.
+        dashboard: Where Grafana shows it; "" where that is not known.
         acknowledge_url: Where it can be acknowledged; "" for nowhere but on the command line.
         details: What else is known at the moment.
         incomplete: Why details are missing, "" where none are.
@@ -216,6 +217,7 @@ class Notification:
     assets: frozenset[str] | None = None
     unacknowledged_s: int = 0
     by: str = ""
+    dashboard: str = ""
     acknowledge_url: str = ""
     details: Details = field(default_factory=Details)
     incomplete: str = ""
@@ -253,12 +255,9 @@ class Notification:
             facts |= msgspec.to_builtins(self.past)
         if self.value_is_bound:
             facts["value_is_bound"] = True
-        if self.unacknowledged_s:
-            facts["unacknowledged_s"] = self.unacknowledged_s
-        if self.by:
-            facts["by"] = self.by
-        if self.acknowledge_url:
-            facts["acknowledge_url"] = self.acknowledge_url
+        for name in ("unacknowledged_s", "by", "dashboard", "acknowledge_url"):
+            if value := getattr(self, name):
+                facts[name] = value
         for group in self.details.groups:
             facts |= msgspec.to_builtins(group)
         if self.incomplete:

@@ -65,8 +65,9 @@ def event(body: Mapping[str, Any], routing_key: str) -> dict[str, Any]:
         "custom_details": details,
     }
     found["client"] = "Megawatch"
-    links = (("Runbook", str(body.get("runbook", ""))), ("Acknowledge", str(body.get("acknowledge_url", ""))))
-    named = [{"href": url, "text": name} for name, url in links if url.startswith(("http://", "https://"))]
+    links = (("Runbook", "runbook"), ("Dashboard", "dashboard"), ("Acknowledge", "acknowledge_url"))
+    urls = [(name, str(body.get(key, ""))) for name, key in links]
+    named = [{"href": url, "text": name} for name, url in urls if url.startswith(("http://", "https://"))]
     if named:
         found["links"] = named
     return found

@@ -126,6 +126,7 @@ def text(told: Notification, zone: tzinfo) -> str:
             *_doubt_lines(told),
             *([f"incomplete: {in_line(told.incomplete)}"] if told.incomplete else []),
             *_look_at_lines(told),
+            *([f"dashboard: {told.dashboard}"] if told.dashboard else []),
             *([f"acknowledge: {told.acknowledge_url}"] if told.acknowledge_url else []),
         ]
     )

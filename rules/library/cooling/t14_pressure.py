@@ -34,7 +34,9 @@ class Pressure(Several):
     quantities: ClassVar[tuple[str, ...]] = (DIFFERENCE, "filter.pressure.differential", "pump.speed")
     unit: ClassVar[str] = "kPa"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
-    look_at: ClassVar[str] = "Compare pump speed, valves and filter: is the way closed, or open too far?"
+    look_at: ClassVar[str] = (
+        "Compare pump speed, valves and filter: find where the way is closed, or open too far."
+    )
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(15, ge=0, description="how long it must last to become an alarm [s]")

@@ -32,7 +32,7 @@ class ValveMismatch(Band):
     quantities: ClassVar[tuple[str, ...]] = (POSITION,)
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
-    look_at: ClassVar[str] = "Look at the valve itself: does it move when its command changes?"
+    look_at: ClassVar[str] = "Look at the valve itself, whether it moves when its command changes."
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(900, ge=0, description="how long it must last to become an alarm [s]")

@@ -34,7 +34,7 @@ class InletWarming(Threshold):
     windows: ClassVar[tuple[Window, ...]] = (INLET,)
     unit: ClassVar[str] = "K/h"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
-    look_at: ClassVar[str] = "Look at the air handlers of the aisle: which one stopped, or was switched over?"
+    look_at: ClassVar[str] = "See which air handler of the aisle stopped, or was switched over."
     severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.HIGH, "above `fast_k_per_h`", on_delay="fast_delay_s", desks=(Desk.PAGE,)),
     )

@@ -404,9 +404,10 @@ def test_one_fact_is_one_page() -> None:
     site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(300, ramp=ramp)))
     seconds = [(80.0, 80.0)] * 100 + [(95.0, 95.0)] * 200
 
-    told = [(body["rule"], body["change"]) for body in pages_of(site, seconds)]
+    # That the ramp has a step in twelve days is another fact.
+    pages = [body for body in pages_of(site, seconds) if body["rule"] != "C10"]
 
-    assert told == [("C2", "opened")]
+    assert [(body["rule"], body["change"]) for body in pages] == [("C2", "opened")]
 
 
 def test_a_silent_rack_says_whose_it_is() -> None:

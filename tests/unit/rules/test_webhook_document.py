@@ -128,5 +128,14 @@ def test_the_document_names_every_key() -> None:
     assert keys - named == set()
     values = {"opened", "worsened", "returned", "critical", "high", "medium", "low", "info", "meter", "kw"}
     values |= {"cause", "examples", "acknowledged"}
-    later = {"acknowledge_url", "unacknowledged_s", "by", "reason", "known_ms", "over_ms", "incomplete"}
+    later = {
+        "dashboard",
+        "acknowledge_url",
+        "unacknowledged_s",
+        "by",
+        "reason",
+        "known_ms",
+        "over_ms",
+        "incomplete",
+    }
     assert named - keys - values - later == set()
