@@ -127,7 +127,7 @@ def test_the_document_names_every_key() -> None:
     assert {body["rule"] for body in bodies} >= {"C1", "C2", "C3", "C4", "C5", "Q1", "Q2", "Q3", "Q8"}
     assert keys - named == set()
     values = {"opened", "worsened", "returned", "critical", "high", "medium", "low", "info", "meter", "kw"}
-    values |= {"cause", "examples", "acknowledged"}
+    values |= {"cause", "examples", "acknowledged", "grafana"}
     later = {
         "dashboard",
         "acknowledge_url",
