@@ -40,6 +40,7 @@ from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
 from rules.library.data.q4_flat_line import FlatLine
+from rules.library.data.q5_unit_error import UnitError
 from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q7_register_fault import RegisterFault
 from rules.library.data.q8_meters_disagree import MetersDisagree
@@ -106,6 +107,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     CoverageLow,
     CommonSilence,
     FlatLine,
+    UnitError,
     ClockOff,
     RegisterFault,
     MetersDisagree,

@@ -46,6 +46,7 @@ class Statistic(StrEnum):
     SLOPE = "slope"  # per second, between the oldest part of the window and the newest
     UNCHANGED = "unchanged"  # seconds for which the value has not changed, at most the window
     FALL = "fall"  # the last fall of a counter: from the high to the low of the figure, 0 for none
+    COLLAPSE = "collapse"  # the last fall to less than a hundredth, until the value is back: likewise
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
     TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
 
@@ -322,13 +323,19 @@ class _Fall(_Figure):
 
     FILL: ClassVar[Mapping[str, float]] = {"last": np.nan, "low": 0.0, "high": 0.0, "ago_ms": np.inf}
     SLOTS: ClassVar[int] = 1
+    SHARE: ClassVar[float] = 1.0
+    """Below which share of the value before it is a fall."""
+    BACK: ClassVar[float] = math.inf
+    """Above which share of what it fell from it is forgotten."""
 
     def _note(self, found: Measured, past_ms: int) -> None:
         last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
         known = found.is_known
-        fell = known & (found.best < last)
+        fell = known & (found.best < last * self.SHARE)
         low[fell], high[fell] = found.best[fell], last[fell]
         ago_ms[:] = np.where(fell, 0.0, ago_ms + past_ms)
+        if math.isfinite(self.BACK):
+            ago_ms[known & (found.best > high * self.BACK)] = np.inf
         last[known] = found.best[known]
 
     def _bounds(self) -> _Bounds:
@@ -336,6 +343,13 @@ class _Fall(_Figure):
         is_recent = ago_ms <= self._window.over_s * 1_000
         before, after = np.where(is_recent, high, 0.0), np.where(is_recent, low, 0.0)
         return after, after.copy(), before, ~np.isnan(last)
+
+
+class _Collapse(_Fall):
+    """The last fall to less than a hundredth; forgotten once the value is a tenth of what it was again."""
+
+    SHARE: ClassVar[float] = 0.01
+    BACK: ClassVar[float] = 0.1
 
 
 class _Dose(_Figure):
@@ -405,6 +419,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.SLOPE: _Slope,
         Statistic.UNCHANGED: _Unchanged,
         Statistic.FALL: _Fall,
+        Statistic.COLLAPSE: _Collapse,
         Statistic.DOSE: _Dose,
         Statistic.TRIP: _Trip,
     }

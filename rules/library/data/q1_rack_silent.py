@@ -30,7 +30,10 @@ class RackSilent(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q3", Relation.MEMBER_OF),)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
+        HiddenBy("Q3", Relation.MEMBER_OF),
+        HiddenBy("Q5", is_early=True),
+    )
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."
     )

@@ -25,6 +25,8 @@ LEAST, MOST = -10.0, 10.0
 SUBJECTS: Final = ("a", "b", "c")
 STEPS_MS: Final = (250, 999, 1_000, LONGEST_STEP_MS, LONGEST_STEP_MS + 1, 7_000, 90_000)
 OVER_S: Final = (0.012, 3.0, 12.0, 60.0)
+OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE)
+"""Figures that tell of a moment: they have a test of their own."""
 EPS: Final = 1e-6
 """What sums of floats may be off by."""
 
@@ -134,7 +136,7 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
-            case Statistic.TRIP | Statistic.FALL:
+            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE:
                 raise AssertionError("expected a window that needs no curve and tells a figure of a time")
 
 
@@ -187,7 +189,7 @@ def figures(window: Window, course: Sequence[Note]) -> Iterator[tuple[str, Measu
             yield name, found, row, figure
 
 
-@pytest.mark.parametrize("statistic", [one for one in Statistic if one is not Statistic.FALL])
+@pytest.mark.parametrize("statistic", [one for one in Statistic if one not in OF_NO_TIME])
 @given(course=notes(), over_s=st.sampled_from(OVER_S))
 def test_the_truth_lies_within_what_a_window_says(
     statistic: Statistic, over_s: float, course: list[Note]
@@ -267,23 +269,39 @@ def test_a_window_of_no_quantity_or_no_time_is_refused(quantity: str, over_s: fl
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("statistic", "said", "expected"),
     [
-        ([8.0, 8.5, 9.0], (0.0, 0.0)),
-        ([8.0, 2.0, 3.0], (2.0, 8.0)),
-        ([8.0, None, 2.0], (2.0, 8.0)),
-        ([8.0, 2.0, 1.0], (1.0, 2.0)),
-        ([8.0, 2.0, None], (2.0, 8.0)),
-        ([8.0, 2.0, *[3.0] * 5], (2.0, 8.0)),
-        ([8.0, 2.0, *[3.0] * 7], (0.0, 0.0)),
+        (Statistic.FALL, [8.0, 8.5, 9.0], (0.0, 0.0)),
+        (Statistic.FALL, [8.0, 2.0, 3.0], (2.0, 8.0)),
+        (Statistic.FALL, [8.0, None, 2.0], (2.0, 8.0)),
+        (Statistic.FALL, [8.0, 2.0, 1.0], (1.0, 2.0)),
+        (Statistic.FALL, [8.0, 2.0, None], (2.0, 8.0)),
+        (Statistic.FALL, [8.0, 2.0, *[3.0] * 5], (2.0, 8.0)),
+        (Statistic.FALL, [8.0, 2.0, *[3.0] * 7], (0.0, 0.0)),
+        (Statistic.COLLAPSE, [8.0, 0.08], (0.0, 0.0)),
+        (Statistic.COLLAPSE, [8.0, 0.008, 0.007], (0.008, 8.0)),
+        (Statistic.COLLAPSE, [8.0, None, 0.008], (0.008, 8.0)),
+        (Statistic.COLLAPSE, [8.0, 0.008, 0.9], (0.0, 0.0)),
     ],
-    ids=["it rises", "it fell", "across a gap", "twice", "then silence", "lately", "long ago"],
+    ids=[
+        "it rises",
+        "it fell",
+        "across a gap",
+        "twice",
+        "then silence",
+        "lately",
+        "long ago",
+        "not so far",
+        "to nothing",
+        "to nothing across a gap",
+        "and back",
+    ],
 )
 def test_a_fall_is_remembered_as_long_as_the_window(
-    said: list[float | None], expected: tuple[float, float]
+    statistic: Statistic, said: list[float | None], expected: tuple[float, float]
 ) -> None:
     """From what it was before to what it was after, once a second; the window is five seconds long."""
-    window = Window(QUANTITY, Statistic.FALL, 5.0)
+    window = Window(QUANTITY, statistic, 5.0)
     key = SubjectKind.RACK, window
     windows = Windows([key])
 

@@ -400,7 +400,7 @@ def test_a_forecast_says_until_when_and_what_keeps_the_block() -> None:
 
 def test_one_fact_is_one_page() -> None:
     """An overdraw during a ramp is told by C2 alone, and nothing is called over while more is drawn."""
-    ramp = (Level(at_ms=0, milliwatts=120_000_000), Level(at_ms=T0_MS + 10**9, milliwatts=300_000_000))
+    ramp = (Level(at_ms=0, milliwatts=120_000_000), Level(at_ms=T0_MS + 10**10, milliwatts=300_000_000))
     site = a_site(racks_of(*PAIR), a_tenant("acme", PAIR, a_version(300, ramp=ramp)))
     seconds = [(80.0, 80.0)] * 100 + [(95.0, 95.0)] * 200
 
