@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -142,7 +143,12 @@ class Account:
 
 
 def read_entries(
-    connection: sqlite3.Connection, after_seq: int, most: int, where: str, lost: Collection[int] = ()
+    connection: sqlite3.Connection,
+    after_seq: int,
+    most: int,
+    where: str,
+    lost: Collection[int] = (),
+    told: Mapping[int, Entry] = MappingProxyType({}),
 ) -> Iterator[Entry]:
     """Yield the entries after `after_seq`, in order, at most so many.
 
@@ -154,6 +160,7 @@ def read_entries(
         most: Most entries to yield.
         where: What to call the file in an error.
         lost: Numbers of points whose description is lost; their readings are left out.
+        told: Entries that were read before, by their numbers: they are not made once more.
 
     Raises:
         StoreCorrupt: Where the file is so damaged that entries do not follow each other.
@@ -162,11 +169,11 @@ def read_entries(
         "SELECT seq, stamp_ms, kind, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, most)
     )
     before = after_seq
-    for seq, stamp_ms, kind, body in rows.fetchall():
+    for seq, stamp_ms, kind, body in rows:
         if not before < seq:  # an empty page has rows too
             raise StoreCorrupt(where, f"expected an entry after {before}, found {seq}")
         before = seq
-        entry = read_entry(connection, (seq, stamp_ms, kind, body), where)
+        entry = told.get(seq) or read_entry(connection, (seq, stamp_ms, kind, body), where)
         if lost and isinstance(entry.content, Batch):
             is_known = ~np.isin(entry.content.point, list(lost))
             entry = replace(entry, content=entry.content.take(is_known))

@@ -65,6 +65,8 @@ from store.sqlite import Writer, failure, open_writer, prove, saving, told
 
 RECENT_ENTRIES: Final = 2_000
 """The last entries that are kept in memory, for who reads along."""
+RECENT_READINGS: Final = 500_000
+"""Readings in them at most: those of some 25 s of a large site, or 15 MB (our choice)."""
 MOST_TRIMMED: Final = 50_000
 """Entries that are dropped at once; what is appended meanwhile waits for some 0.2 s (our choice)."""
 WARM_MS: Final = 120_000
@@ -122,6 +124,7 @@ class Journal:
         self._connection: Writer | None = None
         self._seen = Seen()
         self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
+        self._recent_readings = 0
         self._decoded: OrderedDict[int, Batch] = OrderedDict()
         self._unsure: tuple[int, Intake, Account] | None = None
         self._survived: list[tuple[Intake, Account]] = []
@@ -204,8 +207,20 @@ class Journal:
                 self._seen.remember(readings_of(entry.content))
             elif isinstance(entry.content, tuple):
                 self._points_told.append(entry)
-            self._recent.append(entry)
+            self._recall(entry)
             self.head_seq, self.head_stamp_ms = entry.seq, entry.stamp_ms
+
+    def _recall(self, entry: Entry) -> None:
+        """Keep the last entry in memory, for who reads along, and let go of the first of them."""
+        recent = self._recent
+        if len(recent) == RECENT_ENTRIES:
+            self._recent_readings -= _readings_in(recent.popleft())
+        elif not recent:
+            self._recent_readings = 0
+        recent.append(entry)
+        self._recent_readings += _readings_in(entry)
+        while self._recent_readings > RECENT_READINGS and len(recent) > 1:
+            self._recent_readings -= _readings_in(recent.popleft())
 
     def promise(self, floor_ms: int) -> None:
         """Promise that nothing will be stamped at or before `floor_ms` from now on.
@@ -323,7 +338,9 @@ class Journal:
         if recent and recent[0].seq <= after_seq + 1:
             skip = max(0, after_seq + 1 - recent[0].seq)
             return [recent[i] for i in range(skip, min(len(recent), skip + most))]
-        found = list(read_entries(self._ready(), after_seq, most, str(self.path), self._lost))
+        connection = self._ready()
+        told_before = {entry.seq: entry for entry in self._points_told}
+        found = list(read_entries(connection, after_seq, most, str(self.path), self._lost, told_before))
         self.damaged |= {entry.seq: damage for entry in found if (damage := damage_of(entry))}
         return found
 
@@ -552,3 +569,8 @@ def _nameless(key: str) -> Point:
         stream="",
         cadence=Cadence.ON_CHANGE,
     )
+
+
+def _readings_in(entry: Entry) -> int:
+    """Return how many readings an entry holds."""
+    return len(entry.content) if isinstance(entry.content, Batch) else 0

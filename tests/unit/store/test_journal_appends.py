@@ -18,7 +18,7 @@ from store.journal.follower import JournalFollower
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import WARM_MS, Journal
 from testing.builders import T0_MS, a_batch, known_racks
-from testing.store.journals import a_mark, everything, many, readings, refusal, rows_of, waits
+from testing.store.journals import ENTRY_READINGS, a_mark, everything, many, readings, refusal, rows_of, waits
 
 
 @pytest.fixture
@@ -254,6 +254,34 @@ def test_what_describes_a_whole_site_is_many_entries_of_one_append(
     assert kept == [tuple(known[:2]), tuple(known[2:4]), tuple(known[4:])]
     assert len({entry.stamp_ms for entry in everything(journal)}) == 1
     assert journal.known() == dict(enumerate(known))
+
+
+def test_descriptions_are_read_from_the_file_once(journal: Journal, tmp_path: Path) -> None:
+    """Who begins at the first entry after a restart is given those that the start has read."""
+    journal.append(Intake(known=[*known_racks(["r1", "r2"])]), T0_MS)
+    journal.append(many(1), T0_MS)
+    journal.close()
+    again = Journal(tmp_path)
+
+    read = again.read(0)
+
+    assert read[0] is again.point_entries()[0]
+    assert [entry.seq for entry in read] == [1, 2]
+    again.close()
+
+
+def test_only_so_many_readings_are_kept_in_memory(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is further behind reads the same from the file."""
+    monkeypatch.setattr(store.journal.journal, "RECENT_READINGS", 3 * ENTRY_READINGS)
+    for number in range(1, 9):
+        journal.append(many(number), T0_MS + number)
+
+    in_memory = list(journal._recent)
+
+    assert [entry.seq for entry in in_memory] == [6, 7, 8]
+    assert [entry.seq for entry in journal.read(5)] == [6, 7, 8]
+    assert rows_of(journal.read(0))[:ENTRY_READINGS] == rows_of([journal.read(0)[0]])
+    assert [entry.seq for entry in journal.read(0)] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_mark_comes_back_as_it_was(journal: Journal) -> None:
