@@ -331,18 +331,20 @@ class _Fall(_Figure):
     def _note(self, found: Measured, past_ms: int) -> None:
         last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
         known = found.is_known
-        fell = known & (found.best < last * self.SHARE)
-        low[fell], high[fell] = found.best[fell], last[fell]
-        ago_ms[:] = np.where(fell, 0.0, ago_ms + past_ms)
+        ago_ms += past_ms
+        fell = np.flatnonzero(known & (found.best < last * self.SHARE))
+        low[fell], high[fell], ago_ms[fell] = found.best[fell], last[fell], 0.0
         if math.isfinite(self.BACK):
-            ago_ms[known & (found.best > high * self.BACK)] = np.inf
-        last[known] = found.best[known]
+            fallen = np.flatnonzero(np.isfinite(ago_ms) & known)
+            ago_ms[fallen[found.best[fallen] > high[fallen] * self.BACK]] = np.inf
+        np.copyto(last, found.best, where=known)
 
     def _bounds(self) -> _Bounds:
         last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
-        is_recent = ago_ms <= self._window.over_s * 1_000
-        before, after = np.where(is_recent, high, 0.0), np.where(is_recent, low, 0.0)
-        return after, after.copy(), before, ~np.isnan(last)
+        recent = np.flatnonzero(ago_ms <= self._window.over_s * 1_000)
+        before, after = np.zeros(len(last)), np.zeros(len(last))
+        before[recent], after[recent] = high[recent], low[recent]
+        return after, after, before, ~np.isnan(last)
 
 
 class _Collapse(_Fall):
