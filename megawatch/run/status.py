@@ -93,7 +93,8 @@ class StatusWriter:
     async def write(self) -> None:
         """Write once."""
         self.note_spent()
-        await in_thread(self._save, self.document())
+        rules, found = self._parts.rules, self._but_tenants()
+        await in_thread(self._finish, found, None if rules is None else rules.view)
 
     async def count(self) -> None:
         """Ask the ledger how many notifications wait; nothing else waits for its answer."""
@@ -108,6 +109,22 @@ class StatusWriter:
 
     def document(self) -> ProcessStatus:
         """Return what this process is doing, all of it at one moment of the event loop."""
+        rules = self._parts.rules
+        return self._with_tenants(self._but_tenants(), None if rules is None else rules.view)
+
+    def _finish(self, found: ProcessStatus, view: View | None) -> None:
+        """Add what each tenant draws, and write; beside the loop, as a site may have hundreds of tenants."""
+        self._save(self._with_tenants(found, view))
+
+    def _with_tenants(self, found: ProcessStatus, view: View | None) -> ProcessStatus:
+        """Return what this process is doing with what each tenant draws at the moment of a view."""
+        rules = self._parts.rules
+        if rules is not None and view is not None:
+            found["tenants"] = _tenants(view, rules, self._site)
+        return found
+
+    def _but_tenants(self) -> ProcessStatus:
+        """Return what this process is doing, without what each tenant draws."""
         parts, costs = self._parts, self.costs()
         found: ProcessStatus = {
             "site": self._site.file.site.name,
@@ -122,7 +139,6 @@ class StatusWriter:
             found["messages_per_s"] = costs["messages_per_s"]
             found["brokers"] = [_broker(source, self._silent_s(source)) for source in self._sources]
         if parts.rules is not None:
-            view = parts.rules.view
             found["rules"] = {
                 "tick_ms": parts.rules.lag.tick_ms,
                 "seq": parts.rules.lag.seq,
@@ -133,7 +149,7 @@ class StatusWriter:
                 "error": parts.rules.lag.error,
                 "failing": dict(parts.rules.lag.failing),
             }
-            found["tenants"] = [] if view is None else _tenants(view, parts.rules, self._site)
+            found["tenants"] = []
         if parts.outbox is not None:
             found["routes"] = [
                 self._route(route, receiver) for route, receiver in parts.outbox.receivers.items()

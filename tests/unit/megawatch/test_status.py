@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
+import megawatch.run.status
 from megawatch.cli.queries import message_us
 from megawatch.run.clock import SteadyClock
 from megawatch.run.parts import Parts
-from megawatch.run.status import StatusWriter
+from megawatch.run.status import StatusWriter, read_status
 from megawatch.run.supervisor import Supervisor
 from megawatch.site.folder import SiteFolder, open_site
 from rules.engine.judging import Judging
@@ -77,6 +80,14 @@ def tenant_of(
 
 def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict[str, Any]:
     """Return what `status` says of the tenant once a journal was judged."""
+    with a_writer(folder, site, tape, until_ms) as writer:
+        found: list[dict[str, Any]] = [{**one} for one in writer.document()["tenants"]]
+    return next(tenant for tenant in found if tenant["id"] == "acme")
+
+
+@contextmanager
+def a_writer(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> Iterator[StatusWriter]:
+    """Return what writes the status of a monitor that has judged a journal."""
     judging = Judging(
         site.file.site,
         {BUS: EVERY_SECOND},
@@ -91,8 +102,31 @@ def status_of(folder: Path, site: SiteFolder, tape: Tape, until_ms: int) -> dict
         rules.step(until_ms)
         supervisor = Supervisor(clock, random.Random(1))  # noqa: S311 - jitter
         parts = Parts(clock=clock, ledger=ledger, supervisor=supervisor, rules=rules)
-        found: list[dict[str, Any]] = [{**one} for one in StatusWriter(site, parts).document()["tenants"]]
-    return next(tenant for tenant in found if tenant["id"] == "acme")
+        yield StatusWriter(site, parts)
+
+
+def test_what_tenants_draw_is_looked_up_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site may have hundreds of them, and nothing else gets its turn meanwhile."""
+    (tmp_path / "site.toml").write_text(SITE.replace("LIMIT", ""), encoding="utf-8")
+    site, tape, threads = open_site(tmp_path), Tape(), []
+    tape.connect(BEGIN_MS)
+    look = megawatch.run.status._tenants
+
+    def noted(*arguments: Any) -> Any:  # noqa: ANN401 - whatever it takes and returns
+        threads.append(threading.get_ident())
+        return look(*arguments)
+
+    monkeypatch.setattr(megawatch.run.status, "_tenants", noted)
+    with a_writer(tmp_path, site, tape, BEGIN_MS + 2_000) as writer:
+        asyncio.run(writer.write())
+        document = writer.document()
+
+    written = read_status(site.data)
+    assert written is not None
+    assert written["tenants"] == document["tenants"] != []
+    assert threads[0] != threading.get_ident()
 
 
 @pytest.mark.parametrize(
