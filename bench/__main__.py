@@ -21,6 +21,7 @@ TITLES: Final = {
     "start": "a start and a restart of 2,270 racks: CPU, memory, stops of the event loop",
     "journal": "journal append",
     "tick": "engine tick",
+    "alarms": "alarm machines, a restart with 10,000 open alarms, 300 pages at once",
     "model": "tables of measured quantities",
     "history": "Parquet: sealing and the three usual reads",
     "influx": "InfluxDB, VictoriaMetrics and Parquet: writing, disk by schema, reads",

@@ -155,6 +155,7 @@ class Bank:
         self._columns = _Columns()
         self._edited: dict[str, str] = {}
         self.subjects: tuple[str, ...] = ()
+        self._placed: tuple[tuple[str, ...], Mapping[str, int]] | None = None
 
     @property
     def is_active(self) -> BoolArray:
@@ -349,7 +350,7 @@ class Bank:
         hidden |= (found.verdict == Verdict.CLEAR) & found.returned
         columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
-        place = {subject: i for i, subject in enumerate(self.subjects)} if changes else {}
+        place = self._places() if changes else {}
         result = []
         for change in changes:
             where = place.get(change.subject)
@@ -366,6 +367,12 @@ class Bank:
                 late = self._transition(where, Change.OPENED, at_ms, value, limit)
                 result.append(replace(late, is_told=True))
         return result
+
+    def _places(self) -> Mapping[str, int]:
+        """Return the place of each subject."""
+        if self._placed is None or self._placed[0] is not self.subjects:
+            self._placed = self.subjects, {subject: i for i, subject in enumerate(self.subjects)}
+        return self._placed[1]
 
     def note_edits(self, reason: Callable[[str], str]) -> None:
         """Note that the site file was edited: an alarm whose limit is not broken from now on ends by that.
