@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -101,6 +101,8 @@ class Judge:
         hides = self.rule.hidden_by if bank is self.bank else self.rule.unknown_hidden_by
         hidden: BoolArray | None = None
         try:
+            if any(hide.relation is Relation.SILENT_BY for hide in hides):
+                hidden = self._silent_by(hides, bank, others, view)
             for hide in hides:
                 found = self._hidden_by(hide, bank, others[hide.rule], view) if hide.rule in others else None
                 if found is not None:
@@ -131,6 +133,37 @@ class Judge:
                 return None if covered is None else _are_all(self.rule.racks(view), covered, of_none=of_none)
             case Relation.SERVED_BY:
                 return self._served_by(other, hides, view)
+            case Relation.SILENT_BY:
+                return None  # of all of them together
+
+    def _silent_by(
+        self, hides: Sequence[HiddenBy], bank: Bank, others: Mapping[str, Judge], view: View
+    ) -> BoolArray | None:
+        """Return which subjects have silent racks, each of which belongs to what hides by its alarm.
+
+        Where the alarm is that it cannot be told, racks count that are not known for certain.
+        """
+        racks = view.racks
+        explained = np.zeros(len(racks.ids), np.bool_)
+        for hide in hides:
+            other = others.get(hide.rule) if hide.relation is Relation.SILENT_BY else None
+            if other is None:
+                continue
+            active = other.bank.is_active | other.bank.is_pending if hide.is_early else other.bank.is_active
+            covered = _covered(other.rule.racks(view), active, len(racks.ids)) if active.any() else None
+            explained |= False if covered is None else covered
+        if not explained.any():
+            return None
+        silent = racks.is_silent if bank is self.bank else racks.cause != 0
+        if self.rule.kind is SubjectKind.TENANT:
+            rows, members = racks.holders, np.arange(len(racks.ids))
+        elif (links := self.rule.racks(view)) is not None:
+            rows, members = np.repeat(np.arange(len(bank.subjects)), np.diff(links.starts)), links.members
+        else:
+            return None
+        are_silent = np.bincount(rows, silent[members], len(bank.subjects)) > 0
+        stand_out = np.bincount(rows, (silent & ~explained)[members], len(bank.subjects)) > 0
+        return are_silent & ~stand_out
 
     def _served_by(self, other: Judge, hides: BoolArray, view: View) -> BoolArray:
         """Return which subjects belong to an asset that an asset serves whose alarm hides theirs."""

@@ -52,6 +52,7 @@ class Relation(StrEnum):
     SAME = "the same subject"
     MEMBER_OF = "what it is a member of"
     SERVED_BY = "what serves it"
+    SILENT_BY = "what its silent racks are members of"
 
 
 @dataclass(frozen=True, slots=True)

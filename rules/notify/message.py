@@ -381,12 +381,16 @@ def _rack_facts(view: View, places: Index, site: Site) -> Racks:
     silent = [racks.ids[i] for i in places.tolist() if racks.is_silent[i]]
     among = {racks.ids[i] for i in places.tolist()}
     holders = [tenant for tenant in site.tenants if not among.isdisjoint(tenant.racks_at(view.at_ms))]
+    # What was known last: of a rack that went silent, what it drew before.
+    drawn = np.bincount(racks.holders[places], racks.draw[places], len(view.tenants.ids)) / KILOWATT
+    drawn_kw = dict(zip(view.tenants.ids, drawn.tolist(), strict=True))
     return Racks(
         racks=len(places),
         silent_racks=len(silent),
         silent_examples=silent[:NAMED],
         tenants=[tenant.id for tenant in holders],
         tenant_names=[in_line(tenant.name) for tenant in holders],
+        tenant_kw=[drawn_kw.get(tenant.id, 0.0) for tenant in holders],
     )
 
 

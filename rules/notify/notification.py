@@ -103,13 +103,14 @@ class Draw(Facts, frozen=True, kw_only=True):
 
 
 class Racks(Facts, frozen=True, kw_only=True):
-    """The racks that a subject stands for, which of them are silent, and who holds them."""
+    """The racks that a subject stands for, which of them are silent, who holds them, and what theirs draw."""
 
     racks: int
     silent_racks: int
     silent_examples: list[str]
     tenants: list[str]
     tenant_names: list[str]
+    tenant_kw: list[float]
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):

@@ -166,7 +166,9 @@ def _silent_lines(told: Notification) -> list[str]:
     if silent is not None and silent.silent_racks:
         lines.append(f"silent: {_racks(silent.silent_racks, silent.silent_examples)}")
     if racks is not None and racks.tenant_names:
-        lines.append(f"tenants: {_listed(racks.tenant_names)}")
+        pairs = zip(racks.tenant_names, racks.tenant_kw, strict=True)
+        shares = [f"{name} ({_power(kw, 'kW')})" for name, kw in pairs]
+        lines.append(f"tenants: {_listed(shares)}")
     return lines
 
 

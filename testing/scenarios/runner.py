@@ -188,6 +188,8 @@ class ScenarioSource:
 
     def _lag_ms(self, number: int, step: int) -> int:
         """Return how long after its stamp a point is heard in a step [ms]."""
+        if not self._scenario.lags_ms:
+            return 0
         name = next((name for name, known in self._points.items() if known.id == number), "")
         lags_ms = self._scenario.lags_ms.get(name)
         return 0 if lags_ms is None else lags_ms[step]

@@ -45,7 +45,7 @@ _WORDS: Final = frozenset({"headline", "title", "subject_name", "tenant_names", 
 _ELSEWHERE: Final = frozenset(
     {
         "alarm", "at_ms", "change", "key", "known_ms", "limit", "look_at", "opened_ms", "over_ms", "peak",
-        "rule", "runbook", "severity", "since_ms", "site", "subject", "tenant", "text", "value",
+        "rule", "runbook", "severity", "since_ms", "site", "subject", "tenant", "tenant_kw", "text", "value",
     }
 )  # fmt: skip
 """Of a page, what its alarm's line says, or what is made of the rest."""

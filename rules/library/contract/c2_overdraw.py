@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, SeverityStep, Steps, codes
 from rules.fixed_point import in_kilowatts, lowered
+from rules.model.rows import Relation
 from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
@@ -44,7 +45,10 @@ class Overdraw(Rule):
     unknown_look_at: ClassVar[str] = (
         "Find out why readings are missing; until they are heard, ask the tenant what it draws."
     )
-    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C3", is_early=True),)
+    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
+        HiddenBy("C3", is_early=True),
+        HiddenBy("E4", Relation.SILENT_BY),
+    )
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is up to the critical share")
     on_delay_s: float = Field(5, ge=0, description="how long it must last, at least as the contract says [s]")

@@ -33,6 +33,7 @@ class RackSilent(Rule):
     hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
         HiddenBy("Q3", Relation.MEMBER_OF),
         HiddenBy("Q5", is_early=True),
+        HiddenBy("E4", Relation.SILENT_BY),
     )
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."

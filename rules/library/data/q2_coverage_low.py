@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, Steps, codes
+from rules.model.rows import Relation
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -16,7 +17,8 @@ class CoverageLow(Rule):
     """The share of a tenant's rating that is covered by fresh readings is low.
 
     Below 80 % its sum is valid for no decision about the contract: Meta's Dynamo treats a sum as invalid when
-    more than 20 % of its servers give no reading (ISCA 2016). 95 % is our choice.
+    more than 20 % of its servers give no reading (ISCA 2016). 95 % is our choice. It is not told beside what
+    all its silent racks have in common: a feed that is lost (E4), or a common silence (Q3).
     """
 
     name: ClassVar[str] = "Q2"
@@ -24,6 +26,10 @@ class CoverageLow(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
+        HiddenBy("E4", Relation.SILENT_BY),
+        HiddenBy("Q3", Relation.SILENT_BY),
+    )
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
     severity_steps: ClassVar[Steps] = (SeverityStep(Severity.HIGH, "below `invalid_share`"),)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray, IntArray
-from rules.base import Desk, Findings, Rule, Severity, codes
-from rules.model.rows import Links
+from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
+from rules.model.rows import Links, Relation
 from rules.subject import SubjectKind
 from rules.view import RackView, View
 
@@ -28,7 +28,7 @@ class CommonSilence(Rule):
 
     Groups overlap: a gateway, two busways and a coolant unit may see the same racks. The group that is silent
     most wholly is told, the larger one first; a group whose silent racks are all told already is not.
-    The levels are our choice.
+    The levels are our choice. It is not told beside a feed that is lost (E4) with all its silent racks.
     """
 
     name: ClassVar[str] = "Q3"
@@ -36,6 +36,7 @@ class CommonSilence(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.GROUP
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
+    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E4", Relation.SILENT_BY),)
     look_at: ClassVar[str] = "Look at what the racks share; the racks themselves are likely well."
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")

@@ -416,7 +416,7 @@ def test_a_silent_rack_says_whose_it_is() -> None:
 
     body = page(pages_of(site, [(60.0, 60.0)] * 3 + [(60.0, None)] * 20), "Q1")
 
-    assert line(body, "tenants") == "Acme AI"
+    assert line(body, "tenants") == "Acme AI (60.0 kW)"
     assert (body["tenants"], body["tenant"]) == (["acme"], None)
 
 
@@ -442,7 +442,7 @@ def test_a_rack_that_is_called_like_a_tenant_pages_as_a_rack() -> None:
     assert body["tenant"] is None
     assert "draw_low_kw" not in body
     assert "contract:" not in body["text"]
-    assert line(body, "tenants") == "Acme AI"
+    assert line(body, "tenants") == "Acme AI (60.0 kW)"
 
 
 @pytest.mark.parametrize("name", ["r\x1b[2J1", "r\u202e1", "r\u20281", "r\x001"])
