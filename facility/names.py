@@ -23,8 +23,10 @@ TenantId = NewType("TenantId", str)
 """Who holds assets and signs contracts; `OPERATOR` is the site's own load."""
 
 OPERATOR: Final = TenantId("operator")
-CANARY: Final = TenantId("megawatch-canary")
+CANARY: Final = "megawatch-canary"
 """Tenant and rack of the canary, which the monitor overdraws itself to prove that pages come through."""
+CANARY_PUBLISHER: Final = "MEGAWATCH-CANARY"
+"""By which name the monitor publishes the canary's readings."""
 CANARY_RULE: Final = "C2"
 """The rule whose page proves it."""
 """The tenant without a contract: all racks that no tenant holds."""

@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from facility.names import are_levels, is_level, path_of
+from facility.names import CANARY, are_levels, is_level, path_of
 from facility.quantities import QUANTITIES, Quantity, quantity_for
 from facility.units import Dimension, find_unit
 
@@ -113,6 +113,10 @@ FOREIGN_FORMS: Final = MappingProxyType(
     }
 )
 """Forms that public programs speak and the contract does not have: what they are, and what to do."""
+
+
+CANARY_POINT: Final = f"Rack/RackPower/{CANARY}"
+"""The key of the one point that the monitor publishes itself."""
 
 
 def value_topic(publisher: str, key: str) -> str:

@@ -27,7 +27,7 @@ from collector.kernels import read_values
 from collector.kernels.portable import MOST_VALUE_BYTES, QUOTES, VALUES
 from collector.mqtt.message import Message, Messages, as_sent
 from collector.row_builder import Rows
-from facility.names import NAME_LENGTH
+from facility.names import CANARY, CANARY_PUBLISHER, NAME_LENGTH
 from facility.points import Point
 from facility.readings import Reason
 from facility.sitefile.tables import BrokerTable
@@ -136,6 +136,7 @@ class DsxDecoder:
         self._topics: dict[str, tuple[str, ...]] = {}
         self._value_topics = TopicIndex()
         self._names: dict[str, str] = {}
+        self._has_canary = CANARY in context.site.racks
         self._scopes = Scopes()
         self._changed: set[str] = set()
         self._heard_ms = 0
@@ -287,7 +288,7 @@ class DsxDecoder:
             rows.refuse(message, Reason.BAD_TOPIC, expected)
         elif len(message.payload) > MOST_VALUE_BYTES:
             rows.refuse(message, *_too_large(message.payload))
-        elif not self.publishers.believes(topic.publisher, message.received_ms):
+        elif not self._believes(topic, topic.publisher, message.received_ms):
             rows.refuse(message, Reason.WRONG_PUBLISHER, self._expected_publisher(topic.publisher))
         elif topic.type == "Metadata":
             self._take_metadata(message, topic, into)
@@ -296,6 +297,12 @@ class DsxDecoder:
             rows.refuse(message, Reason.WRONG_PUBLISHER, detail)
         else:
             self._wait(message, into)
+
+    def _believes(self, topic: dsx.Topic, publisher: str, now_ms: int) -> bool:
+        """Tell whether a publisher is believed of a topic; we are of the canary, and of nothing else."""
+        if publisher == CANARY_PUBLISHER:
+            return self._has_canary and topic.key == dsx.CANARY_POINT
+        return self.publishers.believes(publisher, now_ms)
 
     def _expected_publisher(self, found: str) -> str:
         believed = ", ".join(self.publishers.believed[:MOST_SHOWN])
@@ -362,7 +369,7 @@ class DsxDecoder:
         """Read metadata, and see who would be believed by it and whose name it would take."""
         found = describe(topic, message.payload, self._broker.name)
         if isinstance(found, Described):
-            if not self.publishers.believes(found.publisher, message.received_ms):
+            if not self._believes(topic, found.publisher, message.received_ms):
                 detail = self._expected_publisher(found.publisher)
                 return Refusal(Reason.WRONG_PUBLISHER, detail, found.value_topic)
             if self._names.get(found.point.key, message.topic) != message.topic:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from facility.names import CANARY_PUBLISHER
+
 LEARNING_MS: Final = 300_000
 """How long a first start listens for who describes the site: three times as long as metadata takes to be
 repeated (our choice)."""
@@ -28,7 +30,8 @@ class Publishers:
     """
 
     def __init__(self, named: Sequence[str] | None, kept: Iterable[str]) -> None:
-        self._believed = set(kept if named is None else named)
+        # What we publish ourselves says nothing of the site's publishers.
+        self._believed = set(kept if named is None else named) - {CANARY_PUBLISHER}
         self._is_learning = named is None and not self._believed
         self._until_ms: int | None = None
         self._strangers: dict[str, int] = {}
@@ -53,7 +56,7 @@ class Publishers:
             publisher: Its level in topics.
             now_ms: When it did [ms].
         """
-        if self._is_learning:
+        if self._is_learning and publisher != CANARY_PUBLISHER:
             if self._until_ms is None:
                 self._until_ms = now_ms + LEARNING_MS
             self._believed.add(publisher)

@@ -174,7 +174,18 @@ class Builder:
                 self.notes.warn(
                     f"{located.path}.repeat_s", "Alertmanager repeats by its own `repeat_interval`"
                 )
+        self._check_late_routes(routes)
+
+    def _check_late_routes(self, routes: list[Located[RouteTable]]) -> None:
+        """Check that what nobody acknowledges is told first, and then to somebody else."""
         late = [located for located in routes if located.table.unacknowledged_s]
+        at_once = [located.table.to for located in routes if not located.table.unacknowledged_s]
+        for located in late:
+            if located.table.to in at_once:
+                self.notes.warn(
+                    f"{located.path}.unacknowledged_s",
+                    "another route tells the same receiver at once: it is told of an alarm once alone",
+                )
         if late and len(late) == len(routes):
             self.notes.warn(
                 f"{late[0].path}.unacknowledged_s",

@@ -7,7 +7,6 @@ imported when it runs, so that help and mistakes are told at once.
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import typer
 from facility.errors import MegawatchError, SiteFileError
 from megawatch.cli import influx, play
 from megawatch.cli.options import AsJson, CaFile, PasswordFile, Site, Username, print_json, say
-from megawatch.cli.usage import WrongUsage, make_room, write_new
+from megawatch.cli.usage import WrongUsage, make_room, who, write_new
 from megawatch.run.part import ALL_PARTS, Part
 
 
@@ -357,11 +356,13 @@ def ack(
     from megawatch.cli import queries
     from megawatch.site.folder import open_site
 
-    after = queries.acknowledge(open_site(site), alarm, by or getpass.getuser())
+    name = who(by)
+    after = queries.acknowledge(open_site(site), alarm, name)
     if as_json:
         print_json(queries.alarm_document(after))
     else:
-        say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}")
+        already = "" if after.acknowledged_by == name else "; it was before you"
+        say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}{already}")
 
 
 _By = Annotated[str | None, typer.Option("--by", help="Who decides it; by default who is logged in.")]
@@ -391,7 +392,7 @@ def _suppress(
     from store.ledger.suppressions import SuppressionKind
 
     folder = open_site(site)
-    by = by or getpass.getuser()
+    by = who(by)
     chosen: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     asked_for = suppressing.Asked(kind=SuppressionKind(kind), by=by, why=why, **chosen)
     found, zone = suppressing.suppression_of(folder, asked_for), folder.file.site.zone
@@ -513,7 +514,7 @@ def unshelve(
     from megawatch.site.folder import open_site
 
     folder = open_site(site)
-    ended = suppressing.end(folder, suppression, by or getpass.getuser())
+    ended = suppressing.end(folder, suppression, who(by))
     if as_json:
         print_json(suppressing.document(ended))
     else:

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from facility.errors import MegawatchError, StoreError
 from facility.instants import to_iso
-from facility.names import CANARY
+from facility.names import CANARY, nearest
 from facility.patterns import PatternError, any_matches
 from megawatch.cli import query, show
-from megawatch.cli.alarmstats import statistics_of
+from megawatch.cli.alarmstats import SEVERITIES, statistics_of
 from megawatch.cli.outputs import AlarmNow, AlarmStats, ProcessStatus, SeriesAsked, Status
 from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
@@ -26,6 +26,7 @@ from megawatch.run.lock import holders
 from megawatch.run.part import Part
 from megawatch.run.status import FRESH_MS, read_status
 from megawatch.site.folder import SiteFolder
+from rules.registry import RULES
 from store.base import Series
 from store.histories import history_of
 from store.journal.file import FILE as JOURNAL_FILE
@@ -211,6 +212,13 @@ class AlarmsAsked:
         Raises:
             WrongUsage: Where the pattern cannot be read.
         """
+        for name in self.rules:
+            if name.partition("-")[0] not in _RULES:
+                hint = nearest(name, _RULES)
+                raise WrongUsage(f"expected the name of a rule, found '{name}'" + (hint and f" ({hint})"))
+        for word in self.severities:
+            if word not in SEVERITIES:
+                raise WrongUsage(f"expected one of {', '.join(SEVERITIES)}, found '{word}'")
         try:
             return [alarm for alarm in alarms if self._takes(alarm)]
         except PatternError as error:
@@ -224,6 +232,7 @@ class AlarmsAsked:
         )
 
 
+_RULES = {rule.name for rule in RULES}
 ALL_ALARMS = AlarmsAsked()
 
 
@@ -277,6 +286,8 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
     """
     with open_ledger(folder) as reader:
         alarm = one_alarm(reader.alarm(beginning), beginning)
+    if not alarm.is_open:
+        raise WrongUsage(f"expected an alarm that stands or waits for it, found {alarm.id}, which is over")
     with closing(Ledger(folder.data)) as ledger:
         return ledger.acknowledge(alarm, by=by, at_ms=SteadyClock().now_ms())
 

@@ -28,6 +28,8 @@ from store.base import FIGURES, History, Series, computed
 GOOD: Final = "good"
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)", re.ASCII)
+LONGEST_MS: Final = 3_650 * 86_400_000
+"""The longest duration that anybody means [ms] (our choice)."""
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -66,7 +68,10 @@ def span_ms(text: str) -> int:
     match = _SPAN.fullmatch(text)
     if match is None or not float(match[1]):
         raise WrongUsage(f"expected a duration such as 90s, 15m, 6h or 2d, found '{text}'")
-    return round(float(match[1]) * _UNIT_MS[match[2]])
+    found_ms = float(match[1]) * _UNIT_MS[match[2]]
+    if found_ms > LONGEST_MS:
+        raise WrongUsage(f"expected at most 3650d, found '{text}'")
+    return round(found_ms)
 
 
 def moment_ms(text: str, zone: ZoneInfo) -> int:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facility.instants import to_datetime
+from facility.names import CANARY
 from megawatch.cli.drawbar import DrawBar
 from megawatch.cli.terminal import Terminal
 from megawatch.run.status import lags
@@ -63,6 +64,8 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]], width: int) -> Renderabl
     table.add_column("verdict", no_wrap=True, min_width=7)
     table.add_column("covered", justify="right", no_wrap=True, min_width=7)
     for tenant in tenants:
+        if tenant["id"] == CANARY:
+            continue
         verdict = tenant["verdict"] or ""
         is_starting = verdict == "unknown" and tenant["is_starting"]
         cells: list[RenderableType] = [
@@ -300,7 +303,7 @@ def _canary_line(canary: Mapping[str, Any]) -> Text:
     if canary["trouble"]:
         return Text(f"canary: {canary['trouble']}", style="red")
     delay_s = canary["delay_s"]
-    text = "not overdrawn yet" if delay_s is None else f"its last page was accepted after {delay_s:.1f} s"
+    text = "no page of it yet" if delay_s is None else f"its last page was accepted after {delay_s:.1f} s"
     return Text(f"canary: {text}")
 
 

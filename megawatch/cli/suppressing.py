@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from facility.graph import Graph
 from facility.instants import to_iso
+from facility.names import nearest
 from facility.patterns import PatternError, choose
 from facility.shown import in_line
 from megawatch.cli.outputs import Hidden, SuppressionNow
@@ -86,6 +87,10 @@ def suppression_of(folder: SiteFolder, asked: Asked) -> Suppression:
         raise WrongUsage("expected a reason after --why, found none")
     if not (asked.alarm or asked.rules or asked.subjects or asked.assets):
         raise WrongUsage("expected an alarm, a rule, a subject or an asset, found none")
+    if asked.kind is SuppressionKind.OUT_OF_SERVICE and not asked.assets:
+        raise WrongUsage("expected the assets that are worked on after --asset, found none")
+    if asked.alarm and (asked.rules or asked.subjects):
+        raise WrongUsage("expected an alarm, or rules and subjects, found both")
     _check_rules(asked.rules)
     _check_patterns((*asked.subjects, *asked.assets))
     alarm_id = ""
@@ -261,7 +266,8 @@ def _check_rules(names: Sequence[str]) -> None:
     for name in names:
         rule = _BY_NAME.get(name.partition("-")[0])
         if rule is None:
-            raise WrongUsage(f"expected the name of a rule, found '{name}'")
+            hint = nearest(name, _BY_NAME)
+            raise WrongUsage(f"expected the name of a rule, found '{name}'" + (f" ({hint})" if hint else ""))
         if rule.is_never_suppressed:
             raise WrongUsage(f"{name} ({rule.title}) is told whatever else is: it cannot be suppressed")
 

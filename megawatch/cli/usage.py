@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 
@@ -10,6 +11,21 @@ from facility.errors import MegawatchError
 
 class WrongUsage(MegawatchError):  # noqa: N818 - says what happened
     """An argument or an option cannot mean anything."""
+
+
+def who(name: str | None) -> str:
+    """Return who asks: the name that is given, else that of who is logged in; in one line.
+
+    Raises:
+        WrongUsage: Where neither is known.
+    """
+    try:
+        found = " ".join((name or getpass.getuser()).split())
+    except (KeyError, OSError) as error:
+        raise WrongUsage("expected a name after --by, as nobody is logged in here") from error
+    if not found:
+        raise WrongUsage("expected a name after --by, found none")
+    return found
 
 
 def make_room(target: Path) -> None:

@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Agent(msgspec.Struct):
-    summary: str = ""
+    summary: str | None = ""
 
 
 class _Incident(msgspec.Struct):
@@ -129,7 +129,11 @@ class AcknowledgementServer:
     async def _acknowledge(self, request: web.Request) -> web.Response:
         """Acknowledge the alarm of a link."""
         alarm = await self._alarm_of(request)
-        by = str((await request.post()).get("by", "")).strip()[:MOST_NAME]
+        try:
+            given = (await request.post()).get("by", "")
+        except (ValueError, LookupError, AssertionError):  # bad encodings, and forms that are none
+            given = ""
+        by = _name(given) if isinstance(given, str) else ""
         if not by:
             return _page("Whose name?", _about(alarm) + _FORM, status=400)
         after = await self._take_in_hand(alarm, by)
@@ -165,9 +169,9 @@ class AcknowledgementServer:
         key = event.data.incident_key
         if event.event_type == "incident.acknowledged" and key:
             alarms = [alarm for alarm in await in_thread(self._ledger.alarm, key) if alarm.id == key]
-            by = (event.agent.summary if event.agent is not None else "").strip() or "PagerDuty"
+            by = _name((event.agent.summary if event.agent is not None else "") or "") or "PagerDuty"
             for alarm in alarms:
-                await self._take_in_hand(alarm, by[:MOST_NAME])
+                await self._take_in_hand(alarm, by)
         return web.Response(status=200)
 
     def _is_of_pagerduty(self, body: bytes, signatures: str) -> bool:
@@ -184,6 +188,11 @@ class AcknowledgementServer:
 
     def _acknowledge_now(self, alarm: Alarm, by: str) -> Alarm:
         return self._ledger.acknowledge(alarm, by=by, at_ms=self._now_ms())
+
+
+def _name(text: str) -> str:
+    """Return a name as it is kept: one line, and not too long."""
+    return " ".join(text.split())[:MOST_NAME]
 
 
 def _is_done(alarm: Alarm) -> bool:

@@ -20,7 +20,7 @@ from collector.mqtt.address import Address
 from collector.mqtt.client import make_client
 from collector.mqtt.versions import NEWEST, OLDER
 from facility.errors import StoreError
-from facility.names import CANARY, CANARY_RULE
+from facility.names import CANARY, CANARY_PUBLISHER, CANARY_RULE
 from facility.shown import in_line
 from formats import dsx, rackdoc
 from store.ledger.alarms import Alarm, Notice
@@ -35,8 +35,10 @@ ACCEPTED_S: Final = 90.0
 """Within this its page has to be accepted, besides the rule's on-delay [s]: so soon our own death shows."""
 AGAIN_S: Final = 5.0
 """After how long a broker that is away is tried again [s]."""
-PUBLISHER: Final = "MEGAWATCH-CANARY"
-_POINT: Final = f"Rack/RackPower/{CANARY}"
+SET_BACK_MS: Final = 5_000
+"""A clock that is set back by more than this has been set [ms]."""
+DESCRIBED_S: Final = 60
+"""How often its metadata come again on a DSX bus [s]: nothing is left with the broker for ever."""
 
 _log = structlog.get_logger(__name__)
 
@@ -48,12 +50,10 @@ class Message:
     Attributes:
         topic: Topic that it is published to.
         payload: Its body, JSON.
-        is_retained: Whether the broker keeps it for whoever comes later.
     """
 
     topic: str
     payload: bytes
-    is_retained: bool = False
 
 
 class Trials:
@@ -75,20 +75,38 @@ class Trials:
         self._every_ms = every_ms
         self._bound_ms = bound_ms
         self._next_ms = from_ms
+        self._seen_ms = from_ms
         self.began_ms: int | None = None
         self.is_overdrawn = False
         self.delay_ms: int | None = None
         self.trouble = ""
 
-    def begin(self, now_ms: int) -> None:
-        """Begin a trial where one is due.
+    def is_due(self, now_ms: int) -> bool:
+        """Tell whether a trial is to begin; one that runs while our clock is set back is given up.
 
         Args:
             now_ms: The moment [ms].
         """
-        if not self.is_overdrawn and now_ms >= self._next_ms:
+        if now_ms < self._seen_ms - SET_BACK_MS and now_ms < self._next_ms - self._every_ms:
+            self.is_overdrawn = False
+            self._next_ms = now_ms + self._every_ms
+        self._seen_ms = now_ms
+        return not self.is_overdrawn and now_ms >= self._next_ms
+
+    def begin(self, now_ms: int, *, stands: bool = False) -> None:
+        """Begin a trial that is due, once the alarm of the one before is over.
+
+        Args:
+            now_ms: The moment [ms].
+            stands: Whether an alarm of it stands.
+        """
+        if not self.is_due(now_ms):
+            return
+        if not stands:
             self.is_overdrawn, self.began_ms = True, now_ms
             self._next_ms = now_ms + self._every_ms
+        elif now_ms - self._next_ms > self._every_ms:
+            self.trouble = f"its last alarm is not over since {(now_ms - self._next_ms) / 1_000:.0f} s"
 
     def judge(self, accepted_ms: int | None, now_ms: int) -> None:
         """Take in whether the page of the trial that runs was accepted.
@@ -137,12 +155,14 @@ class DsxWire:
         """Return the metadata of its power."""
         body = {"objectType": "Rack", "pointType": "RackPower", "engUnit": "kW"}
         body |= {"rackLocationId": CANARY, "rackLocationName": CANARY}
-        yield Message(dsx.metadata_topic(_POINT, PUBLISHER), json.dumps(body).encode(), is_retained=True)
+        yield Message(dsx.metadata_topic(dsx.CANARY_POINT, CANARY_PUBLISHER), json.dumps(body).encode())
 
     def values(self, power_kw: float, at_ms: int) -> Iterable[Message]:
         """Return its power."""
+        if at_ms // 1_000 % DESCRIBED_S == 0:
+            yield from self.introduction()
         body = {"value": power_kw, "timestamp": at_ms, "quality": 1}
-        yield Message(dsx.value_topic(PUBLISHER, _POINT), json.dumps(body).encode())
+        yield Message(dsx.value_topic(CANARY_PUBLISHER, dsx.CANARY_POINT), json.dumps(body).encode())
 
 
 class RackDocumentWire:
@@ -228,23 +248,32 @@ class Canary:
 
     async def _publish(self, client: aiomqtt.Client) -> None:
         for message in self._wire.introduction():
-            await client.publish(message.topic, message.payload, qos=1, retain=message.is_retained)
+            await client.publish(message.topic, message.payload, qos=1)
         while True:
             now_ms = await self._turn()
             power_kw = OVERDRAWN_KW if self.trials.is_overdrawn else CALM_KW
             for message in self._wire.values(power_kw, now_ms):
-                await client.publish(message.topic, message.payload, qos=1, retain=message.is_retained)
+                await client.publish(message.topic, message.payload, qos=1)
             await asyncio.sleep(1)
 
     async def _turn(self) -> int:
         """Look what became of the trial that runs, or begin one; return the time [ms]."""
         self.rounds += 1
         now_ms = self._now_ms()
-        self.trials.begin(now_ms)
+        if self.trials.is_due(now_ms):
+            self.trials.begin(now_ms, stands=await in_thread(self._stands, now_ms))
         if self.trials.began_ms is not None and self.trials.is_overdrawn:
             accepted_ms = await in_thread(self._accepted_ms, self.trials.began_ms)
             self.trials.judge(accepted_ms, now_ms)
         return now_ms
+
+    def _stands(self, now_ms: int) -> bool:
+        """Tell whether an alarm of it stands."""
+        try:
+            alarms = self._pages.alarms(since_ms=now_ms)
+        except StoreError:
+            return False
+        return any((a.rule, a.subject) == (CANARY_RULE, CANARY) and a.returned_ms is None for a in alarms)
 
     def _accepted_ms(self, since_ms: int) -> int | None:
         """Return when a page of an overdraw since a moment was accepted [ms]; None where none was."""

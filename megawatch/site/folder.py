@@ -176,12 +176,19 @@ def _secrets(file: SiteFile, folder: Path, faults: list[Fault]) -> dict[str, str
         for room in ROOMS
     ]
     for path, name in addresses:
-        if name is not None and name in found and urlsplit(found[name]).scheme not in ("http", "https"):
-            expected = "a file that holds an https:// address"
+        if name is not None and name in found and not _is_address(found[name]):
+            expected = "a file that holds an https:// or http:// address"
             faults.append(Fault(path=path, expected=expected, found=f"'{name}'"))
     for i, route in enumerate(file.routes):
         _check_service(f"route[{i}].to.apprise", route.to.apprise, found, faults)
     return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _check_service(path: str, name: str | None, secrets: Mapping[str, str], faults: list[Fault]) -> None:

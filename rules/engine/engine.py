@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.invariants import InvariantBroken
-from facility.names import OPERATOR, TenantId
+from facility.names import CANARY, OPERATOR, TenantId
 from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.site import Site
@@ -242,6 +242,9 @@ class Engine:
             points: Points, with their numbers and assets.
             at_ms: When that was written down [ms].
         """
+        if CANARY not in self.site.racks:
+            # Of one that the site file has no longer.
+            points = [known for known in points if known.point.asset != CANARY]
         changed: dict[int, Point] = {}
         self._meet(np.fromiter((known.id for known in points), np.intp), at_ms)
         for known in points:

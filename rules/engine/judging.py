@@ -91,6 +91,12 @@ class Judging:
         return self.live.judges + tuple(j for j in self.settled.judges if j.rule.name not in live)
 
     @property
+    def judged_ms(self) -> int:
+        """Up to which tick both judgements are [ms]; 0 before the first."""
+        ticks = [engine.tick_ms for engine in (self.live, self.settled) if engine.judges]
+        return min((tick or 0 for tick in ticks), default=0)
+
+    @property
     def rules(self) -> dict[str, Rule]:
         """Every rule, by the names that alarms give it: its own, and that of not being able to tell."""
         return {bank.rule: judge.rule for judge in self.judges for bank in judge.banks()}

@@ -145,7 +145,7 @@ class RulesService:
         self._composed = 0  # of so many of them it is known what is told
         self._tellings: list[Telling] = []
         self._saved = ledger.cursor()
-        self._may_have_orphans = True
+        self._orphans: set[str] | None = None
         self._next_snapshot_s = clock.monotonic_s() + rhythm.snapshot_s
         self._rounds = 0
         self.lag = Lag()
@@ -278,26 +278,34 @@ class RulesService:
                 self.watch(step)
 
     def _end_orphans(self, now_ms: int) -> None:
-        """Once after a start, end the alarms that no rule can end: it is off, or what it knew is lost.
+        """After a start, end the alarms that no rule can end: it is off, or what it knew is lost.
+
+        An alarm that opened after what the snapshot knows is found again by then, or not: another site file
+        may judge otherwise what was judged before.
 
         Args:
             now_ms: The time [ms].
         """
-        if not self._may_have_orphans:
+        if self._orphans is None:
+            begin_ms = self._engine.tick_ms
+            if begin_ms is None:
+                first = self._source.read(self._engine.seq, 1)
+                begin_ms = first[0].stamp_ms if first else now_ms
+            self._orphans = {alarm.id for alarm in self._ledger.alarms(only_open=True)}
+        elif not self._orphans or any(step.changes for step in self._unsaved):
             return
-        begin_ms = self._engine.tick_ms
-        if begin_ms is None:
-            first = self._source.read(self._engine.seq, 1)
-            begin_ms = first[0].stamp_ms if first else now_ms
+        else:
+            begin_ms = self._judging.judged_ms
         active = self._judging.active_ids()
-        changes, notices = [], []
+        changes, notices, later = [], [], set[str]()
         for alarm in self._ledger.alarms(only_open=True):
-            if alarm.returned_ms is not None or alarm.id in active:
+            if alarm.id not in self._orphans or alarm.returned_ms is not None or alarm.id in active:
                 continue
             if alarm.rule in self._judging.rules:
                 if alarm.opened_ms > begin_ms:
-                    continue  # it is found again
-                reason = "what was known of it is lost; what still holds opens anew"
+                    later.add(alarm.id)
+                    continue
+                reason = "it is not found again under this site file, or what was known of it is lost"
             else:
                 reason = f"rule {alarm.rule.partition('-')[0]} is switched off"
             _log.warning("alarm ended", alarm=alarm.id, rule=alarm.rule, reason=reason)
@@ -308,7 +316,7 @@ class RulesService:
             seq, tick_ms = self._ledger.cursor()
             self._ledger.save(Progress(seq=seq, tick_ms=tick_ms, changes=changes, notices=notices))
             self._told()
-        self._may_have_orphans = False
+        self._orphans = later
 
     def _note_failing(self) -> None:
         before = self.lag.failing

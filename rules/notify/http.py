@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -91,8 +92,16 @@ class Poster:
         outlook = _outlook(status)
         pause_s = self._retry_after_s(told.get("Retry-After")) if outlook is Outlook.PASSES else None
         if "Location" in told:
-            text = f"to {told['Location'][:MOST_ERROR]} {text}"
-        raise DeliveryError(f"{status} {text}".strip(), outlook, retry_after_s=pause_s)
+            text = f"to {_origin(told['Location'])} {text}"
+        raise DeliveryError(f"{status} {self._without_secrets(text)}".strip(), outlook, retry_after_s=pause_s)
+
+    def _without_secrets(self, text: str) -> str:
+        """Return what was answered without our own path and query: they may be a password."""
+        parts = urlsplit(self._url)
+        for secret in (parts.query, parts.path):
+            if len(secret) > 1:
+                text = text.replace(secret, "/...")
+        return text
 
     async def close(self) -> None:
         """Close the connections."""
@@ -111,3 +120,12 @@ class Poster:
             except (ValueError, TypeError):
                 return None
         return min(max(0.0, seconds), LONGEST_RETRY_AFTER_S)
+
+
+def _origin(url: str) -> str:
+    """Return scheme and host of an address; the rest may be a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is none"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"

@@ -96,6 +96,8 @@ class Teller:
         self._over = set[str]()
         self._acknowledged = set[str]()
         self._last_told: dict[str, dict[str, int]] = {}
+        self._first_told_ms: dict[str, int] = {}
+        self._has_followed = False
 
     def tell(self, changes: Iterable[Transition], view: View | None, now_ms: int) -> Telling:
         """Return what is kept and told of what one tick changed.
@@ -156,12 +158,17 @@ class Teller:
     def _follow_acknowledgements(self, view: View, now_ms: int, telling: Telling) -> None:
         """Tell who acknowledged what, and what nobody has to the routes that wait for that."""
         acknowledged = self._ledger.acknowledged()
-        waiting = [route for route in self._routes if route.waits and route.is_open(view.at_ms)]
+        # A route that is new in the site file is told of what stands.
+        late = [route for route in self._routes if route.waits or not self._has_followed]
+        waiting = [route for route in late if route.is_open(view.at_ms)]
+        self._has_followed = True
         for alarm in list(self._standing.values()):
             if alarm.id in self._over or alarm.rule not in self._rules or not alarm.is_told:
                 continue
             if alarm.id in acknowledged:
-                if alarm.id not in self._acknowledged:
+                told_at = self._told_at(alarm.id).values()
+                # What is told at the same time has no order.
+                if alarm.id not in self._acknowledged and told_at and max(told_at) < view.at_ms:
                     self._acknowledged.add(alarm.id)
                     told = replace(
                         self._composed(alarm, Change.ACKNOWLEDGED, view), by=acknowledged[alarm.id]
@@ -177,7 +184,7 @@ class Teller:
         severity = Severity[alarm.severity.upper()]
         notices: list[Notice] = []
         for route in waiting:
-            first_ms = min(last_told.values(), default=alarm.opened_ms)
+            first_ms = self._first_told_ms.get(alarm.id, alarm.opened_ms)
             last_ms = last_told.get(route.name)
             if last_ms is None:
                 is_due = view.at_ms - first_ms >= route.unacknowledged_ms
@@ -226,16 +233,15 @@ class Teller:
     def _told_at(self, alarm_id: str) -> dict[str, int]:
         """Return when an alarm was last told on each route [ms], in event time."""
         if alarm_id not in self._last_told:
-            last: dict[str, int] = {}
-            for notice in self._ledger.notices_of(alarm_id):
-                last[notice.route] = max(notice.source_ms, last.get(notice.route, 0))
-            self._last_told[alarm_id] = last
+            self._last_told[alarm_id] = {}
+            self._noted(sorted(self._ledger.notices_of(alarm_id), key=lambda notice: notice.source_ms))
         return self._last_told[alarm_id]
 
     def _noted(self, notices: list[Notice]) -> list[Notice]:
         """Remember on which routes notifications are told."""
         for notice in notices:
             self._told_at(notice.alarm_id)[notice.route] = notice.source_ms
+            self._first_told_ms.setdefault(notice.alarm_id, notice.source_ms)
         return notices
 
     def saved(self) -> None:
@@ -243,6 +249,7 @@ class Teller:
         for alarm_id in self._over:
             self._standing.pop(alarm_id, None)
             self._last_told.pop(alarm_id, None)
+            self._first_told_ms.pop(alarm_id, None)
         self._acknowledged -= self._over
         self._over.clear()
 
@@ -332,7 +339,7 @@ class Teller:
     def _covering(self, in_force: Iterable[Suppression], alarm: Alarm, view: View) -> Suppression | None:
         """Return what keeps an alarm from being told, the one that began first; None where nothing may."""
         rule = self._rules[alarm.rule]
-        if rule.is_never_suppressed:
+        if rule.is_never_suppressed or alarm.subject == CANARY:
             return None
         assets: frozenset[str] | None = None
         for suppression in in_force:
@@ -366,8 +373,8 @@ class Teller:
             case Change.RETURNED:
                 before = self._told_at(told.alarm)
                 named = {CONSOLE, *(route.name for route in self._routes)}
-                anew = [route.name for route in taking if not route.waits]
-                names = [*anew, *sorted(route for route in before if route in named)]
+                told_on = sorted(route for route in before if route in named)
+                names = told_on or [route.name for route in taking if not route.waits]
             case Change.ACKNOWLEDGED:
                 before = self._told_at(told.alarm)
                 names = [r.name for r in self._routes if r.hears_acknowledgements and r.name in before]

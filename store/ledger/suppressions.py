@@ -79,6 +79,8 @@ class Suppression:
         """
         if self.alarm_id:
             return alarm_id == self.alarm_id
+        if self.kind is SuppressionKind.OUT_OF_SERVICE and not self.assets:
+            return False
         return (
             (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
             and (not self.subjects or any_matches(self.subjects, (subject,)))

@@ -122,6 +122,46 @@ def test_what_is_not_signed_for_an_alarm_acknowledges_nothing(path: str, ledger:
     assert by_whom(ledger) == {"a1": None, "a2": None}
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(b"by=%FF", "application/x-www-form-urlencoded; charset=none", id="an unknown charset"),
+        pytest.param(b"x", "multipart/form-data", id="no boundary"),
+        pytest.param(
+            b'--b\r\nContent-Disposition: form-data; name="by"; filename="f"\r\n\r\nx\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            id="a file",
+        ),
+    ],
+)
+def test_a_form_that_is_none_acknowledges_nothing(body: bytes, kind: str, ledger: Ledger) -> None:
+    """It is asked again whose name it is."""
+
+    async def go() -> None:
+        async with (
+            serving(ledger) as (client, url),
+            client.post(url + path_of("a1"), data=body, headers={"Content-Type": kind}) as answer,
+        ):
+            assert answer.status == 400
+
+    asyncio.run(go())
+    assert by_whom(ledger) == {"a1": None, "a2": None}
+
+
+def test_a_name_is_one_line(ledger: Ledger) -> None:
+    """Whatever is typed into the form."""
+
+    async def go() -> None:
+        async with (
+            serving(ledger) as (client, url),
+            client.post(url + path_of("a1"), data={"by": "Zoe\nfake  x"}),
+        ):
+            pass
+
+    asyncio.run(go())
+    assert by_whom(ledger)["a1"] == "Zoe fake x"
+
+
 def test_an_acknowledged_incident_is_an_alarm_in_hand(ledger: Ledger) -> None:
     """By the person who did it there; a repetition changes nothing."""
 
@@ -142,6 +182,7 @@ def test_an_acknowledged_incident_is_an_alarm_in_hand(ledger: Ledger) -> None:
         pytest.param(event("a1"), {}, 401, id="not signed"),
         pytest.param(event("a1"), signed(event("a1"), b"other"), 401, id="signed by another secret"),
         pytest.param(event("a1"), signed(event("a2")), 401, id="the signature of another event"),
+        pytest.param(event("a1", agent=7), signed(event("a1", agent=7)), 200, id="an agent that is none"),
         pytest.param(event("zz"), signed(event("zz")), 200, id="of an incident that is none of ours"),
         pytest.param(event("a"), signed(event("a")), 200, id="the beginning of an id"),
         pytest.param(

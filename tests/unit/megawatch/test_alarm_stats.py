@@ -127,6 +127,11 @@ def test_the_list_and_the_figures_are_of_what_is_asked_for(
         found = ask("alarms", tmp_path, "--stats", "--last", "2d", "--json").document
         lines = ask("alarms", tmp_path, "--stats").out
         wrong = ask("alarms", tmp_path, "--subject", "r{1..")
+        unknown = [
+            ask("alarms", tmp_path, *asked).status
+            for asked in (("--severity", "bogus"), ("--rule", "Z9"), ("--last", "99999999d"))
+        ]
     assert found["told"] == 2
     assert "3 alarms told: 2 critical, 1 low" in lines
+    assert unknown == [2, 2, 2]
     assert (wrong.status, "expected closed brackets" in wrong.err) == (2, True)

@@ -54,6 +54,27 @@ def test_a_page_that_does_not_come_is_told_after_its_time() -> None:
     assert (found.trouble, found.delay_ms) == ("", 8_000)
 
 
+def test_it_waits_until_its_last_alarm_is_over() -> None:
+    """A longer off-delay only puts it off; an alarm that never ends is told."""
+    found = trials()
+    for second in (60, 300, 660):
+        found.begin(T0_MS + second * 1_000, stands=True)
+    assert (found.is_overdrawn, found.trouble) == (False, "")
+    found.begin(T0_MS + 661_000, stands=True)
+    assert found.trouble == "its last alarm is not over since 601 s"
+    found.begin(T0_MS + 700_000)
+    assert found.began_ms == T0_MS + 700_000
+
+
+def test_a_clock_that_is_set_back_begins_anew() -> None:
+    """A trial that runs is given up, and the next is not a day away."""
+    found = trials()
+    assert play(found, 60)
+    assert not play(found, 60 - 86_400)
+    assert not play(found, 60 - 86_400 + 599)
+    assert play(found, 60 - 86_400 + 600)
+
+
 def test_a_page_that_was_late_is_told_until_the_next() -> None:
     """It was accepted after its time, at last."""
     found = trials()

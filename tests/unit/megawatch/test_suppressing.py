@@ -98,6 +98,10 @@ def test_suppression_by_design_needs_no_end(site: Path, capsys: pytest.CaptureFi
 
 
 WRONG = {
+    "maintenance of no asset": (("maintenance", "--rule", "T7", "--for", "2h", *WHY), "after --asset"),
+    "for longer than anybody means": (("suppress", "--rule", "T7", "--for", "99999d", *WHY), "at most 3650d"),
+    "an alarm and a rule": (("shelve", "aa01", "--rule", "T7", "--for", "2h", *WHY), "found both"),
+    "a rule in small letters": (("suppress", "--rule", "t7", *WHY), "did you mean 'T7'?"),
     "no reason": (("shelve", "aa01", "--for", "2h"), "expected a reason after --why"),
     "no end": (("shelve", "aa01", *WHY), "expected an end"),
     "too long a shelf": (("shelve", "aa01", "--for", "8d", *WHY), "expected at most 7d"),

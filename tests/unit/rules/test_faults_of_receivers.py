@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from facility.errors import DeliveryError
 from rules.notify import http
 from rules.notify.alertmanager import AlertmanagerNotifier
 from rules.notify.base import Notifier
@@ -123,3 +124,26 @@ def test_what_is_refused_for_good_is_tried_again_only_where_it_is_critical(kind:
             return [found["medium"], found["critical"]]
 
     assert asyncio.run(story()) == ["refused", "waiting"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(301, {"Location": "https://hooks.example/services/TOKEN"}),
+        Reply(404, text="Cannot POST /services/TOKEN"),
+        Reply(403, {"Location": "http://[bad/TOKEN"}),
+    ],
+)
+def test_an_address_that_is_a_secret_is_in_no_error(reply: Reply) -> None:
+    """A redirect to https, or a page that repeats the path, would tell it to every other receiver."""
+
+    async def story() -> str:
+        async with receiver([reply]) as fake:
+            url = f"{fake.url.rpartition('/')[0]}/services/TOKEN"
+            notifier = ChatNotifier(url, slack_message, now_ms=lambda: T0_MS)
+            with pytest.raises(DeliveryError) as refused:
+                await notifier.deliver(a_page())
+            await notifier.close()
+            return refused.value.cause
+
+    assert "TOKEN" not in asyncio.run(story())

@@ -17,6 +17,7 @@ from rules.notify.links import Links
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import Ledger
+from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
 from testing.rules.halls import (
     Tape,
@@ -136,6 +137,42 @@ def test_an_acknowledgement_stops_the_escalation_and_is_told(hall: Hall) -> None
     (heard,) = (notice for notice in hall.ledger.notices() if notice.body["change"] == "acknowledged")
     assert heard.body["by"] == "ann"
     assert heard.body["headline"].startswith("[acknowledged] acme")
+
+
+def test_a_route_that_repeats_does_not_put_off_the_escalation(tmp_path: Path) -> None:
+    """It counts from the first time that anybody was told, over restarts too."""
+    hall = a_hall(tmp_path, replace(FIRST, repeat_ms=4_000), SECOND)
+    with closing(hall.ledger):
+        hall.play(range(15), 80)
+        hall.play(range(15, 40), 80)
+        found = [told for told in hall.told() if told[1] == "second"]
+        (late,) = (notice for notice in hall.ledger.notices() if notice.route == "second")
+
+    assert found == [("opened", "second", 25)]
+    assert late.body["unacknowledged_s"] == 20
+
+
+def test_an_acknowledgement_is_never_told_before_the_opening(tmp_path: Path) -> None:
+    """Taken in hand while it was shelved: what is told at one time has no order."""
+    hall = a_hall(tmp_path, FIRST)
+    with closing(hall.ledger):
+        shelf = Suppression(
+            id="s",
+            kind=SuppressionKind.SHELVED,
+            rules=("C2",),
+            from_ms=T0_MS - 1_000,
+            to_ms=T0_MS + 30_000,
+            by="ann",
+            why="known",
+            made_ms=T0_MS - 1_000,
+        )
+        hall.ledger.suppress(shelf)
+        hall.play(range(20), 80)
+        hall.acknowledge()
+        hall.play(range(20, 40), 80)
+        found = hall.told()
+
+    assert found == [("opened", "first", 30), ("acknowledged", "first", 31)]
 
 
 def test_what_is_over_in_time_is_not_escalated(hall: Hall) -> None:

@@ -262,7 +262,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert len(fake.deliveries) == 1
     assert error is not None
     assert error.outlook is Outlook.NEEDS_SOMEBODY
-    assert error.cause == "307 to /elsewhere"
+    assert error.cause == "307 to another path"
 
 
 def test_nothing_of_the_way_comes_from_the_environment(

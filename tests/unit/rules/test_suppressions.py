@@ -175,6 +175,7 @@ def test_unshelving_tells_nothing_twice(ledger: Ledger, tmp_path: Path) -> None:
         pytest.param({"subjects": ("blue",)}, False, id="another subject"),
         pytest.param({"rules": ("C2",), "subjects": ("blue",)}, False, id="its rule of another subject"),
         pytest.param({"assets": ("*",)}, False, id="a tenant is no asset"),
+        pytest.param({"kind": SuppressionKind.OUT_OF_SERVICE}, False, id="maintenance of nothing"),
         pytest.param({"from_ms": T0_MS + 10**9}, False, id="planned for later"),
         pytest.param({"to_ms": T0_MS}, False, id="over"),
         pytest.param({"ended_ms": T0_MS, "ended_by": "bob"}, False, id="ended"),
