@@ -41,7 +41,7 @@ def routes_now(folder: SiteFolder) -> list[WayOfPages]:
         {
             "to": labels[route.name],
             "takes": _takes(route),
-            "when": _when(route),
+            "when": when(route),
             "test": None,
         }
         for route in routes
@@ -93,7 +93,8 @@ def _takes(route: Route) -> str:
     return in_line("; ".join(parts)) or _EVERYTHING
 
 
-def _when(route: Route) -> str:
+def when(route: Route) -> str:
+    """Return when a route is told, in words."""
     parts = [
         f"once nobody acknowledged it for {route.unacknowledged_ms / 1_000:g} s"
         if route.unacknowledged_ms

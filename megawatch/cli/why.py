@@ -10,11 +10,14 @@ from facility.shown import in_line
 from megawatch.cli.outputs import Told, Why, WhyChange
 from megawatch.cli.queries import alarm_document, one_alarm, open_ledger
 from megawatch.cli.query import local_time
+from megawatch.cli.routes import when
 from megawatch.site.folder import SiteFolder
-from rules.base import CANNOT_VERIFY
+from rules.base import CANNOT_VERIFY, Severity
 from rules.notify.base import labels_of
 from rules.notify.registry import make_routes
+from rules.notify.routing import Route
 from rules.registry import RULES
+from rules.subject import Subject
 from store.ledger.alarms import Alarm, AlarmChange, Notice
 
 
@@ -28,6 +31,7 @@ class Way:
         notices: What was made to tell of it, in order.
         hiders: Where it was not told: alarms of the rules that hide it, that stood as it opened.
         labels: What people read of each route.
+        waiting: The routes that take it and have not told it yet, in words.
     """
 
     alarm: Alarm
@@ -35,6 +39,7 @@ class Way:
     notices: Sequence[Notice]
     hiders: Sequence[Alarm]
     labels: dict[str, str]
+    waiting: Sequence[str] = ()
 
     @property
     def silence(self) -> str:
@@ -47,6 +52,8 @@ class Way:
             return f"hidden by {names}" if names else "hidden by an alarm that says more"
         if self.notices:
             return ""
+        if self.waiting:
+            return "; ".join(self.waiting)
         word = "made no telling of it" if self.changes else "keeps no more of it than its row"
         return f"no route of the site file took it as it opened, or the ledger {word}"
 
@@ -78,13 +85,16 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
         changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
         hiding = frozenset() if alarm.is_told else _hiding(alarm.rule)
         stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding else []
-    named = [route.name for route in make_routes(folder.file.routes, folder.file.site.zone)]
+    routes = make_routes(folder.file.routes, folder.file.site.zone)
+    named = [route.name for route in routes]
+    labels = labels_of(dict.fromkeys((*named, *(notice.route for notice in notices))))
     return Way(
         alarm=alarm,
         changes=changes,
         notices=notices,
         hiders=[one for one in stood if one.rule in hiding],
-        labels=labels_of(dict.fromkeys((*named, *(notice.route for notice in notices)))),
+        labels=labels,
+        waiting=[f"{labels[route.name]} is told {when(route)}" for route in routes if _waits(route, alarm)],
     )
 
 
@@ -118,6 +128,19 @@ def _is_of(notice: Notice, change: AlarmChange) -> bool:
     """Tell whether a notification told a change when it happened."""
     is_its_key = notice.key.startswith(f"{change.alarm.id}:{change.change}")
     return is_its_key and notice.source_ms == change.at_ms
+
+
+def _waits(route: Route, alarm: Alarm) -> bool:
+    """Tell whether a route takes an alarm that stands, later."""
+    rule = next((rule for rule in RULES if rule.name == alarm.rule.partition("-")[0]), None)
+    if rule is None or alarm.returned_ms is not None or not route.waits:
+        return False
+    return route.takes(
+        severity=alarm.severity,
+        desks=rule.desks_of(Severity[alarm.severity.upper()]),
+        rule=alarm.rule,
+        tenant=Subject(rule.kind, alarm.subject).tenant,
+    )
 
 
 def _hiding(alarm_rule: str) -> frozenset[str]:

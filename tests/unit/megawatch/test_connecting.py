@@ -11,6 +11,7 @@ from collector.mqtt import probe
 from collector.mqtt.address import Address
 from megawatch.cli.brokeraddress import BadAddress, split_login
 from megawatch.demo.broker import find_broker
+from megawatch.run.canary import WIRES
 from megawatch.run.lock import AlreadyRuns, locked
 from megawatch.run.part import ALL_PARTS, Part
 
@@ -119,7 +120,8 @@ def calls(path: Path) -> set[str]:
 def test_only_simulators_publish() -> None:
     """No other package calls anything that publishes, or leaves a will: there is no way to command a site.
 
-    What measures a broker's queue publishes to a topic of its own, and to no other.
+    What measures a broker's queue publishes to a topic of its own, and to no other; the canary says what its
+    own rack draws, and nothing else.
     """
     speaking = {"publish", "publish_to", "will_set", "Will"}
     packages = ("collector", "facility", "megawatch", "rules", "store")
@@ -127,6 +129,13 @@ def test_only_simulators_publish() -> None:
     found = {path.name: names for path in files if (names := calls(path) & speaking)}
 
     assert len(files) > 50
-    assert found == {"probe.py": {"publish"}}
+    assert found == {"probe.py": {"publish"}, "canary.py": {"publish"}}
     assert probe.TOPICS == "megawatch/doctor"
+    wires = [make("hall") for make in WIRES.values()]
+    said = [message for wire in wires for message in (*wire.introduction(), *wire.values(0.0, 0))]
+    assert {message.topic for message in said} == {
+        "BMS/v1/MEGAWATCH-CANARY/Metadata/Rack/RackPower/megawatch-canary",
+        "BMS/v1/MEGAWATCH-CANARY/Value/Rack/RackPower/megawatch-canary",
+        "megawatch/v1/hall/megawatch-canary",
+    }
     assert any(calls(path) & speaking for path in (ROOT / "simulators").rglob("*.py"))
