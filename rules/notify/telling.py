@@ -295,12 +295,15 @@ class Teller:
         before = self._standing.get(alarm.id)
         was_kept_back = before is not None and before.suppression is not None and not before.is_told
         if is_over:
-            return replace(alarm, is_told=alarm.is_told and not was_kept_back), change.reason
+            # One that is over already is judged again after a crash: what was told of it is in the ledger.
+            was_told = not was_kept_back if before is not None else bool(self._told_at(alarm.id))
+            return replace(alarm, is_told=alarm.is_told and was_told), change.reason
         suppression = None
         if change.is_told and view is not None:
             suppression = self._covering(in_force(change.at_ms), alarm, view)
         if suppression is not None:
-            was_told = before is not None and before.is_told
+            # After a crash it may be judged again that it opened, once people were told in another life.
+            was_told = bool(self._told_at(alarm.id)) if before is None else before.is_told
             kept = replace(
                 alarm,
                 is_told=was_told,

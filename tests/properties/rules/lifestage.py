@@ -175,9 +175,6 @@ class Stage:
         folder: Where the ledger and snapshots are.
         tenants: How many tenants have alarms.
         latches: Whether the rule keeps what returned on the list until it is acknowledged.
-
-    Attributes:
-        has_shelved: Whether people ever held anything back.
     """
 
     def __init__(self, folder: Path, *, tenants: int, latches: bool) -> None:
@@ -194,7 +191,6 @@ class Stage:
         self._tape.connect(T0_MS - 1_000)
         self._ledger = Ledger(folder)
         self._second = 0
-        self.has_shelved = False
         self._keys: set[str] = set()
         Scripted.script = {}
         self._service = self._started()
@@ -258,7 +254,6 @@ class Stage:
                     self._ledger.acknowledge(alarm, by="ann", at_ms=self._now_ms)
         hold = BEGINS.get(event)
         if hold in KINDS:
-            self.has_shelved = True
             tenant.shelves[hold] = f"{tenant.name}-{self._second}-{hold}"
             self._ledger.suppress(
                 Suppression(

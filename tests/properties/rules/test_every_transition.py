@@ -67,10 +67,6 @@ LIVES: Final = (
         False,
         BACK_BY_ONE,
         id="a crash after each event",
-        marks=pytest.mark.xfail(
-            strict=True,
-            reason="what opened and returned while it was shelved is told to be over when it is judged again",
-        ),
     ),
 )
 
