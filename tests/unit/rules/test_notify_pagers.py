@@ -172,8 +172,9 @@ def test_a_room_whose_file_holds_no_address_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(SiteFileError) as caught:
         open_site(tmp_path)
 
-    assert "route[0].to.slack: expected a file that holds an https:// address, found 'room'" in str(
-        caught.value
+    assert (
+        "route[0].to.slack: expected a file that holds an https:// or http:// address, found 'room'"
+        in str(caught.value)
     )
     assert "route[0].to.pagerduty: expected a file that can be read" in str(caught.value)
     assert "xoxb" not in str(caught.value)
