@@ -71,6 +71,7 @@ LIVES: Final = (
 )
 
 
+@pytest.mark.soak  # some minutes
 @pytest.mark.parametrize(("latches", "restarts"), LIVES)
 def test_every_event_in_every_state(latches: bool, restarts: int, tmp_path: Path) -> None:  # noqa: FBT001
     """What is told, how the list says it and whether it counts as told, after each event of the way."""
