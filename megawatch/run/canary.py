@@ -81,8 +81,8 @@ class Trials:
         self.delay_ms: int | None = None
         self.trouble = ""
 
-    def is_due(self, now_ms: int) -> bool:
-        """Tell whether a trial is to begin; one that runs while our clock is set back is given up.
+    def follow_clock(self, now_ms: int) -> None:
+        """Give up a trial that runs while our clock is set back, and begin the next as late as ever.
 
         Args:
             now_ms: The moment [ms].
@@ -91,6 +91,9 @@ class Trials:
             self.is_overdrawn = False
             self._next_ms = now_ms + self._every_ms
         self._seen_ms = now_ms
+
+    def is_due(self, now_ms: int) -> bool:
+        """Tell whether a trial is to begin at a moment [ms]."""
         return not self.is_overdrawn and now_ms >= self._next_ms
 
     def begin(self, now_ms: int, *, stands: bool = False) -> None:
@@ -260,6 +263,7 @@ class Canary:
         """Look what became of the trial that runs, or begin one; return the time [ms]."""
         self.rounds += 1
         now_ms = self._now_ms()
+        self.trials.follow_clock(now_ms)
         if self.trials.is_due(now_ms):
             self.trials.begin(now_ms, stands=await in_thread(self._stands, now_ms))
         if self.trials.began_ms is not None and self.trials.is_overdrawn:

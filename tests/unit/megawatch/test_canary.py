@@ -21,6 +21,7 @@ def trials() -> Trials:
 
 def play(found: Trials, second: int, accepted: int | None = None) -> bool:
     """Look after a trial at a second, its page accepted at one or not; return whether it is overdrawn."""
+    found.follow_clock(T0_MS + second * 1_000)
     found.begin(T0_MS + second * 1_000)
     found.judge(None if accepted is None else T0_MS + accepted * 1_000, T0_MS + second * 1_000)
     return found.is_overdrawn
