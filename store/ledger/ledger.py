@@ -636,17 +636,20 @@ class Ledger(LedgerReader):
             connection.execute("DELETE FROM series WHERE seq <= ?", (trimmed_seq,))
 
 
+def _named(columns: str, row: Sequence[Any]) -> dict[str, Any]:
+    """Return the values of a row by the names of its columns, as a query lists them."""
+    return dict(zip((name.strip(' "') for name in columns.split(",")), row, strict=True))
+
+
 def _alarm(row: Sequence[Any]) -> Alarm:
-    names = [name.strip(' "') for name in _ALARM_COLUMNS.split(",")]
-    values = dict(zip(names, row, strict=True))
+    values = _named(_ALARM_COLUMNS, row)
     values["is_told"] = bool(values["is_told"])
     values["needs_acknowledgement"] = bool(values["needs_acknowledgement"])
     return msgspec.convert(values, Alarm)
 
 
 def _suppression(row: Sequence[Any]) -> Suppression:
-    names = [name.strip(' "') for name in _SUPPRESSION_COLUMNS.split(",")]
-    values = dict(zip(names, row, strict=True))
+    values = _named(_SUPPRESSION_COLUMNS, row)
     values |= {name: json.loads(values[name]) for name in ("rules", "subjects", "assets")}
     return msgspec.convert(values, Suppression)
 
@@ -658,7 +661,7 @@ def _change(change: str, at_ms: int, body: dict[str, Any]) -> AlarmChange:
 
 
 def _notice(row: Sequence[Any]) -> Notice:
-    values = dict(zip(_NOTICE_COLUMNS.split(", "), row, strict=True))
+    values = _named(_NOTICE_COLUMNS, row)
     try:
         values["body"] = json.loads(values["body"])
         return msgspec.convert(values, Notice)
