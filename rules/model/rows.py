@@ -208,6 +208,7 @@ class Topology:
         for number, point in self._points.items():
             self._of_asset[point.asset].append(number)
         self._made: dict[SubjectKind, Rows] = {}
+        self._asset_of: dict[SubjectKind, dict[str, str]] = {}
         self._beneath: dict[AssetId, list[int]] | None = None
         self._above: dict[AssetId, frozenset[AssetId]] = {}
         self._parents: dict[AssetId, list[AssetId]] | None = None
@@ -257,9 +258,10 @@ class Topology:
     def asset_of(self, kind: SubjectKind, subject: str) -> str:
         """Return the asset that a subject belongs to, or its own id where it belongs to none."""
         if kind not in OF_NO_ASSET and kind in _MAKERS:
-            rows = self.rows(kind)
-            if subject in rows.ids:
-                return rows.assets[rows.ids.index(subject)]
+            if kind not in self._asset_of:
+                rows = self.rows(kind)
+                self._asset_of[kind] = dict(zip(rows.ids, rows.assets, strict=True))
+            return self._asset_of[kind].get(subject, subject)
         return subject
 
     def served_by(self, asset: AssetId) -> Sequence[AssetId]:
