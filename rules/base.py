@@ -55,6 +55,11 @@ class Severity(InArrays, IntEnum):
         """The severity as people write it."""
         return self.name.lower()
 
+    @classmethod
+    def of(cls, word: str) -> Severity:
+        """Return the severity that a word means."""
+        return cls[word.upper()]
+
 
 class Judgement(StrEnum):
     """What a judgement is made of."""

@@ -21,6 +21,7 @@ from facility.instants import DAY_MS, MINUTE_MS, to_iso
 from facility.readings import IntArray
 from facility.shown import in_line
 from megawatch.cli.outputs import AlarmStats, Frequent
+from rules.base import Severity
 from store.ledger.alarms import Alarm
 
 SLOT_MS: Final = 10 * MINUTE_MS
@@ -32,7 +33,7 @@ FLOOD_ENDS: Final = 5
 CHATTERS: Final = 3
 """So many openings of one alarm in a minute are chattering."""
 MOST_NAMED: Final = 10
-SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
+SEVERITIES: Final = tuple(severity.word for severity in sorted(Severity, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)

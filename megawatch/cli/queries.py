@@ -26,15 +26,17 @@ from megawatch.run.lock import holders
 from megawatch.run.part import Part
 from megawatch.run.status import FRESH_MS, read_status
 from megawatch.site.folder import SiteFolder
+from rules.base import Rule
 from rules.registry import RULES
 from store.base import Series
 from store.histories import history_of
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import JournalReader
-from store.ledger.alarms import Alarm
+from store.ledger.alarms import Alarm, is_of_any, rule_of
 from store.ledger.ledger import FILE as LEDGER_FILE
 from store.ledger.ledger import Ledger, LedgerReader
 
+RULE_BY_NAME = {rule.name: rule for rule in RULES}
 STATS_LAST = "30d"
 """Of what span the figures of alarms are, where nothing else is asked for."""
 NO_ROOM_BYTES = 1_000_000
@@ -213,9 +215,7 @@ class AlarmsAsked:
             WrongUsage: Where the pattern cannot be read.
         """
         for name in self.rules:
-            if name.partition("-")[0] not in _RULES:
-                hint = nearest(name, _RULES)
-                raise WrongUsage(f"expected the name of a rule, found '{name}'" + (hint and f" ({hint})"))
+            rule_named(name)
         for word in self.severities:
             if word not in SEVERITIES:
                 raise WrongUsage(f"expected one of {', '.join(SEVERITIES)}, found '{word}'")
@@ -226,13 +226,12 @@ class AlarmsAsked:
 
     def _takes(self, alarm: Alarm) -> bool:
         return (
-            (not self.rules or alarm.rule in self.rules or alarm.rule.partition("-")[0] in self.rules)
+            (not self.rules or is_of_any(alarm.rule, self.rules))
             and (not self.severities or alarm.severity in self.severities)
             and (any_matches((self.subject,), (alarm.subject,)) if self.subject else alarm.subject != CANARY)
         )
 
 
-_RULES = {rule.name for rule in RULES}
 ALL_ALARMS = AlarmsAsked()
 
 
@@ -290,6 +289,19 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
         raise WrongUsage(f"expected an alarm that stands or waits for it, found {alarm.id}, which is over")
     with closing(Ledger(folder.data)) as ledger:
         return ledger.acknowledge(alarm, by=by, at_ms=SteadyClock().now_ms())
+
+
+def rule_named(name: str) -> type[Rule]:
+    """Return the rule of a name, such as C2 or C2-cannot-verify.
+
+    Raises:
+        WrongUsage: Where there is none.
+    """
+    rule = RULE_BY_NAME.get(rule_of(name))
+    if rule is None:
+        hint = nearest(name, RULE_BY_NAME)
+        raise WrongUsage(f"expected the name of a rule, found '{name}'" + (hint and f" ({hint})"))
+    return rule
 
 
 def one_alarm(found: Sequence[Alarm], beginning: str) -> Alarm:

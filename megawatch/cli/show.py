@@ -19,7 +19,7 @@ from facility.names import CANARY
 from megawatch.cli.drawbar import DrawBar
 from megawatch.cli.terminal import Terminal
 from megawatch.run.status import lags
-from store.ledger.alarms import Alarm
+from store.ledger.alarms import Alarm, rule_of
 
 SEVERITY: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 VERDICT: Final = {"breach": "bold red", "unknown": "yellow", "clear": "green"}
@@ -173,7 +173,7 @@ def _alarm_rows(alarms: Sequence[Alarm], zone: ZoneInfo, *, now_ms: int, width: 
             opened.strftime("%H:%M:%S" if is_of_today else "%m-%d %H:%M"),
             Text(_SHORT[alarm.severity], style=style or SEVERITY[alarm.severity]),
             alarm.subject,
-            f"{alarm.rule.partition('-')[0]} {alarm.title}",
+            f"{rule_of(alarm.rule)} {alarm.title}",
             figures(alarm),
             _state(alarm, zone),
         ]

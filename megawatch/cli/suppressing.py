@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 from facility.graph import Graph
 from facility.instants import to_iso
-from facility.names import nearest
 from facility.patterns import PatternError, choose
 from facility.shown import in_line
 from megawatch.cli.outputs import Hidden, SuppressionNow
-from megawatch.cli.queries import one_alarm, open_ledger
+from megawatch.cli.queries import RULE_BY_NAME, one_alarm, open_ledger, rule_named
 from megawatch.cli.query import local_time, moment_ms, span_ms
 from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
@@ -28,7 +27,7 @@ from rules.model.rows import Topology
 from rules.registry import RULES
 from store.journal.file import FILE as JOURNAL_FILE
 from store.journal.file import JournalReader
-from store.ledger.alarms import Alarm
+from store.ledger.alarms import Alarm, rule_of
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 
@@ -36,8 +35,6 @@ MOST_SHELVED_MS: Final = 7 * 86_400_000
 """How long an alarm may be shelved: what lasts longer is a decision, suppression by design (our choice)."""
 EARLY_MS: Final = 60_000
 """So much in the past a window may begin: that is now, typed slowly (our choice)."""
-
-_BY_NAME: Final = {rule.name: rule for rule in RULES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +96,7 @@ def suppression_of(folder: SiteFolder, asked: Asked) -> Suppression:
             alarm = one_alarm(reader.alarm(asked.alarm), asked.alarm)
         if alarm.returned_ms is not None:
             raise WrongUsage(f"expected an alarm that stands, found {alarm.id}, which is over")
-        _check_rules([alarm.rule.partition("-")[0]])
+        _check_rules([rule_of(alarm.rule)])
         alarm_id = alarm.id
     return Suppression(
         id=secrets.token_hex(4),
@@ -177,7 +174,7 @@ def preview(folder: SiteFolder, suppression: Suppression, last: str) -> list[Ala
     topology = _topology(folder) if suppression.assets else None
     found = []
     for alarm in alarms:
-        rule = _BY_NAME.get(alarm.rule.partition("-")[0])
+        rule = RULE_BY_NAME.get(rule_of(alarm.rule))
         if rule is None or rule.is_never_suppressed:
             continue
         assets = frozenset[str]() if topology is None else topology.about(rule.kind, alarm.subject)
@@ -264,10 +261,7 @@ def _span(asked: Asked, zone: ZoneInfo, now_ms: int) -> tuple[int, int | None]:
 
 def _check_rules(names: Sequence[str]) -> None:
     for name in names:
-        rule = _BY_NAME.get(name.partition("-")[0])
-        if rule is None:
-            hint = nearest(name, _BY_NAME)
-            raise WrongUsage(f"expected the name of a rule, found '{name}'" + (f" ({hint})" if hint else ""))
+        rule = rule_named(name)
         if rule.is_never_suppressed:
             raise WrongUsage(f"{name} ({rule.title}) is told whatever else is: it cannot be suppressed")
 

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from facility.instants import to_iso
 from facility.shown import in_line
 from megawatch.cli.outputs import Told, Why, WhyChange
-from megawatch.cli.queries import alarm_document, one_alarm, open_ledger
+from megawatch.cli.queries import RULE_BY_NAME, alarm_document, one_alarm, open_ledger
 from megawatch.cli.query import local_time
 from megawatch.cli.routes import when
 from megawatch.site.folder import SiteFolder
-from rules.base import CANNOT_VERIFY, Severity
+from rules.base import CANNOT_VERIFY
 from rules.notify.base import labels_of
 from rules.notify.registry import make_routes
-from rules.notify.routing import Route
+from rules.notify.routing import Route, takes_alarm
 from rules.registry import RULES
-from rules.subject import Subject
-from store.ledger.alarms import Alarm, AlarmChange, Notice
+from store.ledger.alarms import Alarm, AlarmChange, Notice, rule_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +131,10 @@ def _is_of(notice: Notice, change: AlarmChange) -> bool:
 
 def _waits(route: Route, alarm: Alarm) -> bool:
     """Tell whether a route takes an alarm that stands, later."""
-    rule = next((rule for rule in RULES if rule.name == alarm.rule.partition("-")[0]), None)
+    rule = RULE_BY_NAME.get(rule_of(alarm.rule))
     if rule is None or alarm.returned_ms is not None or not route.waits:
         return False
-    return route.takes(
-        severity=alarm.severity,
-        desks=rule.desks_of(Severity[alarm.severity.upper()]),
-        rule=alarm.rule,
-        tenant=Subject(rule.kind, alarm.subject).tenant,
-    )
+    return takes_alarm(route, alarm, rule, None)
 
 
 def _hiding(alarm_rule: str) -> frozenset[str]:

@@ -25,7 +25,7 @@ from rules.notify.telling import Teller, Telling, Told
 from rules.view import View
 from store.cputime import CpuTime, charged_to
 from store.journal.entries import Entry
-from store.ledger.alarms import AlarmChange, Progress
+from store.ledger.alarms import AlarmChange, Progress, rule_of
 from store.series import AnyDraw
 from store.threads import in_thread
 
@@ -307,7 +307,7 @@ class RulesService:
                     continue
                 reason = "it is not found again under this site file, or what was known of it is lost"
             else:
-                reason = f"rule {alarm.rule.partition('-')[0]} is switched off"
+                reason = f"rule {rule_of(alarm.rule)} is switched off"
             _log.warning("alarm ended", alarm=alarm.id, rule=alarm.rule, reason=reason)
             ended = replace(alarm, returned_ms=now_ms)
             changes.append(AlarmChange(alarm=ended, change="returned", at_ms=now_ms, reason=reason))

@@ -46,7 +46,7 @@ class MemoryPages:
         gravest: dict[str, Severity] = {}
         for notice in self.waiting:
             if notice.route == route:
-                alarm, severity = notice.alarm_id, Severity[notice.body["severity"].upper()]
+                alarm, severity = notice.alarm_id, Severity.of(notice.body["severity"])
                 first.setdefault(alarm, notice)
                 gravest[alarm] = max(severity, gravest.get(alarm, severity))
         due = [

@@ -158,7 +158,7 @@ def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, sit
         rule=said.rule,
         title=said.title,
         change=Change.RETURNED,
-        severity=Severity[said.severity.upper()],
+        severity=Severity.of(said.severity),
         desks=said.desks,
         subject=Subject(SubjectKind.OTHER if said.tenant is None else SubjectKind.TENANT, said.subject),
         subject_name=said.subject_name,

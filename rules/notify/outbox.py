@@ -234,7 +234,7 @@ class Receiver:
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:
-        severity = Severity[str(notice.body.get("severity", "info")).upper()]
+        severity = Severity.of(str(notice.body.get("severity", "info")))
         headline, since_ms = str(notice.body.get("headline", "")), self._now_ms()
         before = self.failing
         if before is not None:

@@ -10,7 +10,10 @@ from typing import Any, Final
 from facility.hours import Hours, is_within
 from facility.names import CANARY
 from facility.patterns import any_matches
+from rules.base import Rule, Severity
 from rules.notify.notification import Notification
+from rules.subject import Subject
+from store.ledger.alarms import Alarm, is_of_any
 
 CONSOLE: Final = "console"
 """The route to the terminal: there is always one, and without `[[route]]` everything goes there."""
@@ -82,10 +85,28 @@ class Route:
         return (
             (not self.severities or severity in self.severities)
             and (not self.desks or not self.desks.isdisjoint(desks))
-            and (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
+            and (not self.rules or is_of_any(rule, self.rules))
             and (not self.tenants or tenant in self.tenants)
             and (not self.assets or assets is None or any_matches(self.assets, assets))
         )
+
+
+def takes_alarm(route: Route, alarm: Alarm, rule: type[Rule] | Rule, assets: Collection[str] | None) -> bool:
+    """Tell whether what is told of an alarm as it stands goes to a route, at whatever time.
+
+    Args:
+        route: Where it may go, whatever its hours are now.
+        alarm: How it stands, with its severity of now.
+        rule: What found it, which says who has to act.
+        assets: The asset that it is about and what serves that; None where that is not known.
+    """
+    return route.takes(
+        severity=alarm.severity,
+        desks=rule.desks_of(Severity.of(alarm.severity)),
+        rule=alarm.rule,
+        tenant=Subject(rule.kind, alarm.subject).tenant,
+        assets=assets,
+    )
 
 
 def routes_of(told: Notification, routes: Sequence[Route]) -> list[Route]:

@@ -22,9 +22,8 @@ from rules.base import CANNOT_VERIFY, Rule, Severity
 from rules.notify.links import Links
 from rules.notify.message import compose, ended, notices_of
 from rules.notify.notification import Notification
-from rules.notify.routing import CONSOLE, Route, routes_of
+from rules.notify.routing import CONSOLE, Route, routes_of, takes_alarm
 from rules.notify.wording import worded
-from rules.subject import Subject
 from rules.view import View
 from store.ledger.alarms import Alarm, AlarmChange, Notice
 from store.ledger.suppressions import Suppression
@@ -181,7 +180,6 @@ class Teller:
     def _late_notices(self, alarm: Alarm, waiting: Sequence[Route], view: View, now_ms: int) -> list[Notice]:
         """Return what is told of an alarm now because it still stands and was not acknowledged."""
         rule, last_told = self._rules[alarm.rule], self._told_at(alarm.id)
-        severity = Severity[alarm.severity.upper()]
         notices: list[Notice] = []
         for route in waiting:
             first_ms = self._first_told_ms.get(alarm.id, alarm.opened_ms)
@@ -190,14 +188,8 @@ class Teller:
                 is_due = view.at_ms - first_ms >= route.unacknowledged_ms
             else:
                 is_due = bool(route.repeat_ms) and view.at_ms - last_ms >= route.repeat_ms
-            is_due = is_due and route.takes(
-                severity=severity.word,
-                desks=rule.desks_of(severity),
-                rule=alarm.rule,
-                tenant=Subject(rule.kind, alarm.subject).tenant,
-                assets=view.tables.topology.about(rule.kind, alarm.subject) if route.assets else None,
-            )
-            if not is_due:
+            assets = view.tables.topology.about(rule.kind, alarm.subject) if route.assets else None
+            if not (is_due and takes_alarm(route, alarm, rule, assets)):
                 continue
             told = self._composed(alarm, Change.OPENED, view)
             if last_ms is not None:
@@ -217,7 +209,7 @@ class Teller:
             at_ms=view.at_ms,
             since_ms=alarm.since_ms,
             opened_ms=alarm.opened_ms,
-            severity=Severity[alarm.severity.upper()],
+            severity=Severity.of(alarm.severity),
             value=_or_nan(alarm.value),
             limit=_or_nan(alarm.limit),
             peak=_or_nan(alarm.peak),
@@ -261,7 +253,7 @@ class Teller:
             reason: Why it did.
             now_ms: The time [ms].
         """
-        self._standing.pop(alarm.id, None)
+        self._over.add(alarm.id)
         openings = self._ledger.opening(alarm.id)
         if not openings:
             return []
@@ -325,7 +317,7 @@ class Teller:
         self._standing[alarm.id] = told
         was = f"no longer {alarm.suppression}"
         telling.changes.append(AlarmChange(alarm=told, change="unsuppressed", at_ms=view.at_ms, reason=was))
-        severity = Severity[alarm.severity.upper()]
+        severity = Severity.of(alarm.severity)
         if not alarm.is_told:
             change = Change.OPENED
         elif severity > self._gravest_told(alarm.id):
@@ -337,17 +329,15 @@ class Teller:
 
     def _gravest_told(self, alarm_id: str) -> Severity:
         words = [str(notice.body.get("severity", "info")) for notice in self._ledger.notices_of(alarm_id)]
-        return max((Severity[word.upper()] for word in words), default=Severity.INFO)
+        return max((Severity.of(word) for word in words), default=Severity.INFO)
 
     def _covering(self, in_force: Iterable[Suppression], alarm: Alarm, view: View) -> Suppression | None:
         """Return what keeps an alarm from being told, the one that began first; None where nothing may."""
         rule = self._rules[alarm.rule]
         if rule.is_never_suppressed or alarm.subject == CANARY:
             return None
-        assets: frozenset[str] | None = None
         for suppression in in_force:
-            if assets is None:
-                assets = view.tables.topology.about(rule.kind, alarm.subject)
+            assets = view.tables.topology.about(rule.kind, alarm.subject) if suppression.assets else ()
             if suppression.covers(alarm.id, alarm.rule, alarm.subject, assets):
                 return suppression
         return None

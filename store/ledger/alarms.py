@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from store.series import AnyDraw, DemandBlock
+
+
+def rule_of(name: str) -> str:
+    """Return the rule that an alarm names: C2 of C2-cannot-verify."""
+    return name.partition("-")[0]
+
+
+def is_of_any(name: str, rules: Collection[str]) -> bool:
+    """Tell whether the rule that an alarm names is among some, as it is or by its first part."""
+    return name in rules or rule_of(name) in rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from facility.patterns import any_matches
 from facility.shown import in_line
+from store.ledger.alarms import is_of_any
 
 
 class SuppressionKind(StrEnum):
@@ -82,7 +83,7 @@ class Suppression:
         if self.kind is SuppressionKind.OUT_OF_SERVICE and not self.assets:
             return False
         return (
-            (not self.rules or rule in self.rules or rule.partition("-")[0] in self.rules)
+            (not self.rules or is_of_any(rule, self.rules))
             and (not self.subjects or any_matches(self.subjects, (subject,)))
             and (not self.assets or any_matches(self.assets, assets))
         )
