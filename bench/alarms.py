@@ -15,8 +15,6 @@ from typing import Final
 import numpy as np
 
 from bench.frame import Figure
-from facility.names import AssetId
-from facility.points import Asset, Cadence, Point
 from facility.readings import Batch
 from facility.site import Site
 from rules.alarms.life import Event, State, step
@@ -26,14 +24,13 @@ from rules.engine.judging import Judging
 from rules.notify.outbox import Outbox
 from rules.notify.webhook import WebhookNotifier
 from rules.registry import make_rules
-from store.journal.entries import Known
-from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.fakes.webhook import receiver
-from testing.rules.halls import AT_ONCE, BUS, EVERY_SECOND, Tape, a_site, racks_of
+from testing.rules.halls import AT_ONCE, BUS, EVERY_SECOND, Tape, a_site, known_inlet, racks_of
 from testing.rules.services import a_service
 from testing.rules.telling import serving
+from testing.store.ledgers import put_openings
 from testing.waiting import until
 
 SUBJECTS: Final = (2_270, 10_000, 100_000)
@@ -107,7 +104,7 @@ def _restart(times: int) -> Figure:
     """Return how long a start takes until the first tick is judged, with 10,000 alarms that stand."""
     names = [f"r{i:05d}" for i in range(OPEN)]
     site, tape, samples = a_site(racks_of(*names)), Tape(), []
-    tape.put(T0_MS - 1_000, tuple(_inlet(i, name) for i, name in enumerate(names)))
+    tape.put(T0_MS - 1_000, tuple(known_inlet(i, name) for i, name in enumerate(names)))
     tape.connect(T0_MS - 1_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -131,18 +128,6 @@ def _restart(times: int) -> Figure:
     return Figure(
         what=f"a restart with {OPEN:,} open alarms, to the first tick judged", unit="s", samples=samples
     )
-
-
-def _inlet(number: int, name: str) -> Known:
-    point = Point(
-        key=f"{name}/inlet",
-        asset=AssetId(name),
-        quantity="air.inlet",
-        unit="°C",
-        stream=f"{BUS}:docs",
-        cadence=Cadence.PERIODIC,
-    )
-    return Known(number, point, Asset(id=AssetId(name), kind="Rack"))
 
 
 def _hot(second: int) -> Batch:
@@ -192,29 +177,5 @@ def _now_ms() -> int:
 
 
 def _put_pages(ledger: Ledger) -> None:
-    changes, notices, now_ms = [], [], _now_ms()
-    for number in range(PAGES):
-        severity = "high" if number % 5 else "critical"
-        alarm = Alarm(
-            id=f"a{number}",
-            rule="E4",
-            title="t",
-            subject="n",
-            severity=severity,
-            unit="V",
-            since_ms=1,
-            opened_ms=1,
-        )
-        changes.append(AlarmChange(alarm=alarm, change="opened", at_ms=now_ms))
-        notices.append(
-            Notice(
-                key=f"{alarm.id}:opened",
-                route="pager",
-                alarm_id=alarm.id,
-                body={"severity": severity, "headline": alarm.id},
-                source_ms=now_ms,
-                created_ms=now_ms,
-                due_ms=now_ms,
-            )
-        )
-    ledger.save(Progress(seq=1, tick_ms=now_ms, changes=changes, notices=notices))
+    severities = {f"a{number}": "high" if number % 5 else "critical" for number in range(PAGES)}
+    put_openings(ledger, severities, _now_ms())

@@ -39,6 +39,10 @@ PAIR = ("r0", "r1")
 EVERY_SECOND = Timing(repeat_ms=100_000, heartbeat_ms=10_000, period_ms=1_000, certain_ms=1_000)
 UTC_ZONE = ZoneInfo("UTC")
 NO_RULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+ONLY_C2: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")}
+)
+"""Parameters by which C2 alone judges a hall of one tenant."""
 
 
 def racks_of(
@@ -141,6 +145,19 @@ def known_rack(
 ) -> Known:
     """Return the power point of a rack, or of one feed of it."""
     point = a_point(f"rack/{name}/{feed}", asset=name, stream=stream, cadence=cadence, feed=feed)
+    return Known(number, point, Asset(id=AssetId(name), kind="Rack"))
+
+
+def known_inlet(number: int, name: str) -> Known:
+    """Return the temperature of the air at a rack's inlet."""
+    point = a_point(
+        f"{name}/inlet",
+        asset=name,
+        quantity="air.inlet",
+        unit="°C",
+        stream=f"{BUS}:docs",
+        cadence=Cadence.PERIODIC,
+    )
     return Known(number, point, Asset(id=AssetId(name), kind="Rack"))
 
 

@@ -63,6 +63,27 @@ class Hand:
         return self.at_ms / 1_000
 
 
+def judge_as_it_comes(
+    judging: Judging,
+    tape: Tape,
+    ledger: Ledger,
+    folder: Path,
+    *,
+    site: Site,
+    routes: Sequence[Route] = (Route(name="pager"),),
+    links: Links | None = None,
+) -> None:
+    """Judge a journal entry by entry from where the judging before was stopped, and save the state."""
+    judged, _ = ledger.cursor()
+    heard = Tape(tape.entries[:judged])
+    service = a_service(judging, heard, ledger, folder, site=site, routes=routes, links=links)
+    service.start()
+    for entry in tape.entries[judged:]:
+        heard.entries.append(entry)
+        service.step(entry.stamp_ms)
+    service.save_snapshot()
+
+
 def a_service(
     judging: Judging,
     tape: Tape,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
-from store.ledger.ledger import LedgerReader
+from store.ledger.ledger import Ledger, LedgerReader
 from store.series import TenantDraw
 from testing.builders import T0_MS
 
@@ -47,6 +47,33 @@ def a_notice(name: str = "a1", change: str = "opened", at_ms: int = T0_MS, *, ro
         created_ms=at_ms + 20,
         due_ms=at_ms + 20,
     )
+
+
+def put_openings(ledger: Ledger, severities: Mapping[str, str], at_ms: int) -> None:
+    """Save in one tick that alarms opened, each with what is told of it on the route `pager`.
+
+    Args:
+        ledger: Where to.
+        severities: The severity of each alarm, by its id.
+        at_ms: When [ms].
+    """
+    changes = [
+        AlarmChange(alarm=an_alarm(name, severity=severity), change="opened", at_ms=at_ms)
+        for name, severity in severities.items()
+    ]
+    notices = [
+        Notice(
+            key=f"{name}:opened",
+            route="pager",
+            alarm_id=name,
+            body={"severity": severity, "headline": name},
+            source_ms=at_ms,
+            created_ms=at_ms,
+            due_ms=at_ms,
+        )
+        for name, severity in severities.items()
+    ]
+    ledger.save(Progress(seq=1, tick_ms=at_ms, changes=changes, notices=notices))
 
 
 def a_draw() -> TenantDraw:

@@ -18,16 +18,13 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from facility.names import AssetId
-from facility.points import Asset, Cadence, Point
 from facility.readings import Batch
 from rules.alarms.states import ACTIVE, PENDING
 from rules.base import Rule
 from rules.engine.judging import Judging
 from rules.registry import make_rules
-from store.journal.entries import Known
 from testing.builders import T0_MS
-from testing.rules.halls import AT_ONCE, BUS, EVERY_SECOND, Tape, a_site, racks_of
+from testing.rules.halls import AT_ONCE, BUS, EVERY_SECOND, Tape, a_site, known_inlet, racks_of
 
 PROMTOOL: Final = shutil.which("promtool")
 pytestmark = [
@@ -92,19 +89,6 @@ def judged(series: Sequence[Sequence[float]]) -> list[dict[str, str]]:
         pairs = zip(judge.bank.subjects, state.tolist(), strict=True)
         found.append({name: STATES[code] for name, code in pairs if code in STATES})
     return found
-
-
-def known_inlet(number: int, name: str) -> Known:
-    """Return the inlet temperature of a rack."""
-    point = Point(
-        key=f"{name}/inlet",
-        asset=AssetId(name),
-        quantity="air.inlet",
-        unit="°C",
-        stream=f"{BUS}:docs",
-        cadence=Cadence.PERIODIC,
-    )
-    return Known(number, point, Asset(id=AssetId(name), kind="Rack"))
 
 
 def alerting_rules() -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
 from testing.rules.halls import (
+    ONLY_C2,
     Tape,
     a_judging,
     a_site,
@@ -29,11 +29,8 @@ from testing.rules.halls import (
     one_tenant,
     racks_of,
 )
-from testing.rules.services import a_service
+from testing.rules.services import judge_as_it_comes
 
-ONLY_C2: Mapping[str, Mapping[str, Any]] = {
-    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
-}
 SITE = one_tenant(200)
 FIRST = Route(name="first", hears_acknowledgements=True)
 SECOND = Route(name="second", unacknowledged_ms=20_000)
@@ -63,17 +60,15 @@ class Hall:
         """Let the racks draw alike for some seconds, after a restart."""
         for second in seconds:
             self._tape.second(second, each_kw, each_kw, each_kw)
-        judged, _ = self.ledger.cursor()
-        heard = Tape(self._tape.entries[:judged])
-        judging = a_judging(self._site, rules=ONLY_C2)
-        service = a_service(
-            judging, heard, self.ledger, self._folder, site=self._site, routes=self._routes, links=self._links
+        judge_as_it_comes(
+            a_judging(self._site, rules=ONLY_C2),
+            self._tape,
+            self.ledger,
+            self._folder,
+            site=self._site,
+            routes=self._routes,
+            links=self._links,
         )
-        service.start()
-        for entry in self._tape.entries[judged:]:
-            heard.entries.append(entry)
-            service.step(entry.stamp_ms)
-        service.save_snapshot()
 
     @property
     def alarm(self) -> Alarm:

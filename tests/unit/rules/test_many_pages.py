@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from rules.notify.outbox import AT_ONCE, KEPT_FREE, Outbox
-from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
+from store.ledger.alarms import Notice
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.rules.telling import serving
+from testing.store.ledgers import put_openings
 from testing.waiting import until
 
 PAGES: Final = 300
@@ -65,26 +66,8 @@ class Slow:
 
 def put_pages(ledger: Ledger) -> None:
     """Save the openings of as many alarms in one tick, the critical ones among them here and there."""
-    changes, notices = [], []
-    for number in range(PAGES):
-        severity = "critical" if number % (PAGES // CRITICAL) == 0 else "high"
-        alarm = Alarm(
-            id=f"{severity}-{number:03d}", rule="E4", title="t", subject=f"n{number}", severity=severity,
-            unit="V", since_ms=T0_MS, opened_ms=T0_MS,
-        )  # fmt: skip
-        changes.append(AlarmChange(alarm=alarm, change="opened", at_ms=T0_MS))
-        notices.append(
-            Notice(
-                key=f"{alarm.id}:opened",
-                route="pager",
-                alarm_id=alarm.id,
-                body={"severity": severity, "headline": alarm.id},
-                source_ms=T0_MS,
-                created_ms=T0_MS,
-                due_ms=T0_MS,
-            )
-        )
-    ledger.save(Progress(seq=1, tick_ms=T0_MS, changes=changes, notices=notices))
+    severities = ["critical" if number % (PAGES // CRITICAL) == 0 else "high" for number in range(PAGES)]
+    put_openings(ledger, {f"{word}-{number:03d}": word for number, word in enumerate(severities)}, T0_MS)
 
 
 def taken_at_once(critical: int, others: int) -> int:

@@ -14,12 +14,9 @@ import pytest
 from rules.notify.routing import CONSOLE, Route, routes_of_document
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
-from testing.rules.halls import Tape, a_judging, known_racks_of, one_tenant
+from testing.rules.halls import ONLY_C2, Tape, a_judging, known_racks_of, one_tenant
 from testing.rules.services import a_service
 
-ONLY_C2: Mapping[str, Mapping[str, Any]] = {
-    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
-}
 PAGER = Route(name="pager")
 
 

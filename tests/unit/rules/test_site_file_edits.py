@@ -28,6 +28,7 @@ from testing.rules.halls import (
     BUS,
     EVERY_SECOND,
     KW,
+    ONLY_C2,
     Tape,
     a_judging,
     a_site,
@@ -147,20 +148,15 @@ def breaking(name: str = "acme") -> Site:
     return a_site(racks_of(*RACKS), a_tenant(name, RACKS, a_version(120)))
 
 
-ONLY_C2: dict[str, Mapping[str, Any]] = {
-    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
-}
-
-
 def test_an_alarm_of_a_rule_that_is_switched_off_ends_with_that_reason(tmp_path: Path) -> None:
     """Everybody who was told that it opened is told that it ended, and why; once."""
     tape = a_tape(20)
     with closing(Ledger(tmp_path)) as ledger:
         run(ledger, tmp_path, breaking(), tape, **ONLY_C2)
         a_tape(20, begin=20, tape=tape)
-        run(ledger, tmp_path, breaking(), tape, **ONLY_C2 | {"C2": {"enabled": False}})
+        run(ledger, tmp_path, breaking(), tape, **{**ONLY_C2, "C2": {"enabled": False}})
         a_tape(20, begin=40, tape=tape)
-        told = run(ledger, tmp_path, breaking(), tape, **ONLY_C2 | {"C2": {"enabled": False}})
+        told = run(ledger, tmp_path, breaking(), tape, **{**ONLY_C2, "C2": {"enabled": False}})
         (alarm,) = ledger.alarms()
         (_, opened), (_, ended) = ledger.changes(0)
         text = next(n.body["text"] for n in ledger.notices() if n.body["change"] == "returned")

@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 
 from facility.site import Site
-from rules.notify.routing import Route
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
-from testing.rules.halls import Tape, a_judging, a_row_of, known_racks_of, one_tenant
-from testing.rules.services import a_service
+from testing.rules.halls import ONLY_C2, Tape, a_judging, a_row_of, known_racks_of, one_tenant
+from testing.rules.services import judge_as_it_comes
 
-OFF: Mapping[str, Mapping[str, Any]] = {
-    name: {"enabled": False} for name in ("C1", "C3", "C4", "C5", "C9", "Q1", "Q2", "Q3")
-}
 SITE = one_tenant(200)
 
 
@@ -64,18 +60,10 @@ def judge(
     tape: Tape,
     *,
     site: Site = SITE,
-    rules: Mapping[str, Mapping[str, Any]] = OFF,
+    rules: Mapping[str, Mapping[str, Any]] = ONLY_C2,
 ) -> None:
     """Judge a journal entry by entry, as it comes, from where the judging before was stopped."""
-    judged, _ = ledger.cursor()
-    heard = Tape(tape.entries[:judged])
-    routes = [Route(name="pager")]
-    service = a_service(a_judging(site, rules=rules), heard, ledger, folder, site=site, routes=routes)
-    service.start()
-    for entry in tape.entries[judged:]:
-        heard.entries.append(entry)
-        service.step(entry.stamp_ms)
-    service.save_snapshot()
+    judge_as_it_comes(a_judging(site, rules=rules), tape, ledger, folder, site=site)
 
 
 def told(ledger: Ledger) -> list[str]:
