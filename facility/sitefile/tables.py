@@ -577,7 +577,9 @@ class RouteTable(Table):
 class CanaryTable(Table):
     """`[canary]`: a contract of one watt that the monitor overdraws itself, to prove the way of a page."""
 
-    to: TargetTable = Field(description="where its page goes, and no other: a receiver that wakes nobody")
+    to: TargetTable = Field(
+        description="where its page goes, and no other: a receiver that does not page people"
+    )
     broker: Name | None = Field(
         None, description="name of the broker that it is published at; else the first"
     )

@@ -425,7 +425,7 @@ def shelve(  # noqa: PLR0913 - its options
     preview: _Preview = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody be told of an alarm for a while; that it is over is told all the same."""
+    """Hold back an alarm for a time; its return is told all the same."""
     _suppress(
         site,
         "shelved",
@@ -455,7 +455,7 @@ def suppress(  # noqa: PLR0913 - its options
     preview: _Preview = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody be told of alarms by design, until that is ended."""
+    """Hold back alarms by design, until that is ended."""
     _suppress(
         site,
         "suppressed by design",
@@ -528,7 +528,7 @@ def suppressions(
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what nobody is told of now, and what is planned."""
+    """Show what is held back now, and what is planned."""
     from megawatch.cli import suppressing
     from megawatch.site.folder import open_site
 
