@@ -320,7 +320,7 @@ class Rule(BaseModel):
 
     @property
     def is_of_tables(self) -> bool:
-        """Whether it judges what is measured, once for each making of the tables."""
+        """Whether it judges what is measured, once a second, and not what is summed, at every tick."""
         return bool(self.quantities or self.windows)
 
     @classmethod

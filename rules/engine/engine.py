@@ -140,6 +140,7 @@ class Engine:
         self.windows = Windows((rule.kind, window) for rule in rules for window in rule.windows)
         self._topology: Topology | None = None
         self._tables: Tables | None = None
+        self._is_rearranged = True
         self._fingerprints = Fingerprints(site, rules, timings)
         self.knowledge = Knowledge(timings, lateness_ms)
         self.demand = Demand(site)
@@ -267,7 +268,7 @@ class Engine:
         self._withdrawn = (self._withdrawn - points.keys()) | withdrawn
         judged = {number for number, point in points.items() if point.quantity in self._quantities}
         if judged:
-            self._topology = None
+            self._topology, self._is_rearranged = None, True
         self.knowledge.add_all(points, judged)
 
     def _take_mark(self, mark: Mark, stamp_ms: int) -> None:
@@ -418,6 +419,8 @@ class Engine:
             has_moved=self.has_moved,
             withdrawn=self._withdrawn,
         )
+        # What is measured is judged once a second, for it lasts for longer; and where its rows are others.
+        is_judged, self._is_rearranged = self._is_rearranged or at_ms % SERIES_MS == 0, False
         view = self.view = View(
             at_ms=at_ms,
             tenants=tenant_view(layout, self.draw, known, awaited),
@@ -426,10 +429,10 @@ class Engine:
             meters=meter_view(layout, self._arrangement.sources, compared, merged, self.memory, known)
             if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
-            tables=self._tables_at(at_ms),
+            tables=self._tables_at(at_ms, is_judged=is_judged),
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
-        changes = self._judge(view)
+        changes = self._judge(view, with_tables=is_judged)
         view.tables.close()
         draws, rollups = self._series(view, layout, known)
         return Step(
@@ -452,17 +455,16 @@ class Engine:
     def _draw_at(self, at_ms: int) -> Draw:
         return self._find_draw(self._arrangement.layout_at(at_ms), at_ms)[0]
 
-    def _tables_at(self, at_ms: int) -> Tables:
-        """Return the tables of measured quantities, made once a second: what they tell lasts for longer."""
-        tables = self._tables
-        if self._topology is None or tables is None:
+    def _tables_at(self, at_ms: int, *, is_judged: bool) -> Tables:
+        """Return the tables of measured quantities: new ones where they are judged, else those before."""
+        if self._topology is None:
             arrangement, powers = self._arrangement, self._arrangement.racks.power_points
             self._topology = Topology(self.site, arrangement.graph, self.points, self._quantities, powers)
-        elif at_ms - tables.at_ms < SERIES_MS:
-            return tables
-        self._tables = tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
-        tables.note()
-        return tables
+        if is_judged or self._tables is None:
+            self._tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
+        if is_judged:
+            self._tables.note()
+        return self._tables
 
     def _publishers_at(self, at_ms: int) -> PublisherView:
         """Return every publisher's clock, looked at once a second: clocks are off for longer."""
@@ -481,7 +483,7 @@ class Engine:
 
     def _arranged(self, builder: LayoutBuilder) -> None:
         """Take in that the site is described otherwise."""
-        self._topology = None
+        self._topology, self._is_rearranged = None, True
         self._arrange_series(builder)
 
     def _arrange_series(self, builder: LayoutBuilder) -> None:
@@ -523,9 +525,12 @@ class Engine:
             case MarkKind.CAUGHT_UP | MarkKind.STEPPED:
                 pass
 
-    def _judge(self, view: View) -> tuple[Transition, ...]:
+    def _judge(self, view: View, *, with_tables: bool) -> tuple[Transition, ...]:
+        """Let the rules judge, those of measured quantities only where their tables are new."""
         stepped = []
         for judge in self.judges:
+            if judge.rule.is_of_tables and not with_tables:
+                continue
             subjects, found = judge.find(view)
             judge.verdict = found.verdict
             stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
@@ -632,7 +637,14 @@ class Engine:
                 if bank.rule in values["banks"]:
                     bank.load(named(f"bank.{bank.rule}.", arrays), values["banks"][bank.rule])
                     bank.note_edits(partial(edits.reason, judge.rule))
+        self._is_rearranged = self._is_described_otherwise(known) or not edits.is_same_site
         return edits
+
+    def _is_described_otherwise(self, known: Sequence[Entry]) -> bool:
+        """Arrange the site as the journal describes it; tell whether the last tick knew less of it."""
+        tick_ms = self.tick_ms or 0
+        self._arrangement.layout_at(tick_ms)
+        return any(entry.seq <= self.seq and entry.stamp_ms > tick_ms for entry in known)
 
     def _queued(self, content: Content, from_ms: int, *, is_backlog: bool) -> Queued:
         if isinstance(content, tuple):

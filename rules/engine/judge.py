@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -49,7 +49,6 @@ class Judge:
     judging_error: str = ""
     telling_error: str = ""
     verdict: CodeArray | None = None
-    _found: tuple[object, tuple[str, ...], Findings] | None = field(default=None, repr=False)
 
     @property
     def error(self) -> str:
@@ -67,15 +66,11 @@ class Judge:
     def find(self, view: View) -> tuple[tuple[str, ...], Findings]:
         """Let the rule judge: return its subjects, and what it found of each.
 
-        Where it raises, its alarms stay as they are: nothing opens, worsens or returns. A rule of measured
-        quantities judges each of their tables once.
+        Where it raises, its alarms stay as they are: nothing opens, worsens or returns.
         """
-        is_of_tables = self.rule.is_of_tables
-        if is_of_tables and self._found is not None and self._found[0] is view.tables:
-            return self._found[1:]
-        subjects = self.bank.subjects
-        if is_of_tables and not subjects and self.rule.judged_quantities().isdisjoint(view.tables.measured):
-            return subjects, Findings.nothing(0)  # nobody measures what it is about, nor ever did
+        subjects, quantities = self.bank.subjects, self.rule.judged_quantities()
+        if quantities and not subjects and quantities.isdisjoint(view.tables.measured):
+            return subjects, Findings.nothing(0)  # nothing measures what it is about, nor ever did
         try:
             subjects = self.rule.subjects(view)
             found = self.rule.judge(view)
@@ -87,7 +82,6 @@ class Judge:
             self.judging_error = f"{type(error).__name__}: {error}"
             return subjects, Findings.nothing(len(subjects))
         self.judging_error = ""
-        self._found = (view.tables, subjects, found) if is_of_tables else None
         return subjects, found
 
     def hidden(self, bank: Bank, others: Mapping[str, Judge], view: View) -> BoolArray | None:
