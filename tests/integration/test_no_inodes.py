@@ -71,7 +71,7 @@ async def speak(publisher: Publisher, power: list[float]) -> None:
 async def keep_taken(folder: Path) -> None:
     """Take every inode that becomes free, until cancelled."""
     while True:
-        await asyncio.to_thread(take_every_inode, folder)
+        take_every_inode(folder)
         await asyncio.sleep(0.02)
 
 
