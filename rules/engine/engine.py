@@ -533,6 +533,8 @@ class Engine:
                 continue
             subjects, found = judge.find(view)
             judge.verdict = found.verdict
+            if not subjects and not judge.bank.subjects:
+                continue  # as of most rules at most sites
             stepped.append((judge, judge.bank, found, judge.bank.step(subjects, found, view.at_ms)))
             if judge.unverified is not None:
                 doubt = doubt_of(found, _starting(judge.rule, view))

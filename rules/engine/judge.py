@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from rules.base import (
 from rules.model.rows import Links, Relation
 from rules.subject import SubjectKind
 from rules.view import View
+
+NOTHING: Final = Findings.nothing(0)
+"""What is found of no subject."""
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ class Judge:
         """
         subjects, quantities = self.bank.subjects, self.rule.judged_quantities()
         if quantities and not subjects and quantities.isdisjoint(view.tables.measured):
-            return subjects, Findings.nothing(0)  # nothing measures what it is about, nor ever did
+            return subjects, NOTHING  # nothing measures what it is about, nor ever did
         try:
             subjects = self.rule.subjects(view)
             found = self.rule.judge(view)
