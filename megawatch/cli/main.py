@@ -223,9 +223,10 @@ def run(
 
     from megawatch.run import logs
     from megawatch.run.monitor import Monitor
-    from megawatch.run.process import collect_seldom, run_until_stopped
+    from megawatch.run.process import collect_seldom, give_back_memory, run_until_stopped
     from megawatch.site.folder import open_site
 
+    give_back_memory()
     collect_seldom()
     with logs.beside():
         folder = open_site(site)

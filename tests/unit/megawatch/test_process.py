@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import sys
+from types import SimpleNamespace
 
-from megawatch.run.process import TURN_S, run_until_stopped
+import pytest
+
+from megawatch.run.process import (
+    ARENA_MAX,
+    ARENAS,
+    BLOCK_BYTES,
+    MMAP_THRESHOLD,
+    TRIM_THRESHOLD,
+    TURN_S,
+    give_back_memory,
+    run_until_stopped,
+)
 
 
 def test_the_loop_waits_for_other_threads_for_a_millisecond_at_a_time() -> None:
@@ -21,3 +34,21 @@ def test_the_loop_waits_for_other_threads_for_a_millisecond_at_a_time() -> None:
         sys.setswitchinterval(before)
 
     assert found == [TURN_S]
+
+
+def test_glibc_is_told_to_give_back_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few arenas, and large blocks by themselves."""
+    told: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda setting, value: told.append((setting, value)))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
+
+    give_back_memory()
+
+    assert told == [(ARENA_MAX, ARENAS), (MMAP_THRESHOLD, BLOCK_BYTES), (TRIM_THRESHOLD, BLOCK_BYTES)]
+
+
+def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without the setting is no fault."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace())
+
+    give_back_memory()
