@@ -51,6 +51,10 @@ class Watch:
         found: list[dict[str, Any]] = [{**one} for one in self.monitor.status.document()["tenants"]]
         return next((tenant for tenant in found if tenant["id"] == name), {"verdict": None})
 
+    def undelivered(self) -> int:
+        """Return how many notifications no receiver has accepted yet."""
+        return sum(route["waiting"] for route in self.monitor.status.document()["routes"])
+
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""
         await until(condition, what, self.monitor.status.document)

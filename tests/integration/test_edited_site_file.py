@@ -127,6 +127,7 @@ def test_pages_follow_a_receiver_that_moves(tmp_path: Path) -> None:
                 routes = [route_to("http://127.0.0.1:1/"), route_to(old.url)]
                 async with watching(folder, site + "".join(routes)) as watch:
                     await watch.until(lambda: has(publisher, old, "C2"), "it is told")
+                    await watch.until(lambda: watch.undelivered() == 1, "that is noted")
                 with closing(LedgerReader(folder / "data")) as ledger:
                     waited = [one.key for one in ledger.notices(state="waiting")]
             async with receiving() as new, watching(folder, site + route_to(new.url)) as watch:
