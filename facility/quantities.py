@@ -16,6 +16,9 @@ from typing import Final
 
 from facility.units import Dimension
 
+OF_NOTHING: Final = -5.0
+"""What a meter of a dead circuit shows at the lowest: its zero is off, as any of its readings [V, A, kVA]."""
+
 
 class Kind(StrEnum):
     """How successive values of a quantity hang together."""
@@ -94,7 +97,7 @@ QUANTITIES: Final = _table(
     Quantity(
         name="rack.power.apparent",
         dimension=_D.APPARENT_POWER,
-        low=0,
+        low=OF_NOTHING,
         high=1_200,
         rating_high=2.0,
         title="rack apparent power",
@@ -112,7 +115,7 @@ QUANTITIES: Final = _table(
     Quantity(
         name="meter.power.apparent",
         dimension=_D.APPARENT_POWER,
-        low=0,
+        low=OF_NOTHING,
         high=1e6,
         title="metered apparent power",
     ),
@@ -134,14 +137,20 @@ QUANTITIES: Final = _table(
         kind=Kind.COUNTER,
         title="energy register",
     ),
-    Quantity(name="current", dimension=_D.CURRENT, low=0, high=200_000, title="current"),
-    Quantity(name="current.phase", dimension=_D.CURRENT, low=0, high=200_000, title="phase current"),
-    Quantity(name="current.neutral", dimension=_D.CURRENT, low=0, high=200_000, title="neutral current"),
+    Quantity(name="current", dimension=_D.CURRENT, low=OF_NOTHING, high=200_000, title="current"),
+    Quantity(name="current.phase", dimension=_D.CURRENT, low=OF_NOTHING, high=200_000, title="phase current"),
+    Quantity(
+        name="current.neutral", dimension=_D.CURRENT, low=OF_NOTHING, high=200_000, title="neutral current"
+    ),
     Quantity(name="current.limit", dimension=_D.CURRENT, low=0, high=200_000, title="current limit"),
-    Quantity(name="voltage.ln", dimension=_D.VOLTAGE, low=0, high=400, title="line-to-neutral voltage"),
+    Quantity(
+        name="voltage.ln", dimension=_D.VOLTAGE, low=OF_NOTHING, high=400, title="line-to-neutral voltage"
+    ),
     # Medium voltage is measured line to line as well; 52 kV is where IEC 62271 calls it high.
-    Quantity(name="voltage.ll", dimension=_D.VOLTAGE, low=0, high=52_000, title="line-to-line voltage"),
-    Quantity(name="voltage.dc", dimension=_D.VOLTAGE, low=0, high=1_000, title="DC voltage"),
+    Quantity(
+        name="voltage.ll", dimension=_D.VOLTAGE, low=OF_NOTHING, high=52_000, title="line-to-line voltage"
+    ),
+    Quantity(name="voltage.dc", dimension=_D.VOLTAGE, low=OF_NOTHING, high=1_000, title="DC voltage"),
     Quantity(name="frequency", dimension=_D.FREQUENCY, low=0, high=70, title="frequency"),
     Quantity(name="thd.voltage", dimension=_D.PERCENT, low=0, high=100, title="voltage distortion"),
     Quantity(name="thd.current", dimension=_D.PERCENT, low=0, high=300, title="current distortion"),

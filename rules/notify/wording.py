@@ -295,8 +295,8 @@ def _interval(low_kw: float, high_kw: float | None) -> str:
 def _power(value: float, unit: str) -> str:
     """Return a figure with a unit that people read at a glance."""
     if unit == "kW" and abs(value) >= 1_000:  # noqa: PLR2004 - a megawatt
-        return f"{value / 1_000:,.3f} MW"
-    return f"{value:,.1f} {unit}"
+        return f"{value / 1_000:z,.3f} MW"
+    return f"{value:z,.1f} {unit}"
 
 
 def _time(instant_ms: int, zone: tzinfo) -> str:

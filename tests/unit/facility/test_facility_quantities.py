@@ -15,16 +15,17 @@ from facility.units import UNITS, Dimension
 IN_RATINGS = "relative"
 TABLE = [
     ("rack.power.active", "kW", -5, 1_200, "gauge"),
-    ("rack.power.apparent", "kVA", 0, IN_RATINGS, "gauge"),
+    ("rack.power.apparent", "kVA", -5, IN_RATINGS, "gauge"),
     ("rack.power.reactive", "kvar", IN_RATINGS, IN_RATINGS, "gauge"),
     ("power.factor", "1", -1, 1, "gauge"),
     ("energy.active", "kWh", 0, IN_RATINGS, "counter"),
-    ("current.phase", "A", 0, IN_RATINGS, "gauge"),
-    ("current.neutral", "A", 0, IN_RATINGS, "gauge"),
-    ("voltage.ln", "V", 0, 400, "gauge"),
+    # "0 …", of currents and voltages: the meter of a dead circuit shows a little below zero.
+    ("current.phase", "A", -5, IN_RATINGS, "gauge"),
+    ("current.neutral", "A", -5, IN_RATINGS, "gauge"),
+    ("voltage.ln", "V", -5, 400, "gauge"),
     # "0 … 700 (MV separately)": here one quantity carries both, up to where IEC 62271 calls it high voltage.
-    ("voltage.ll", "V", 0, 52_000, "gauge"),
-    ("voltage.dc", "V", 0, 1_000, "gauge"),
+    ("voltage.ll", "V", -5, 52_000, "gauge"),
+    ("voltage.dc", "V", -5, 1_000, "gauge"),
     # "40 … 70": a dead busbar truly reads 0 Hz.
     ("frequency", "Hz", 0, 70, "gauge"),
     ("thd.voltage", "%", 0, 100, "gauge"),

@@ -16,6 +16,7 @@ from rules.alarms.states import Change
 from rules.base import CANNOT_VERIFY, Rule
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q8_meters_disagree import MetersDisagree
+from rules.notify import wording
 from rules.notify.message import compose
 from rules.registry import RULES
 from testing.builders import T0_MS
@@ -468,3 +469,9 @@ def test_a_fault_in_a_detail_keeps_no_page_from_being_told(monkeypatch: pytest.M
 
     assert body["headline"] == "[HIGH] acme: draw above the contracted limit, 210.5 kW of 200.0 kW"
     assert line(body, "incomplete") == "ZeroDivisionError: a bug"
+
+
+@pytest.mark.parametrize(("value", "said"), [(-0.02, "0.0 V"), (-0.06, "-0.1 V"), (0.0, "0.0 V")])
+def test_what_is_hardly_below_zero_is_zero(value: float, said: str) -> None:
+    """The meter of a dead busway shows -0.02 V: a page says 0.0 V, and not -0.0 V."""
+    assert wording._power(value, "V") == said
