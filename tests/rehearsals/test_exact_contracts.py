@@ -15,9 +15,9 @@ from store.series import DemandBlock
 from tests.rehearsals.contractplays import case_of, hear, rehearsal_of
 from tests.rehearsals.exactjudge import ExactCase
 
-CASES = 60
-PER_TEST = 20
-SOAK_CASES = 544
+CASES = 30
+PER_TEST = 15
+SOAK_CASES = 574
 
 
 @pytest.mark.parametrize("first", range(0, CASES, PER_TEST))

@@ -17,11 +17,22 @@ from tests.rehearsals.alarmlist import AlarmList, difference
 from tests.rehearsals.alarmruns import FOLDER, LISTS, SHIPPED, path_of, stored
 from tests.rehearsals.performances import listed
 
+LONG = {
+    "random_days",
+    "rules/e11_ramp",
+    "rules/q4_flat_line",
+    "rules/t10_heat_balance",
+    "rules/t3_inlet_warming",
+}
+"""What takes longest runs with `make soak`: the suite has these scenarios, and other days, in other tests."""
 AGAIN = "python -m tests.rehearsals.alarmruns --rewrite"
 OTHERS = [name for name in LISTS if not name.startswith("shipped/")]
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in OTHERS],
+)
 def test_alarms_and_figures_are_as_before(name: str) -> None:
     """Scenarios of rules, random days, contracts, polling in bursts and the recording: line by line."""
     _check(name, LISTS[name](AlarmList))
