@@ -188,6 +188,25 @@ class Findings:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damping:
+    """From when on alarms are held back for their number.
+
+    Attributes:
+        least_openings: An alarm that opens so often within a while chatters.
+        within_ms: That while, and how long an opening of an alarm that chatters must stand to be told [ms].
+        quiet_ms: How long it must not have opened to chatter no more [ms].
+        most_alarms: So many alarms of a rule are told in ten minutes; more are a flood.
+        few_alarms: Fewer than this end it.
+    """
+
+    least_openings: int
+    within_ms: int
+    quiet_ms: int
+    most_alarms: int
+    few_alarms: int
+
+
 CANNOT_VERIFY: Final = "cannot-verify"
 """Ending of the name under which a rule's lasting UNKNOWN is an alarm."""
 
@@ -317,6 +336,11 @@ class Rule(BaseModel):
     def is_worse_below(self) -> bool:
         """Whether a value below its limit is worse the lower it is."""
         return False
+
+    @property
+    def damping(self) -> Damping | None:
+        """From when on alarms of other rules are held back for their number; None where it says nothing."""
+        return None
 
     @property
     def is_of_tables(self) -> bool:

@@ -30,11 +30,18 @@ class SubjectKind(StrEnum):
     LEAK_DETECTION = "leak detection"  # whatever has a leak detector
     DATE = "contract date"  # a date of a contract, and how long before it
     PUBLISHER = "publisher"  # what publishes over a connection, and the monitor itself
+    ALARM = "alarm"  # an alarm that chatters, or a rule whose alarms are a flood
     OTHER = "other"
 
 
 OF_NO_RACKS: Final = frozenset(
-    {SubjectKind.TENANT, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER}
+    {
+        SubjectKind.TENANT,
+        SubjectKind.COMPARISON,
+        SubjectKind.PUBLISHER,
+        SubjectKind.ALARM,
+        SubjectKind.OTHER,
+    }
 )
 """Kinds of subjects that stand for no racks; a tenant holds other racks at another time."""
 OF_NO_ASSET: Final = OF_NO_RACKS | {SubjectKind.SITE, SubjectKind.DATE}

@@ -235,6 +235,62 @@ NO_PUBLISHERS: Final = PublisherView(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmView:
+    """What opens too often at one moment; arrays of shape (rules and alarms,): first the rules.
+
+    Attributes:
+        ids: Each rule of which alarms were told lately, such as `T7`; then each alarm that chatters by its
+            rule and its subject, such as `T5 cdu1`.
+        is_rule: Whether it is a rule.
+        is_on: Whether there are too many: whether it floods, or chatters.
+        openings: How many alarms opened since that began, with those that began it, int64.
+        untold: How many of these were not told when they opened, int64.
+        limit: How many are not too many of a rule, or too many of one alarm, int64.
+        span_ms: Within how long [ms], int64.
+        severity: How bad the gravest alarm is that a flood holds back, `Severity` codes, int8; 0 for none.
+        is_damped: Whether openings are held back.
+        within: The place of the rule of each alarm, below 0 for none, intp.
+        stands_ms: How long an opening of an alarm that chatters must stand to be told [ms].
+        quiet_ms: How long it must not have opened to chatter no more [ms].
+    """
+
+    ids: tuple[str, ...]
+    is_rule: BoolArray
+    is_on: BoolArray
+    openings: IntArray
+    untold: IntArray
+    limit: IntArray
+    span_ms: IntArray
+    severity: NDArray[np.int8]
+    is_damped: BoolArray
+    within: NDArray[np.intp]
+    stands_ms: int
+    quiet_ms: int
+
+
+def _no_alarms() -> AlarmView:
+    nothing, never = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    return AlarmView(
+        ids=(),
+        is_rule=never,
+        is_on=never,
+        openings=nothing,
+        untold=nothing,
+        limit=nothing,
+        span_ms=nothing,
+        severity=np.zeros(0, np.int8),
+        is_damped=never,
+        within=np.zeros(0, np.intp),
+        stands_ms=0,
+        quiet_ms=0,
+    )
+
+
+NO_ALARMS: Final = _no_alarms()
+"""Where no rule is about alarms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The site at one moment.
 
@@ -246,6 +302,7 @@ class View:
         meters: Every meter that others can be held against; none where no rule is about meters.
         publishers: Every publisher; none where no rule is about publishers.
         tables: Every measured quantity that a rule judges, in a table for each kind of subject.
+        alarms: What opens too often; nothing where no rule is about alarms, and until all others have judged.
     """
 
     at_ms: int
@@ -255,6 +312,7 @@ class View:
     meters: MeterView
     publishers: PublisherView
     tables: Tables
+    alarms: AlarmView = NO_ALARMS
 
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind of subjects."""
@@ -271,6 +329,8 @@ class View:
                 return self.meters.ids
             case SubjectKind.PUBLISHER:
                 return self.publishers.ids
+            case SubjectKind.ALARM:
+                return self.alarms.ids
             case _:
                 return self.table(kind).ids
 

@@ -22,6 +22,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ PENDING: Final = int(Condition.PENDING)
 ACTIVE: Final = int(Condition.ACTIVE)
 """Also while its off-delay runs: that is a column of its own."""
 NEVER: Final = -1
+NOT_DAMPED: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class Change(StrEnum):
@@ -66,9 +68,10 @@ class Transition:
         value: What was judged, in the rule's unit; NaN where there is none.
         limit: What it was held against; NaN where there is none.
         peak: The worst value so far; NaN where there is none.
-        reason: Why it ended, where nothing was judged that ended it.
+        reason: Why it ended, where nothing was judged that ended it; or why it is damped.
         over_ms: Since when the limit is broken no more [ms]; None while it is.
         is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
+        is_damped: Whether it opens and is not told because too much opens: that is told in its place.
     """
 
     alarm_id: str
@@ -86,6 +89,7 @@ class Transition:
     reason: str = ""
     over_ms: int | None = None
     is_past: bool = False
+    is_damped: bool = False
 
     @classmethod
     def restored(cls, values: Mapping[str, Any]) -> Self:
@@ -169,6 +173,11 @@ class Bank:
         pending: BoolArray = self._columns.state == PENDING
         return pending
 
+    @property
+    def unrested(self) -> frozenset[str]:
+        """The subjects that have an alarm, or may have one soon."""
+        return frozenset(self.subjects[place] for place in np.flatnonzero(self._columns.state).tolist())
+
     def over_ms(self, subject: str) -> int | None:
         """Return since when the limit of a subject's alarm is broken no more [ms].
 
@@ -196,6 +205,10 @@ class Bank:
     def has_untold(self) -> bool:
         """Whether an alarm is active that was not told."""
         return bool(((self._columns.state == ACTIVE) & ~self._columns.told).any())
+
+    def severity(self, place: int) -> int:
+        """Return how bad the alarm of a subject was at worst, `Severity` code."""
+        return int(self._columns.severity[place])
 
     def opened_ms(self, place: int) -> int:
         """Return when the alarm of a subject opened [ms]."""
@@ -329,8 +342,23 @@ class Bank:
             getattr(self._columns, name)[targets] = getattr(old, name)[sources]
         return gone
 
+    def due(self, suppressed: BoolArray | None, found: Findings) -> BoolArray:
+        """Return which alarms `tell` would tell now of those that are not told yet, shape (subjects,).
+
+        Args:
+            suppressed: Whose alarm says nothing new, shape (subjects,); None for no alarm.
+            found: What the rule found.
+        """
+        due: BoolArray = (self._columns.state == ACTIVE) & ~self._columns.told & ~_hidden(suppressed, found)
+        return due
+
     def tell(
-        self, changes: list[Transition], suppressed: BoolArray | None, found: Findings, at_ms: int
+        self,
+        changes: list[Transition],
+        suppressed: BoolArray | None,
+        found: Findings,
+        at_ms: int,
+        damped: Mapping[int, str] = NOT_DAMPED,
     ) -> list[Transition]:
         """Decide what people are told of what changed, and of what is suppressed no longer.
 
@@ -339,15 +367,15 @@ class Bank:
             suppressed: Whose alarm says nothing new, shape (subjects,); None for no alarm.
             found: What the rule found.
             at_ms: The moment [ms].
+            damped: Why alarms are not told that are due, by their places.
 
         Returns:
             The changes, each saying whether it is told, and alarms that opened earlier and are told now.
         """
         columns = self._columns
         before = columns.told.copy()
-        hidden = np.zeros(len(before), np.bool_) if suppressed is None else suppressed.copy()
-        # What was not told and is about to return ends without a word.
-        hidden |= (found.verdict == Verdict.CLEAR) & found.returned
+        hidden = _hidden(suppressed, found)
+        hidden[list(damped)] = True
         columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
         place = self._places() if changes else {}
@@ -358,8 +386,12 @@ class Bank:
                 result.append(change)
                 continue
             # People who are told of an alarm only now are told that it opened, and of no change before.
-            opens = change.change is Change.OPENED and columns.told[where]
-            result.append(replace(change, is_told=bool(before[where] or opens)))
+            opens = change.change is Change.OPENED
+            if opens and where in damped:
+                result.append(replace(change, reason=damped[where], is_damped=True))
+            else:
+                is_told = bool(before[where] or (opens and columns.told[where]))
+                result.append(replace(change, is_told=is_told))
         opened = {change.subject for change in changes if change.change is Change.OPENED}
         for where in np.flatnonzero(columns.told & ~before).tolist():
             if self.subjects[where] not in opened:
@@ -399,3 +431,9 @@ class Bank:
         self._edited = dict(values["edited"])
         if self._above is not None and "above_breach" in arrays:
             self._above.load(arrays)
+
+
+def _hidden(suppressed: BoolArray | None, found: Findings) -> BoolArray:
+    """Return whose alarm is not told: what is suppressed, and what is about to return without a word."""
+    returns: BoolArray = (found.verdict == Verdict.CLEAR) & found.returned
+    return returns if suppressed is None else returns | suppressed

@@ -169,7 +169,14 @@ def test_a_loop_of_the_bus_holds_nothing_up() -> None:
     [
         kind
         for kind in SubjectKind
-        if kind not in {SubjectKind.GROUP, SubjectKind.COMPARISON, SubjectKind.PUBLISHER, SubjectKind.OTHER}
+        if kind
+        not in {
+            SubjectKind.GROUP,
+            SubjectKind.COMPARISON,
+            SubjectKind.PUBLISHER,
+            SubjectKind.ALARM,
+            SubjectKind.OTHER,
+        }
     ],
 )
 def test_a_site_of_nothing_has_tables_of_nothing(kind: SubjectKind) -> None:
