@@ -59,7 +59,11 @@ _MEANING: Final = {
     ),
 }
 _LETTERS: Final = {
-    Hold.CAUSE: ("H", "Suppressed", "an alarm that says more is active (`hidden_by` of the rule)"),
+    Hold.CAUSE: (
+        "H",
+        "Suppressed",
+        "an alarm that says more is active (`hidden_by` of the rule), or too much opens (Q10)",
+    ),
     Hold.SHELVED: ("G", "Shelved (timed)", "somebody has shelved it, for a time and with a reason"),
     Hold.BY_DESIGN: ("H", "Suppressed", "a planned window holds it back"),
     Hold.OUT_OF_SERVICE: ("I", "OutOfService", "its asset is out of service"),

@@ -44,6 +44,7 @@ from rules.library.data.q5_unit_error import UnitError
 from rules.library.data.q6_clock_off import ClockOff
 from rules.library.data.q7_register_fault import RegisterFault
 from rules.library.data.q8_meters_disagree import MetersDisagree
+from rules.library.data.q10_alarm_health import AlarmHealth
 from rules.library.electrical.e1_breaker_load import BreakerLoad
 from rules.library.electrical.e2_breaker_trips import BreakerTrips
 from rules.library.electrical.e3_failover_headroom import FailoverHeadroom
@@ -111,10 +112,14 @@ RULES: Final[tuple[type[Rule], ...]] = (
     ClockOff,
     RegisterFault,
     MetersDisagree,
+    AlarmHealth,
 )
 
 CHOICES: Final = ("assets", "tenants", "kinds")
-OF_THE_WHOLE: Final = ("unknown_delay_s", "above_s", "above_window_s")
+OF_THE_WHOLE: Final = (
+    *("unknown_delay_s", "above_s", "above_window_s"),
+    *("least_openings", "within_s", "quiet_s", "most_alarms", "few_alarms"),
+)
 """Parameters that cannot differ between subjects."""
 
 

@@ -31,6 +31,7 @@ from rules.draw.meters import meter_view
 from rules.draw.summation_plan import Layout
 from rules.draw.tenants import tenant_series, tenant_view
 from rules.engine.arrangement import Arrangement
+from rules.engine.damper import Damper
 from rules.engine.event_time_buffer import Queue, Queued, SourceQueue, date_doubts
 from rules.engine.fingerprint import Edits, Fingerprint, Fingerprints
 from rules.engine.judge import Judge, doubt_of, make_judge
@@ -133,6 +134,7 @@ class Engine:
         self._lateness_ms = lateness_ms
         self.judges = tuple(self._make_judge(rule) for rule in rules)
         self._by_name = {judge.rule.name: judge for judge in self.judges}
+        self._damper = Damper(self._by_name)
         self._kinds = frozenset(rule.kind for rule in rules)
         self._quantities = frozenset[str]().union(
             *(rule.judged_quantities() for rule in rules if rule.is_used(site))
@@ -354,6 +356,7 @@ class Engine:
             return
         for bank in self._banks().values():
             bank.begin_anew()
+        self._damper.begin_anew(to_ms)
         self.knowledge = self.knowledge.anew()
         self._know(self.points)
         self._met_ms = np.where(self._met_ms == NEVER, NEVER, to_ms)
@@ -433,6 +436,8 @@ class Engine:
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view, with_tables=is_judged)
+        view, found = self._damper.judge(view)
+        self.view, changes = view, changes + found
         view.tables.close()
         draws, rollups = self._series(view, layout, known)
         return Step(
@@ -529,7 +534,7 @@ class Engine:
         """Let the rules judge, those of measured quantities only where their tables are new."""
         stepped = []
         for judge in self.judges:
-            if judge.rule.is_of_tables and not with_tables:
+            if judge is self._damper.health or (judge.rule.is_of_tables and not with_tables):
                 continue
             subjects, found = judge.find(view)
             judge.verdict = found.verdict
@@ -541,10 +546,14 @@ class Engine:
                 changes = judge.unverified.step(subjects, doubt, view.at_ms)
                 stepped.append((judge, judge.unverified, doubt, changes))
         told: list[Transition] = []
+        self._damper.begin(view.at_ms)
         for judge, bank, found, changes in stepped:
             if not changes and not bank.has_untold:
+                self._damper.pass_over(bank)
                 continue
-            told += bank.tell(changes, judge.hidden(bank, self._by_name, view), found, view.at_ms)
+            hidden = judge.hidden(bank, self._by_name, view)
+            damped = self._damper.damp(bank, hidden, found, view.at_ms)
+            told += bank.tell(changes, hidden, found, view.at_ms, damped)
         return tuple(told)
 
     # A snapshot -----------------------------------------------------------------------
@@ -585,6 +594,7 @@ class Engine:
             "rollups": rollups,
             "windows": windows,
             "banks": banks,
+            "openings": self._damper.save(),
             "queue": [(kind_of(q.content), q.from_ms, q.is_backlog) for q in items],
         }
 
@@ -639,6 +649,7 @@ class Engine:
                 if bank.rule in values["banks"]:
                     bank.load(named(f"bank.{bank.rule}.", arrays), values["banks"][bank.rule])
                     bank.note_edits(partial(edits.reason, judge.rule))
+        self._damper.load(values.get("openings", {}), self._banks().keys())
         self._is_rearranged = self._is_described_otherwise(known) or not edits.is_same_site
         return edits
 

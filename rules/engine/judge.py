@@ -123,6 +123,8 @@ class Judge:
                 return _among(bank.subjects, other.bank.subjects, hides)
             case Relation.MEMBER_OF if self.rule.kind is SubjectKind.COMPARISON:
                 return _inside(view.meters.within, hides)
+            case Relation.MEMBER_OF if self.rule.kind is SubjectKind.ALARM:
+                return _inside(view.alarms.within, hides)
             case Relation.MEMBER_OF:
                 covered = _covered(other.rule.racks(view), hides, len(view.racks.ids))
                 # What is measured of a subject does not say what it stands for: one without racks is a
@@ -239,7 +241,7 @@ def _among(subjects: tuple[str, ...], others: tuple[str, ...], hides: BoolArray)
 
 
 def _inside(within: np.ndarray[tuple[int], np.dtype[np.intp]], hides: BoolArray) -> BoolArray:
-    """Return which comparisons lie inside one that hides, however deep."""
+    """Return which subjects lie inside one that hides, however deep."""
     hidden, outer = np.zeros(len(hides), np.bool_), within
     while (inside := outer >= 0).any():
         hidden |= inside & hides[outer]

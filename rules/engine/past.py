@@ -65,7 +65,8 @@ class Past:
                 for told in self._told:
                     if (told.rule, told.subject) == (change.rule, change.subject) and told.until_ms is None:
                         told.until_ms = change.over_ms
-            elif change.change is Change.OPENED and change.is_told:
+            elif change.change is Change.OPENED and (change.is_told or change.is_damped):
+                # What is damped is known to open too often.
                 self._told.append(_Told(change.rule, change.subject, change.since_ms))
 
     def filter(self, found: Sequence[Transition], at_ms: int) -> tuple[Transition, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from facility.instants import DAY_MS
+from facility.instants import DAY_MS, MINUTE_MS
 from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
@@ -25,6 +25,7 @@ from rules.notify.notification import (
     Clock,
     ClosedBlock,
     ContractLimit,
+    Damped,
     Details,
     Doubt,
     Doubts,
@@ -37,6 +38,7 @@ from rules.notify.notification import (
     Racks,
     Reading,
     Readings,
+    TooMany,
     message_key,
 )
 from rules.notify.wording import NAMED, worded
@@ -47,6 +49,7 @@ from rules.view import (
     MONITOR,
     NO_LIMIT,
     UNBOUNDED,
+    AlarmView,
     DemandView,
     MeterView,
     PublisherView,
@@ -82,6 +85,9 @@ def compose(
         asset = view.tables.topology.asset_of(rule.kind, change.subject)
         assets = view.tables.topology.about(rule.kind, change.subject)
         details = _details(subject, rule, view, site)
+        chatters = f"{change.rule} {change.subject}"
+        if chatters in view.alarms.ids and change.severity < Severity.CRITICAL:
+            details = replace(details, damped=_damped(view.alarms, view.alarms.ids.index(chatters)))
     except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told
         incomplete = f"{type(error).__name__}: {error}"
     over_ms = change.at_ms if change.change is Change.RETURNED else None
@@ -214,6 +220,10 @@ def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
             return replace(details, readings=readings, others=others)
         case SubjectKind.PUBLISHER if subject.id in view.publishers.ids:
             return replace(details, clock=Clock(clock=_clock(view.publishers, subject.id)))
+        case SubjectKind.ALARM if subject.id in view.alarms.ids:
+            place = view.alarms.ids.index(subject.id)
+            too_many, damped = _too_many(view.alarms, place), _damped(view.alarms, place)
+            return replace(details, too_many=too_many, damped=damped)
         case SubjectKind.TENANT if subject.id in view.tenants.ids:
             return _tenant_details(details, rule, view, view.tenants.ids.index(subject.id), site)
     return details
@@ -414,6 +424,38 @@ def _clock(publishers: PublisherView, subject: str) -> str:
     if jumped_ms:
         return f"{said}, after a jump {_by(jumped_ms, 'ahead', 'back')}"
     return f"{said}, a constant offset" if publishers.is_watched[place] else said
+
+
+def _too_many(alarms: AlarmView, place: int) -> TooMany:
+    """Return how often an alarm that chatters, or the alarms of a rule, opened."""
+    openings, limit = int(alarms.openings[place]), int(alarms.limit[place])
+    span = _span(int(alarms.span_ms[place]))
+    if alarms.is_rule[place]:
+        words = f"{openings:,} alarms, more than {limit:,} in {span}"
+    else:
+        words = f"chatters, opened {limit:,} times in {span}"
+    return TooMany(too_many=words, openings=openings, openings_untold=int(alarms.untold[place]))
+
+
+def _damped(alarms: AlarmView, place: int) -> Damped | None:
+    """Return what is not told while an alarm chatters or a rule floods; None where it does no more."""
+    if not alarms.is_on[place] or not alarms.is_damped[place]:
+        return None
+    if alarms.is_rule[place]:
+        limit, span = int(alarms.limit[place]), _span(int(alarms.span_ms[place]))
+        return Damped(
+            damped=f"below high severity {limit:,} in {span} are told; `megawatch alarms` lists all"
+        )
+    stands, quiet = _span(alarms.stands_ms), _span(alarms.quiet_ms)
+    words = (
+        f"told again only where it stands for {stands} or is critical, until it has been quiet for {quiet}"
+    )
+    return Damped(damped=words)
+
+
+def _span(span_ms: int) -> str:
+    minutes, rest_ms = divmod(span_ms, MINUTE_MS)
+    return f"{minutes} min" if minutes > 1 and not rest_ms else f"{span_ms / 1_000:g} s"
 
 
 def _by(offset_ms: int, forward: str, back: str) -> str:

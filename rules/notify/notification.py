@@ -49,6 +49,20 @@ class Clock(Facts, frozen=True, kw_only=True):
     clock: str
 
 
+class TooMany(Facts, frozen=True, kw_only=True):
+    """How often an alarm that chatters or the alarms of a rule opened, and how many were not told then."""
+
+    too_many: str
+    openings: int
+    openings_untold: int
+
+
+class Damped(Facts, frozen=True, kw_only=True):
+    """What is not told because too much opens, in words."""
+
+    damped: str
+
+
 class NoLimit(Facts, frozen=True, kw_only=True):
     """A tenant whose contract has no limit now."""
 
@@ -148,6 +162,8 @@ class Details:
     open: OpenBlock | None = None
     racks: Racks | None = None
     doubts: Doubts | None = None
+    too_many: TooMany | None = None
+    damped: Damped | None = None
 
     @property
     def groups(self) -> Iterable[Facts]:

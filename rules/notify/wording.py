@@ -11,7 +11,16 @@ from facility.instants import to_datetime, to_iso
 from facility.shown import in_line
 from rules.alarms.states import Change
 from rules.base import CANNOT_VERIFY
-from rules.notify.notification import ClosedBlock, ContractLimit, Doubt, Draw, Notification, OpenBlock, Past
+from rules.notify.notification import (
+    ClosedBlock,
+    ContractLimit,
+    Details,
+    Doubt,
+    Draw,
+    Notification,
+    OpenBlock,
+    Past,
+)
 
 WARNING: Final = "C1"
 """The rule whose page says from what draw on it warns."""
@@ -62,6 +71,8 @@ def headline(told: Notification, zone: tzinfo) -> str:
         )
     if told.rule.endswith(CANNOT_VERIFY):
         return f"[{word}] {name}: {title}{_bounds(told)}"
+    if told.details.too_many is not None:
+        return f"[{word}] {name}: {told.details.too_many.too_many}"
     if told.details.clock is not None:
         return f"[{word}] {name}: {title}, {told.details.clock.clock}"
     if told.value is None or not told.unit:  # a state says no more than the title
@@ -124,6 +135,7 @@ def text(told: Notification, zone: tzinfo) -> str:
             *_reading_lines(told),
             *_silent_lines(told),
             *_doubt_lines(told),
+            *_damped_lines(details),
             *([f"incomplete: {in_line(told.incomplete)}"] if told.incomplete else []),
             *_look_at_lines(told),
             *([f"dashboard: {told.dashboard}"] if told.dashboard else []),
@@ -176,6 +188,13 @@ def _doubt_lines(told: Notification) -> list[str]:
     """Return why what is not known for certain is not."""
     doubts = told.details.doubts
     return [] if doubts is None else [f"why unknown: {'; '.join(map(_doubt, doubts.doubts))}"]
+
+
+def _damped_lines(details: Details) -> list[str]:
+    """Return how much opened, and what is not told for it."""
+    found = details.too_many
+    counted = [] if found is None else [f"opened: {found.openings:,}, not told {found.openings_untold:,}"]
+    return counted if details.damped is None else [*counted, f"damped: {details.damped.damped}"]
 
 
 def _doubt(doubt: Doubt) -> str:

@@ -40,7 +40,11 @@ PRECISION: Final = 1e-9
 SHOWN: Final = 3
 """Lines that are shown of each list where they begin to differ."""
 
-_WORDS: Final = frozenset({"headline", "title", "subject_name", "tenant_names", "reason", "clock", "desks"})
+_WORDS: Final = frozenset(
+    {
+        "headline", "title", "subject_name", "tenant_names", "reason", "clock", "desks", "damped", "too_many",
+    }
+)  # fmt: skip
 """Of a page, what is said and not counted."""
 _ELSEWHERE: Final = frozenset(
     {

@@ -12,13 +12,16 @@ from typing import Final
 
 from megawatch.run.self_monitoring import Distress, Problem
 from rules.alarms.states import Change, Transition
+from rules.base import Severity
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q6_clock_off import ClockOff
+from rules.library.data.q10_alarm_health import AlarmHealth
 from rules.notify.message import compose, ended
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm, Notice
 from testing.builders import T0_MS
 from testing.rules.halls import Tape, an_engine, at_once, known_racks_of, one_tenant, play
+from testing.rules.openings import Damped
 from testing.rules.telling import look
 from tests.unit.rules.test_message_text import Body
 from tests.unit.rules.test_webhook_document import every_page
@@ -30,7 +33,7 @@ STORED: Final = Path(__file__).parents[2] / "data" / "notifications.jsonl"
 def of_each_kind() -> Iterator[Body]:
     """Yield the first page of each rule, change and set of keys."""
     seen = set()
-    for body in (*every_page(), *of_a_clock(), *of_the_past()):
+    for body in (*every_page(), *of_a_clock(), *of_the_past(), *of_a_chatter()):
         kind = (body["rule"], body["change"], *body)
         if kind not in seen:
             seen.add(kind)
@@ -73,6 +76,34 @@ def of_the_past() -> Iterator[Body]:
                     yield compose(replace(change, change=kind), rule, step.view, site).document()
                 strange = replace(change, subject="nobody's")
                 yield compose(strange, rule, step.view, site).document()
+
+
+def of_a_chatter() -> Iterator[Body]:
+    """Yield the page of an overdraw that chatters, and that of the rule that says so."""
+    site, tape = one_tenant(200), Tape()
+    tape.put(T0_MS - 1_000, known_racks_of(site))
+    tape.connect(T0_MS - 1_000)
+    for second in range(8):
+        tape.second(second, 70.0, 71.0, 69.5)
+    chatters = Damped(["acme"], rule="C2")
+    for second in range(0, 8, 2):
+        chatters.tick(second, {"acme": Severity.HIGH})
+        chatters.tick(second + 1, {})
+    for step in play(an_engine(site), tape.entries):
+        for change in step.changes:
+            if change.rule == "C2" and change.change is Change.OPENED and step.view is not None:
+                view = replace(step.view, alarms=chatters.openings.view())
+                yield compose(change, Overdraw.model_validate({}), view, site).document()
+                found = replace(
+                    change,
+                    rule="Q10",
+                    subject="C2 acme",
+                    severity=Severity.LOW,
+                    value=3.0,
+                    limit=3.0,
+                    peak=3.0,
+                )
+                yield compose(found, AlarmHealth.model_validate({}), view, site).document()
 
 
 def an_alarm(change: Transition) -> Alarm:

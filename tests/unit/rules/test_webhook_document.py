@@ -137,5 +137,9 @@ def test_the_document_names_every_key() -> None:
         "known_ms",
         "over_ms",
         "incomplete",
+        "damped",
+        "too_many",
+        "openings",
+        "openings_untold",
     }
     assert named - keys - values - later == set()
