@@ -9,7 +9,7 @@ same alarm three times in a minute; what stands for more than a day is stale.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -21,17 +21,11 @@ from facility.instants import DAY_MS, MINUTE_MS, to_iso
 from facility.readings import IntArray
 from facility.shown import in_line
 from megawatch.cli.outputs import AlarmStats, Frequent
+from rules.alarms.openings import CHATTERS, CHATTERS_WITHIN_MS, FLOOD_BEGINS, FLOOD_ENDS, FLOOD_MS
 from rules.base import Severity
 from store.ledger.alarms import Alarm
 
-SLOT_MS: Final = 10 * MINUTE_MS
 HOUR_MS: Final = 60 * MINUTE_MS
-FLOOD_BEGINS: Final = 10
-"""More openings than this in ten minutes begin a flood."""
-FLOOD_ENDS: Final = 5
-"""Fewer than this end it."""
-CHATTERS: Final = 3
-"""So many openings of one alarm in a minute are chattering."""
 MOST_NAMED: Final = 10
 SEVERITIES: Final = tuple(severity.word for severity in sorted(Severity, reverse=True))
 
@@ -51,13 +45,16 @@ class Flood:
     alarms: int
 
 
-def statistics_of(alarms: Sequence[Alarm], from_ms: int, to_ms: int) -> AlarmStats:
+def statistics_of(
+    alarms: Sequence[Alarm], from_ms: int, to_ms: int, damped: Collection[str] = ()
+) -> AlarmStats:
     """Return the figures of a span.
 
     Args:
         alarms: Those that opened within it, and those that stood at its beginning, told or not.
         from_ms: Its beginning [ms].
         to_ms: Its end [ms].
+        damped: Ids of those that rule Q10 held back when they opened.
     """
     opened = [alarm for alarm in alarms if from_ms <= alarm.opened_ms < to_ms]
     told = sorted((alarm for alarm in opened if alarm.is_told), key=lambda alarm: alarm.opened_ms)
@@ -76,8 +73,9 @@ def statistics_of(alarms: Sequence[Alarm], from_ms: int, to_ms: int) -> AlarmSta
         "to": to_iso(to_ms),
         "told": len(told),
         "not_told": len(opened) - len(told),
+        "damped": sum(alarm.id in damped for alarm in opened if not alarm.is_told),
         "by_severity": {name: severities.get(name, 0) for name in SEVERITIES},
-        "steady_per_10_min": len(told) * SLOT_MS / (to_ms - from_ms),
+        "steady_per_10_min": len(told) * FLOOD_MS / (to_ms - from_ms),
         "upset_per_10_min": _upset(times, from_ms, days),
         "peak_hour": most_within(times, HOUR_MS),
         "peak_minute": most_within(times, MINUTE_MS),
@@ -99,7 +97,7 @@ def lines_of(found: AlarmStats) -> Iterator[str]:
     severities = ", ".join(f"{count} {name}" for name, count in found["by_severity"].items() if count)
     yield f"from {found['from']} to {found['to']}"
     yield f"{found['told']} alarms told" + (f": {severities}" if severities else "")
-    yield f"{found['not_told']} not told: under a cause, shelved, or out of service"
+    yield f"{found['not_told']} not told: under a cause, shelved, out of service, or {found['damped']} damped"
     yield f"steady state {found['steady_per_10_min']:.2f} in 10 min; upset {found['upset_per_10_min']:.1f}"
     yield f"at most {found['peak_hour']} in an hour, {found['peak_minute']} in a minute"
     yield f"{found['floods']} floods, {found['flood_percent']:.2f} % of the time"
@@ -117,7 +115,7 @@ def floods_of(times: IntArray) -> list[Flood]:
     Args:
         times: When alarms opened, rising [ms], shape (alarms,).
     """
-    before = np.searchsorted(times, times - SLOT_MS, side="right")
+    before = np.searchsorted(times, times - FLOOD_MS, side="right")
     within = np.arange(1, len(times) + 1) - before  # in the ten minutes up to each opening
     floods: list[Flood] = []
     begin: int | None = None
@@ -150,18 +148,18 @@ def times_of(alarms: Sequence[Alarm], name: tuple[str, str]) -> IntArray:
 
 
 def _flood(times: IntArray, first: int, last: int) -> Flood:
-    return Flood(int(times[first]), int(times[last]) + SLOT_MS, last - first + 1)
+    return Flood(int(times[first]), int(times[last]) + FLOOD_MS, last - first + 1)
 
 
 def _upset(times: IntArray, from_ms: int, days: int) -> float:
     """Return the most openings in ten minutes of each day, as a mean over the days."""
     edges = np.searchsorted(times, [from_ms + day * DAY_MS for day in range(days + 1)])
     edges[-1] = len(times)
-    return sum(most_within(times[begin:end], SLOT_MS) for begin, end in pairwise(edges.tolist())) / days
+    return sum(most_within(times[begin:end], FLOOD_MS) for begin, end in pairwise(edges.tolist())) / days
 
 
 def _chatters(times: IntArray) -> bool:
-    return most_within(times, MINUTE_MS) >= CHATTERS
+    return most_within(times, CHATTERS_WITHIN_MS) >= CHATTERS
 
 
 def _stood_ms(alarm: Alarm, to_ms: int) -> int:

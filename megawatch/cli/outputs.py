@@ -247,7 +247,8 @@ AlarmStats = TypedDict(
         "from": Time,
         "to": Time,
         "told": int,
-        "not_told": Annotated[int, Field(description="under a cause, shelved, or out of service")],
+        "not_told": Annotated[int, Field(description="under a cause, shelved, out of service, or damped")],
+        "damped": Annotated[int, Field(description="held back by rule Q10, in a chatter or a flood")],
         "by_severity": dict[str, int],
         "steady_per_10_min": Annotated[float, Field(description="openings in 10 min, mean")],
         "upset_per_10_min": Annotated[

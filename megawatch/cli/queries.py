@@ -26,6 +26,7 @@ from megawatch.run.lock import holders
 from megawatch.run.part import Part
 from megawatch.run.status import FRESH_MS, read_status
 from megawatch.site.folder import SiteFolder
+from rules.alarms.openings import DAMPED
 from rules.base import Rule
 from rules.registry import RULES
 from store.base import Series
@@ -258,7 +259,8 @@ def alarm_stats(folder: SiteFolder, asked: AlarmsAsked) -> AlarmStats:
     to_ms = SteadyClock().now_ms()
     from_ms = to_ms - query.span_ms(asked.last or STATS_LAST)
     with open_ledger(folder) as ledger:
-        return statistics_of(asked.of(ledger.alarms(since_ms=from_ms)), from_ms, to_ms)
+        damped = ledger.opened_for(DAMPED, from_ms, to_ms)
+        return statistics_of(asked.of(ledger.alarms(since_ms=from_ms)), from_ms, to_ms, damped)
 
 
 def print_alarms(folder: SiteFolder, alarms: list[Alarm], *, everything: bool) -> None:

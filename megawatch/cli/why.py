@@ -12,7 +12,9 @@ from megawatch.cli.queries import RULE_BY_NAME, alarm_document, one_alarm, open_
 from megawatch.cli.query import local_time
 from megawatch.cli.routes import when
 from megawatch.site.folder import SiteFolder
+from rules.alarms.openings import DAMPED
 from rules.base import CANNOT_VERIFY
+from rules.library.data.q10_alarm_health import AlarmHealth
 from rules.notify.base import labels_of
 from rules.notify.registry import make_routes
 from rules.notify.routing import Route, takes_alarm
@@ -28,7 +30,8 @@ class Way:
         alarm: The alarm as it stands.
         changes: What happened to it, in order.
         notices: What was made to tell of it, in order.
-        hiders: Where it was not told: alarms of the rules that hide it, that stood as it opened.
+        hiders: Where it was not told: alarms of the rules that hide it, that stood as it opened; or what says
+            that too much opened.
         labels: What people read of each route.
         waiting: The routes that take it and have not told it yet, in words.
     """
@@ -44,10 +47,11 @@ class Way:
     def silence(self) -> str:
         """Why nothing was told of it, "" where something was."""
         kept = [change.reason for change in self.changes if change.change in ("opened", "suppressed")]
+        names = ", ".join(f"{one.rule} {one.subject} ({one.id})" for one in self.hiders)
         if not self.alarm.is_told and any(kept):
-            return next(filter(None, reversed(kept)))
+            reason = next(filter(None, reversed(kept)))
+            return f"{reason}: {names}" if names and reason.startswith(DAMPED) else reason
         if not self.alarm.is_told:
-            names = ", ".join(f"{one.rule} {one.subject} ({one.id})" for one in self.hiders)
             return f"hidden by {names}" if names else "hidden by an alarm that says more"
         if self.notices:
             return ""
@@ -83,7 +87,8 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
         alarm = one_alarm(ledger.alarm(beginning), beginning)
         changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
         hiding = frozenset() if alarm.is_told else _hiding(alarm.rule)
-        stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding else []
+        is_damped = any(change.reason.startswith(DAMPED) for change in changes)
+        stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding or is_damped else []
     routes = make_routes(folder.file.routes, folder.file.site.zone)
     named = [route.name for route in routes]
     labels = labels_of(dict.fromkeys((*named, *(notice.route for notice in notices))))
@@ -91,7 +96,11 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
         alarm=alarm,
         changes=changes,
         notices=notices,
-        hiders=[one for one in stood if one.rule in hiding],
+        hiders=[
+            one
+            for one in stood
+            if (one.rule == AlarmHealth.name and _is_about(one, alarm) if is_damped else one.rule in hiding)
+        ],
         labels=labels,
         waiting=[f"{labels[route.name]} is told {when(route)}" for route in routes if _waits(route, alarm)],
     )
@@ -151,6 +160,11 @@ def _stood(other: Alarm, alarm: Alarm) -> bool:
     """Tell whether another alarm stood as one opened."""
     is_over = other.returned_ms is not None and other.returned_ms < alarm.opened_ms
     return other.id != alarm.id and other.since_ms <= alarm.opened_ms and not is_over
+
+
+def _is_about(health: Alarm, alarm: Alarm) -> bool:
+    """Tell whether what opened too often is an alarm, or its rule."""
+    return health.subject in (alarm.rule, f"{alarm.rule} {alarm.subject}")
 
 
 def _outcome(notice: Notice) -> str:

@@ -290,6 +290,22 @@ class LedgerReader(Guard):
         return _readable(rows, lambda row: _change(row[0], row[1], json.loads(row[2])))
 
     @alone
+    def opened_for(self, reason: str, from_ms: int, to_ms: int) -> frozenset[str]:
+        """Return the ids of alarms that opened in a span and were not told for a reason.
+
+        Args:
+            reason: What the reason begins with.
+            from_ms: Beginning of the span [ms].
+            to_ms: Its end [ms].
+        """
+        rows = self._connection.execute(
+            "SELECT alarm_id FROM change WHERE change = 'opened' AND at_ms >= ? AND at_ms < ?"
+            " AND instr(body, ?) > 0",
+            (from_ms, to_ms, json.dumps({"reason": reason})[1:-2]),  # as it is written, up to its last quote
+        )
+        return frozenset(_readable(rows, lambda row: str(row[0])))
+
+    @alone
     def notices_of(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell of one alarm, in the order of what it tells."""
         rows = self._connection.execute(

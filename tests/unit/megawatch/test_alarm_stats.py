@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from facility.instants import DAY_MS, MINUTE_MS
-from megawatch.cli.alarmstats import SLOT_MS, floods_of, most_within, statistics_of
+from megawatch.cli.alarmstats import floods_of, most_within, statistics_of
 from megawatch.run.clock import SteadyClock
+from rules.alarms.openings import FLOOD_MS, FOR_CHATTER, FOR_FLOOD
 from store.ledger.alarms import Alarm, Progress
 from store.ledger.ledger import Ledger
 from testing.megawatch.asking import asking
@@ -46,7 +47,7 @@ def test_steady_state_and_upset_are_told_apart() -> None:
     assert (found["peak_hour"], found["peak_minute"]) == (12, 12)
     assert (found["told"], found["not_told"]) == (18, 0)
     assert found["floods"] == 1
-    assert found["flood_percent"] == pytest.approx(100 * (55_000 + SLOT_MS) / (2 * DAY_MS))
+    assert found["flood_percent"] == pytest.approx(100 * (55_000 + FLOOD_MS) / (2 * DAY_MS))
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,30 @@ def test_the_list_and_the_figures_are_of_what_is_asked_for(
     assert "3 alarms told: 2 critical, 1 low" in lines
     assert unknown == [2, 2, 2]
     assert (wrong.status, "expected closed brackets" in wrong.err) == (2, True)
+
+
+def test_what_was_damped_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of what was not told; what was told after all, once it stood for a minute, is not."""
+    (tmp_path / "site.toml").write_text(SITE)
+    (tmp_path / "data").mkdir()
+    now_ms = SteadyClock().now_ms() - MINUTE_MS
+    changes = []
+    for name, is_told, reason in (
+        ("a1", False, FOR_CHATTER),
+        ("b2", False, FOR_FLOOD),
+        ("c3", True, FOR_FLOOD),
+        ("d4", False, ""),
+        ("e5", False, "shelved by ann: damped by Q10"),
+    ):
+        opened = a_change(name, "opened", now_ms)
+        alarm = replace(opened.alarm, opened_ms=now_ms, is_told=is_told)
+        changes.append(replace(opened, alarm=alarm, reason=reason))
+    with closing(Ledger(tmp_path / "data")) as ledger:
+        ledger.save(Progress(seq=1, tick_ms=now_ms, changes=changes))
+
+    with asking(capsys) as ask:
+        found = ask("alarms", tmp_path, "--stats", "--json").document
+        lines = ask("alarms", tmp_path, "--stats").out
+
+    assert (found["told"], found["not_told"], found["damped"]) == (1, 4, 2)
+    assert "4 not told: under a cause, shelved, out of service, or 2 damped" in lines

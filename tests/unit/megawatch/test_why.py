@@ -106,6 +106,27 @@ def test_what_was_hidden_says_by_what(site: Path, capsys: pytest.CaptureFixture[
     assert "nothing was told: hidden by C2 acme (b)" in why(site, capsys).out
 
 
+def test_what_was_damped_says_why(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Q10, with its alarm of this one; not that of another."""
+    damped, other = a_change("a", "opened", T0_MS), a_change("c", "opened", T0_MS)
+    chatter = a_change("b", "opened", T0_MS)
+    save(
+        site,
+        replace(
+            damped,
+            alarm=replace(damped.alarm, rule="T1", subject="r1", is_told=False),
+            reason="damped by Q10: this alarm chatters",
+        ),
+        replace(chatter, alarm=replace(chatter.alarm, rule="Q10", subject="T1 r1")),
+        replace(other, alarm=replace(other.alarm, rule="Q10", subject="T1 r2")),
+    )
+
+    found = document(site, capsys)
+
+    assert found["silence"] == "damped by Q10: this alarm chatters: Q10 T1 r1 (b)"
+    assert found["hidden_by"] == ["b"]
+
+
 def test_what_no_route_takes_is_said(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody hears of it, and nobody wonders."""
     save(site, a_change("a", "opened", T0_MS))
