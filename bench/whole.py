@@ -115,6 +115,8 @@ def _say_what_is_measured(target: Target | None) -> None:
         target.database.name if target else "the embedded store, and no peer that writes: no InfluxDB is here"
     )
     found = telegraf.PROGRAM or "not on the PATH, nor named by MEGAWATCH_TELEGRAF"
+    if find("mosquitto_sub") is None:
+        found = "left out, as is mosquitto_sub, which makes its session and is not on the PATH"
     for mode in (*MODES, IDLE):
         sys.stderr.write(f"  {mode.name}: {stream_of(mode.form, mode.pods).name}\n")
     sys.stderr.write(f"  into: {into}\n  Telegraf: {found}\n")

@@ -154,9 +154,9 @@ class Program:
 def programs(target: Target | None) -> list[Program]:
     """Return ours and its peers, where they are on this machine."""
     found = [Program(OURS, megawatch)]
-    if target and telegraf.PROGRAM:
-        found.append(Program(TELEGRAF, _telegraf))
     if find("mosquitto_sub"):
+        if target and telegraf.PROGRAM:
+            found.append(Program(TELEGRAF, _telegraf))  # its session is made by mosquitto_sub
         found.append(Program(MOSQUITTO_SUB, _mosquitto_sub))
     if target and target.database.kind is Kind.INFLUXDB_2:
         found.append(Program(PLAIN, _plain))
