@@ -64,7 +64,7 @@ committed_mw = 0.2
 rule = ["C2"]
 to = {{ webhook = "{pager}" }}
 [rules]
-C2 = {{ on_delay_s = 0.5, off_delay_s = 0.5 }}
+C2 = {{ on_delay_s = 0.5, off_delay_s = 0.5, above_s = 0 }}
 """
 
 
