@@ -89,6 +89,9 @@ class Openings:
     Args:
         damping: From when on alarms chatter and rules flood.
         exempt: The rules whose alarms are never suppressed, as alarms name them.
+
+    Attributes:
+        has_news: Whether anything opened or was told since `close`.
     """
 
     def __init__(self, damping: Damping, exempt: Collection[str] = ()) -> None:
@@ -102,6 +105,7 @@ class Openings:
         self._held: dict[str, dict[str, int]] = {}
         self._chatters: dict[Key, _Chatter] = {}
         self._floods: dict[str, _Flood] = {}
+        self.has_news = False
 
     def begin(self, at_ms: int) -> None:
         """Forget what is too old to count at a tick [ms]."""
@@ -140,6 +144,7 @@ class Openings:
                 why = FOR_CHATTER
             elif severity < Severity.HIGH and self._is_too_many(rule, subject, is_new=is_new):
                 why, held[subject] = FOR_FLOOD, severity
+            self.has_news |= is_new or not why
             if why:
                 kept[place] = why
                 self._count_untold((rule, subject), is_new=is_new)
@@ -202,6 +207,7 @@ class Openings:
             at_ms: The tick [ms].
             standing: Of what there is an alarm; what is over is forgotten where there is none.
         """
+        self.has_news = False
         self._chatters = {
             key: one for key, one in self._chatters.items() if not one.is_over or " ".join(key) in standing
         }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from facility.readings import BoolArray
 from rules.alarms.openings import Openings
 from rules.alarms.states import NOT_DAMPED, Bank, Transition
 from rules.base import Findings
 from rules.engine.judge import Judge
-from rules.view import View
+from rules.view import AlarmView, View
+
+EVERY_MS: Final = 1_000
+"""How often it is judged where nothing opens [ms]."""
 
 
 class Damper:
@@ -34,6 +37,7 @@ class Damper:
         self._openings = None if damping is None else Openings(damping, exempt)
         self._error = ""
         self._is_failing = False
+        self._alarms: AlarmView | None = None
 
     def begin(self, at_ms: int) -> None:
         """Forget what is too old to count at a tick [ms]."""
@@ -66,18 +70,27 @@ class Damper:
     def judge(self, view: View) -> tuple[View, tuple[Transition, ...]]:
         """Judge what opens too often, once all others have judged; return the view with it as well.
 
+        That is once a second, and whenever something opened: the memory lasts for longer.
+
         Args:
             view: The site at the tick.
         """
-        health = self.health
-        if health is None or self._openings is None:
+        health, openings = self.health, self._openings
+        if health is None or openings is None:
             return view, ()
         bank = health.bank
+        is_due = openings.has_news or view.at_ms % EVERY_MS == 0 or self._is_failing
+        if not is_due and self._alarms is not None:
+            return replace(view, alarms=self._alarms), ()
         try:
-            self._openings.close(view.at_ms, bank.unrested)
-            view = replace(view, alarms=self._openings.view())
+            if is_due:
+                openings.close(view.at_ms, bank.unrested)
+            self._alarms = openings.view()
+            view = replace(view, alarms=self._alarms)
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
             health.judging_error, self._is_failing = f"{type(error).__name__}: {error}", True
+            return view, ()
+        if not is_due:
             return view, ()
         self._is_failing = False
         health.judging_error = health.telling_error = ""
