@@ -6,7 +6,7 @@ once and however the messages of a second are split.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,11 +155,28 @@ class Simulation:
 
     def step(self) -> Second:
         """Let the next second pass; the end of the scenario is no hindrance."""
-        second = self._next
-        self._next += 1
-        state = self._plant.step(second)
-        self._faults.on_plant(second, state, self._meters)
-        readings = self._meters.look(state, second)
+        return self.look(self._next)
+
+    def look(
+        self, second: int, *, is_leap: bool = False, watch: Callable[[State], None] | None = None
+    ) -> Second:
+        """Let time pass up to a second, and look only then, as instruments do that are polled seldom.
+
+        Args:
+            second: Which; any that is still to come.
+            is_leap: Whether the plant goes there in one step; nothing may happen in between (`Plant.step`).
+            watch: Is given every state that the plant passes through.
+        """
+        since, self._next = self._next, second + 1
+        state = None
+        for each in (second,) if is_leap else range(since, second + 1):
+            state = self._plant.step(each, seconds=second + 1 - since if is_leap else 1)
+            self._faults.on_plant(each, state, self._meters)
+            if watch is not None:
+                watch(state)
+        if state is None:
+            raise ValueError(f"expected a second from {since} on, which is next, found {second}")
+        readings = self._meters.look(state, second, second + 1 - since)
         self._faults.on_readings(readings)
         said = self._speaker.say(readings, self._meters.choose(readings))
         sent, withheld = self._faults.on_rows(said, readings)

@@ -145,18 +145,21 @@ class Meters:
 
     # Every second ---------------------------------------------------------------------
 
-    def look(self, state: State, second: int) -> Readings:
-        """Return what the instruments show; to be called for every second in turn.
+    def look(self, state: State, second: int, seconds: int = 1) -> Readings:
+        """Return what the instruments show; to be called for every second in turn, or every so many.
 
         Args:
             state: The plant in one second.
             second: The second, from 0.
+            seconds: How many have passed since they last looked: where it is more than one, all look now, and
+                registers count the power of now for all of them [s].
         """
         catalogue = self._catalogue
-        due = np.arange(len(catalogue)) if second == 0 else self._due[second % CYCLE_S]
+        all_look = second == 0 or seconds > 1
+        due = np.arange(len(catalogue)) if all_look else self._due[second % CYCLE_S]
         true = self._true
         catalogue.read(state, true)
-        self._count(state, true)
+        self._count(state, true, seconds)
         value = true[due] * self.gain[due] + self.offset[due]
         noisy = self._is_noisy[due]
         which = due[noisy]
@@ -179,12 +182,12 @@ class Meters:
             np.zeros(len(catalogue.gateways), np.uint64),
         )
 
-    def _count(self, state: State, true: Floats) -> None:
+    def _count(self, state: State, true: Floats, seconds: int) -> None:
         """Let the registers count what their meters take the power for."""
         if not len(self.register_points):
             return
         powers = [group.read(state) * self.gain[group.part] for group in self._register_groups]
-        self.registers.add(np.rint(np.concatenate(powers)).astype(np.int64))
+        self.registers.add(np.rint(np.concatenate(powers)).astype(np.int64), seconds)
         true[self.register_points] = self.registers.kwh() / self.gain[self.register_points]
 
     def choose(self, readings: Readings) -> NDArray[np.int64]:

@@ -7,8 +7,9 @@ while it warms or cools; the difference is counted in whole millijoules, so heat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -121,23 +122,24 @@ class Cooling:
             case _:
                 self._flows.begin(event, second)
 
-    def step(self, second: int, rack: Ints) -> Heat:
-        """Let a second pass.
+    def step(self, second: int, rack: Ints, seconds: int = 1) -> Heat:
+        """Let a second pass, or several in which nothing happens.
 
         Args:
-            second: The second of the run, which follows the one before.
+            second: The last second of the run that passes.
             rack: (R,) what the racks draw: all of it becomes heat [mW].
+            seconds: How many pass since the one before, the last included [s].
         """
         running = self._running(EventKind.CHILLER_LOSS, second, len(self._wiring.chillers))
         handlers = self._running(EventKind.CRAH_LOSS, second, len(self._wiring.crahs))
         moved = self._flows.step(second)
-        unit_c = self._supply(second, moved.cdu_lpm)
+        unit_c = self._supply(second, moved.cdu_lpm, seconds)
         supply = np.append(unit_c, SUPPLY_C)[self._cdu]
-        liquid, heat = self._racks(rack, moved.rack_lpm, supply)
+        liquid, heat = self._racks(rack, moved.rack_lpm, supply, seconds)
         returned, primary = self._units(liquid, moved.rack_lpm, unit_c)
         before_c = self._facility_c
-        self._loop(running)
-        inlet = self._air(rack, handlers)
+        self._loop(running, seconds)
+        inlet = self._air(rack, handlers, seconds)
         # Inlets differ a little from rack to rack whatever the air handler does.
         own = self._inlet.step(second)
         return Heat(
@@ -161,31 +163,32 @@ class Cooling:
             chiller_is_running=running,
             crah_supply_c=np.where(handlers, CRAH_SUPPLY_C, INLET_C),
             crah_is_running=handlers,
-            room_dew_point_c=self._dew_point(second),
+            room_dew_point_c=self._dew_point(second, seconds),
         )
 
     # Liquid ---------------------------------------------------------------------------
 
-    def _racks(self, rack: Ints, flow: Floats, supply: Floats) -> tuple[Ints, Ints]:
-        """Warm the racks: (R,) heat into the coolant and (R,) heat out of the rack [mW]."""
+    def _racks(self, rack: Ints, flow: Floats, supply: Floats, seconds: int) -> tuple[Ints, Ints]:
+        """Warm the racks: (R,) mean heat into the coolant and (R,) mean heat out of the rack [mW]."""
         into = np.floor(rack * self._wiring.rack_liquid_share).astype(np.int64)
         carries = np.maximum(HEAT_KW * flow, 1e-9)
         bulk = self._first_c + self._stored / 1e6 / self._capacity
         settles = supply + into / 1e6 / carries
-        warmed = settles + (bulk - settles) * np.exp(-carries / self._capacity)
+        warmed = settles + (bulk - settles) * np.exp(-carries * seconds / self._capacity)
         stored = np.rint((warmed - self._first_c) * self._capacity * 1e6).astype(np.int64)
         stored = np.where(self._is_wet, stored, self._stored)
-        liquid = into - (stored - self._stored)
+        liquid = into - (stored - self._stored) // seconds
         self._stored = stored
-        self._return_c = self._return_c + (warmed - self._return_c) / SENSOR_LAG_S
+        self._return_c = self._return_c + _closed(warmed - self._return_c, SENSOR_LAG_S, seconds)
         self.rise_above_full_k = np.where(self._is_wet, warmed - self._full_c, -TRIP_K)
         return liquid, liquid + (rack - into)
 
-    def _supply(self, second: int, flow: Floats) -> Floats:
+    def _supply(self, second: int, flow: Floats, seconds: int) -> Floats:
         """Let the supply of the units follow: to the set point, or above it where water is too warm."""
         load = np.clip(self._heat_kw / self._unit_kw, 0, 1.5)
         goal = np.maximum(SUPPLY_C, self._facility_c + APPROACH_K * load)
-        self._supply_c = self._supply_c + np.where(flow > 0, (goal - self._supply_c) / CDU_LAG_S, 0.0)
+        warmer: Floats = _closed(goal - self._supply_c, CDU_LAG_S, seconds)
+        self._supply_c = self._supply_c + np.where(flow > 0, warmer, 0.0)
         return self._supply_c + self._wander.step(second)
 
     def _units(self, liquid: Ints, flow: Floats, unit_c: Floats) -> tuple[Floats, Floats]:
@@ -198,7 +201,7 @@ class Cooling:
         load = np.clip(self._heat_kw / self._unit_kw, 0.1, 1.0)
         return returned, FACILITY_LPM_PER_KW * self._unit_kw * load
 
-    def _loop(self, running: Bools) -> None:
+    def _loop(self, running: Bools, seconds: int) -> None:
         """Warm or cool the facility's water by what chillers cannot take, or have to spare."""
         if not len(running):
             return
@@ -207,24 +210,24 @@ class Cooling:
         heat = float(self._heat_kw.sum())
         capacity = self._most_kw / 1.25 * RIDE_THROUGH_S / 10
         # Chillers cool no further than their set point.
-        change = (heat - takes) / capacity
+        change = (heat - takes) / capacity * seconds
         self._facility_c = min(max(self._facility_c + change, FACILITY_C), 80.0)
 
     # Air ------------------------------------------------------------------------------
 
-    def _air(self, rack: Ints, handlers: Bools) -> Floats:
+    def _air(self, rack: Ints, handlers: Bools, seconds: int) -> Floats:
         wiring = self._wiring
         works = np.append(handlers, np.True_)[wiring.rack_crah]
         load = rack / wiring.rack_rating_milliwatts
-        risen = np.minimum(self._inlet_c + INLET_RISE_K_PER_MIN / 60 * load, INLET_MOST_C)
-        fallen = self._inlet_c + (INLET_C - self._inlet_c) / INLET_LAG_S
+        risen = np.minimum(self._inlet_c + INLET_RISE_K_PER_MIN / 60 * load * seconds, INLET_MOST_C)
+        fallen = self._inlet_c + _closed(INLET_C - self._inlet_c, INLET_LAG_S, seconds)
         self._inlet_c = np.where(works, fallen, risen)
         return self._inlet_c
 
-    def _dew_point(self, second: int) -> float:
+    def _dew_point(self, second: int, seconds: int) -> float:
         self._dew_goal = [event for event in self._dew_goal if second < event.ends_s]
         goal = self._dew_goal[-1].strength if self._dew_goal else DEW_POINT_C
-        self._dew_point_c += (goal - self._dew_point_c) / DEW_POINT_TAU_S
+        self._dew_point_c += _closed(goal - self._dew_point_c, DEW_POINT_TAU_S, seconds)
         return self._dew_point_c + float(self._dew.step(second)[0])
 
     def _running(self, kind: EventKind, second: int, count: int) -> Bools:
@@ -238,3 +241,8 @@ class Cooling:
 
 def _places(event: Event, ids: Iterable[str]) -> list[int]:
     return [i for i, name in enumerate(ids) if not event.subjects or name in event.subjects]
+
+
+def _closed(gap: Any, lag_s: float, seconds: int) -> Any:  # noqa: ANN401 - a number or an array of them
+    """Return how much of a gap is closed in some seconds: of one as ever, of several by their exponential."""
+    return gap / lag_s if seconds == 1 else gap * -math.expm1(-seconds / lag_s)

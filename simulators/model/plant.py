@@ -69,12 +69,16 @@ class Plant:
         self._throttled: Bools = np.zeros(count, np.bool_)
         self._shut: Bools = np.zeros(count, np.bool_)
 
-    def step(self, second: int, events: Sequence[Event] = ()) -> State:
-        """Let a second pass.
+    def step(self, second: int, events: Sequence[Event] = (), *, seconds: int = 1) -> State:
+        """Let a second pass, or several in which nothing happens.
+
+        Over several, what warms, cools and wears off does so for all of them, with the draw of the last one.
+        Chance goes on by one step, and so do breakers, switches and batteries: they must be at rest.
 
         Args:
-            second: Which second of the run: 0 at first, then each after the other.
+            second: Which second of the run: 0 at first, then each after the other; of several the last.
             events: Further events, from now on; those that are known already are not taken twice.
+            seconds: How many pass, the last one included [s].
 
         Returns:
             What is true in that second.
@@ -83,9 +87,10 @@ class Plant:
             ValueError: Where the second does not follow the one before.
             WiringError: Where a new event names what is not there.
         """
-        if second != self._next:
-            raise ValueError(f"expected second {self._next}, which is next, found {second}")
-        self._next += 1
+        next_one = self._next + seconds - 1
+        if second != next_one:
+            raise ValueError(f"expected second {next_one}, which is next, found {second}")
+        self._next = second + 1
         self._take(events)
         wanted, instant = self._begin(second)
         asked = self._allowed(wanted, second)
@@ -94,7 +99,7 @@ class Plant:
             self._cooling = Cooling(self.wiring, self._seed, flow.rack_milliwatts)
             for event in self._thermal:
                 self._cooling.begin(event, second)
-        heat = self._cooling.step(second, flow.rack_milliwatts)
+        heat = self._cooling.step(second, flow.rack_milliwatts, seconds)
         throttled = self._throttled | self._shut
         self._react(second, flow, self._cooling)
         sampled = np.where(asked == wanted, instant, asked)
