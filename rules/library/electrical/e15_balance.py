@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 from facility.readings import FloatArray
 from rules.base import Desk, Findings, Rule, Severity
 from rules.comparison import Held
-from rules.model.measured import above, outside
+from rules.model.measured import Condition, above, outside
 from rules.model.rows import SUPPLY
 from rules.model.tables import Table
 from rules.subject import SubjectKind
@@ -26,8 +27,8 @@ class Balance(Rule):
     A double-converting UPS loses 3 to 5 %, a transformer up to 1.5 %, a distribution board, a busway and
     cables up to 1.5 % (usual efficiencies, from memory: our choice). A loss below zero cannot be. Either is
     a wrong current transformer, a wrong graph, or a load that nobody meters. Class errors of both sides
-    count, by `meter_tolerance_percent` of `[site]` where a meter has no class. Only nodes are judged beneath
-    which everything is metered and hangs on them alone.
+    count, by `meter_tolerance_percent` of `[site]` where a meter has no class: what they leave open is no
+    breach. Only nodes are judged beneath which everything is metered and hangs on them alone.
     """
 
     name: ClassVar[str] = "E15"
@@ -57,11 +58,14 @@ class Balance(Rule):
         loss = table.losses(view.table(SubjectKind.RACK)) * 100
         # There is no band for a node that cannot be balanced.
         most, least = np.where(table.is_balanced(), [self._most(table), np.zeros(len(table))], np.nan)
+        broken, known = outside(loss, least, most), loss.is_known
+        best = replace(loss, low=np.where(known, loss.best, -np.inf), high=np.where(known, loss.best, np.inf))
         held = Held(
             loss,
             np.where(loss.best < 0, least, most),
-            outside(loss, least, most),
-            ~outside(loss, least, most - self.deadband_percent),
+            # Class errors are there for ever: what they leave open is no breach, and is not awaited.
+            Condition(broken.holds, broken.fails | (known & ~broken.holds)),
+            ~outside(best, least, most - self.deadband_percent),
         )
         return held.where(above(table.measured(SUPPLY), self.least_kw)).findings(self)
 
