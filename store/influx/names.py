@@ -1,4 +1,4 @@
-"""Names in line protocol: allowed or refused, never escaped. Pure."""
+"""Names in line protocol: allowed or refused; only spaces in what an alarm is about are escaped. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _OPTIONAL: Final = ("area", "feed", "phase", "setpoint")
 # Texts that are no identity: what would end or escape them, or begin another line, is not in them.
 _FREE: Final = ("by", "stream", "unit")
 _ENDS: Final = frozenset('"\\\n\r\t')
+_SPACE: Final = "\\ "
+_BETWEEN: Final = str.maketrans({":": "/", " ": "/"})
 
 
 class FaultyName(ValueError):  # noqa: N818 - what it is
@@ -28,8 +30,9 @@ def need_names(tags: Mapping[str, str]) -> None:
         FaultyName: Where one is not.
     """
     for name, value in tags.items():
-        # A stream, which an alarm may be about, is a broker and a publisher with a colon between them.
-        if not is_path(value.replace(":", "/") if name == "subject" else value):
+        # An alarm may be about a stream, which is a broker and a publisher with a colon between them, and
+        # about another alarm, which is a rule and a subject with a space between them.
+        if not is_path(value.translate(_BETWEEN) if name == "subject" else value):
             found = ascii(value[:_SHOWN])
             raise FaultyName(
                 f"expected letters, digits, '.', '_', '-' and '/' between parts as {name}, found {found}"
@@ -61,7 +64,9 @@ def head(measurement: str, tags: Mapping[str, str]) -> bytes:
         FaultyName: Where the value of a tag is not allowed.
     """
     need_names(tags)
-    series = ",".join([measurement, *(f"{name}={value}" for name, value in tags.items())])
+    series = ",".join(
+        [measurement, *(f"{name}={value.replace(' ', _SPACE)}" for name, value in tags.items())]
+    )
     return f"{series} ".encode("ascii")
 
 

@@ -69,7 +69,7 @@ def an_event() -> AlarmChange:
         id="1f2e",
         rule="C2",
         title="overdraw",
-        subject="bus:PUB",
+        subject="Q6 bus:PUB",
         severity="high",
         unit="kW",
         since_ms=T0_MS,
@@ -171,7 +171,7 @@ def test_what_is_made_of_readings_comes_back(database: Influx) -> None:
             "id": "1f2e",
             "rule": "C2",
             "severity": "high",
-            "subject": "bus:PUB",
+            "subject": "Q6 bus:PUB",
             "unit": "kW",
             "value": 210.5,
         }

@@ -118,13 +118,15 @@ def test_what_nobody_can_tell_is_left_out() -> None:
 def test_a_change_of_an_alarm_is_one_line() -> None:
     """An alarm's identity is a text field, so that episodes do not become series."""
     silent = replace(AN_ALARM, value=None, limit=np.nan, subject="bus:PUB")
+    chatters = replace(silent, subject="Q6 bus:PUB")
 
-    lines = texts(a_chunk(changes=[an_event(), an_event(silent)]))
+    lines = texts(a_chunk(changes=[an_event(), an_event(silent), an_event(chatters)]))
 
     series = "alarm_event,change=opened,rule=C2,severity=high,subject"
     assert lines == [
         f'{series}=acme id="1f2e",limit=200.0,unit="kW",value=210.5 {T0_MS}',
         f'{series}=bus:PUB id="1f2e",unit="kW" {T0_MS}',
+        f'{series}=Q6\\ bus:PUB id="1f2e",unit="kW" {T0_MS}',
     ]
 
 
