@@ -65,6 +65,7 @@ rule = ["C2"]
 to = {{ webhook = "{pager}" }}
 [rules]
 C2 = {{ on_delay_s = 0.5, off_delay_s = 0.5, above_s = 0 }}
+Q10 = {{ enabled = false }} # each of many episodes a minute is to be told
 """
 
 

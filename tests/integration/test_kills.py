@@ -66,6 +66,7 @@ rule = ["C2"]
 to = {{ webhook = "{pager}" }}
 [rules]
 C2 = {{ on_delay_s = 1, off_delay_s = 1, unknown_delay_s = 3600 }}
+Q10 = {{ enabled = false }} # a tenant exceeds its contract three times a minute, and each time is to be told
 """
 
 
