@@ -97,7 +97,7 @@ class Monitor:
             status = self._status = StatusWriter(self.site, parts)
             stack.callback(status.end)
             if parts.rules is not None:
-                await in_thread(parts.rules.start)
+                parts.rules.start()
             gc.freeze()  # what a start made stays: it need not be looked through for garbage again and again
             try:
                 self._supervise(parts, status)
