@@ -3,6 +3,7 @@
 #   make test     all tests, on real servers where they are to be had
 #   make soak     what takes hours
 #   make spin     every state of the model of an alarm's life
+#   make pages    the example pages and the reference of the rules
 #   make explore  the properties, with new examples each time
 #   make check    format, lint, types, layers
 #   make bench    the benchmarks
@@ -14,7 +15,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test soak spin explore check format bench wheel lock servers clean
+.PHONY: demo test soak spin pages explore check format bench wheel lock servers clean
 
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
@@ -28,6 +29,10 @@ soak: $(READY) servers
 
 spin: $(READY) servers
 	@$(RUN)/python -m pytest -m "soak or not soak" tests/integration/test_alarm_model.py $(ARGS)
+
+pages: $(READY)
+	@$(RUN)/python -m testing.scenarios.pages
+	@$(RUN)/python -m megawatch.reference
 
 explore: $(READY)
 	@$(RUN)/python -m pytest -n 3 --hypothesis-profile=explore tests/properties $(ARGS)

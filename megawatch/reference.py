@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -76,7 +76,7 @@ def site_file_reference() -> str:
 
 
 def rules_reference() -> str:
-    """Return the page of the rules: what each one detects, the desks that it calls and what can be set."""
+    """Return the page of the rules: what each detects, its desks, an example page, and what can be set."""
     severities = ", ".join(f"{severity:d} {severity.word}" for severity in Severity)
     intro = (
         "What a table shows can be set in the site file under `[rules.NAME]`, such as `[rules.C2]`.\n"
@@ -90,7 +90,8 @@ def rules_reference() -> str:
         '[[rules.E1.for]]\nassets = ["BRK-{1..4}"]\npercent = 100\n```\n\n'
         f"A severity is a number: {severities}."
     )
-    return _page("The rules", intro, map(_rule, RULES))
+    examples: dict[str, list[str]] = json.loads((DOCS / "example-pages.json").read_text(encoding="utf-8"))
+    return _page("The rules", intro, (_rule(rule, examples[rule.name]) for rule in RULES))
 
 
 def rack_document_schema() -> str:
@@ -141,7 +142,7 @@ def _table(model: type[Table]) -> str:
     return f"## {heading}\n\n{about}{_fields(model)}"
 
 
-def _rule(rule: type[Rule]) -> str:
+def _rule(rule: type[Rule], example: Sequence[str]) -> str:
     severity = Severity(rule.model_fields["severity"].default).word
     desks = ", ".join(rule.desks)
     steps = "".join(f", {_step(step)}" for step in rule.severity_steps)
@@ -153,7 +154,8 @@ def _rule(rule: type[Rule]) -> str:
     about = inspect.cleandoc(rule.__doc__ or "")
     runbook = f"[Runbook](runbooks/{rule.runbook()})."
     lines = "\n".join((" ".join(facts), rule.look_at, runbook))
-    return f"## {rule.name}: {rule.title}\n\n{about}\n\n{lines}\n\n{_fields(rule)}"
+    page = "\n".join(("A page of it:", "", "```", *example, "```"))
+    return f"## {rule.name}: {rule.title}\n\n{about}\n\n{lines}\n\n{page}\n\n{_fields(rule)}"
 
 
 def _step(step: SeverityStep) -> str:

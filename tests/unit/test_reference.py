@@ -69,6 +69,15 @@ def test_the_page_of_the_rules_has_every_rule_once() -> None:
     assert found == [f"## {rule.name}: {rule.title}" for rule in RULES]
 
 
+def test_every_rule_has_an_example_page() -> None:
+    """A page that names the rule, under the rule's heading."""
+    sections = PAGES["rules.md"]().split("\n## ")[1:]
+
+    for rule, section in zip(RULES, sections, strict=True):
+        assert f"rule {rule.name}, alarm " in section
+        assert f"docs/runbooks/{rule.runbook()}" in section
+
+
 def test_the_schema_of_rack_documents_is_the_one_that_the_code_has() -> None:
     """The page is JSON and nothing else."""
     assert json.loads(PAGES["rack-document.schema.json"]()) == json_schema()
