@@ -27,7 +27,7 @@ def differences(watches: Sequence[Watch], alarms: Sequence[Alarm], begin_ms: int
     """
     for watch in watches:
         for place, subject in enumerate(watch.subjects):
-            own = [_Opened.of(a, begin_ms) for a in alarms if (a.rule, a.subject) == (watch.rule, subject)]
+            own = [_Opened(a, begin_ms) for a in alarms if (a.rule, a.subject) == (watch.rule, subject)]
             yield from _missed(watch, place, own)
             yield from _invented(watch, place, own)
             yield from _standing(watch, place, own)
@@ -39,18 +39,13 @@ def differences(watches: Sequence[Watch], alarms: Sequence[Alarm], begin_ms: int
 
 
 class _Opened:
-    """An alarm, in seconds of the day."""
+    """An alarm, in seconds of a day that begins at `begin_ms`."""
 
     def __init__(self, alarm: Alarm, begin_ms: int) -> None:
         self.alarm = alarm
         self.opened_s = (alarm.opened_ms - begin_ms) // SECOND_MS
         back_ms = alarm.returned_ms
         self.returned_s = NEVER_S if back_ms is None else (back_ms - begin_ms) // SECOND_MS
-
-    @classmethod
-    def of(cls, alarm: Alarm, begin_ms: int) -> _Opened:
-        """Return an alarm by the seconds of a day that begins at `begin_ms`."""
-        return cls(alarm, begin_ms)
 
     def stands_at(self, second: int) -> bool:
         """Tell whether it stands in a second."""

@@ -63,22 +63,22 @@ class Day:
     scenario: Scenario
 
 
-def plant_day(seed: int, unused: str = "") -> Day:
+def plant_day(seed: int, rules: str) -> Day:
     """Return the day of a seed.
 
     Args:
         seed: What everything follows from.
-        unused: Further parameters of rules, as TOML.
+        rules: Parameters of all rules, as TOML.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
-    text = "".join((_with_volts(site_text(SHAPE)), BROKER.format(wire="dsx"), "[grid]\n"))
+    text = "".join((_with_volts(site_text(SHAPE)), BROKER.format(wire="dsx"), "[grid]\n", rules))
     return Day(
         seed,
         Scenario(
             name=f"day {seed}",
             proves="",
-            site_text=text + unused,
-            site=read_site(text + unused),
+            site_text=text,
+            site=read_site(text),
             begin_ms=from_iso(BEGIN),
             seconds=DAY_S,
             seed=seed,

@@ -9,19 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from rules.alarms.openings import CHATTERS, CHATTERS_WITHIN_MS, FLOOD_BEGINS, FLOOD_ENDS, Openings
+from rules.alarms.openings import Openings
 from rules.alarms.states import Bank, Transition
 from rules.base import Damping, Findings, Severity, Verdict
+from rules.library.data.q10_alarm_health import AlarmHealth
 from testing.builders import T0_MS
 
 RULE: Final = "T5"
-USUAL: Final = Damping(
-    least_openings=CHATTERS,
-    within_ms=CHATTERS_WITHIN_MS,
-    quiet_ms=600_000,
-    most_alarms=FLOOD_BEGINS,
-    few_alarms=FLOOD_ENDS,
-)
+USUAL: Final = AlarmHealth().damping
 
 
 @dataclass
