@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from facility.instants import DAY_MS, MINUTE_MS, to_iso
+from facility.instants import DAY_MS, HOUR_MS, MINUTE_MS, to_iso
 from facility.readings import IntArray
 from facility.shown import in_line
 from megawatch.cli.outputs import AlarmStats, Frequent
@@ -25,7 +25,6 @@ from rules.alarms.openings import CHATTERS, CHATTERS_WITHIN_MS, FLOOD_BEGINS, FL
 from rules.base import Severity
 from store.ledger.alarms import Alarm
 
-HOUR_MS: Final = 60 * MINUTE_MS
 MOST_NAMED: Final = 10
 SEVERITIES: Final = tuple(severity.word for severity in sorted(Severity, reverse=True))
 

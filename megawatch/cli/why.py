@@ -12,7 +12,7 @@ from megawatch.cli.queries import RULE_BY_NAME, alarm_document, one_alarm, open_
 from megawatch.cli.query import local_time
 from megawatch.cli.routes import when
 from megawatch.site.folder import SiteFolder
-from rules.alarms.openings import DAMPED
+from rules.alarms.openings import DAMPED, alarm_name
 from rules.base import CANNOT_VERIFY
 from rules.library.data.q10_alarm_health import AlarmHealth
 from rules.notify.base import labels_of
@@ -164,7 +164,7 @@ def _stood(other: Alarm, alarm: Alarm) -> bool:
 
 def _is_about(health: Alarm, alarm: Alarm) -> bool:
     """Tell whether what opened too often is an alarm, or its rule."""
-    return health.subject in (alarm.rule, f"{alarm.rule} {alarm.subject}")
+    return health.subject in (alarm.rule, alarm_name(alarm.rule, alarm.subject))
 
 
 def _outcome(notice: Notice) -> str:

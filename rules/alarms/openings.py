@@ -47,6 +47,11 @@ Key = tuple[str, str]
 """The rule, as alarms name it, and the subject."""
 
 
+def alarm_name(rule: str, subject: str) -> str:
+    """Return what an alarm is called that another alarm is about."""
+    return f"{rule} {subject}"
+
+
 @dataclass(slots=True)
 class _Chatter:
     """An alarm that chatters.
@@ -209,7 +214,7 @@ class Openings:
         """
         self.has_news = False
         self._chatters = {
-            key: one for key, one in self._chatters.items() if not one.is_over or " ".join(key) in standing
+            key: one for key, one in self._chatters.items() if not one.is_over or alarm_name(*key) in standing
         }
         self._floods = {
             rule: one for rule, one in self._floods.items() if not one.is_over or rule in standing
@@ -248,7 +253,7 @@ class Openings:
             for _, chatter in chatters
         ]
         return AlarmView(
-            ids=(*rules, *(" ".join(key) for key, _ in chatters)),
+            ids=(*rules, *(alarm_name(*key) for key, _ in chatters)),
             is_rule=np.arange(len(found)) < len(rules),
             is_on=np.array([not one.is_over for one in found], np.bool_),
             openings=np.array([one.openings for one in found], np.int64),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
+from facility.instants import SECOND_MS
 from facility.readings import BoolArray
 from rules.alarms.openings import Openings
 from rules.alarms.states import NOT_DAMPED, Bank, Transition
 from rules.base import Findings
 from rules.engine.judge import Judge
 from rules.view import AlarmView, View
-
-EVERY_MS: Final = 1_000
-"""How often it is judged where nothing opens [ms]."""
 
 
 class Damper:
@@ -79,7 +77,7 @@ class Damper:
         if health is None or openings is None:
             return view, ()
         bank = health.bank
-        is_due = openings.has_news or view.at_ms % EVERY_MS == 0 or self._is_failing
+        is_due = openings.has_news or view.at_ms % SECOND_MS == 0 or self._is_failing
         if not is_due and self._alarms is not None:
             return replace(view, alarms=self._alarms), ()
         try:

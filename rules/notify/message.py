@@ -17,6 +17,7 @@ from facility.instants import DAY_MS, MINUTE_MS
 from facility.quantities import known_or_none
 from facility.shown import in_line
 from facility.site import Site
+from rules.alarms.openings import alarm_name
 from rules.alarms.states import Change, Transition
 from rules.base import Block, Desk, Rule, Severity
 from rules.draw.summation_plan import Index
@@ -85,7 +86,7 @@ def compose(
         asset = view.tables.topology.asset_of(rule.kind, change.subject)
         assets = view.tables.topology.about(rule.kind, change.subject)
         details = _details(subject, rule, view, site)
-        chatters = f"{change.rule} {change.subject}"
+        chatters = alarm_name(change.rule, change.subject)
         if chatters in view.alarms.ids and change.severity < Severity.CRITICAL:
             details = replace(details, damped=_damped(view.alarms, view.alarms.ids.index(chatters)))
     except Exception as error:  # noqa: BLE001 - no fault in a detail may keep a page from being told

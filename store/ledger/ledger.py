@@ -300,8 +300,8 @@ class LedgerReader(Guard):
         """
         rows = self._connection.execute(
             "SELECT alarm_id FROM change WHERE change = 'opened' AND at_ms >= ? AND at_ms < ?"
-            " AND instr(body, ?) > 0",
-            (from_ms, to_ms, json.dumps({"reason": reason})[1:-2]),  # as it is written, up to its last quote
+            " AND substr(iif(json_valid(body), json_extract(body, '$.reason'), ''), 1, length(?)) = ?",
+            (from_ms, to_ms, reason, reason),
         )
         return frozenset(_readable(rows, lambda row: str(row[0])))
 
