@@ -64,6 +64,8 @@ THERMAL_KINDS: Final = frozenset(
         EventKind.CHILLER_LOSS,
         EventKind.CRAH_LOSS,
         EventKind.LEAK,
+        EventKind.LEAK_DETECTOR_FAULT,
+        EventKind.BYPASS,
         EventKind.DEW_POINT,
     }
 )
@@ -151,6 +153,7 @@ class Cooling:
             rack_liquid_heat_milliwatts=liquid,
             rack_stored_millijoules=self._stored,
             rack_leaks=moved.rack_leaks,
+            rack_detector_fails=moved.rack_detector_fails,
             cdu_flow_lpm=moved.cdu_lpm,
             cdu_supply_c=unit_c,
             cdu_return_c=returned,

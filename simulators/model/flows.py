@@ -1,4 +1,4 @@
-"""What moves the coolant: pumps, valves and leaks."""
+"""What moves the coolant: pumps, valves, by-passes and leaks; and what detects those."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class Moved:
     """How coolant moves in a second.
 
     Attributes:
-        rack_lpm: (R,) flow [L/min].
+        rack_lpm: (R,) flow [L/min], with what goes past the rack through its sensors.
         rack_leaks: (R,) whether coolant escapes.
+        rack_detector_fails: (R,) whether the leak detector is faulty.
         cdu_lpm: (C,) flow of the secondary loop [L/min].
         cdu_kpa: (C,) its differential pressure [kPa].
         cdu_pumps: (C,) pumps that run.
@@ -35,6 +36,7 @@ class Moved:
 
     rack_lpm: Floats
     rack_leaks: Bools
+    rack_detector_fails: Bools
     cdu_lpm: Floats
     cdu_kpa: Floats
     cdu_pumps: Ints
@@ -68,7 +70,8 @@ class Flows:
     def step(self, second: int) -> Moved:
         """Let a second pass."""
         self._events = [event for event in self._events if second < event.ends_s]
-        rack_goal, unit_goal, pumps, leaks = self._goals(second)
+        rack_goal, unit_goal, pumps = self._goals(second)
+        leaks, fails = self._struck(EventKind.LEAK), self._struck(EventKind.LEAK_DETECTOR_FAULT)
         step = 1 / DECAY_S
         self._rack_share = self._rack_share + np.clip(rack_goal - self._rack_share, -step, step)
         self._unit_share = self._unit_share + np.clip(unit_goal - self._unit_share, -step, step)
@@ -77,12 +80,20 @@ class Flows:
         units = len(pumps)
         unit_flow: Floats = np.bincount(self._cdu, flow, units + 1)[:units].astype(np.float64)
         kpa = np.maximum(PRESSURE_KPA * self._unit_share**2 - self._escaped_kpa, 0.0)
-        return Moved(flow, leaks, unit_flow, kpa, pumps)
+        return Moved(flow, leaks, fails, unit_flow, kpa, pumps)
 
-    def _goals(self, second: int) -> tuple[Floats, Floats, Ints, Bools]:
+    def _struck(self, kind: EventKind) -> Bools:
+        """Return which racks an event of a kind befalls: (R,)."""
+        struck = np.zeros(len(self._wiring.racks), np.bool_)
+        for event in self._events:
+            if event.kind is kind:
+                struck[self._subjects(event)[0]] = True
+        return struck
+
+    def _goals(self, second: int) -> tuple[Floats, Floats, Ints]:
         racks, units = len(self._wiring.racks), len(self._wiring.cdus)
         rack_goal, unit_goal = np.ones(racks), np.ones(units)
-        pumps, leaks = np.ones(units, np.int64), np.zeros(racks, np.bool_)
+        pumps = np.ones(units, np.int64)
         escapes = np.zeros(units)
         for event in self._events:
             on_racks, on_units = self._subjects(event)
@@ -95,13 +106,15 @@ class Flows:
             elif event.kind is EventKind.FLOW_LOSS:
                 rack_goal[on_racks] = np.minimum(rack_goal[on_racks], 1 - event.strength)
                 unit_goal[on_units] = np.minimum(unit_goal[on_units], 1 - event.strength)
-            else:
-                leaks[on_racks] = True
+            elif event.kind is EventKind.BYPASS:
+                # What goes through the rack is as before, and what goes past it comes on top.
+                rack_goal[on_racks] *= 1 + event.strength
+            elif event.kind is EventKind.LEAK:
                 wet = self._wiring.rack_cdu[list(on_racks)]
                 escapes[wet[wet != NONE]] += event.strength / 60
         # What has escaped is filled up again once nothing leaks.
         self._escaped_kpa = np.where(escapes > 0, self._escaped_kpa + escapes, 0.0)
-        return rack_goal, unit_goal, pumps, leaks
+        return rack_goal, unit_goal, pumps
 
     def _subjects(self, event: Event) -> tuple[Sequence[int], Sequence[int]]:
         place = self._wiring.rack_place

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from simulators.model.breakers import Breakers
-from simulators.model.events import Event
+from simulators.model.events import Event, EventKind
 from simulators.model.noise import Wander, generator
 from simulators.model.ratings import Role
 from simulators.model.sizing import SQRT3
@@ -93,6 +93,8 @@ class Power:
         self._voltage_sigma = np.array(sigma, np.float64)
         self._voltage = Wander(seed, "voltage", len(self._regulators), sigma=1.0, tau_s=600)
         self._frequency = Wander(seed, "frequency", 1, sigma=HZ_SIGMA, tau_s=HZ_TAU_S)
+        self._unbalanced: list[Event] = []
+        self._off: list[Event] = []
         self._level_has_battery = [
             any(wiring.node_roles[node] is Role.UPS for node in level) for level in wiring.levels
         ]
@@ -105,7 +107,13 @@ class Power:
 
     def begin(self, event: Event, second: int) -> None:
         """Take note of an event on the power that begins."""
-        self._breakers.reset(self._sources.begin(event, second))
+        match event.kind:
+            case EventKind.UNBALANCE:
+                self._unbalanced.append(event)
+            case EventKind.FREQUENCY:
+                self._off.append(event)
+            case _:
+                self._breakers.reset(self._sources.begin(event, second))
 
     def step(self, second: int, asked: Ints) -> Flow:
         """Let a second pass.
@@ -120,7 +128,7 @@ class Power:
         on = self._on(supply.live & ~supply.sags.drops)
         feed = self._split(asked, on)
         rack = across(feed)
-        phase = self._phases(feed)
+        phase = self._phases(feed, second)
         power_factor = np.interp(rack / wiring.rack_rating_milliwatts, *POWER_FACTOR)
         tangent: Floats = np.sqrt(1 / power_factor**2 - 1)
         reactive: Floats = rack.astype(np.float64) * tangent
@@ -154,7 +162,7 @@ class Power:
             node_on_battery=supply.from_battery > 0,
             battery_charge=sources.charge_share(),
             breaker_used=np.minimum(self._breakers.used, 1.0),
-            frequency_hz=GRID_HZ + float(self._frequency.step(second)[0]),
+            frequency_hz=self._grid_hz(second) + float(self._frequency.step(second)[0]),
         )
 
     # Down to the racks ----------------------------------------------------------------
@@ -176,11 +184,22 @@ class Power:
         feed[np.arange(len(feed)), np.argmax(on, axis=1)] += rest
         return feed
 
-    def _phases(self, feed: Ints) -> Ints:
+    def _grid_hz(self, second: int) -> float:
+        """Return around what the grid's frequency wanders [Hz]."""
+        self._off = [event for event in self._off if second < event.ends_s]
+        return GRID_HZ * self._off[-1].strength if self._off else GRID_HZ
+
+    def _phases(self, feed: Ints, second: int) -> Ints:
         """Split feeds over phases: (R, F, 3) [mW], summing to them exactly."""
         phase = np.empty((*feed.shape, 3), np.int64)
+        self._unbalanced = [event for event in self._unbalanced if second < event.ends_s]
         for line in range(2):
             phase[..., line] = feed * self._phase_share[..., line]
+        for event in self._unbalanced:
+            racks = [self._wiring.rack_place[rack] for rack in event.subjects]  # type: ignore[index]  # ids are strings
+            moved = (phase[racks, :, 0] * event.strength).astype(np.int64)
+            phase[racks, :, 0] -= moved
+            phase[racks, :, 1] += moved
         phase[..., 2] = feed - phase[..., 0] - phase[..., 1]
         return phase
 

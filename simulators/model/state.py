@@ -90,6 +90,7 @@ class Heat:
         rack_liquid_heat_milliwatts: (R,) the part of it that the coolant carries [mW].
         rack_stored_millijoules: (R,) heat held in metal and coolant above the first second's [mJ].
         rack_leaks: (R,) whether there is coolant where none should be.
+        rack_detector_fails: (R,) whether the leak detector is faulty, and says so.
         cdu_flow_lpm: (C,) flow of the secondary loop [L/min].
         cdu_supply_c: (C,) secondary supply [°C].
         cdu_return_c: (C,) secondary return [°C].
@@ -113,6 +114,7 @@ class Heat:
     rack_liquid_heat_milliwatts: Ints
     rack_stored_millijoules: Ints
     rack_leaks: Bools
+    rack_detector_fails: Bools
     cdu_flow_lpm: Floats
     cdu_supply_c: Floats
     cdu_return_c: Floats

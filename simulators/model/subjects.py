@@ -16,12 +16,15 @@ from simulators.model.sources import POWER_KINDS
 from simulators.model.wiring import FEED_LETTERS, Wiring
 
 _K = EventKind
-_NEEDS_SUBJECT: Final = frozenset(_K) - {_K.SAG, _K.CHILLER_LOSS, _K.CRAH_LOSS, _K.DEW_POINT}
+_NEEDS_SUBJECT: Final = frozenset(_K) - {_K.SAG, _K.CHILLER_LOSS, _K.CRAH_LOSS, _K.DEW_POINT, _K.FREQUENCY}
 _SHARE: Final = (0.0, 1.0, "a share from 0 to 1")
 _STRENGTHS: Final = MappingProxyType(
     {
         **dict.fromkeys((_K.SAG, _K.FLOW_LOSS, _K.LOAD_STEP, _K.RAMP, _K.CURTAIL), _SHARE),
         _K.DEW_POINT: (-20.0, 40.0, "a dew point from -20 to 40 °C"),
+        _K.BYPASS: (0.0, 4.0, "a share from 0 to 4"),
+        _K.UNBALANCE: _SHARE,
+        _K.FREQUENCY: (0.0, 2.0, "a frequency from 0 to 2 per unit"),
         _K.LEAK: (0.0, 10_000.0, "a loss of pressure from 0 to 10,000 kPa/min"),
     }
 )
@@ -48,6 +51,10 @@ def subjects_of(kind: EventKind, wiring: Wiring, jobs: Sequence[Job]) -> list[st
         _K.CHILLER_LOSS: wiring.chillers,
         _K.CRAH_LOSS: wiring.crahs,
         _K.LEAK: wiring.racks,
+        _K.BYPASS: wiring.racks,
+        _K.LEAK_DETECTOR_FAULT: wiring.racks,
+        _K.UNBALANCE: wiring.racks,
+        _K.FREQUENCY: (),
         _K.DEW_POINT: (),
         _K.JOB_MOVE: [job.name for job in jobs],
     }

@@ -34,6 +34,8 @@ RECOMMENDED_C: Final = (18.0, 27.0)
 NO_FLOW: Final = 0.2
 LEAST_LPM_PER_KW: Final = 1.0
 LARGEST_RISE_K: Final = 15.0
+LEAST_RISE_K: Final = 4.0
+"""Rise below which coolant goes past a rack that is loaded (our choice, that of the rule catalogue)."""
 DEW_MARGIN_K: Final = 3.0
 
 
@@ -190,6 +192,11 @@ def _thermal(wiring: Wiring) -> Iterator[_Watch]:
         kelvin = state.rack_return_c - state.rack_supply_c
         return is_liquid & (kelvin > LARGEST_RISE_K), kelvin
 
+    def passed(state: State) -> Found:
+        is_loaded = state.rack_milliwatts > wiring.rack_rating_milliwatts / 2
+        kelvin = state.rack_return_c - state.rack_supply_c
+        return is_liquid & is_loaded & (kelvin < LEAST_RISE_K), kelvin
+
     def damp(state: State) -> Found:
         margin = state.rack_supply_c - state.room_dew_point_c
         return is_liquid & (margin < DEW_MARGIN_K), margin
@@ -200,8 +207,10 @@ def _thermal(wiring: Wiring) -> Iterator[_Watch]:
     yield _Watch("T7", "share of design", NO_FLOW, racks, no_flow, is_low=True)
     yield _Watch("T8", "L/min per kW", LEAST_LPM_PER_KW, racks, starved, is_low=True)
     yield _Watch("T9", "K", LARGEST_RISE_K, racks, rise)
+    yield _Watch("T9", "K", LEAST_RISE_K, racks, passed, is_low=True)
     yield _Watch("T11", "K", DEW_MARGIN_K, racks, damp, is_low=True)
-    yield _Watch("T12", "leak", 0.0, racks, lambda s: (s.rack_leaks, s.rack_leaks.astype(np.float64)))
+    yield _Watch("T12", "leak", 0.0, racks, lambda s: _so(s.rack_leaks))
+    yield _Watch("T13", "fault", 0.0, racks, lambda s: _so(s.rack_detector_fails))
     usual: list[Ints] = []
 
     def pumps(state: State) -> Found:
@@ -210,6 +219,11 @@ def _thermal(wiring: Wiring) -> Iterator[_Watch]:
         return state.cdu_pumps_running < usual[0], state.cdu_pumps_running.astype(np.float64)
 
     yield _Watch("T16", "pumps", 1.0, units, pumps, is_low=True)
+
+
+def _so(where: Bools) -> Found:
+    """Return what is so or not, and has no other figure."""
+    return where, where.astype(np.float64)
 
 
 def _site(wiring: Wiring) -> Iterator[_Watch]:

@@ -162,7 +162,7 @@ def _add_leaks(builder: Builder, wet: Ints) -> None:
         builder.rack_points(wet, "state", f"Rack{name}", path, read, agent=agent, stateText=texts)
 
     add("LeakDetect", "leak/state", LEAKING, lambda s: s.rack_leaks[wet])
-    add("LeakSensorFault", "leak/fault", _FAULTY, lambda _: still)
+    add("LeakSensorFault", "leak/fault", _FAULTY, lambda s: s.rack_detector_fails[wet])
     add("LiquidIsolationStatus", "isolation/liquid", _ISOLATED, lambda _: still)
     add("ElectricalIsolationStatus", "isolation/power", _ISOLATED, lambda _: still)
     add("LeakDetectTray", "leak/tray", LEAKING, lambda s: s.rack_leaks[wet], RACK_AGENT)

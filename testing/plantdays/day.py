@@ -15,12 +15,15 @@ from simulators.model.layouts import Lease, Shape, site_text
 from simulators.model.ratings import Rating
 from simulators.scenario.file import BROKER
 from simulators.scenario.scenario import InstrumentSpec, Metering, Scenario
+from testing.simulators.settings import with_settings
 
 DAY_S: Final = 300
 """Length of a day: hours made short, with the delays of the rules."""
 CALM_S: Final = 40
 """Nothing happens so soon: everybody has been heard, and the plant is at rest [s]."""
 BEGIN: Final = "2026-06-01T12:00:00Z"
+BYPASSED: Final = 0.3
+"""On how many days coolant goes past a rack."""
 
 SHAPE: Final = Shape(
     racks=6, racks_per_row=3, name="hall", leases=(Lease(id="acme", racks=3), Lease(id="basil", racks=3))
@@ -30,8 +33,12 @@ RACKS: Final = SHAPE.rack_ids
 BUSES: Final = tuple(f"{row}-BUS-{feed}" for row in ROWS for feed in "AB")
 TAPS: Final = tuple(f"{rack}-TAP-{feed}" for rack in RACKS for feed in "AB")
 UNITS: Final = tuple(f"{row}-CDU" for row in ROWS)
-VOLTS: Final = {"UTILITY-1": 34_500, "UTILITY-2": 34_500}
 BUS_V: Final = 415
+VOLTS: Final = {
+    **{name: {"nominal_v": 34_500} for name in ("UTILITY-1", "UTILITY-2")},
+    **{name: {"nominal_v": BUS_V} for name in ("XFMR-01A", "XFMR-01B", *BUSES, *TAPS)},
+}
+"""Nominal voltages of the meters."""
 
 RULES: Final = {
     "E1": "on_delay_s = 20\noff_delay_s = 20",
@@ -71,7 +78,7 @@ def plant_day(seed: int, rules: str) -> Day:
         rules: Parameters of all rules, as TOML.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
-    text = "".join((_with_volts(site_text(SHAPE)), BROKER.format(wire="dsx"), "[grid]\n", rules))
+    text = "".join((with_settings(site_text(SHAPE), VOLTS), BROKER.format(wire="dsx"), "[grid]\n", rules))
     return Day(
         seed,
         Scenario(
@@ -109,19 +116,6 @@ METERING: Final = Metering(
 """Instruments look every second, and are hardly off: what truly was so can be told from what was not."""
 
 
-def _with_volts(text: str) -> str:
-    """Return a site file in which meters have a nominal voltage."""
-    lines: list[str] = []
-    name = ""
-    for line in text.splitlines():
-        if line.startswith('id = "'):
-            name = line.removeprefix('id = "').rstrip('"')
-        lines.append(line)
-        if line == 'kind = "PowerMeter"':
-            lines.append(f"nominal_v = {VOLTS.get(name, BUS_V)}")
-    return "\n".join(lines) + "\n"
-
-
 def _ratings(chance: random.Random) -> dict[str, Rating]:
     """Return busways that carry both feeds of their row, hardly do, or trip when they must."""
     full_a = 3 * SHAPE.rating_kw * 1e3 / (3**0.5 * BUS_V * 0.985)
@@ -137,6 +131,9 @@ def _jobs(chance: random.Random) -> Iterator[Job]:
 def _events(chance: random.Random) -> Iterator[Event]:
     for make in chance.sample(MAKERS, chance.randint(2, 4)):
         yield make(chance)
+    # It comes last, so that the rest of a day is what it was without it.
+    if chance.random() < BYPASSED:
+        yield _bypass(chance)
 
 
 def _dated(chance: random.Random, least_s: int, most_s: int, event: Event) -> Event:
@@ -172,6 +169,16 @@ def _strainer(chance: random.Random) -> Event:
         strength=chance.choice((0.2, 0.5, 0.7, 0.9, 1.0)),
     )
     return _dated(chance, 30, 120, clogged)
+
+
+def _bypass(chance: random.Random) -> Event:
+    opened = Event(
+        kind=EventKind.BYPASS,
+        at_s=0,
+        subjects=(chance.choice(RACKS),),
+        strength=chance.choice((0.3, 1.0, 2.0)),
+    )
+    return _dated(chance, 60, 200, opened)
 
 
 def _loop(chance: random.Random) -> Event:

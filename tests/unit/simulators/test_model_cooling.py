@@ -140,3 +140,27 @@ def test_storage_racks_give_their_heat_to_the_air() -> None:
     assert state.rack_liquid_heat_milliwatts.max() == 0
     assert state.rack_heat_milliwatts.tolist() == state.rack_milliwatts.tolist()
     assert not state.rack_is_throttled.any()
+
+
+def test_coolant_that_goes_past_a_rack_comes_back_colder_and_carries_the_same() -> None:
+    """As much past it as through it: twice the flow by its sensors, and half the rise."""
+    wiring = wired()
+    open_bypass = event(K.BYPASS, 0, wiring.racks[0], strength=1.0)
+    state = run(wiring, [steady(wiring, 100)], [open_bypass], seconds=180)[-1]
+
+    flow, rise = state.rack_flow_lpm, state.rack_return_c - state.rack_supply_c
+    assert flow[0] == pytest.approx(2 * flow[1], rel=0.03)
+    assert rise[0] == pytest.approx(rise[1] / 2, rel=0.05)
+    assert state.rack_liquid_heat_milliwatts[0] == pytest.approx(
+        float(state.rack_liquid_heat_milliwatts[1]), rel=0.03
+    )
+
+
+def test_a_leak_detector_that_fails_says_so_and_tells_no_leak() -> None:
+    """Until it is repaired."""
+    wiring = wired()
+    failure = event(K.LEAK_DETECTOR_FAULT, 1, wiring.racks[0], until_s=3)
+    states = run(wiring, [steady(wiring, 60)], [failure], seconds=4)
+
+    assert [bool(state.rack_detector_fails[0]) for state in states] == [False, True, True, False]
+    assert not any(state.rack_detector_fails[1:].any() or state.rack_leaks.any() for state in states)

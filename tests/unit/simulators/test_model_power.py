@@ -229,3 +229,25 @@ def test_measures_hang_together() -> None:
     assert all(0 <= share < 0.05 for share in shares.values())
     total = int(state.node_milliwatts[wiring.roots()].sum())
     assert 1.03 < total / int(state.rack_milliwatts.sum()) < 1.09
+
+
+def test_load_that_goes_from_one_phase_to_another_is_seen_up_to_the_ups() -> None:
+    """A third of the first phase goes to the second; a rack draws what it drew, and the third phase too."""
+    wiring = wired()
+    moved = event(K.UNBALANCE, 1, *wiring.racks, strength=1 / 3, until_s=2)
+    before, during, after = run(wiring, [steady(wiring, 90)], [moved], seconds=3)
+
+    busway = wiring.nodes.index("P01A-BUS-A")
+    share = during.node_amps[busway] / before.node_amps[busway]
+    assert share.tolist() == pytest.approx([2 / 3, 4 / 3, 1.0], abs=0.03)
+    assert during.rack_milliwatts.tolist() == before.rack_milliwatts.tolist()
+    assert np.allclose(after.node_amps[busway], before.node_amps[busway], rtol=0.01)
+
+
+def test_the_grid_s_frequency_goes_where_it_is_sent() -> None:
+    """To 59.3 Hz and back."""
+    wiring = wired()
+    fall = event(K.FREQUENCY, 1, strength=59.3 / 60, until_s=2)
+    found = [state.frequency_hz for state in run(wiring, [steady(wiring, 90)], [fall], seconds=3)]
+
+    assert found == pytest.approx([60, 59.3, 60], abs=0.05)
