@@ -162,6 +162,8 @@ class Simulation:
     ) -> Second:
         """Let time pass up to a second, and look only then, as instruments do that are polled seldom.
 
+        Gateways beat meanwhile as ever.
+
         Args:
             second: Which; any that is still to come.
             is_leap: Whether the plant goes there in one step; nothing may happen in between (`Plant.step`).
@@ -176,6 +178,7 @@ class Simulation:
                 watch(state)
         if state is None:
             raise ValueError(f"expected a second from {since} on, which is next, found {second}")
+        beats, lost = self._beat(since, second)
         readings = self._meters.look(state, second, second + 1 - since)
         self._faults.on_readings(readings)
         said = self._speaker.say(readings, self._meters.choose(readings))
@@ -184,10 +187,26 @@ class Simulation:
             second=second,
             time_ms=state.time_ms,
             state=state,
-            rows=self._release(sent, state.time_ms + SECOND_MS),
-            withheld=withheld,
+            rows=self._release(Rows.joined([*beats, sent]), state.time_ms + SECOND_MS),
+            withheld=Rows.joined([*lost, withheld]),
             topics=self.topics,
         )
+
+    def _beat(self, since: int, second: int) -> tuple[list[Rows], list[Rows]]:
+        """Let gateways beat in the seconds up to one in which instruments look.
+
+        Returns:
+            What is sent, and what faults keep from being sent.
+        """
+        sent, lost = list[Rows](), list[Rows]()
+        for each in range(since, second):
+            if self._speaker.beats_in(each):
+                readings = self._meters.rest(each, self.scenario.begin_ms + each * SECOND_MS)
+                self._faults.on_readings(readings)
+                rows, withheld = self._faults.on_rows(self._speaker.beats(readings), readings)
+                sent.append(rows)
+                lost.append(withheld)
+        return sent, lost
 
     def _release(self, sent: Rows, end_ms: int) -> Rows:
         """Return what is sent before a moment, held messages among it, and hold the rest."""

@@ -70,6 +70,7 @@ _TABLE: Final[dict[str, Instrument]] = {
     "bus.power": Instrument(step=0.001, decimals=3, noise=0.02, gain_sigma=_CLASS_05),
     "bus.apparent": Instrument(step=0.001, decimals=3, noise=0.02, gain_sigma=_CLASS_05),
     "bus.current": Instrument(period_s=5, step=0.001, decimals=3, noise=0.02, gain_sigma=_CLASS_05),
+    "bus.factor": Instrument(period_s=5, step=0.01, gain_sigma=0.0005),
     "bus.voltage": Instrument(noise=0.05, gain_sigma=0.001),
     "frequency": Instrument(step=0.001, decimals=3),
     "register": Instrument(period_s=60, step=0.1, decimals=1, gain_sigma=_CLASS_05),

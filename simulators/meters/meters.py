@@ -168,18 +168,30 @@ class Meters:
         step, scale = self._step[due], self._scale[due]
         # Whole steps, then only the digits that are written.
         self._shown[due] = np.rint(np.rint(value / step) * step * scale) / scale
-        count = len(catalogue)
+        return self._shown_in(second, state.time_ms, due)
+
+    def rest(self, second: int, time_ms: int) -> Readings:
+        """Return what the instruments show in a second in which none looks: what they did last.
+
+        Args:
+            second: The second, from 0.
+            time_ms: When it begins [ms].
+        """
+        return self._shown_in(second, time_ms, np.zeros(0, np.int64))
+
+    def _shown_in(self, second: int, time_ms: int, due: NDArray[np.int64]) -> Readings:
+        count, gateways = len(self._catalogue), len(self._catalogue.gateways)
         return Readings(
             second,
-            state.time_ms,
+            time_ms,
             due,
             self._shown.copy(),
             np.full(count, GOOD, np.int16),
             self._form.copy(),
             np.zeros(count, np.uint64),
             np.zeros(count, np.int64),
-            np.zeros(len(catalogue.gateways), np.int64),
-            np.zeros(len(catalogue.gateways), np.uint64),
+            np.zeros(gateways, np.int64),
+            np.zeros(gateways, np.uint64),
         )
 
     def _count(self, state: State, true: Floats, seconds: int) -> None:

@@ -143,6 +143,14 @@ class DocumentSpeaker:
             for rack in range(len(self._racks))
         ]
 
+    def beats_in(self, second: int) -> bool:  # noqa: ARG002 - documents have no heartbeat
+        """Return that none are."""
+        return False
+
+    def beats(self, readings: Readings) -> Rows:  # noqa: ARG002 - documents have no heartbeat
+        """Return nothing."""
+        return Rows.none()
+
     def say(self, readings: Readings, points: NDArray[np.int64]) -> Rows:  # noqa: ARG002 - a document says it all
         """Return the documents of a second, in order of time."""
         if readings.second % self._period_s:

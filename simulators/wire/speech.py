@@ -44,6 +44,12 @@ class Speaker(Protocol):
             points: Which of them are worth a message.
         """
 
+    def beats_in(self, second: int) -> bool:
+        """Tell whether heartbeats are published in a second of the run."""
+
+    def beats(self, readings: Readings) -> Rows:
+        """Return the heartbeats of a second in which no instrument looks."""
+
     def value_channels(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the channels on which values of points are said."""
 
@@ -132,8 +138,8 @@ class BusSpeaker:
             faults=readings.faults[points],
         ).changed(quality=readings.quality[points])
         parts = [self._described(second, begin_ms), values.in_order()]
-        if second % HEARTBEAT_S == 0 and len(self._beating):
-            parts.insert(1, self._beats(readings, error))
+        if self.beats_in(second):
+            parts.insert(1, self.beats(readings))
         return Rows.joined(parts).in_order()
 
     def _described(self, second: int, begin_ms: int) -> Rows:
@@ -142,8 +148,13 @@ class BusSpeaker:
         which = np.arange(self._spoken) if second == 0 else np.arange(first, last)
         return self.births(which + self._spoken, begin_ms)
 
-    def _beats(self, readings: Readings, error: NDArray[np.int64]) -> Rows:
-        own_ms = readings.time_ms + error + readings.gateway_shift_ms
+    def beats_in(self, second: int) -> bool:
+        """Tell whether heartbeats are published in a second of the run."""
+        return second % HEARTBEAT_S == 0 and len(self._beating) > 0
+
+    def beats(self, readings: Readings) -> Rows:
+        """Return the heartbeats of a second, in order of time."""
+        own_ms = readings.time_ms + self._clocks.error_ms(readings.second) + readings.gateway_shift_ms
         return Rows.of_values(
             self._beating.astype(np.int32),
             readings.time_ms + self._clocks.latency_ms,
@@ -151,7 +162,7 @@ class BusSpeaker:
             own_ms.astype(np.float64),
             form=np.full(len(own_ms), Form.WHOLE, np.uint8),
             faults=readings.gateway_faults.copy(),
-        )
+        ).in_order()
 
     def births(self, channels: NDArray[np.int64], at_ms: int) -> Rows:
         """Return the descriptions on metadata channels, to be published at a moment [ms]."""

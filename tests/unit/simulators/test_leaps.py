@@ -97,3 +97,20 @@ def test_a_look_into_the_past_is_refused() -> None:
 
     with pytest.raises(ValueError, match="expected a second from 11 on, which is next, found 10"):
         simulation.look(10)
+
+
+@pytest.mark.parametrize("is_leap", [False, True])
+def test_gateways_beat_between_two_looks(*, is_leap: bool) -> None:
+    """Every ten seconds, each with the time at which it beats: instruments that look seldom are not dead."""
+    simulation = Simulation(a_scenario(RACKS))
+    gateways = len(simulation.catalogue.gateways)
+    simulation.look(0)
+
+    rows = simulation.look(65, is_leap=is_leap).rows
+
+    beats = (rows.channel >= len(simulation.catalogue)) & (
+        rows.channel < len(simulation.catalogue) + gateways
+    )
+    moments = (rows.time_ms[beats] - simulation.scenario.begin_ms) // 1_000
+    assert sorted(moments.tolist()) == sorted([10, 20, 30, 40, 50, 60] * gateways)
+    assert (rows.sent_ms[1:] >= rows.sent_ms[:-1]).all()
