@@ -139,7 +139,9 @@ class Engine:
         self._quantities = frozenset[str]().union(
             *(rule.judged_quantities() for rule in rules if rule.is_used(site))
         )
-        self.windows = Windows((rule.kind, window) for rule in rules for window in rule.windows)
+        self.windows = Windows(
+            ((rule.kind, window) for rule in rules for window in rule.windows), tick_ms=tick_ms
+        )
         self._topology: Topology | None = None
         self._tables: Tables | None = None
         self._is_rearranged = True

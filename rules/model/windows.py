@@ -29,8 +29,8 @@ from rules.telemetry.cause import Cause
 SLOTS: Final = 12
 """Parts of a window (our choice): 12 columns of 8 bytes a row for each figure that is kept."""
 LONGEST_STEP_MS: Final = 2_000
-"""What holds now has held since the note before where that is no longer ago [ms]; tables are made once a
-second (our choice)."""
+"""What holds now has held since the note before where that is no longer ago [ms], or than two ticks where
+those are longer; tables are made once a second (our choice)."""
 LINE_CURRENTS: Final = frozenset({"current.phase", "current"})
 """What flows in a line of a circuit."""
 FORGOTTEN: Final = 0.01
@@ -97,6 +97,7 @@ class _Figure(ABC):
 
     Args:
         window: Quantity, statistic and length.
+        longest_step_ms: What holds now has held since the note before where that is no longer ago [ms].
 
     Attributes:
         ids: The subjects, one for each row.
@@ -107,9 +108,10 @@ class _Figure(ABC):
     FILL: ClassVar[Mapping[str, float]]
     SLOTS: ClassVar[int] = SLOTS
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, longest_step_ms: int) -> None:
         quantity = QUANTITIES[window.quantity]
         self._window = window
+        self._longest_step_ms = longest_step_ms
         self._least, self._most = quantity.low, quantity.high
         self._slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
         self.ids: tuple[str, ...] = ()
@@ -195,7 +197,7 @@ class _Slotted(_Figure):
         for slot in range(max(before + 1, oldest), now + 1):
             for name, fill in self.FILL.items():
                 self.columns[name][slot % SLOTS] = fill
-        if past_ms > LONGEST_STEP_MS:
+        if past_ms > self._longest_step_ms:
             return []
         parts = (
             (
@@ -306,7 +308,7 @@ class _Unchanged(_Figure):
         unheard_ms += past_ms
         high_ms[:] = np.where(has_changed, unheard_ms, high_ms + past_ms)
         # Below zero where it was not known: then it is not known to have stayed the same.
-        is_followed = is_same & (low_ms >= 0) & (past_ms <= LONGEST_STEP_MS)
+        is_followed = is_same & (low_ms >= 0) & (past_ms <= self._longest_step_ms)
         low_ms[:] = np.where(is_followed, low_ms + past_ms, np.where(known, 0.0, -1.0))
         last[:] = np.where(known, found.best, last)
         unheard_ms[known] = 0.0
@@ -315,7 +317,7 @@ class _Unchanged(_Figure):
         low, high = (
             np.clip(self.columns[name][0] / 1_000, 0.0, self._window.over_s) for name in ("low_ms", "high_ms")
         )
-        return low, (low + high) / 2, high, high - low <= LONGEST_STEP_MS / 1_000
+        return low, (low + high) / 2, high, high - low <= self._longest_step_ms / 1_000
 
 
 class _Fall(_Figure):
@@ -365,7 +367,7 @@ class _Dose(_Figure):
 
     def _note(self, found: Measured, past_ms: int) -> None:
         share = -np.expm1(-past_ms / (self._window.over_s * 1_000))
-        known = found.is_known & (past_ms <= LONGEST_STEP_MS)
+        known = found.is_known & (past_ms <= self._longest_step_ms)
         one, other = np.abs(found.low), np.abs(found.high)
         crosses = (found.low <= 0) & (found.high >= 0)
         least = np.where(known & ~crosses, np.minimum(one, other), 0.0)
@@ -392,7 +394,7 @@ class _Trip(_Figure):
     def _note(self, found: Measured, past_ms: int) -> None:
         curves = present(self._curves, "the curves of breakers, with their currents")
         low, best, high = (self.columns[name][0] for name in self.FILL)
-        known = found.is_known & curves.is_known & (past_ms <= LONGEST_STEP_MS)
+        known = found.is_known & curves.is_known & (past_ms <= self._longest_step_ms)
         least, likely, most = (
             np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.low, found.best, found.high)
         )
@@ -433,10 +435,15 @@ class Windows:
 
     Args:
         declared: The windows, each with the kind of its subjects.
+        tick_ms: Event time between two ticks [ms].
     """
 
-    def __init__(self, declared: Iterable[tuple[SubjectKind, Window]] = ()) -> None:
-        self._figures = {key: _FIGURES[key[1].statistic](key[1]) for key in declared}
+    def __init__(self, declared: Iterable[tuple[SubjectKind, Window]] = (), *, tick_ms: int = 1) -> None:
+        self._longest_step_ms = max(LONGEST_STEP_MS, 2 * tick_ms)
+        self._figures = {key: self._new(key[1]) for key in declared}
+
+    def _new(self, window: Window) -> _Figure:
+        return _FIGURES[window.statistic](window, self._longest_step_ms)
 
     def __iter__(self) -> Iterator[tuple[SubjectKind, Window]]:
         return iter(self._figures)
@@ -466,7 +473,7 @@ class Windows:
 
     def begin_anew(self, key: tuple[SubjectKind, Window]) -> None:
         """Forget what a window holds: it may have taken in half of a moment."""
-        self._figures[key] = _FIGURES[key[1].statistic](key[1])
+        self._figures[key] = self._new(key[1])
 
     def figure(self, key: tuple[SubjectKind, Window]) -> Measured:
         """Return a window's figure of each subject at the moment of the last `note`."""

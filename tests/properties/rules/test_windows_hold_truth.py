@@ -311,3 +311,21 @@ def test_a_fall_is_remembered_as_long_as_the_window(
     found = windows.figure(key)
 
     assert (found.low[0], found.high[0]) == expected
+
+
+@pytest.mark.parametrize(("tick_ms", "is_whole"), [(1_000, False), (60_000, True)])
+def test_what_holds_at_a_tick_has_held_since_the_one_before_where_those_are_a_minute_apart(
+    tick_ms: int, *, is_whole: bool
+) -> None:
+    """Judged every minute, notes a minute apart leave no gap; judged every second they do."""
+    window = Window(QUANTITY, Statistic.MEAN, 600.0)
+    key = SubjectKind.RACK, window
+    windows = Windows([key], tick_ms=tick_ms)
+    said = said_of([Saying(1.0, 5.0, is_known=True, error=0.0)])
+
+    for minute in range(30):
+        windows.note(key, ("r1",), said, T0_MS + minute * 60_000)
+
+    found = windows.figure(key)
+    assert bool(found.is_fresh[0]) is is_whole
+    assert not is_whole or found.low[0] == found.high[0] == 5.0
