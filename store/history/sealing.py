@@ -142,9 +142,8 @@ class ParquetSink:
         await in_thread(self._guarded, partial(self._dataset.drop, before_ms))
 
     async def close(self) -> None:
-        """Let go of the files, once nothing is done to them any more."""
-        await in_thread(self._merger.stop)
-        await in_thread(self._guarded, self._close)
+        """Let go of the files, once nothing is done to them any more; whole, also where it is cancelled."""
+        await in_thread(self._end)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         with self._lock:
@@ -153,6 +152,10 @@ class ParquetSink:
             except (OSError, duckdb.Error) as error:
                 self._engine = None  # it may be of no use after an error
                 raise StoreUnavailable(str(self._dataset.root), str(error)) from error
+
+    def _end(self) -> None:
+        self._merger.stop()
+        self._guarded(self._close)
 
     def _close(self) -> None:
         self._dataset.close()

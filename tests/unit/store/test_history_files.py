@@ -88,6 +88,20 @@ def test_a_history_has_one_writer(site: Site) -> None:
     assert sealed_seq(site.folder) == 0
 
 
+def test_a_close_that_is_cancelled_lets_go_all_the_same(tmp_path: Path) -> None:
+    """Who ends it asks again while it takes long; the next writer finds the history free."""
+
+    async def story() -> None:
+        closing = asyncio.create_task(ParquetSink(tmp_path).close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await ParquetSink(tmp_path).close()
+
+    asyncio.run(story())
+
+
 def test_many_small_seals_make_few_files(site: Site) -> None:
     """The last part of an hour is taken into the next one while it is small."""
     for number in range(10):
