@@ -20,11 +20,14 @@ class Broker:
     Attributes:
         folder: Where it keeps what it keeps.
         keeps_sessions: Whether it still knows its sessions after a restart.
+        repeats_s: How long it waits for an acknowledgement before it sends a message again, on a connection
+            that stands [s]; Mosquitto never does.
         port: Its port.
     """
 
     folder: Path
     keeps_sessions: bool = True
+    repeats_s: int = 2
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -94,7 +97,7 @@ class NatsServer(Broker):
         (self.folder / "conf").write_text(
             f'server_name: test\nlisten: "127.0.0.1:{free_port()}"\n'
             f'jetstream {{ store_dir: "{store}" }}\n'
-            f'mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "2s" }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "{self.repeats_s}s" }}\n'
         )
         return [need(self.program), "-c", str(self.folder / "conf")]
 

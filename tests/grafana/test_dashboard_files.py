@@ -54,6 +54,7 @@ def test_a_difference_is_told(
     assert build.main(["--write"]) == 2
 
 
+@pytest.mark.xdist_group("dashboards")  # whose small world is made once
 def test_the_writer_writes_every_name_that_a_query_may_have() -> None:
     """Measurements, tags and fields of the schema, found in the lines of the small world."""
     encoder = Encoder()

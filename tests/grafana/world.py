@@ -42,6 +42,8 @@ AGAIN_S = 1_000
 MUTE_S = (620, 800)
 """When nothing is heard of the first rack but that its gateway lives [s]."""
 HEALTH_MS = 10 * SECOND_MS
+TICK_MS = SECOND_MS
+"""Judged once a second: its series have a row a second however often is judged [ms]."""
 _PART_S = 60
 _SETTLED = ("stored", "duplicates", "waiting")
 
@@ -100,7 +102,7 @@ def a_world() -> World:
     world = _world(simulation)
     steps: list[Step] = []
     health: list[Health] = []
-    rehearsal = Rehearsal(scenario.site, begin_ms=BEGIN_MS - 3_000, told=steps.append)
+    rehearsal = Rehearsal(scenario.site, begin_ms=BEGIN_MS - 3_000, told=steps.append, gather_ms=TICK_MS)
     meaner, learned, stored = Meaner(), 0, 0
     draw_means = DrawMeans(Path("never-saved"))
     while len(world.seconds) < SECONDS:
@@ -199,7 +201,7 @@ def _scenario() -> Scenario:
     held = SHAPE.rack_ids
     over = ((OVER_S[0], 0.7), (OVER_S[0] + 20, 0.97), (OVER_S[1], 0.97), (OVER_S[1] + 20, 0.7))
     again = ((AGAIN_S, 0.7), (AGAIN_S + 20, 0.97))
-    text = site_text(SHAPE)
+    text = f"{site_text(SHAPE)}\n[engine]\ntick_ms = {TICK_MS}\n"
     return Scenario(
         name="dashboards",
         proves="every panel has something to show",

@@ -17,9 +17,9 @@ from testing.fakes.proxy import Network, network
 from testing.megawatch.monitoring import Watch, draws, journalled, receiving, recorded, replayed, watching
 from testing.servers.brokers import Broker, Mosquitto
 
-BREAK_S = 30
-REPEAT_S = 12
-HEARTBEAT_S = 2
+BREAK_S = 12
+REPEAT_S = 8
+HEARTBEAT_S = 1
 NOTICED_S = 3 * HEARTBEAT_S + 1.5
 """By when a break must be noticed: three missed heartbeats, and the time between two."""
 RACKS = ("r1", "r2", "r3", "r4")
@@ -30,9 +30,9 @@ name = "break-{name}"
 [[broker]]
 url = "{url}"
 client_id = "monitor-{name}"
-keepalive_s = 4
-heartbeat_s = 2
-repeat_s = 12
+keepalive_s = 2
+heartbeat_s = 1
+repeat_s = 8
 queued_messages = 1000000
 [[rack]]
 ids = "r[1-4]"
@@ -95,7 +95,7 @@ class Bus:
                 self._say("System/HeartbeatTimestampBms/gateway", at_ms, float(at_ms))
             for place, rack in enumerate(RACKS):
                 power = self.power_kw[rack]
-                if shown.get(rack) != power or second % REPEAT_S == 3 * place:
+                if shown.get(rack) != power or second % REPEAT_S == 2 * place:
                     shown[rack] = power
                     self.said.append((rack, at_ms, power))
                     self._say(f"Rack/RackPower/row/{rack}", at_ms, power)
@@ -145,6 +145,10 @@ async def a_break(kind: str, qos: int, folder: Path) -> None:
         await watch.until(
             lambda: draws(watch.data, "acme")[-1][1].low_milliwatts == 330_000_000, "and saved as a series"
         )
+        living.cancel()
+        if qos == 1:
+            await asyncio.to_thread(publisher.flush)
+            await watch.until(lambda: not unstored(watch, bus), "no reading is lost")
         check(watch, bus, broken_ms, healed_ms, lossless=qos == 1)
         assert len(pager.about("C2")) == 1
         await stage.close()
@@ -196,23 +200,27 @@ class _Stage:
                 pass  # a collector is started again by opening
 
 
+def unstored(watch: Watch, bus: Bus) -> set[tuple[int, float]]:
+    """Return the time [ms] and value of everything that was published and is not in the journal."""
+    stored = journalled(watch.data)
+    return {(at_ms, power) for _, at_ms, power in bus.said} - set(
+        zip(stored.source_ms.tolist(), stored.value.tolist(), strict=True)
+    )
+
+
 def check(watch: Watch, bus: Bus, broken_ms: int, healed_ms: int, *, lossless: bool) -> None:
     """Check that nothing stale was taken for compliance, and that the right verdict came of it."""
     stored = journalled(watch.data)
-    seen = {(int(t), float(v)) for t, v in zip(stored.source_ms, stored.value, strict=True)}
     series = draws(watch.data, "acme")
     risen_ms = next(at_ms for rack, at_ms, power in bus.said if power == 90.0)
     clear = [at_ms for at_ms, draw in series if draw.high_milliwatts is not None and draw.limit_milliwatts
              and draw.high_milliwatts <= draw.limit_milliwatts]  # fmt: skip
     doubtful_ms = broken_ms + round(NOTICED_S * 1_000)
     assert not [at_ms for at_ms in clear if at_ms > doubtful_ms], "stale values were taken for compliance"
-    assert series[-1][1].low_milliwatts == 330_000_000
     assert {at_ms for at_ms, _ in series} == set(range(series[0][0], series[-1][0] + 1, 1_000))
     during = {at_ms for at_ms, draw in series if doubtful_ms < at_ms < healed_ms}
     assert during, "ticks inside the break were judged"
     if lossless:
-        missing = [said for said in bus.said[:-4] if (said[1], said[2]) not in seen]
-        assert not missing, f"{len(missing)} readings were lost"
         assert len(stored.point) == len(
             set(zip(stored.point.tolist(), stored.source_ms.tolist(), strict=True))
         )

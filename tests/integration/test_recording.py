@@ -14,7 +14,8 @@ from store.journal.file import JournalReader
 from testing.collector.publishing import Publisher
 from testing.megawatch.monitoring import Watch, alarms, draws, journalled, watching
 from testing.recording import Recorded, metadata, values
-from testing.servers.brokers import BROKERS
+from testing.servers.brokers import BROKERS, Broker
+from testing.waiting import PATIENCE_S
 
 SITE = """
 [site]
@@ -47,6 +48,11 @@ boundary = "tap_meter"
 [rules]
 C2 = {{ unknown_delay_s = 5 }}
 """
+
+
+def a_broker(name: str, folder: Path) -> Broker:
+    """Return a broker that sends nothing twice, however long we take to acknowledge it."""
+    return BROKERS[name](folder, repeats_s=round(PATIENCE_S))
 
 
 def a_site(url: str, boundary: str = "rack_input") -> str:
@@ -101,7 +107,7 @@ def test_the_recording_is_stored_whole_however_metadata_comes(
     half = len(said) // 2
 
     async def story() -> None:
-        with BROKERS[broker](tmp_path / "broker") as server, Publisher(server.port) as publisher:
+        with a_broker(broker, tmp_path / "broker") as server, Publisher(server.port) as publisher:
             async with watching(tmp_path / "site", a_site(server.url)) as watch:
                 await watch.until_connected()
                 early = {"first": 0, "last": len(said), "in the middle": half}[order]
@@ -124,7 +130,7 @@ def test_placeholders_left_in_are_dead_letters_and_the_monitor_lives(broker: str
     """The file with its placeholders is 2,210 dead letters with the reason; what comes after is stored."""
 
     async def story() -> None:
-        with BROKERS[broker](tmp_path / "broker") as server, Publisher(server.port) as publisher:
+        with a_broker(broker, tmp_path / "broker") as server, Publisher(server.port) as publisher:
             async with watching(tmp_path / "site", a_site(server.url)) as watch:
                 await watch.until_connected()
                 for message in metadata():
@@ -148,7 +154,7 @@ def test_the_recording_in_its_own_rhythm(tmp_path: Path) -> None:
     """In its own rhythm, through both brokers at once, the draw at every boundary is what it must be."""
 
     async def play(broker: str) -> None:
-        with BROKERS[broker](tmp_path / broker) as server, Publisher(server.port) as publisher:
+        with a_broker(broker, tmp_path / broker) as server, Publisher(server.port) as publisher:
             for message in metadata():
                 publisher.publish(message.topic, message.payload, retain=True)
             await asyncio.to_thread(publisher.flush)
