@@ -24,12 +24,11 @@ from testing.builders import T0_MS
 from testing.rehearsal.rehearsal import Rehearsal, as_message
 from testing.scenarios.reading import FOLDER as SCENARIOS
 from testing.scenarios.reading import read
-from testing.scenarios.runner import run
 from tests.rehearsals.alarmlist import AlarmList, difference
 from tests.rehearsals.bursts import PERIODS_S, poll_in_bursts
 from tests.rehearsals.contractplays import case_of, hear, rehearsal_of
 from tests.rehearsals.days import live_through
-from tests.rehearsals.performances import KNOWN, perform_into
+from tests.rehearsals.performances import KNOWN, perform_into, play_into
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "alarms_before"
 DAYS: Final = range(10)
@@ -47,13 +46,18 @@ Start = Callable[[str], AlarmList]
 """Begins the list of a run, by its name."""
 
 
+def paths_of(folder: str) -> list[Path]:
+    """Return the files of the scenarios of a rule, in the order of its list."""
+    return sorted((SCENARIOS / folder).glob("*.toml"))
+
+
 def rule_scenarios(folder: str, start: Start) -> list[str]:
     """Return the lines of every scenario of a rule."""
     lines: list[str] = []
-    for path in sorted((SCENARIOS / folder).glob("*.toml")):
+    for path in paths_of(folder):
         scenario = read(path)
         found = start(scenario.name)
-        run(scenario, told=partial(found.note, scenario.file))
+        play_into(found, scenario)
         lines += found.lines()
     return lines
 

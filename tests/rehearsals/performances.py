@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from pathlib import Path
 
 from rules.base import CANNOT_VERIFY
 from rules.registry import RULES
@@ -10,6 +11,9 @@ from simulators.scenario.file import open_scenario, shipped
 from simulators.scenario.scenario import Scenario
 from simulators.wire.bus import payloads
 from testing.rehearsal.perform import LEAN, Performed, perform
+from testing.scenarios.reading import Scenario as RuleScenario
+from testing.scenarios.reading import read
+from testing.scenarios.runner import Found, run
 from tests.rehearsals.alarmlist import AlarmList
 
 KNOWN = [name for rule in RULES for name in (rule.name, f"{rule.name}-{CANNOT_VERIFY}")]
@@ -41,6 +45,19 @@ def perform_into(found: AlarmList, scenario: Scenario) -> Performed:
         watch=lambda second: found.publish(payloads(second.rows)),
         told=partial(found.note, scenario.site),
     )
+
+
+@cache
+def played(path: Path) -> tuple[RuleScenario, Found, tuple[str, ...]]:
+    """Play a scenario of a rule: what its file says, what came of it, and the list of that."""
+    scenario = read(path)
+    found = AlarmList(scenario.name)
+    return scenario, play_into(found, scenario), tuple(found.lines())
+
+
+def play_into(found: AlarmList, scenario: RuleScenario) -> Found:
+    """Play a scenario of a rule, and note everything that comes of it in a list."""
+    return run(scenario, told=partial(found.note, scenario.file))
 
 
 def is_electrical(scenario: Scenario) -> bool:

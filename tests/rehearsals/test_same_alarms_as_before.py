@@ -14,19 +14,14 @@ from facility.sitefile.reader import read_site
 from testing.builders import T0_MS
 from testing.rehearsal.rehearsal import Rehearsal, as_message
 from tests.rehearsals.alarmlist import AlarmList, difference
-from tests.rehearsals.alarmruns import FOLDER, LISTS, SHIPPED, path_of, stored
-from tests.rehearsals.performances import listed
+from tests.rehearsals.alarmruns import FOLDER, LISTS, SHIPPED, path_of, paths_of, stored
+from tests.rehearsals.performances import listed, played
 
-LONG = {
-    "random_days",
-    "rules/e11_ramp",
-    "rules/q4_flat_line",
-    "rules/t10_heat_balance",
-    "rules/t3_inlet_warming",
-}
-"""What takes longest runs with `make soak`: the suite has these scenarios, and other days, in other tests."""
+LONG = {"random_days"}
+"""What takes longest runs with `make soak`: the suite has other days, in other tests."""
 AGAIN = "python -m tests.rehearsals.alarmruns --rewrite"
-OTHERS = [name for name in LISTS if not name.startswith("shipped/")]
+RULES = [name for name in LISTS if name.startswith("rules/")]
+OTHERS = [name for name in LISTS if not name.startswith(("shipped/", "rules/"))]
 
 
 @pytest.mark.parametrize(
@@ -34,8 +29,14 @@ OTHERS = [name for name in LISTS if not name.startswith("shipped/")]
     [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in OTHERS],
 )
 def test_alarms_and_figures_are_as_before(name: str) -> None:
-    """Scenarios of rules, random days, contracts, polling in bursts and the recording: line by line."""
+    """Random days, contracts, polling in bursts and the recording: line by line."""
     _check(name, LISTS[name](AlarmList))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in RULES])
+def test_alarms_and_figures_of_a_rule_s_scenarios_are_as_before(name: str) -> None:
+    """Each played once, for this and for what its file says: line by line."""
+    _check(name, [line for path in paths_of(name.removeprefix("rules/")) for line in played(path)[2]])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rules.registry import RULES
 from store.journal.entries import Entry
 from testing.scenarios.reading import FOLDER, read
 from testing.scenarios.runner import difference, run
+from tests.rehearsals.performances import played
 
 FILES = sorted(FOLDER.glob("*/*.toml"))
 MODULES = {
@@ -37,12 +38,21 @@ def rules_in(module: str) -> list[type[Rule]]:
     ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=[f"{path.parent.name}/{path.stem}" for path in FILES])
+PLAYED = [
+    pytest.param(
+        path,
+        id=f"{path.parent.name}/{path.stem}",
+        marks=pytest.mark.xdist_group(f"rules/{path.parent.name}"),
+    )
+    for path in FILES
+]
+"""Where several workers share the tests, one of them plays the scenarios of a rule, for its list as well."""
+
+
+@pytest.mark.parametrize("path", PLAYED)
 def test_scenario(path: Path) -> None:
     """The alarms of a site take the paths that the scenario says."""
-    scenario = read(path)
-
-    found = run(scenario)
+    scenario, found, _ = played(path)
 
     wrong = difference(scenario, found)
     assert not wrong, f"\n{wrong}"
