@@ -221,7 +221,7 @@ def test_breaks_in_a_flood_lose_nothing_and_store_nothing_twice(broker: str, tmp
     part, count, source = 400, 2_000, random.Random(7)  # noqa: S311 - which moments, not a secret
 
     async def story() -> None:
-        with BROKERS[broker](tmp_path / "broker") as server:
+        with BROKERS[broker](tmp_path / "broker", repeats_s=5) as server:
             async with network(server.port) as way:
                 async with a_session(way.port, receive_maximum=20) as session:
                     await subscribed(session)
