@@ -25,7 +25,7 @@ from testing.waiting import until
 RACKS = [f"r{i}" for i in range(10)]
 CALM_KW, BUSY_KW = 80.0, 120.0
 """Ten racks of a tenant of 1 MW: 0.8 MW, and 1.2 MW while the episode lasts."""
-BEFORE_S, EPISODE_S, AFTER_S = 4, 7, 3
+BEFORE_S, EPISODE_S, AFTER_S = 3, 4, 2
 """The gap begins so long before the episode and ends so long after it."""
 
 SITE = """
@@ -36,9 +36,9 @@ rack_rating_kw = 150
 url = "mqtt://127.0.0.1:{port}"
 format = "rack-documents"
 queued_messages = 1000000
-keepalive_s = 4
+keepalive_s = 2
 [engine]
-settle_after_s = 4
+settle_after_s = 2
 [[tenant]]
 id = "acme"
 holds = [{{ racks = "r[0-9]", from = 2026-01-01 }}]
@@ -48,6 +48,8 @@ committed_mw = 1.0
 [[route]]
 rule = ["C2"]
 to = {{ webhook = "{pager}" }}
+[rules]
+C2 = {{ on_delay_s = 2 }}
 """
 
 
