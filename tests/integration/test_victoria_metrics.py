@@ -109,7 +109,11 @@ def test_every_reading_comes_back(metrics: Server) -> None:
     "make",
     [
         pytest.param(lambda: recorded(T0_MS + DAY_MS), id="the-recording"),
-        pytest.param(lambda: simulated(T0_MS + 2 * DAY_MS, 3_600), id="an-hour-of-a-site"),
+        pytest.param(
+            lambda: simulated(T0_MS + 2 * DAY_MS, 3_600),
+            id="an-hour-of-a-site",
+            marks=pytest.mark.xdist_group("influx"),  # whose tests make the same hour
+        ),
     ],
 )
 def test_all_of_a_bus_comes_back(metrics: Server, make: Callable[[], Chunk]) -> None:
