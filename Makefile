@@ -4,6 +4,7 @@
 #   make soak     what takes hours
 #   make spin     every state of the model of an alarm's life
 #   make pages    the example pages and the reference of the rules
+#   make month    the reference month, and what every rule makes of it
 #   make explore  the properties, with new examples each time
 #   make check    format, lint, types, layers
 #   make bench    the benchmarks
@@ -15,7 +16,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test soak spin pages explore check format bench wheel lock servers clean
+.PHONY: demo test soak spin pages month explore check format bench wheel lock servers clean
 
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
@@ -33,6 +34,10 @@ spin: $(READY) servers
 
 pages: $(READY)
 	@$(RUN)/python -m testing.scenarios.pages
+	@$(RUN)/python -m megawatch.reference
+
+month: $(READY)
+	@$(RUN)/python -m testing.month
 	@$(RUN)/python -m megawatch.reference
 
 explore: $(READY)

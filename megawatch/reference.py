@@ -91,7 +91,50 @@ def rules_reference() -> str:
         f"A severity is a number: {severities}."
     )
     examples: dict[str, list[str]] = json.loads((DOCS / "example-pages.json").read_text(encoding="utf-8"))
-    return _page("The rules", intro, (_rule(rule, examples[rule.name]) for rule in RULES))
+    month: dict[str, Any] = json.loads((DOCS / "reference-month.json").read_text(encoding="utf-8"))
+    return _page(
+        "The rules",
+        f"{intro}\n\n{_month(month)}",
+        (_rule(rule, examples[rule.name], _fired(rule.name, month)) for rule in RULES),
+    )
+
+
+def _month(month: Mapping[str, Any]) -> str:
+    """Return what the reference month is, and what it came to."""
+    owed = sum(counts["owed"] for counts in month["rules"].values())
+    opened = sum(counts["opened"] for counts in month["rules"].values())
+    return (
+        "How often a rule fired is said of the reference month: "
+        f"{month['days']} simulated days of a site of {month['racks']} liquid-cooled racks and\n"
+        f"{month['tenants']} tenants on a DSX bus (seed {month['seed']}), "
+        f"with {len(month['faults'])} faults of loads, power, cooling, meters, gateways and the broker,\n"
+        "two dates of contracts, and long quiet times between them, in which an alarm would be invented.\n"
+        "Its messages go through decoders, rules and pages as they do live, in virtual time; rules have the\n"
+        "defaults that stand here, but for the deadband of E11, which is that of a large site.\n"
+        "[reference-month.json](reference-month.json) lists what happened and what each rule said;\n"
+        "[simulator.md](simulator.md#the-reference-month) says how; `make month` makes it anew.\n"
+        f"In it {opened} alarms opened, {_so_many(month['invented'])} without a cause; "
+        f"of {owed} that were owed, {_so_many(month['missed'])} is missing."
+    )
+
+
+def _so_many(found: Sequence[str]) -> str:
+    return str(len(found)) if found else "none"
+
+
+def _fired(name: str, month: Mapping[str, Any]) -> str:
+    """Return how often a rule fired in the reference month, and how that was told."""
+    if name in month["cannot_fire"]:
+        return f"Reference month: it cannot fire on that bus, for {month['cannot_fire'][name]}."
+    counts: Mapping[str, int] = month["rules"][name]
+    opened, caused, unverified = (counts[key] for key in ("opened", "cause", "unverified"))
+    times = "once" if opened == 1 else f"{opened} times"
+    doubts = f", {unverified} of them for not being able to tell" if unverified else ""
+    cause = "with a cause" if opened == caused == 1 else "each with a cause"
+    cause = cause if opened == caused else f"{caused} with a cause"
+    ways = {"told": "told", "suppressed": "under an alarm that says more", "damped": "damped by Q10"}
+    said = ", ".join(f"{counts[way]} {words}" for way, words in ways.items() if counts[way])
+    return f"Reference month: it fired {times}{doubts}, {cause}: {said}."
 
 
 def rack_document_schema() -> str:
@@ -142,7 +185,7 @@ def _table(model: type[Table]) -> str:
     return f"## {heading}\n\n{about}{_fields(model)}"
 
 
-def _rule(rule: type[Rule], example: Sequence[str]) -> str:
+def _rule(rule: type[Rule], example: Sequence[str], fired: str) -> str:
     severity = Severity(rule.model_fields["severity"].default).word
     desks = ", ".join(rule.desks)
     steps = "".join(f", {_step(step)}" for step in rule.severity_steps)
@@ -153,7 +196,7 @@ def _rule(rule: type[Rule], example: Sequence[str]) -> str:
         facts.append(f"An UNKNOWN that lasts is the alarm “{rule.unknown_title}” ([why](unknown.md)).")
     about = inspect.cleandoc(rule.__doc__ or "")
     runbook = f"[Runbook](runbooks/{rule.runbook()})."
-    lines = "\n".join((" ".join(facts), rule.look_at, runbook))
+    lines = "\n".join((" ".join(facts), rule.look_at, runbook, fired))
     page = "\n".join(("A page of it:", "", "```", *example, "```"))
     return f"## {rule.name}: {rule.title}\n\n{about}\n\n{lines}\n\n{page}\n\n{_fields(rule)}"
 

@@ -9,6 +9,9 @@ from store.journal.deduplication import Seen
 from store.journal.entries import EVERY_BROKER, Content, Entry, Mark, MarkKind
 from store.journal.intake import Intake, Sifted, contents_of, readings_of, sift
 
+MOST_KEPT = 200
+"""Entries, and batches of readings, that are kept where the rest is forgotten."""
+
 
 class MemoryJournal:
     """Entries in order of arrival.
@@ -19,6 +22,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+        self._dropped = 0
         self._seen = Seen()
         self._closed_ms = 0
         self.batches: list[Batch] = []
@@ -54,7 +58,8 @@ class MemoryJournal:
 
     def read(self, after_seq: int, most: int = 1_000) -> list[Entry]:
         """Return the entries after `after_seq`, in order."""
-        return self._entries[after_seq : after_seq + most]
+        first = after_seq - self._dropped
+        return self._entries[first : first + most]
 
     def promise(self, floor_ms: int) -> None:
         """Promise that nothing will be stamped at or before `floor_ms` from now on."""
@@ -63,12 +68,23 @@ class MemoryJournal:
     def set_reader(self, name: str, seq: int) -> None:
         """Do nothing: nothing is dropped."""
 
+    def forget(self, seq: int) -> None:
+        """Drop the entries up to one, and all but the latest readings, among which repetitions are found.
+
+        Args:
+            seq: The last entry that nobody will read again.
+        """
+        if seq - self._dropped > MOST_KEPT:
+            del self._entries[: seq - self._dropped]
+            del self.batches[:-MOST_KEPT]
+            self._dropped = seq
+
     def point_entries(self) -> list[Entry]:
         """Return every entry that makes points known."""
         return [entry for entry in self._entries if isinstance(entry.content, tuple)]
 
     def _add(self, content: Content, stamp_ms: int) -> None:
-        self._entries.append(Entry(len(self._entries) + 1, stamp_ms, content))
+        self._entries.append(Entry(self._dropped + len(self._entries) + 1, stamp_ms, content))
 
     def _find(self, point: int, source_ms: int) -> float | None:
         """Look a reading up among all that were kept: its value, None where it is not there."""

@@ -83,7 +83,7 @@ def perform(
     for second in simulation.seconds():
         if watch is not None:
             watch(second)
-        audience.hear(list(_messages_of(second, scenario.qos)), second.second)
+        audience.hear(list(messages_of(second, scenario.qos)), second.second)
     rehearsal.hear([], scenario.begin_ms + scenario.seconds * SECOND_MS + SECOND_MS)
     return Performed(scenario, rehearsal.heard, audience.messages, audience.kept)
 
@@ -202,7 +202,13 @@ class Audience:
         rehearsal.mark(MarkKind.CAUGHT_UP, time_ms)
 
 
-def _messages_of(second: Second, qos: int) -> Iterator[Message]:
+def messages_of(second: Second, qos: int) -> Iterator[Message]:
+    """Yield the messages of a second as a subscriber receives them.
+
+    Args:
+        second: A second of a simulation.
+        qos: Quality of service of the values.
+    """
     rows = second.rows
     for channel, payload, sent_ms, is_retained in zip(
         rows.channel.tolist(),

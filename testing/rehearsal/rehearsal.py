@@ -15,7 +15,7 @@ from typing import Final
 from collector.decode.base import Gathered, decode_at_once
 from collector.decode.registry import make_decoder
 from collector.mqtt.message import Message, Messages
-from facility.readings import Flag, Rejection
+from facility.readings import Batch, Flag, Rejection
 from facility.sitefile.reader import SiteFile
 from facility.sitefile.tables import BrokerTable
 from megawatch.composition import make_context, make_judging, make_rules_service
@@ -144,7 +144,7 @@ class Rehearsal:
         gather_ms: int = GATHER_MS,
     ) -> None:
         table = broker or file.brokers[0]
-        self._file = file
+        self._tick_ms, self._lateness_ms = file.engine.tick_ms, file.engine.lateness_ms
         self._broker = table.name
         self._context = make_context(file)
         self._decoder = make_decoder(table, self._context)
@@ -200,7 +200,7 @@ class Rehearsal:
         """Yield where each append ends: none is open while something is judged."""
         if not messages:
             return
-        tick_ms, phase_ms = self._file.engine.tick_ms, self._file.engine.lateness_ms
+        tick_ms, phase_ms = self._tick_ms, self._lateness_ms
         ends_ms = -1
         for place, message in enumerate(messages):
             if message.received_ms >= ends_ms:
@@ -233,6 +233,32 @@ class Rehearsal:
         self._time.at_ms = to_ms
         self.clock += 1
 
+    def set_pace(self, tick_ms: int) -> None:
+        """Judge from now on as often as said: a long quiet time need not be looked at every second.
+
+        Args:
+            tick_ms: Event time between two judgements [ms], at most what the site file says.
+        """
+        if tick_ms == self._tick_ms:
+            return
+        self._tick_ms = tick_ms
+        for engine in self.judging.engines.values():
+            engine._period_ms = tick_ms
+        # What waits to be settled is kept by the tick at which it counts.
+        queue = self.judging.settled.queue
+        waiting = list(queue.items)
+        queue.clear()
+        queue._tick_ms = tick_ms
+        for item in waiting:
+            if isinstance(item.content, Batch):
+                queue.put_readings(item.content, is_backlog=item.is_backlog)
+            else:
+                queue.put(item)
+
+    def forget(self) -> None:
+        """Drop what was judged: a run of weeks need not fit into memory."""
+        self.journal.forget(self.judging.seq)
+
     def _take(self, messages: Sequence[Message]) -> None:
         gathered = Gathered()
         decode_at_once(self._decoder, Messages.of(messages), gathered)
@@ -256,7 +282,7 @@ class Rehearsal:
 
     def _pass(self, until_ms: int, *, judges: bool) -> None:
         """Let time pass, tick by tick as the running monitor does, so that each page has its moment."""
-        tick_ms, lateness_ms = self._file.engine.tick_ms, self._file.engine.lateness_ms
+        tick_ms, lateness_ms = self._tick_ms, self._lateness_ms
         while judges and self.engine.tick_ms is not None and not self.engine.recovering:
             due_ms = max(self.now_ms, self.engine.tick_ms + tick_ms + lateness_ms)
             if due_ms > until_ms:

@@ -78,6 +78,19 @@ def test_every_rule_has_an_example_page() -> None:
         assert f"docs/runbooks/{rule.runbook()}" in section
 
 
+def test_every_rule_says_how_often_it_fired_in_the_reference_month() -> None:
+    """Or why it cannot, as the file of the month says."""
+    sections = PAGES["rules.md"]().split("\n## ")[1:]
+    month = json.loads((DOCS / "reference-month.json").read_text(encoding="utf-8"))
+
+    for rule, section in zip(RULES, sections, strict=True):
+        (line,) = (line for line in section.splitlines() if line.startswith("Reference month: "))
+        opened = month["rules"][rule.name]["opened"]
+        times = "once," if opened == 1 else f"{opened} times,"
+        said = month["cannot_fire"].get(rule.name) or f"fired {times}"
+        assert said in line
+
+
 def test_the_schema_of_rack_documents_is_the_one_that_the_code_has() -> None:
     """The page is JSON and nothing else."""
     assert json.loads(PAGES["rack-document.schema.json"]()) == json_schema()

@@ -117,3 +117,17 @@ def test_nothing_is_stamped_up_to_where_a_journal_in_memory_was_closed() -> None
     memory.append(Intake(marks=[Mark(MarkKind.STARTED, "bus", T0_MS)]), T0_MS)
 
     assert [entry.stamp_ms for entry in memory.read(0)] == [T0_MS + 501]
+
+
+def test_a_journal_in_memory_that_forgets_goes_on_as_if_it_had_not() -> None:
+    """Entries that come are read by their numbers, and the latest readings are known again."""
+    whole, short = MemoryJournal(), MemoryJournal()
+    for journal in (whole, short):
+        for step in range(500):
+            intake = Intake(batch=a_batch([(0, T0_MS + step, float(step))]))
+            journal.append(intake, T0_MS + step)
+            if journal is short and step == 450:
+                journal.forget(440)
+
+    assert [entry.seq for entry in short.read(440)] == [entry.seq for entry in whole.read(440)]
+    assert len(short.batches) < len(whole.batches)
