@@ -15,7 +15,7 @@ Public programs speak forms of the bus that the contract does not have: see `FOR
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -41,6 +41,7 @@ GOOD_FORMS: Final = (GOOD, str(GOOD))
 """How it is written: NVIDIA's own integration (NICo) writes it as a text."""
 
 TopicType = Literal["Value", "Metadata"]
+_TYPES: Final[Mapping[str, TopicType]] = {"Value": "Value", "Metadata": "Metadata"}
 
 
 class Topic(msgspec.Struct, frozen=True, gc=False):
@@ -49,21 +50,18 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         publisher: `PUB` or an integration's name.
         type: Value or metadata.
-        object_type: Kind of asset, such as `Rack`.
-        point_type: What is measured of it, such as `RackPower`.
-        tag_path: Rest of the topic, one level or more, chosen by the publisher.
+        key: The rest, which value and metadata of a point have in common.
+        object_type: Kind of asset, such as `Rack`: the first level of the key.
+        point_type: What is measured of it, such as `RackPower`: the second level of the key.
+        tag_path: Rest of the key, one level or more, chosen by the publisher.
     """
 
     publisher: str
     type: TopicType
+    key: str
     object_type: str
     point_type: str
     tag_path: str
-
-    @property
-    def key(self) -> str:
-        """What value and metadata of a point have in common."""
-        return f"{self.object_type}/{self.point_type}/{self.tag_path}"
 
     @property
     def path(self) -> str:
@@ -81,13 +79,14 @@ def parse_topic(text: str) -> Topic | None:
     levels = text.split("/", 6)
     if not is_topic(levels):
         return None
-    kind: TopicType = "Value" if levels[3] == "Value" else "Metadata"
-    return Topic(levels[2], kind, levels[4], levels[5], levels[6])
+    publisher, kind = levels[2], _TYPES[levels[3]]
+    key = text[len(PREFIX) + len(publisher) + 1 + len(kind) + 1 :]
+    return Topic(publisher, kind, key, levels[4], levels[5], levels[6])
 
 
 def is_topic(levels: Sequence[str]) -> bool:
     """Tell whether a topic with these levels is one of the bus."""
-    return len(levels) > 6 and levels[:2] == ["BMS", "v1"] and levels[3] in ("Value", "Metadata")  # noqa: PLR2004 - see above
+    return len(levels) > 6 and levels[:2] == ["BMS", "v1"] and levels[3] in _TYPES  # noqa: PLR2004 - see above
 
 
 def foreign_form(text: str) -> str:

@@ -18,17 +18,18 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
-from collector.decode.dsxmetadata import Described, Refusal, describe
+from collector.decode.dsxmetadata import Described, Refusal, describe, stream_of
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import Scopes, TopicIndex
 from collector.kernels import read_values
 from collector.kernels.portable import MOST_VALUE_BYTES, QUOTES, VALUES
-from collector.mqtt.message import Message, Messages, as_sent
+from collector.mqtt.message import Message, Messages, as_sent, text_of
 from collector.row_builder import Rows
+from facility.invariants import present
 from facility.names import CANARY, CANARY_PUBLISHER, NAME_LENGTH
-from facility.points import Point
+from facility.points import Asset, Point
 from facility.readings import Reason
 from facility.sitefile.tables import BrokerTable
 from formats import dsx
@@ -86,22 +87,22 @@ class _Trial:
     values: int = 0
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """What one publisher's metadata says of a point.
+class _Entry(msgspec.Struct, gc=False):
+    """What the metadata under one name say of a point.
 
     Attributes:
-        value_topic: On which topic the values come.
-        said: What they are.
+        describer: Under whose name they are.
+        publisher: Who publishes its values.
+        said: The point that its values are of.
+        asset: Its asset, None where the metadata do not describe it.
+        digest: What tells their payload from any other; empty where they cannot be used.
     """
 
-    value_topic: str
-    said: Described | Refused
-
-    @property
-    def publisher(self) -> str:
-        """Who publishes the values."""
-        topic = dsx.parse_topic(self.value_topic)
-        return "" if topic is None else topic.publisher
+    describer: str
+    publisher: str
+    said: Point | Refused
+    asset: Asset | None = None
+    digest: bytes = b""
 
 
 class DsxDecoder:
@@ -130,12 +131,10 @@ class DsxDecoder:
     ) -> None:
         self._broker = broker
         self._context = context
-        self._digests: dict[str, bytes] = {}  # of the metadata that can be used, by topic
-        self._routes: dict[bytes, int | Refused] = {}  # by the topics of values
-        self._entries: dict[str, dict[str, _Entry]] = {}
-        self._topics: dict[str, tuple[str, ...]] = {}
+        self._routes: dict[bytes, int | Refused] = {}  # by the topics of values, as they are sent
+        self._entries: dict[str, tuple[_Entry, ...]] = {}  # by what value and metadata have in common
+        self._names: dict[str, _Entry] = {}  # what can be used, by the key of its point
         self._value_topics = TopicIndex()
-        self._names: dict[str, str] = {}
         self._has_canary = CANARY in context.site.racks
         self._scopes = Scopes()
         self._changed: set[str] = set()
@@ -155,12 +154,12 @@ class DsxDecoder:
             found = None if topic is None else describe(topic, payload, broker.name, is_kept=True)
             if topic is not None and isinstance(found, Described):
                 kept |= {topic.publisher, found.publisher}
-                self._keep(text, payload, topic, found)
+                self._keep(topic, found, payload)
                 self._scopes.set(text, found.publisher, found.scope, found.point.stream)
         self.publishers = Publishers(broker.publishers, kept)
         rows = Rows()
         for key in self._entries:
-            self._route(key, rows)
+            self._route(key, {}, rows)
 
     @property
     def missed(self) -> int:
@@ -292,7 +291,7 @@ class DsxDecoder:
             rows.refuse(message, Reason.WRONG_PUBLISHER, self._expected_publisher(topic.publisher))
         elif topic.type == "Metadata":
             self._take_metadata(message, topic, into)
-        elif (owner := self._entries.get(topic.key, {}).get(dsx.BUILDING_SYSTEM)) is not None:
+        elif (owner := self._entry(topic.key, dsx.BUILDING_SYSTEM)) is not None:
             detail = f"expected values from {owner.publisher}, found {topic.publisher}"
             rows.refuse(message, Reason.WRONG_PUBLISHER, detail)
         else:
@@ -333,18 +332,21 @@ class DsxDecoder:
     # Metadata -------------------------------------------------------------------------
 
     def _take_metadata(self, message: Message, topic: dsx.Topic, into: Gathered) -> None:
-        text, payload = message.topic, message.payload
-        if (kept := self._digests.get(text)) is not None and kept == _digest(payload):
+        text, payload, key = message.topic, message.payload, topic.key
+        before = self._entry(key, topic.publisher)
+        is_kept = before is not None and bool(before.digest)
+        if before is not None and before.digest == _digest(payload):
             into.unchanged += 1
             return
-        if payload and text not in self._digests and len(self._digests) >= MOST_TOPICS:
+        if payload and not is_kept and len(self._names) >= MOST_TOPICS:
             detail = f"expected at most {MOST_TOPICS} points on a bus, found more"
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
-        key = topic.key
-        before = self._entries.get(key, {}).get(topic.publisher)
-        found = self._read_metadata(message, topic) if payload else None
-        if self._forget(text, topic):
+        found = self._read_metadata(message, topic, before) if payload else None
+        spoken = _by_publisher(self._entries.get(key, ()))
+        if before is not None:
+            self._forget(key, before)
+        if is_kept:
             into.metadata[text] = b""
         elif found is None and text not in into.metadata:
             into.unchanged += 1
@@ -352,94 +354,113 @@ class DsxDecoder:
         if isinstance(found, Refusal):
             into.rows.refuse(message, found.reason, found.detail)
             # What cannot be read does not say who publishes: that is who did before.
-            usual = before.value_topic if before else dsx.value_topic(topic.publisher, key)
-            entry = _Entry(found.value_topic or usual, Refused(found.detail))
-            self._entries.setdefault(key, {})[topic.publisher] = entry
+            usual = before.publisher if before else topic.publisher
+            entry = _Entry(topic.publisher, found.publisher or usual, Refused(found.detail))
+            self._entries[key] = (*self._entries.get(key, ()), entry)
         elif found is not None:
             into.metadata[text] = payload
-            self._keep(text, payload, topic, found)
+            self._keep(topic, found, payload)
             for name in (topic.publisher, found.publisher):
                 self.publishers.describes(name, message.received_ms)
             publisher, scope, stream = found.publisher, found.scope, found.point.stream
         self._changed |= set(self._scopes.set(text, publisher, scope, stream))
-        for value_topic in self._route(key, into.rows, message):
-            self._release(value_topic, into)
+        for publisher in self._route(key, spoken, into.rows, message):
+            self._release(dsx.value_topic(publisher, key), into)
 
-    def _read_metadata(self, message: Message, topic: dsx.Topic) -> Described | Refusal:
-        """Read metadata, and see who would be believed by it and whose name it would take."""
+    def _read_metadata(
+        self, message: Message, topic: dsx.Topic, before: _Entry | None
+    ) -> Described | Refusal:
+        """Read metadata, and see who would be believed by it and whose name it would take.
+
+        Args:
+            message: The metadata.
+            topic: Its topic.
+            before: What was said on that topic before.
+        """
         found = describe(topic, message.payload, self._broker.name)
         if isinstance(found, Described):
             if not self._believes(topic, found.publisher, message.received_ms):
                 detail = self._expected_publisher(found.publisher)
-                return Refusal(Reason.WRONG_PUBLISHER, detail, found.value_topic)
-            if self._names.get(found.point.key, message.topic) != message.topic:
+                return Refusal(Reason.WRONG_PUBLISHER, detail, found.publisher)
+            owner = self._names.get(found.point.key)
+            if owner is not None and owner is not before:
                 return Refusal(
                     Reason.IDENTITY_CONFLICT, f"expected a name of its own, found {found.point.key}"
                 )
         return found
 
-    def _keep(self, text: str, payload: bytes, topic: dsx.Topic, found: Described) -> None:
+    def _entry(self, key: str, describer: str) -> _Entry | None:
+        """Return what the metadata under a name say of a point, None where there are none."""
+        for entry in self._entries.get(key, ()):
+            if entry.describer == describer:
+                return entry
+        return None
+
+    def _keep(self, topic: dsx.Topic, found: Described, payload: bytes) -> None:
         """Remember metadata that can be used."""
-        self._digests[text] = _digest(payload)
-        self._names[found.point.key] = text
-        key = topic.key
-        if key == found.point.key:
-            key = found.point.key  # one text for both: a site has tens of thousands of them
-        self._entries.setdefault(key, {})[topic.publisher] = _Entry(found.value_topic, found)
+        key, name = topic.key, found.point.key
+        entry = _Entry(topic.publisher, found.publisher, found.point, found.asset, _digest(payload))
+        self._names[name] = entry
+        if key == name:
+            key = name  # one text for both: a site has tens of thousands of them
+        self._entries[key] = (*self._entries.get(key, ()), entry)
 
-    def _forget(self, text: str, topic: dsx.Topic) -> bool:
-        """Forget what a topic of metadata said; tell whether that could be used."""
-        entries = self._entries.get(topic.key, {})
-        before = entries.pop(topic.publisher, None)
-        if not entries:
-            self._entries.pop(topic.key, None)
-        if before is not None and isinstance(before.said, Described):
-            self._names.pop(before.said.point.key, None)
-        return self._digests.pop(text, None) is not None
+    def _forget(self, key: str, entry: _Entry) -> None:
+        """Forget what the metadata under one name said of a point."""
+        rest = tuple([other for other in self._entries[key] if other is not entry])
+        if rest:
+            self._entries[key] = rest
+        else:
+            del self._entries[key]
+        if isinstance(entry.said, Point):
+            self._names.pop(entry.said.key, None)
 
-    def _route(self, key: str, rows: Rows, message: Message | None = None) -> Iterable[str]:
-        """Say what the values of a point are, for every topic on which they may come; return those topics.
+    def _route(
+        self, key: str, spoken: Mapping[str, _Entry], rows: Rows, message: Message | None = None
+    ) -> Iterable[str]:
+        """Say what the values of a point are, for all who may publish them; return those.
 
         Args:
             key: What value and metadata of the point have in common.
+            spoken: What was said before of the values of each publisher.
             rows: Takes the doubts that follow.
             message: What says so; None where it was said before.
         """
-        found = self._by_value_topic(key)
-        before = {topic: self._routes.pop(as_sent(topic)) for topic in self._topics.pop(key, ())}
-        for value_topic, entry in found.items():
-            said = entry.said
+        found = _by_publisher(self._entries.get(key, ()))
+        before = {publisher: self._routes.pop(_sent(publisher, key)) for publisher in spoken}
+        for publisher, entry in found.items():
+            topic = _sent(publisher, key)
+            said, was = entry.said, before.get(publisher)
             if isinstance(said, Refused):
-                self._routes[as_sent(value_topic)] = said
+                self._routes[topic] = said
             else:
-                was = before.get(value_topic)
-                self._routes[as_sent(value_topic)] = self._declare(said, rows, message, was)
-        for value_topic in before.keys() - found.keys():
-            self._value_topics.take(value_topic)
-        for value_topic in found:
-            self._value_topics.put(value_topic)
-        if found:
-            self._topics[key] = tuple(found)
-        if message is not None:
-            self._drop(key, before, rows, message)
+                self._routes[topic] = self._declare(entry, said, topic, rows, message, was)
+            self._value_topics.put(topic)
+        for publisher in before.keys() - found.keys():
+            self._value_topics.take(_sent(publisher, key))
+        if before and message is not None:
+            self._drop(key, before, found, rows, message)
         return found
 
-    def _by_value_topic(self, key: str) -> dict[str, _Entry]:
-        """Return what is said of a point, by the topics on which its values may come."""
-        entries = self._entries.get(key, {})
-        found = {entry.value_topic: entry for entry in entries.values()}
-        if len(entries) == 1:
-            return found
-        if (first := entries.get(dsx.BUILDING_SYSTEM)) is not None:
-            found[first.value_topic] = first
-        return found
+    def _drop(
+        self,
+        key: str,
+        before: Mapping[str, int | Refused],
+        found: Iterable[str],
+        rows: Rows,
+        message: Message,
+    ) -> None:
+        """Put points in doubt whose values mean nothing any more.
 
-    def _drop(self, key: str, before: Mapping[str, int | Refused], rows: Rows, message: Message) -> None:
-        """Put points in doubt whose values mean nothing any more."""
-        if not before:
-            return
-        now = {self._routes[as_sent(topic)] for topic in self._topics.get(key, ())}
-        for topic, number in before.items():
+        Args:
+            key: What value and metadata of the point have in common.
+            before: What the values of each publisher were.
+            found: Who may publish its values now.
+            rows: Takes the doubts.
+            message: What says so.
+        """
+        now = {self._routes[_sent(publisher, key)] for publisher in found}
+        for publisher, number in before.items():
             if isinstance(number, Refused) or number in now:
                 continue
             if number in self._used:
@@ -447,30 +468,37 @@ class DsxDecoder:
             if self._trials.pop(number, None) is not None:
                 self._context.register.confirm(number)
             point = self._context.register.point(number)
-            if point is not None and not isinstance(self._routes.get(as_sent(topic)), Refused):
+            if point is not None and not isinstance(self._routes.get(_sent(publisher, key)), Refused):
                 self._context.register.number(replace(point, is_withdrawn=True))
                 self._powers.take(point)
 
     def _declare(
-        self, found: Described, rows: Rows, message: Message | None, was: int | Refused | None
+        self,
+        entry: _Entry,
+        point: Point,
+        topic: bytes,
+        rows: Rows,
+        message: Message | None,
+        was: int | Refused | None,
     ) -> int:
         """Put a point into the register, with the stream that a heartbeat's scope gives it.
 
         Args:
-            found: The point, as its metadata describe it.
+            entry: What its metadata say.
+            point: The point that they describe.
+            topic: The topic of its values, as it is sent.
             rows: Takes the doubts that follow.
             message: What describes it; None where that is not new.
             was: What the values on its topic were before.
         """
-        point = found.point
-        stream = self._stream_of(found)
-        if stream != point.stream:
-            point = replace(point, stream=stream)
+        said = self._grouped(point, entry.publisher, topic)
         register = self._context.register
-        point = register.own(point)
+        point = register.own(said)
         known = register.find(point.key)
         before = None if known is None else register.point(known)
-        number = register.number(point, found.asset)
+        number = register.number(point, entry.asset)
+        # One object for the register's and ours: a site has tens of thousands of them.
+        entry.said = present(register.point(number), "the point") if point is said else said
         if message is not None:
             self._try(number, before, point, was, rows, message)
         if before is not None:
@@ -518,31 +546,41 @@ class DsxDecoder:
         done = 0
         for scope in sorted(self._changed):
             yield from self._value_topics.look_for(scope)
-            for value_topic in dict.fromkeys(self._value_topics.covered(scope)):
-                self._group(value_topic)
+            for topic in dict.fromkeys(self._value_topics.covered(scope)):
+                self._group(topic)
                 done += 1
                 if done % REGROUPED == 0:
                     yield
         self._changed.clear()
 
-    def _group(self, value_topic: str) -> None:
+    def _group(self, topic: bytes) -> None:
         """Put the point of a topic of values into the stream that the scopes say."""
-        number, topic = self._routes.get(as_sent(value_topic)), dsx.parse_topic(value_topic)
-        if not isinstance(number, int) or topic is None:
+        number, levels = self._routes.get(topic), dsx.parse_topic(text_of(topic))
+        if not isinstance(number, int) or levels is None:
             return
-        said = self._by_value_topic(topic.key)[value_topic].said
+        entry = _by_publisher(self._entries[levels.key])[levels.publisher]
+        if isinstance(entry.said, Refused):
+            return
         register = self._context.register
-        point = register.point(number)
-        if isinstance(said, Described) and point is not None:
-            stream = self._stream_of(said)
-            if stream != point.stream:
-                register.number(replace(point, stream=stream), said.asset)
+        point = present(register.point(number), "a point with a route")
+        grouped = self._grouped(entry.said, entry.publisher, topic)
+        if grouped.stream != point.stream:
+            register.number(replace(point, stream=grouped.stream), entry.asset)
+            entry.said = present(register.point(number), "the point") if point.key == grouped.key else grouped
 
-    def _stream_of(self, said: Described) -> str:
-        """Return the stream of a point, which a heartbeat's scope may give it."""
-        if said.point.is_heartbeat:
-            return said.point.stream
-        return self._scopes.stream_of(said.value_topic, said.publisher) or said.point.stream
+    def _grouped(self, point: Point, publisher: str, topic: bytes) -> Point:
+        """Return a point in the stream that a heartbeat's scope may give it.
+
+        Args:
+            point: What its metadata say.
+            publisher: Who publishes its values.
+            topic: On which topic, as it is sent.
+        """
+        if point.is_heartbeat:
+            return point
+        stream = self._scopes.stream_of(text_of(topic), publisher)
+        stream = stream or stream_of(self._broker.name, publisher)
+        return point if stream == point.stream else replace(point, stream=stream)
 
     def _release(self, value_topic: str, into: Gathered) -> None:
         """Decode what waited for this metadata."""
@@ -550,6 +588,21 @@ class DsxDecoder:
             into.settled += [item.id for item in waited]
             for _ in self._decode_all(Messages.of(map(_message, waited)), into):
                 pass
+
+
+def _sent(publisher: str, key: str) -> bytes:
+    """Return the topic on which a publisher says the values of a point, as it is sent."""
+    return as_sent(dsx.value_topic(publisher, key))
+
+
+def _by_publisher(entries: tuple[_Entry, ...]) -> dict[str, _Entry]:
+    """Return what is said of a point by who publishes its values; the building system has the last word."""
+    found = {entry.publisher: entry for entry in entries}
+    if len(entries) > 1:
+        for entry in entries:
+            if entry.describer == dsx.BUILDING_SYSTEM:
+                found[entry.publisher] = entry
+    return found
 
 
 class _Used:

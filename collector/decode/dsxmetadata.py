@@ -71,14 +71,12 @@ class Described(msgspec.Struct, frozen=True, gc=False):
         point: The point that is described.
         asset: Its asset, None where the point only belongs to one that others describe.
         publisher: Who publishes its values.
-        value_topic: On which topic.
         scope: What a heartbeat covers, "" where it is none or covers all of its publisher.
     """
 
     point: Point
     asset: Asset | None
     publisher: str
-    value_topic: str
     scope: str
 
 
@@ -88,12 +86,12 @@ class Refusal(msgspec.Struct, frozen=True):
     Attributes:
         reason: Why.
         detail: What was expected and what was found.
-        value_topic: The topic of the values that cannot be understood therefore; "" where it does not say.
+        publisher: Who publishes the values that cannot be understood therefore; "" where it does not say.
     """
 
     reason: Reason
     detail: str
-    value_topic: str = ""
+    publisher: str = ""
 
 
 def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = False) -> Described | Refusal:
@@ -119,20 +117,19 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
         return Refusal(Reason.BAD_NAME, f"expected one level of a topic, found {publisher[:MOST_NAME]!r}")
     if not own and publisher != topic.publisher:
         detail = f"expected no integration but {topic.publisher} itself, found {publisher[:MOST_NAME]!r}"
-        return Refusal(Reason.IDENTITY_CONFLICT, detail, dsx.value_topic(topic.publisher, key))
-    value_topic = dsx.value_topic(publisher, key)
+        return Refusal(Reason.IDENTITY_CONFLICT, detail, topic.publisher)
     problem = _check(topic, found)
     if problem is not None:
-        return Refusal(*problem, value_topic)
+        return Refusal(*problem, publisher)
     try:
         quantity, unit = _quantity(
             topic.point_type, found.engUnit, has_states=found.stateText is not None and found.engUnit is None
         )
     except dsx.UnitContradiction as error:
-        return Refusal(Reason.UNIT_CONTRADICTS, str(error), value_topic)
+        return Refusal(Reason.UNIT_CONTRADICTS, str(error), publisher)
     except LookupError as error:
-        return Refusal(Reason.UNKNOWN_UNIT, str(error), value_topic)
-    stream = _stream(broker, publisher)
+        return Refusal(Reason.UNKNOWN_UNIT, str(error), publisher)
+    stream = stream_of(broker, publisher)
     owner = AssetId(_name(_owner(found)))
     asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
@@ -150,7 +147,7 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
         is_setpoint=found.isSetpoint,
         states=_states(found.stateText[:MOST_STATES]) if found.stateText else (),
     )
-    return Described(point, asset, publisher, value_topic, scope)
+    return Described(point, asset, publisher, scope)
 
 
 def _owner(found: _Metadata) -> str:
@@ -173,7 +170,8 @@ def _serving(owner: AssetId, kind: str, name: str, served: tuple[str, ...]) -> A
 
 
 @lru_cache(MOST_SHARED)
-def _stream(broker: str, publisher: str) -> str:
+def stream_of(broker: str, publisher: str) -> str:
+    """Return the stream of what a publisher says, where no scope of a heartbeat gives it another one."""
     return f"{broker}:{_name(publisher)}"
 
 

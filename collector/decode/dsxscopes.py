@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from collector.mqtt.message import text_of
 from formats import dsx
 
 T = TypeVar("T")
@@ -84,38 +85,38 @@ class ScopeIndex(Generic[T]):
 
 
 class TopicIndex:
-    """Topics, found by a scope that covers them: the other way round than `ScopeIndex`.
+    """Topics as they are sent, found by a scope that covers them: the other way round than `ScopeIndex`.
 
     The scopes of a site have few forms. Each form that was asked for is kept up with every topic, so that a
     scope that becomes known costs as much as it covers.
     """
 
     def __init__(self) -> None:
-        self._topics: dict[str, None] = {}
-        self._found: dict[_Form, dict[tuple[str, ...], dict[str, None]]] = {}
+        self._topics: dict[bytes, None] = {}
+        self._found: dict[_Form, dict[tuple[str, ...], dict[bytes, None]]] = {}
 
-    def put(self, topic: str) -> None:
+    def put(self, topic: bytes) -> None:
         """Put a topic; one that is there already stays."""
         if topic in self._topics:
             return
         self._topics[topic] = None
         if self._found:
-            levels, path = _levels(topic)
+            levels, path = _levels(text_of(topic))
             for form, found in self._found.items():
                 if (named := form.named(levels, path)) is not None:
                     found.setdefault(named, {})[topic] = None
 
-    def take(self, topic: str) -> None:
+    def take(self, topic: bytes) -> None:
         """Take a topic away."""
         del self._topics[topic]
-        levels, path = _levels(topic)
+        levels, path = _levels(text_of(topic))
         for form, found in self._found.items():
             if (named := form.named(levels, path)) is not None:
                 del found[named][topic]
                 if not found[named]:
                     del found[named]
 
-    def covered(self, scope: str) -> Iterator[str]:
+    def covered(self, scope: str) -> Iterator[bytes]:
         """Yield the topics that a scope covers; one perhaps twice."""
         for _ in self.look_for(scope):
             pass
@@ -130,9 +131,9 @@ class TopicIndex:
         """
         for form, _ in _forms(scope):
             if form not in self._found:
-                found: dict[tuple[str, ...], dict[str, None]] = {}
+                found: dict[tuple[str, ...], dict[bytes, None]] = {}
                 for done, topic in enumerate(self._topics, 1):
-                    if (named := form.named(*_levels(topic))) is not None:
+                    if (named := form.named(*_levels(text_of(topic)))) is not None:
                         found.setdefault(named, {})[topic] = None
                     if done % LOOKED_AT == 0:
                         yield

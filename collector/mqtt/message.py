@@ -144,6 +144,11 @@ def as_sent(topic: str) -> bytes:
     return topic.encode("utf-8", "surrogatepass")
 
 
+def text_of(topic: bytes) -> str:
+    """Return the topic that `as_sent` was given."""
+    return topic.decode("utf-8", "surrogatepass")
+
+
 class ConnectionChange(StrEnum):
     """What happened to a connection."""
 

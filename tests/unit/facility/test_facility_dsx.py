@@ -9,7 +9,7 @@ from facility.names import is_path, text_of
 from facility.quantities import QUANTITIES
 from facility.units import Dimension, find_unit
 from formats import dsx
-from formats.dsx import Topic, UnitContradiction, parse_topic, quantity_of
+from formats.dsx import Topic, TopicType, UnitContradiction, parse_topic, quantity_of
 from tests.unit.facility import dsx_contract
 
 CONTRACT = dsx_contract.point_types()
@@ -20,11 +20,18 @@ needs_recording = pytest.mark.skipif(not RECORDING, reason="the DSX recording is
 
 VALUE = "BMS/v1/PUB/Value/Rack/RackPower/nvidia/titan/pod1C/rowE/rack01/power"
 
+
+def a_topic(publisher: str, kind: TopicType, object_type: str, point_type: str, tag_path: str) -> Topic:
+    """Return a topic; arguments as its attributes."""
+    key = f"{object_type}/{point_type}/{tag_path}"
+    return Topic(publisher, kind, key, object_type, point_type, tag_path)
+
+
 TOPICS = [
-    (VALUE, Topic("PUB", "Value", "Rack", "RackPower", "nvidia/titan/pod1C/rowE/rack01/power")),
-    ("BMS/v1/PUB/Metadata/PowerMeter/Voltage/m", Topic("PUB", "Metadata", "PowerMeter", "Voltage", "m")),
-    ("BMS/v1/MEPAI1/Value/CDU/Status/a/b", Topic("MEPAI1", "Value", "CDU", "Status", "a/b")),
-    ("BMS/v1/Value/Value/Value/Value/Value", Topic("Value", "Value", "Value", "Value", "Value")),
+    (VALUE, a_topic("PUB", "Value", "Rack", "RackPower", "nvidia/titan/pod1C/rowE/rack01/power")),
+    ("BMS/v1/PUB/Metadata/PowerMeter/Voltage/m", a_topic("PUB", "Metadata", "PowerMeter", "Voltage", "m")),
+    ("BMS/v1/MEPAI1/Value/CDU/Status/a/b", a_topic("MEPAI1", "Value", "CDU", "Status", "a/b")),
+    ("BMS/v1/Value/Value/Value/Value/Value", a_topic("Value", "Value", "Value", "Value", "Value")),
 ]
 
 NO_TOPICS = [
