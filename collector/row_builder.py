@@ -25,6 +25,7 @@ from facility.readings import (
     Reason,
     Rejection,
 )
+from facility.room import room_for
 from facility.units import find_unit
 
 AHEAD_MS: Final = 1_000
@@ -80,7 +81,7 @@ class Ranges:
         """
         have = self._figures.shape[1]
         if number >= have:
-            grown = np.zeros((6, max(number + 1, 2 * have)))
+            grown = np.zeros((6, room_for(number + 1, have)))
             grown[:, :have] = self._figures
             self._figures = grown
             self._name_columns()

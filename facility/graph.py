@@ -49,6 +49,10 @@ class Graph:
 
     assets: dict[AssetId, Asset] = field(default_factory=dict)
 
+    def copy(self) -> Graph:
+        """Return a graph of the same assets, in which nothing changes when this one does."""
+        return Graph(dict(self.assets))
+
     def add(self, asset: Asset) -> bool:
         """Merge a description into the graph.
 

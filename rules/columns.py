@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.room import room_for
+
 
 def named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the arrays whose names begin with a prefix, without that prefix."""
@@ -31,10 +33,9 @@ class Columns:
         return len(getattr(self, next(iter(self.FILL))))
 
     def grow(self, places: int) -> None:
-        """Make room for at least so many places, and for as many again as there were."""
+        """Make room for at least so many places, and for a share more than there were."""
         have = len(self)
-        if places > have:
-            more = max(places, 2 * have) - have
+        if (more := room_for(places, have) - have) > 0:
             for name, (kind, fill) in self.FILL.items():
                 setattr(self, name, np.concatenate([getattr(self, name), np.full(more, fill, kind)]))
 

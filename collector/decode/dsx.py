@@ -399,10 +399,13 @@ class DsxDecoder:
     def _keep(self, topic: dsx.Topic, found: Described, payload: bytes) -> None:
         """Remember metadata that can be used."""
         key, name = topic.key, found.point.key
+        number = self._context.register.find(name)
+        if number is not None:
+            name = present(self._context.register.point(number), "a point with a number").key
         entry = _Entry(topic.publisher, found.publisher, found.point, found.asset, _digest(payload))
         self._names[name] = entry
         if key == name:
-            key = name  # one text for both: a site has tens of thousands of them
+            key = name  # one text for all: a site has tens of thousands of them
         self._entries[key] = (*self._entries.get(key, ()), entry)
 
     def _forget(self, key: str, entry: _Entry) -> None:

@@ -72,7 +72,7 @@ class LayoutBuilder:
 
     Args:
         site: What the site file declares.
-        graph: The power graph, of the bus and the site file together.
+        graph: The power graph, of the bus and the site file together, which no longer changes.
         points: Every known point that it uses, by its number; others make no difference.
     """
 

@@ -39,6 +39,7 @@ class Arrangement:
             self.graph.add(asset)
         self.sources = Sources((), {})
         self._layable: dict[int, Point] = {}  # those points that layouts are made of
+        self._other: Arrangement | None = None
         self._builder: LayoutBuilder | None = None
         self._racks: Racks | None = None
         self._layout: Layout | None = None
@@ -52,6 +53,10 @@ class Arrangement:
             InvariantBroken: Before the first layout.
         """
         return present(self._racks, "racks, made with the layout")
+
+    def share(self, other: Arrangement) -> None:
+        """Use what another arrangement of the same site has made, where it knows the same."""
+        self._other = other
 
     def add(self, asset: Asset) -> None:
         """Take in what is known of an asset."""
@@ -74,17 +79,31 @@ class Arrangement:
         """Let the next layout be made of everything anew."""
         self._builder = None
 
+    def builder_of(self, graph: Graph, layable: Mapping[int, Point]) -> LayoutBuilder | None:
+        """Return what makes layouts of exactly this; None where that was not made.
+
+        Args:
+            graph: What hangs on what.
+            layable: Points that layouts are made of, by their numbers.
+        """
+        return self._builder if self._layable == layable and self.graph == graph else None
+
+    def layout_of(self, builder: LayoutBuilder, until_ms: int) -> Layout | None:
+        """Return the layout that was last made so and holds until a moment [ms]; None where none was."""
+        return self._layout if self._builder is builder and self._layout_until_ms == until_ms else None
+
     def layout_at(self, at_ms: int) -> Layout:
         """Return the layout that holds at a moment [ms]."""
         if self._builder is None:
-            self._builder = LayoutBuilder(self._site, self.graph, self._layable)
+            builder = self._other.builder_of(self.graph, self._layable) if self._other else None
+            self._builder = builder or LayoutBuilder(self._site, self.graph.copy(), self._layable)
             self._racks = Racks(self._builder, self._points)
             self.sources = Sources(self._builder.twins(), self._points)
             self._layout = None
             self._arranged(self._builder)
         if self._layout is None or at_ms >= self._layout_until_ms:
-            self._layout = self._builder.build(at_ms)
+            until_ms = min((ms for ms in self._site.changes_ms() if ms > at_ms), default=UNBOUNDED)
+            layout = self._other.layout_of(self._builder, until_ms) if self._other else None
+            self._layout, self._layout_until_ms = layout or self._builder.build(at_ms), until_ms
             self.racks.hold(self._builder.holders(at_ms), self._layout.tenants)
-            later = [change for change in self._site.changes_ms() if change > at_ms]
-            self._layout_until_ms = min(later, default=UNBOUNDED)
         return self._layout

@@ -19,6 +19,7 @@ from facility.invariants import InvariantBroken
 from facility.names import CANARY, OPERATOR, TenantId
 from facility.points import Point
 from facility.readings import Batch, BoolArray
+from facility.room import room_for
 from facility.site import Site
 from rules.alarms.states import Bank, Transition
 from rules.base import Block, Rule
@@ -179,8 +180,9 @@ class Engine:
         return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
 
     def share(self, other: Engine) -> None:
-        """Use what another engine of the same site made of the site file."""
+        """Use what another engine of the same site made of the site file, and of what it knows as well."""
         self._fingerprints.share(other._fingerprints)
+        self._arrangement.share(other._arrangement)
 
     @property
     def is_held(self) -> bool:
@@ -373,9 +375,9 @@ class Engine:
 
     def _meet(self, numbers: NDArray[np.intp], at_ms: int) -> None:
         # The last place is that of no point: numbers beyond the end are clipped to it.
-        most = int(numbers.max(initial=-1))
-        if most + 1 >= len(self._met_ms):
-            self._met_ms = np.append(self._met_ms, np.full(most + 1, NEVER))
+        have = len(self._met_ms)
+        if (more := room_for(int(numbers.max(initial=-1)) + 2, have) - have) > 0:
+            self._met_ms = np.append(self._met_ms, np.full(more, NEVER))
         self._met_ms[numbers[self._met_ms[numbers] == NEVER]] = at_ms
 
     def _of_known_points(self, batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import Batch, IntArray, Quality
+from facility.room import room_for
 from store.means.means import STEPS_MS, Means, add_up, empty, good_values, is_new, made, nothing, stood
 
 SETTLE_MS: Final = 60_000
@@ -43,8 +44,7 @@ class Meaner:
     def learn(self, number: int, hold: int) -> None:
         """Take in a point, and how long its values stand [ms]."""
         have = len(self._last_ms)
-        if number >= have:
-            more = max(number + 1, 2 * have) - have
+        if (more := room_for(number + 1, have) - have) > 0:
             self._last_ms = np.append(self._last_ms, np.full(more, _NEVER))
             self._value = np.append(self._value, np.full(more, np.nan))
             self._hold_ms = np.append(self._hold_ms, np.zeros(more, np.int64))

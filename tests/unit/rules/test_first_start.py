@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
+from facility.graph import Graph
+from facility.points import Point
+from facility.site import Site
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import Layout
 from rules.engine import arrangement
 from rules.engine.engine import BEGINNING_MS, Engine
+from rules.engine.settled import Patience
 from store.journal.entries import MarkKind
 from testing.builders import T0_MS
-from testing.rules.halls import Tape, an_engine, at_once, known_rack, lines_of, one_tenant, play
+from testing.rules.halls import Tape, a_judging, an_engine, at_once, known_rack, lines_of, one_tenant, play
 
 BUSY_KW = 70.0
 DESCRIBED_MS = T0_MS + 2_500
@@ -56,6 +62,25 @@ def test_one_layout_is_made_of_all_that_is_described(monkeypatch: pytest.MonkeyP
     play(the_engine(), a_tape().entries)
 
     assert made == [T0_MS + 250]
+
+
+def test_both_judgements_use_what_one_of_them_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layout is made once for live and settled ticks, where both know the same."""
+    made = []
+
+    class Counted(LayoutBuilder):
+        def __init__(self, site: Site, graph: Graph, points: Mapping[int, Point]) -> None:
+            made.append(sorted(points))
+            super().__init__(site, graph, points)
+
+    monkeypatch.setattr(arrangement, "LayoutBuilder", Counted)
+    patience = Patience(grace_ms=5_000, silent_ms=5_000, away_ms=5_000)
+    judging = a_judging(one_tenant(), tick_ms=250, lateness_ms=200, patience=patience)
+
+    steps = [step for entry in a_tape(seconds=20).entries for step in judging.take(entry)]
+
+    assert {step.is_settled for step in steps} == {True, False}
+    assert made == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("end", [MarkKind.CAUGHT_UP, MarkKind.LOST])
