@@ -33,7 +33,7 @@ consists of allowed characters or what it names is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
 from typing import Final
@@ -57,7 +57,10 @@ from store.influx.serieslines import (
 )
 from store.means.means import Means, hold_ms
 
+_READING: Final = b"reading"
 _VALUE: Final = b"value="
+_MEANS: Final = {MINUTE_MS: b"_1m", 15 * MINUTE_MS: b"_15m"}
+"""What the names of means add to that of readings, by the length of the step [ms]."""
 LATE_MS: Final = 10_000
 """From here on it is written how much later than measured a reading was received [ms]: our choice."""
 _WITHOUT_VALUE: Final = (Quality.NO_VALUE, Quality.REFUSED)
@@ -105,25 +108,6 @@ class Lines:
         return rejection(series.decode("ascii"), line, detail, int(at_ms))
 
 
-@dataclass(slots=True)
-class _Heads:
-    """How the lines of a point begin, up to the first field.
-
-    Attributes:
-        point: What was known of the point when they were made.
-        reading: That of a reading, with the name of its value.
-        means: Those of its means, by the length of the step.
-        told_day: On which day what is known was last written.
-        fault: Why there are none; "" where there are.
-    """
-
-    point: Point
-    reading: bytes = b""
-    means: dict[int, bytes] = field(default_factory=dict)
-    told_day: int = -1
-    fault: str = ""
-
-
 class Encoder:
     """Turns chunks into lines; remembers how the lines of each point begin.
 
@@ -133,9 +117,10 @@ class Encoder:
 
     def __init__(self, hold: Callable[[Point], int] = hold_ms) -> None:
         self._hold = hold
-        self._heads: dict[int, _Heads] = {}
-        self._readings: dict[int, bytes] = {}
-        self._faults: set[int] = set()
+        self._points: dict[int, Point] = {}  # as they were when their lines were made to begin so
+        self._readings: dict[int, bytes] = {}  # how a reading begins, up to its value
+        self._told_days: dict[int, int] = {}  # on which day what is known of a point was last written
+        self._faults: dict[int, str] = {}  # why a point has no lines
 
     def encode(self, chunk: Chunk) -> Lines:
         """Return a chunk as lines."""
@@ -145,7 +130,7 @@ class Encoder:
         rows = np.argsort(batch.source_ms, kind="stable")
         numbers = set(batch.point.tolist())
         self._learn(numbers.union(*(means.point.tolist() for means in chunk.means)), chunk.points)
-        if not self._faults.isdisjoint(numbers):
+        if not numbers.isdisjoint(self._faults):
             is_bad = np.isin(batch.point, list(self._faults))
             refused += [self._refusal(chunk, row) for row in np.flatnonzero(is_bad).tolist()]
             rows = rows[~is_bad[rows]]
@@ -174,41 +159,34 @@ class Encoder:
         return Lines(chunk, lines, rows, refused)
 
     def _learn(self, numbers: set[int], points: Mapping[int, Point]) -> None:
-        """Make the heads of points that are new, or known better."""
+        """Find out how the lines of points begin that are new, or known better."""
         for number in numbers:
-            point, known = points[number], self._heads.get(number)
-            if known is not None and (point is known.point or point == known.point):
+            point, known = points[number], self._points.get(number)
+            if known is not None and (point is known or point == known):
                 continue
-            heads = self._heads[number] = _Heads(point)
+            self._points[number] = point
+            self._told_days.pop(number, None)
             try:
-                tags = tags_of(point)
-                heads.reading = head("reading", tags) + _VALUE
-                heads.means = {
-                    MINUTE_MS: head("reading_1m", tags),
-                    15 * MINUTE_MS: head("reading_15m", tags),
-                }
-                self._readings[number] = heads.reading
-                self._faults.discard(number)
+                self._readings[number] = head(_READING.decode(), tags_of(point)) + _VALUE
+                self._faults.pop(number, None)
             except FaultyName as error:
-                heads.fault = str(error)
-                self._faults.add(number)
+                self._faults[number] = str(error)
 
     def _point_lines(self, numbers: set[int], now_ms: int) -> list[bytes]:
         """Return what is known of points, where it was not written since it became known, or today."""
         day, found = now_ms // DAY_MS, []
-        for number in sorted(numbers - self._faults):
-            heads = self._heads[number]
-            if heads.told_day != day:
-                heads.told_day = day
+        for number in sorted(numbers - self._faults.keys()):
+            if self._told_days.get(number) != day:
+                self._told_days[number], point = day, self._points[number]
                 fields: dict[str, float | str | None] = {
-                    "asset": heads.point.asset,
-                    "cadence": heads.point.cadence.value,
-                    "hold_ms": self._hold(heads.point),
-                    "quantity": heads.point.quantity,
-                    "stream": heads.point.stream,
-                    "unit": heads.point.shown_unit,
+                    "asset": point.asset,
+                    "cadence": point.cadence.value,
+                    "hold_ms": self._hold(point),
+                    "quantity": point.quantity,
+                    "stream": point.stream,
+                    "unit": point.shown_unit,
                 }
-                found.append(a_line("point", {"point": heads.point.key}, fields, day * DAY_MS))
+                found.append(a_line("point", {"point": point.key}, fields, day * DAY_MS))
         return found
 
     def _reading_lines(self, batch: Batch) -> list[bytes]:
@@ -258,22 +236,28 @@ class Encoder:
         means = means.take(~np.isin(means.point, list(self._faults)))
         gone = means.take(means.covered_ms == 0)
         lines = [
-            b"%bcoverage=0.0 %d" % (self._heads[number].means[means.step_ms], start)
-            for number, start in zip(gone.point.tolist(), gone.start_ms.tolist(), strict=True)
+            b"%bcoverage=0.0 %d" % (head, start)
+            for head, start in zip(self._mean_heads(gone), gone.start_ms.tolist(), strict=True)
         ]
         known = means.take(means.covered_ms > 0)
         columns = (known.coverage, known.last, known.high, known.mean, known.low, known.start_ms)
         form = b"%bcoverage=%b,last=%b,max=%b,mean=%b,min=%b %b"
-        heads = (self._heads[number].means[known.step_ms] for number in known.point.tolist())
+        heads = self._mean_heads(known)
         texts = (_texts(column.tolist()) for column in columns)
         return lines + [form % parts for parts in zip(heads, *texts, strict=True)] if len(known) else lines
+
+    def _mean_heads(self, means: Means) -> list[bytes]:
+        """Return how the lines of means begin, up to the first field: with the tags of their readings."""
+        name = _READING + _MEANS[means.step_ms]
+        begin, readings = len(_READING), self._readings
+        return [b"%b%b" % (name, readings[n][begin : -len(_VALUE)]) for n in means.point.tolist()]
 
     def _refusal(self, chunk: Chunk, row: int) -> Rejection:
         batch = chunk.batch
         number = int(batch.point[row])
         point = chunk.points[number]
         text = f"{point!r} {float(batch.value[row])!r} {batch.quality[row]} {batch.source_ms[row]}"
-        return rejection(point.key, plain(text), self._heads[number].fault, int(batch.received_ms[row]))
+        return rejection(point.key, plain(text), self._faults[number], int(batch.received_ms[row]))
 
 
 def _kept(step_ms: int) -> Kept:

@@ -20,7 +20,6 @@ from facility.points import Point
 from facility.readings import Rejection
 from facility.sitefile.tables import InfluxTable
 from store.base import INFLUX, Chunk
-from store.cputime import work as charged_work
 from store.influx.lineprotocol import Encoder, Kept, Lines
 from store.influx.proof import PAUSES_S, NothingThere, Proof, Unreadable
 from store.influx.requests import Http
@@ -28,6 +27,7 @@ from store.influx.server import EMPTY, NOTHING, Kind, find_buckets, host_is_near
 from store.influx.write import STORED, Answer, Writer, open_writer
 from store.means.means import hold_ms
 from store.retry import StoreBusy
+from store.threads import in_thread
 
 MOST_LINES: Final = 5_000
 """Lines in a request at most: what InfluxDB's manual advises."""
@@ -163,8 +163,7 @@ class InfluxSink:
         if self._work is not None and self._work.lines.chunk is not chunk:
             self._forget()
         if self._work is None:
-            with charged_work():
-                lines = self._encoder.encode(chunk)
+            lines = await self._encode(chunk)
             self._work = _Work(lines, _spans(lines), list(lines.refused))
         work = self._work
         work.is_proved = False
@@ -192,6 +191,14 @@ class InfluxSink:
         self._forget()
         await self._disconnect()
 
+    async def _encode(self, chunk: Chunk) -> Lines:
+        """Return a chunk as lines, made beside the event loop: of a large site that takes long."""
+        try:
+            return await in_thread(self._encoder.encode, chunk)
+        except BaseException:
+            self._encoder = Encoder(self._hold)  # it has noted what will not be written now
+            raise
+
     def _forget(self) -> None:
         """Forget the chunk at hand, and what was written for it only."""
         if self._work is not None:
@@ -214,7 +221,7 @@ class InfluxSink:
     async def _repeat(self, connection: _Connection) -> None:
         """Send again what was accepted just before the connection broke."""
         for _, chunk in list(self._recent) if self._is_broken else ():
-            lines = Encoder(self._hold).encode(chunk)
+            lines = await in_thread(Encoder(self._hold).encode, chunk)
             work = _Work(lines, _spans(lines), [])
             while work.spans:
                 await self._send(connection, work)

@@ -16,6 +16,7 @@ from facility.errors import StoreUnavailable
 from facility.readings import Reason, Rejection
 from facility.sitefile.tables import InfluxTable
 from store.base import Chunk
+from store.influx.lineprotocol import Encoder, Lines
 from store.influx.sink import MOST_BYTES, MOST_LINES, InfluxSink
 from store.retry import StoreBusy
 from testing.builders import T0_MS, a_batch, a_point
@@ -330,3 +331,27 @@ def test_a_check_writes_nothing() -> None:
     with_sink(fake, lambda sink: sink.check())
 
     assert (fake.stored, fake.bodies, fake.probes) == ({}, [], 1)
+
+
+def test_lines_whose_making_broke_off_are_all_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of points is written once a day: what was made and never sent does not count."""
+    fake, encode = FakeInflux(), Encoder.encode
+    broken = iter([True])
+
+    def breaking_off(encoder: Encoder, chunk: Chunk) -> Lines:
+        lines = encode(encoder, chunk)
+        if next(broken, False):
+            raise MemoryError
+        return lines
+
+    monkeypatch.setattr(Encoder, "encode", breaking_off)
+
+    async def story(sink: InfluxSink) -> None:
+        with pytest.raises(MemoryError):
+            await sink.store(a_chunk(30))
+        await sink.store(a_chunk(30))
+
+    with_sink(fake, story)
+
+    assert sum(name == "point" for name, _, _ in fake.stored) == 10
+    assert fake.values == list(range(30))
