@@ -355,7 +355,8 @@ class Rows:
 
     def batch(self, ranges: Ranges) -> Batch:
         """Return the rows as a batch; rows that cannot be kept become dead letters and doubts."""
-        self.seal(ranges)
+        if self._count or self.doubts or not self.sealed:
+            self.seal(ranges)
         return self.sealed[0] if len(self.sealed) == 1 else Batch.concatenate(self.sealed)
 
     def _batch(self, ranges: Ranges, rows: slice) -> Batch:

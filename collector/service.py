@@ -18,13 +18,18 @@ from collector.row_builder import Rows
 from collector.source import Source
 from facility.instants import Clock
 from facility.readings import Batch, Flag, Reason
+from store.cputime import charged_to
 from store.journal.appender import Handover
 from store.journal.entries import Mark, MarkKind
 from store.journal.intake import Intake, readings_of
 from store.journal.journal import Journal
+from store.threads import in_thread
 
 MOST_MESSAGES: Final = 4_000
 """Messages in one append at most (our choice)."""
+MANY_ROWS: Final = 500
+"""More rows are checked beside the event loop: numpy lets other threads have their turn at each step over as
+many, and the loop would wait for its own again and again."""
 QUIET_S: Final = 1.0
 """How often it is looked what waited for too long when nothing arrives."""
 _OVER: Final = object()
@@ -183,6 +188,10 @@ class Collector(Source):
                     await asyncio.sleep(0)
             with reading.measure():
                 self._decoder.settle(self._now_ms(), gathered)
+            if len(gathered.rows) > MANY_ROWS:
+                with charged_to(reading):
+                    await in_thread(gathered.rows.seal, self._context.ranges)
+            with reading.measure():
                 return gathered, self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
             _log.exception("decoder failed", broker=self.name, messages=count_of(taken))
