@@ -217,6 +217,7 @@ class Acme:
         self._power = [rack_tag(f"acme-{i}", "RackPower", f"bench/acme{i}/power", "kW") for i in (1, 2)]
         self._beat = heartbeat_tag("GW", "bench/gateway/heartbeat", "bench")
         self._kilowatts = 80.0
+        self._said_ms = 0
         self.said = 0
         for point in (*self._power, self._beat):
             message = metadata_message(point)
@@ -225,17 +226,17 @@ class Acme:
     async def live(self) -> None:
         """Publish once a second."""
         for second in itertools.count():
-            self._say(_now_ms(), beat=second % 10 == 0)
+            self._say(beat=second % 10 == 0)
             await asyncio.sleep(1)
 
     def draw(self, kilowatts: float) -> int:
         """Let each rack draw so much from now on, and say so; returns when that is [ms]."""
         self._kilowatts = kilowatts
-        at_ms = _now_ms()
-        self._say(at_ms)
-        return at_ms
+        return self._say()
 
-    def _say(self, at_ms: int, *, beat: bool = False) -> None:
+    def _say(self, *, beat: bool = False) -> int:
+        """Say what each rack draws; returns when that is [ms]: two values of one time would be a doubt."""
+        at_ms = self._said_ms = max(_now_ms(), self._said_ms + 1)
         self._kilowatts += 0.001  # on change: it always does
         messages = [value_message(point, round(self._kilowatts, 3), at_ms) for point in self._power]
         if beat:
@@ -243,6 +244,7 @@ class Acme:
         for message in messages:
             self._publisher.publish(message.topic, message.payload)
         self.said += len(messages)
+        return at_ms
 
 
 @dataclass(slots=True)
