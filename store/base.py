@@ -75,6 +75,11 @@ class Sink(Protocol):
         """How many readings a second it is given at most while it catches up; None for no limit."""
         ...
 
+    @property
+    def most_readings(self) -> int:
+        """How many readings a chunk has, or a batch more: with so many it is closed."""
+        ...
+
     async def store(self, chunk: Chunk) -> Sequence[Rejection]:
         """Store a chunk.
 

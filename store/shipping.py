@@ -34,8 +34,6 @@ from store.retry import StoreBusy
 from store.series import Health, rollups_of, tenants_of
 from store.threads import in_thread
 
-MOST_READINGS = 200_000
-"""Readings in one chunk: what Parquet seals in half a second, or InfluxDB takes in 40 bodies."""
 MOST_ENTRIES = 2_000
 BACKOFF: Final = Backoff(first_s=0.5, longest_s=30.0)
 """Pauses before a sink that refused is tried again."""
@@ -293,7 +291,7 @@ class Shipper:
                     batches.append(readings)
                     count += len(readings)
                 last_seq = entry.seq
-                if count >= MOST_READINGS:
+                if count >= self._sink.most_readings:
                     return batches, last_seq, True
             if not entries:
                 return batches, last_seq, False

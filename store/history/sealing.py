@@ -52,6 +52,8 @@ from store.means.means import Means, is_new
 from store.series import TenantDraw
 from store.threads import in_thread
 
+MOST_READINGS: Final = 200_000
+"""Readings in one chunk: what is sealed in half a second."""
 OPEN_BYTES: Final = 500_000
 """Below this size the last part of an hour is taken into the next: it bounds both files and rewriting."""
 
@@ -91,6 +93,7 @@ class ParquetSink:
     name: Final = PARQUET
     period_s: Final = None
     most_per_s: Final = None
+    most_readings: Final = MOST_READINGS
 
     def __init__(self, data_dir: Path, disk: Disk | None = None, *, merges: bool = True) -> None:
         self._lock = Lock()

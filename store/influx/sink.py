@@ -35,6 +35,8 @@ MOST_BYTES: Final = 1_000_000
 """Bytes in a request at most, for proxies that allow no more; a server that says 413 is sent less."""
 PERIOD_S: Final = 1.0
 """How often readings go to the database while it keeps up [s]."""
+MOST_READINGS: Final = 25_000
+"""Readings in one chunk: more than a large site says in a second; their lines are 7 MB (our choice)."""
 CATCH_UP_PER_S: Final = 80_000
 """Readings a second at most while catching up: more than a burst of 2,270 racks (64,000), so that the end is
 reached, and less than a server of two cores takes, so that it still answers others (our measurement)."""
@@ -116,6 +118,7 @@ class InfluxSink:
     name: Final = INFLUX
     period_s: Final = PERIOD_S
     most_per_s: Final = float(CATCH_UP_PER_S)
+    most_readings: Final = MOST_READINGS
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Memory:
     name = "memory"
     period_s = None
     most_per_s = None
+    most_readings = 200_000
 
     def __init__(self) -> None:
         self.chunks: list[Chunk] = []

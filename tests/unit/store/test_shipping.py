@@ -23,7 +23,7 @@ from store.means.columnfile import load_columns
 from store.means.draws import HOLD_MS
 from store.retry import StoreBusy
 from store.series import Health
-from store.shipping import MOST_READINGS, Shipper, Trouble
+from store.shipping import Shipper, Trouble
 from testing.builders import T0_MS, a_batch
 from testing.store.histories import KEY, Site, a_draw, open_site
 
@@ -56,6 +56,7 @@ class ListSink:
     name: str = "list"
     period_s: float | None = None
     most_per_s: float | None = None
+    most_readings: int = 10_000
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def store(self, chunk: Chunk) -> Sequence[Rejection]:
@@ -298,7 +299,7 @@ def test_what_is_refused_is_dead_lettered(site: Site) -> None:
 
 def test_catching_up_is_no_faster_than_the_sink_says(site: Site) -> None:
     """What comes after a chunk of a backlog comes no sooner than the sink can be given it."""
-    count = 2 * MOST_READINGS
+    count = 20_000
     times = HOUR + np.arange(count)
     site.append(Batch.of([np.zeros(count), times, times, np.ones(count), np.zeros(count), np.zeros(count)]))
     site.append(minutes(10, 11))
