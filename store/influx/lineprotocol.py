@@ -58,7 +58,7 @@ from store.influx.serieslines import (
 from store.means.means import Means, hold_ms
 
 AT_ONCE: Final = 1_000
-"""So many lines are made within a millisecond or two (our choice)."""
+"""So many lines are made at once: no other thread has its turn for a millisecond or two (our choice)."""
 
 _READING: Final = b"reading"
 _VALUE: Final = b"value="
@@ -206,7 +206,6 @@ class Encoder:
 
     def _plain_lines(self, batch: Batch) -> list[bytes]:
         lines: list[bytes] = []
-        # No other thread has its turn while some are made.
         for begin in range(0, len(batch), AT_ONCE):
             rows = slice(begin, begin + AT_ONCE)
             parts = zip(
@@ -247,12 +246,14 @@ class Encoder:
             b"%bcoverage=0.0 %d" % (head, start)
             for head, start in zip(self._mean_heads(gone), gone.start_ms.tolist(), strict=True)
         ]
-        known = means.take(means.covered_ms > 0)
-        columns = (known.coverage, known.last, known.high, known.mean, known.low, known.start_ms)
+        known = np.flatnonzero(means.covered_ms > 0)
         form = b"%bcoverage=%b,last=%b,max=%b,mean=%b,min=%b %b"
-        heads = self._mean_heads(known)
-        texts = (_texts(column.tolist()) for column in columns)
-        return lines + [form % parts for parts in zip(heads, *texts, strict=True)] if len(known) else lines
+        for begin in range(0, len(known), AT_ONCE):
+            some = means.take(known[begin : begin + AT_ONCE])
+            columns = (some.coverage, some.last, some.high, some.mean, some.low, some.start_ms)
+            texts = (_texts(column.tolist()) for column in columns)
+            lines += [form % parts for parts in zip(self._mean_heads(some), *texts, strict=True)]
+        return lines
 
     def _mean_heads(self, means: Means) -> list[bytes]:
         """Return how the lines of means begin, up to the first field: with the tags of their readings."""
