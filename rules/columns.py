@@ -40,8 +40,8 @@ class Columns:
                 setattr(self, name, np.concatenate([getattr(self, name), np.full(more, fill, kind)]))
 
     def save(self) -> dict[str, NDArray[Any]]:
-        """Return every column by its name."""
-        return {name: getattr(self, name).copy() for name in self.FILL}
+        """Return every column by its name, as it is now: who keeps it beyond the next change copies it."""
+        return {name: getattr(self, name) for name in self.FILL}
 
     @classmethod
     def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
