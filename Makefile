@@ -21,10 +21,9 @@ ARGS ?=
 demo: $(READY)
 	@$(RUN)/megawatch demo $(ARGS)
 
-# Tests on real servers mostly wait, and others compute: four at once keep two cores busy, in an order of their own
-# (tests/order.py). What is compiled is kept, whatever the environment says: many tests start programs of ours.
+# Most of the time the tests on real servers wait: three at once keep two cores busy.
 test: $(READY) servers
-	@PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(RUN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 soak: $(READY) servers
 	@$(RUN)/python -m pytest -m soak $(ARGS)

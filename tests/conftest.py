@@ -9,7 +9,6 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.order import spread
 from tests.outcomes import shown_by, watched
 
 # A job in the background inherits an ignored SIGINT, and so would every program that a test interrupts.
@@ -30,13 +29,6 @@ structlog.configure(
         structlog.processors.KeyValueRenderer(),
     ]
 )
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several workers share the tests, let those that wait and those that compute begin in turn."""
-    if config.getoption("loadgroup", default=False):
-        items[:] = spread(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,8 +24,6 @@ from testing.servers.guarded import USER, Guarded, make_authority, make_certific
 from testing.servers.process import need
 from testing.waiting import PATIENCE_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("broker login")
-
 RIGHT, WRONG = "correct-horse-7261", "battery-staple-9034"
 
 SITE = """

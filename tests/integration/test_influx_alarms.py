@@ -95,10 +95,7 @@ class StillClock:
         return self.ms / 1_000
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"alarms in {name}")) for name in GENERATIONS],
-)
+@pytest.fixture(scope="module", params=GENERATIONS)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     """Run an InfluxDB for the tests of this module; each scenario has measurements of its own."""
     with influx(str(request.param), tmp_path_factory.mktemp("influxd")) as found:

@@ -22,7 +22,7 @@ from testing.megawatch.asking import asking
 from testing.megawatch.monitoring import watching
 from testing.servers.databases import GENERATIONS, Influx, influx
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("doubt in influx")]
+pytestmark = pytest.mark.servers
 
 RULE = FeedRule(measurement="pdu", field="power", tag="rack", quantity="rack.power.active", unit="W")
 PHASES = {"L1": 30_000, "L2": 32_000, "L3": 33_000}

@@ -19,7 +19,7 @@ from store.journal.journal import Journal
 from testing.builders import T0_MS
 from testing.servers.databases import GENERATIONS, Influx, influx
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("feed from influx")]
+pytestmark = pytest.mark.servers
 
 RULES = (
     FeedRule(

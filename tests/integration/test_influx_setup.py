@@ -22,7 +22,7 @@ from store.means.means import QUARTER_MS, STEPS_MS, Means
 from testing.builders import T0_MS, a_batch, a_point
 from testing.servers.databases import GENERATIONS, Influx, influx
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("setup of influx")]
+pytestmark = pytest.mark.servers
 
 DAY_S = 86_400
 FOR_EVER = dict.fromkeys(Kept, 0)

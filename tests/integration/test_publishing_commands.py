@@ -20,7 +20,7 @@ from testing.servers.brokers import Mosquitto
 from testing.servers.guarded import USER, Guarded, make_authority, make_certificate
 from testing.waiting import PATIENCE_S, wait_until
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("publishing commands")]
+pytestmark = pytest.mark.servers
 
 RIGHT, WRONG = "correct-horse-4417", "battery-staple-1180"
 RETAINED = re.compile(

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"collector", "facility", "formats", "megawatch", "rules", "simulators", "store"}
 
