@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
-from collector.decode.dsxmetadata import Described, Refusal, describe, stream_of
+from collector.decode.dsxmetadata import Described, Refusal, describe, own_stream
 from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
@@ -159,7 +159,7 @@ class DsxDecoder:
         self.publishers = Publishers(broker.publishers, kept)
         rows = Rows()
         for key in self._entries:
-            self._route(key, {}, rows)
+            self._route(key, (), rows)
 
     @property
     def missed(self) -> int:
@@ -419,26 +419,26 @@ class DsxDecoder:
             self._names.pop(entry.said.key, None)
 
     def _route(
-        self, key: str, spoken: Mapping[str, _Entry], rows: Rows, message: Message | None = None
+        self, key: str, spoken: Iterable[str], rows: Rows, message: Message | None = None
     ) -> Iterable[str]:
         """Say what the values of a point are, for all who may publish them; return those.
 
         Args:
             key: What value and metadata of the point have in common.
-            spoken: What was said before of the values of each publisher.
+            spoken: Who could publish them before.
             rows: Takes the doubts that follow.
             message: What says so; None where it was said before.
         """
         found = _by_publisher(self._entries.get(key, ()))
         before = {publisher: self._routes.pop(_sent(publisher, key)) for publisher in spoken}
         for publisher, entry in found.items():
-            topic = _sent(publisher, key)
-            said, was = entry.said, before.get(publisher)
+            topic = dsx.value_topic(publisher, key)
+            sent, said, was = as_sent(topic), entry.said, before.get(publisher)
             if isinstance(said, Refused):
-                self._routes[topic] = said
+                self._routes[sent] = said
             else:
-                self._routes[topic] = self._declare(entry, said, topic, rows, message, was)
-            self._value_topics.put(topic)
+                self._routes[sent] = self._declare(entry, said, topic, rows, message, was)
+            self._value_topics.put(sent)
         for publisher in before.keys() - found.keys():
             self._value_topics.take(_sent(publisher, key))
         if before and message is not None:
@@ -479,7 +479,7 @@ class DsxDecoder:
         self,
         entry: _Entry,
         point: Point,
-        topic: bytes,
+        topic: str,
         rows: Rows,
         message: Message | None,
         was: int | Refused | None,
@@ -489,7 +489,7 @@ class DsxDecoder:
         Args:
             entry: What its metadata say.
             point: The point that they describe.
-            topic: The topic of its values, as it is sent.
+            topic: The topic of its values.
             rows: Takes the doubts that follow.
             message: What describes it; None where that is not new.
             was: What the values on its topic were before.
@@ -500,8 +500,7 @@ class DsxDecoder:
         known = register.find(point.key)
         before = None if known is None else register.point(known)
         number = register.number(point, entry.asset)
-        # One object for the register's and ours: a site has tens of thousands of them.
-        entry.said = present(register.point(number), "the point") if point is said else said
+        self._note_said(entry, said, number)
         if message is not None:
             self._try(number, before, point, was, rows, message)
         if before is not None:
@@ -558,7 +557,8 @@ class DsxDecoder:
 
     def _group(self, topic: bytes) -> None:
         """Put the point of a topic of values into the stream that the scopes say."""
-        number, levels = self._routes.get(topic), dsx.parse_topic(text_of(topic))
+        number, text = self._routes.get(topic), text_of(topic)
+        levels = dsx.parse_topic(text)
         if not isinstance(number, int) or levels is None:
             return
         entry = _by_publisher(self._entries[levels.key])[levels.publisher]
@@ -566,23 +566,30 @@ class DsxDecoder:
             return
         register = self._context.register
         point = present(register.point(number), "a point with a route")
-        grouped = self._grouped(entry.said, entry.publisher, topic)
+        grouped = self._grouped(entry.said, entry.publisher, text)
         if grouped.stream != point.stream:
             register.number(replace(point, stream=grouped.stream), entry.asset)
-            entry.said = present(register.point(number), "the point") if point.key == grouped.key else grouped
+            self._note_said(entry, grouped, number)
 
-    def _grouped(self, point: Point, publisher: str, topic: bytes) -> Point:
+    def _note_said(self, entry: _Entry, said: Point, number: int) -> None:
+        """Note what a point is by its metadata: as the register has it, where that has it under its own key.
+
+        One object for both: a site has tens of thousands of them.
+        """
+        known = present(self._context.register.point(number), "a point with a number")
+        entry.said = known if known.key == said.key else said
+
+    def _grouped(self, point: Point, publisher: str, topic: str) -> Point:
         """Return a point in the stream that a heartbeat's scope may give it.
 
         Args:
             point: What its metadata say.
             publisher: Who publishes its values.
-            topic: On which topic, as it is sent.
+            topic: On which topic.
         """
         if point.is_heartbeat:
             return point
-        stream = self._scopes.stream_of(text_of(topic), publisher)
-        stream = stream or stream_of(self._broker.name, publisher)
+        stream = self._scopes.stream_of(topic, publisher) or own_stream(self._broker.name, publisher)
         return point if stream == point.stream else replace(point, stream=stream)
 
     def _release(self, value_topic: str, into: Gathered) -> None:

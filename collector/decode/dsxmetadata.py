@@ -129,7 +129,7 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
         return Refusal(Reason.UNIT_CONTRADICTS, str(error), publisher)
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), publisher)
-    stream = stream_of(broker, publisher)
+    stream = own_stream(broker, publisher)
     owner = AssetId(_name(_owner(found)))
     asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
@@ -170,7 +170,7 @@ def _serving(owner: AssetId, kind: str, name: str, served: tuple[str, ...]) -> A
 
 
 @lru_cache(MOST_SHARED)
-def stream_of(broker: str, publisher: str) -> str:
+def own_stream(broker: str, publisher: str) -> str:
     """Return the stream of what a publisher says, where no scope of a heartbeat gives it another one."""
     return f"{broker}:{_name(publisher)}"
 
