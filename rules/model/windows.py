@@ -480,12 +480,15 @@ class Windows:
         return self._figures[key].figure()
 
     def save(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return everything as arrays and as plain values, each subject with its id."""
+        """Return everything as arrays and as plain values, each subject with its id.
+
+        The arrays are those that are used: who keeps them beyond the next note copies them.
+        """
         arrays: dict[str, NDArray[Any]] = {}
         values: dict[str, Any] = {}
         for (kind, window), figure in self._figures.items():
             name = f"{kind} {window}"
-            arrays |= {f"{name}.{column}": array.copy() for column, array in figure.columns.items()}
+            arrays |= {f"{name}.{column}": array for column, array in figure.columns.items()}
             values[name] = {"ids": figure.ids, "at_ms": figure.at_ms}
         return arrays, values
 
