@@ -243,8 +243,8 @@ class Encoder:
         means = means.take(~np.isin(means.point, list(self._faults)))
         gone = means.take(means.covered_ms == 0)
         lines = [
-            b"%bcoverage=0.0 %d" % (head, start)
-            for head, start in zip(self._mean_heads(gone), gone.start_ms.tolist(), strict=True)
+            b"%bcoverage=0.0 %d" % parts
+            for parts in zip(self._mean_heads(gone), gone.start_ms.tolist(), strict=True)
         ]
         known = np.flatnonzero(means.covered_ms > 0)
         form = b"%bcoverage=%b,last=%b,max=%b,mean=%b,min=%b %b"
