@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from facility.instants import SECOND_MS
-from testing.month.account import Account, account_of, as_document, moment
+from testing.month.account import Account, account_of, as_document, moment, opened_at_s, telling
 from testing.month.faults import DAY_S, FAULTS
 from testing.month.live import Lived, live_through
 from testing.month.site import DAYS
@@ -34,10 +33,8 @@ def main(arguments: list[str]) -> int:
 
     def tell(day: int, lived: Lived) -> None:
         nonlocal printed
-        begin_ms = lived.scenario.begin_ms - lived.begins_s * SECOND_MS
         for alarm in lived.alarms[printed:]:
-            at_s = (alarm.opened_ms - begin_ms) / SECOND_MS
-            told = "told" if alarm.told_ms is not None else "damped" if alarm.id in lived.damped else "child"
+            at_s, told = opened_at_s(alarm, lived), telling(alarm, lived)
             sys.stdout.write(
                 f"{moment(at_s)} {alarm.rule} {alarm.subject} {alarm.severity.word} {told} "
                 f"{alarm.value:.3f} of {alarm.limit:.3f}\n"

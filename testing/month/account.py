@@ -67,9 +67,9 @@ def account_of(lived: Lived, faults: Sequence[Fault]) -> Account:
     for alarm in lived.alarms:
         counts = account.rules[rule_of(alarm.rule)]
         counts["opened"] += 1
-        counts[_telling(alarm, lived)] += 1
+        counts[telling(alarm, lived)] += 1
         counts["unverified"] += alarm.rule != rule_of(alarm.rule)
-        opened_s = _second(alarm, lived)
+        opened_s = opened_at_s(alarm, lived)
         if alarm.rule == "C10":
             has_cause = alarm.subject in dict(DATES)
         else:
@@ -83,7 +83,7 @@ def account_of(lived: Lived, faults: Sequence[Fault]) -> Account:
 
 def _note_missed(account: Account, lived: Lived, faults: Sequence[Fault]) -> None:
     """Note what was owed, and what of it did not come."""
-    found = [(alarm.rule, alarm.subject, _second(alarm, lived)) for alarm in lived.alarms]
+    found = [(alarm.rule, alarm.subject, opened_at_s(alarm, lived)) for alarm in lived.alarms]
     for what, owed, least_s, most_s in _all_owed(lived, faults):
         rule, _, subject = owed.partition(" ")
         account.rules[rule]["owed"] += 1
@@ -174,13 +174,15 @@ class Places:
         return found
 
 
-def _telling(alarm: Alarm, lived: Lived) -> str:
+def telling(alarm: Alarm, lived: Lived) -> str:
+    """Return whether an alarm was `told`, or why not: `damped`, or `suppressed` under one that says more."""
     if alarm.told_ms is not None:
         return "told"
     return "damped" if alarm.id in lived.damped else "suppressed"
 
 
-def _second(alarm: Alarm, lived: Lived) -> float:
+def opened_at_s(alarm: Alarm, lived: Lived) -> float:
+    """Return in which second of the month an alarm opened [s]."""
     return (alarm.opened_ms - lived.scenario.begin_ms) / SECOND_MS + lived.begins_s
 
 
