@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,21 +130,26 @@ async def run_and_kill(site: Path, lives: int, rng: random.Random) -> None:
     However slow the machine is, most of them hear something: nobody can know what was never certain.
     """
     for _ in range(lives):
-        born_ms, process = now_ms(), await _start(site)
-        try:
+        born_ms = now_ms()
+        async with _life(site):
             if rng.random() < 0.25:
                 await asyncio.sleep(rng.uniform(0.2, 1.5))
             else:
                 await _connected(site / "data", born_ms)
                 await asyncio.sleep(rng.uniform(1, 2.5))
-        finally:
+
+
+@asynccontextmanager
+async def _life(site: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the monitor, and kill it at the end where it still runs."""
+    command = (sys.executable, "-m", "megawatch", "run", str(site))
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-async def _start(site: Path) -> asyncio.subprocess.Process:
-    command = (sys.executable, "-m", "megawatch", "run", str(site))
-    return await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
 
 
 @pytest.mark.servers
@@ -163,16 +169,14 @@ def test_twenty_kills_lose_nothing_and_page_nothing_twice(tmp_path: Path) -> Non
             hall = Hall(publisher)
             hall.introduce()
             await asyncio.to_thread(publisher.flush)
-            process = await _start(site)
-            await _connected(site / "data", 0)
-            living = asyncio.create_task(asyncio.to_thread(hall.live))
-            await asyncio.sleep(rng.uniform(1, 2))
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
+            async with _life(site):
+                await _connected(site / "data", 0)
+                living = asyncio.create_task(asyncio.to_thread(hall.live))
+                await asyncio.sleep(rng.uniform(1, 2))
 
             await run_and_kill(site, KILLS - 1, rng)
 
-            last_ms, process = now_ms(), await _start(site)
+            last_ms, process = now_ms(), await stack.enter_async_context(_life(site))
             await _connected(site / "data", last_ms)  # what is heard from now on is proof of an end
             hall.stop.set()
             await living
