@@ -17,6 +17,9 @@ from facility.errors import MegawatchError
 START_S: Final = 60.0
 """How long a broker may take to answer; a machine may be busy."""
 
+QUEUED_MESSAGES: Final = 1_000_000
+"""How many messages it keeps for a monitor that is away; NATS keeps a gigabyte, which is more."""
+
 CONFIG: Final = "broker.conf"
 LOG: Final = "broker.log"
 
@@ -25,7 +28,7 @@ listener {port} 127.0.0.1
 allow_anonymous true
 persistence true
 persistence_location {folder}/
-max_queued_messages 1000000
+max_queued_messages {queued}
 max_inflight_messages 0
 set_tcp_nodelay true
 """
@@ -123,7 +126,7 @@ async def own_broker(
 def _prepare(folder: Path, name: str, port: int) -> BinaryIO:
     """Write a broker's configuration, and open its log."""
     text = (
-        _MOSQUITTO.format(port=port, folder=folder)
+        _MOSQUITTO.format(port=port, folder=folder, queued=QUEUED_MESSAGES)
         if name == "mosquitto"
         else _NATS.format(port=port, client_port=free_port(), folder=folder / "jetstream")
     )

@@ -18,7 +18,7 @@ from collector.health import State
 from facility.errors import MegawatchError
 from facility.instants import SECOND_MS, Clock
 from megawatch.cli.outputs import Demo
-from megawatch.demo.broker import own_broker
+from megawatch.demo.broker import QUEUED_MESSAGES, own_broker
 from megawatch.demo.report import report
 from megawatch.demo.runtime import Pager, Stage
 from megawatch.demo.site import write_site
@@ -37,7 +37,9 @@ from store.ledger.ledger import LedgerReader
 SCENARIO: Final = "demo_minute"
 """What is shown where nothing else is asked for."""
 SETTLE_S: Final = 1.0
-"""How long what is on its way may still arrive before the last document is made."""
+"""For how long after the last second is judged before the last document is made: pages are on their way."""
+JUDGED_S: Final = 60.0
+"""How long a busy machine may take for that."""
 ANSWER_S: Final = 60.0
 """How long the broker may take to let the monitor in."""
 WITHDRAW_S: Final = 5.0
@@ -100,7 +102,9 @@ async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> Demo:
     watching = asyncio.create_task(view.run()) if wish.console else None
     await asyncio.wait({acting, stopping, stage.running}, return_when=asyncio.FIRST_COMPLETED)
     if acting.done() and not stopping.done():
-        await asyncio.sleep(SETTLE_S)
+        judged = asyncio.create_task(_judged(stage))
+        await asyncio.wait({judged, stopping, stage.running}, return_when=asyncio.FIRST_COMPLETED)
+        await end(judged)
     for task in (acting, watching):
         await end(task)
     if stage.running.done():
@@ -112,6 +116,17 @@ async def _play(stage: Stage, wish: Wish, stopping: asyncio.Task[bool]) -> Demo:
     if wish.console is not None:
         wish.console.print(view.summary())
     return await asyncio.to_thread(report, stage)
+
+
+async def _judged(stage: Stage) -> None:
+    """Wait until the monitor has judged all that was published, and its pages had time to go."""
+    rules = stage.monitor.built.rules
+    last_ms = stage.start_ms + (stage.second + 1) * SECOND_MS
+    for _ in range(round(JUDGED_S / POLL_S)):
+        if rules is None or rules.lag.tick_ms >= last_ms:
+            break
+        await asyncio.sleep(POLL_S)
+    await asyncio.sleep(SETTLE_S)
 
 
 async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker: Destination | None) -> Stage:
@@ -127,7 +142,15 @@ async def _set(stack: AsyncExitStack, folder: Path, scenario: Scenario, broker: 
     pager = Pager(secrets.token_hex(16).encode())
     webhook = await stack.enter_async_context(_pager(pager))
     planned = begun_at(scenario, _next_second_ms(SteadyClock()))
-    write_site(folder, planned, broker=to, webhook=webhook, secret=pager.secret, run=run)
+    write_site(
+        folder,
+        planned,
+        broker=to,
+        webhook=webhook,
+        secret=pager.secret,
+        run=run,
+        queued_messages=QUEUED_MESSAGES if broker is None else None,
+    )
     monitor = Monitor(open_site(folder), console=Console(quiet=True))
     if broker is not None:
         stack.push_async_callback(monitor.forget_sessions)

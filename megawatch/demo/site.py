@@ -38,6 +38,7 @@ def write_site(
     webhook: str,
     secret: bytes,
     run: str,
+    queued_messages: int | None = None,
 ) -> None:
     """Write a demo's site file and its secrets.
 
@@ -48,10 +49,13 @@ def write_site(
         webhook: Where pages go.
         secret: What they are signed with.
         run: What tells this run from others on the same broker.
+        queued_messages: What the broker keeps while the monitor is away; None where that is not known.
     """
     table = scenario.site.brokers[0]
     rest = [f"{key} = {json.dumps(value)}" for key in _KEPT if (value := getattr(table, key)) is not None]
     secrets = {"secret": secret, "password": (broker.password or "").encode()}
+    if queued_messages is not None:
+        rest.append(f"queued_messages = {queued_messages}")
     if broker.username is not None:
         rest.append(f"username = {json.dumps(broker.username)}")
     if broker.password is not None:

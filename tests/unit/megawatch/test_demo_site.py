@@ -38,12 +38,14 @@ def test_a_login_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     """No secret stands in the site file, and nobody else may read the others."""
     scenario = open_scenario("demo_minute")
     broker = Destination(url=URL, username="me", password='ge"heim')  # noqa: S106 - no secret
-    write_site(tmp_path, scenario, broker=broker, webhook=WEBHOOK, secret=b"key", run="ab12")
+    write_site(
+        tmp_path, scenario, broker=broker, webhook=WEBHOOK, secret=b"key", run="ab12", queued_messages=7
+    )
 
     found = open_site(tmp_path)
 
     (table,) = found.file.brokers
-    assert table.username == "me"
+    assert (table.username, table.queued_messages) == ("me", 7)
     assert found.secrets == {"password": 'ge"heim', "secret": "key"}
     assert "geheim" not in (tmp_path / "site.toml").read_text().replace('"', "")
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
