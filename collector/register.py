@@ -49,6 +49,18 @@ class Register:
         self._note(Known(number, point, asset, before.unconfirmed_ms if before else 0))
         return number
 
+    def group(self, number: int, stream: str) -> Point:
+        """Note that a known point is of another stream, and return it as it is now: that is news.
+
+        Args:
+            number: Number of the point.
+            stream: The stream.
+        """
+        known = present(self._latest(number), "a known point")
+        point = replace(known.point, stream=stream)
+        self._note(Known(number, point, known.asset, known.unconfirmed_ms))
+        return point
+
     def doubt(self, number: int, since_ms: int) -> None:
         """Note that a point means something else than before, and nothing confirms it yet: that is news.
 
@@ -103,6 +115,11 @@ class Register:
             if known.get(number) != entry:
                 self._news.setdefault(number, entry)
         self._told = dict(known)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything became known since `news` was last asked."""
+        return bool(self._news)
 
     def news(self) -> list[Known]:
         """Return what became known since this was last asked."""

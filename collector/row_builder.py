@@ -207,6 +207,11 @@ class Rows:
         return self._count
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said of any point."""
+        return not (self._count or self.doubts or self.sealed)
+
+    @property
     def last_ms(self) -> int | None:
         """When the last row was received [ms]; None without rows."""
         return int(self._columns.received_ms[self._count - 1]) if self._count else None

@@ -32,6 +32,9 @@ MANY_ROWS: Final = 500
 many, and the loop would wait for its own again and again."""
 QUIET_S: Final = 1.0
 """How often it is looked what waited for too long when nothing arrives."""
+HELD_MS: Final = 10_000
+"""How long what becomes known of points is held back while more of it comes [ms] (our choice): a site that
+starts describes all of its points at once, and says of many of them twice what they are."""
 _OVER: Final = object()
 
 _log = structlog.get_logger(__name__)
@@ -81,6 +84,7 @@ class Collector(Source):
         self.keeping = keeping or Keeping(None)
         self._continuity = Continuity(session.name, self.keeping, now_ms=clock.now_ms(), since_ms=since_ms)
         self._opening = [self._continuity.opening()]
+        self._held_since_ms: int | None = None
 
     def _resume(self, left: Handover) -> list[Mark]:
         now_ms = self._now_ms()
@@ -138,8 +142,10 @@ class Collector(Source):
     async def _settle(self) -> None:
         gathered = Gathered()
         self._decoder.settle(self._now_ms(), gathered)
-        if gathered.settled:
-            await self._appender.append(self._intake(gathered))
+        if gathered.settled or self._held_since_ms is not None:
+            async with self._context.turn:
+                intake = self._intake(gathered)
+            await self._appender.append(intake)
 
     async def _look(self) -> None:
         """Look whether the broker has sent everything that it kept for us."""
@@ -211,7 +217,13 @@ class Collector(Source):
             await self._appender.append(Intake(marks=marks))
 
     def _intake(self, gathered: Gathered) -> Intake:
-        return self._appender.count(gathered.intake(self._context, self._now_ms()))
+        """Return what is appended; what became known of points only once no more messages wait."""
+        now_ms, register = self._now_ms(), self._context.register
+        since_ms = now_ms if self._held_since_ms is None else self._held_since_ms
+        may_hold = self._session.waiting > 0 and now_ms - since_ms < HELD_MS
+        intake = gathered.intake(self._context, now_ms, may_hold=may_hold)
+        self._held_since_ms = since_ms if register.has_news else None
+        return self._appender.count(intake)
 
 
 def _lag_ms(batch: Batch) -> float | None:

@@ -86,7 +86,8 @@ def parse_topic(text: str) -> Topic | None:
 
 def is_topic(levels: Sequence[str]) -> bool:
     """Tell whether a topic with these levels is one of the bus."""
-    return len(levels) > 6 and levels[:2] == ["BMS", "v1"] and levels[3] in _TYPES  # noqa: PLR2004 - see above
+    # The prefix is compared level by level: this is asked of every topic of a site, more than once.
+    return len(levels) > 6 and levels[1] == "v1" and levels[0] == "BMS" and levels[3] in _TYPES  # noqa: PLR2004
 
 
 def foreign_form(text: str) -> str:

@@ -46,16 +46,18 @@ class Gathered:
     waiting: list[Waiting] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
 
-    def intake(self, context: Context, now_ms: int) -> Intake:
+    def intake(self, context: Context, now_ms: int, *, may_hold: bool = False) -> Intake:
         """Return what is appended to the journal.
 
         Args:
             context: What decoders share.
             now_ms: The time, where no message came [ms].
+            may_hold: Whether what became known of points may come with a later append, where nothing in this
+                one is said of a point.
         """
         last_ms = self.rows.last_ms
         return Intake(
-            known=context.register.news(),
+            known=[] if may_hold and self.rows.is_empty else context.register.news(),
             batch=self.rows.batch(context.ranges),
             metadata=self.metadata,
             rejections=self.rows.rejections,

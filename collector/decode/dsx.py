@@ -494,7 +494,8 @@ class DsxDecoder:
             message: What describes it; None where that is not new.
             was: What the values on its topic were before.
         """
-        said = self._grouped(point, entry.publisher, topic)
+        stream = self._stream_of(point, entry.publisher, topic)
+        said = point if stream == point.stream else replace(point, stream=stream)
         register = self._context.register
         point = register.own(said)
         known = register.find(point.key)
@@ -546,8 +547,8 @@ class DsxDecoder:
         Once for all messages of a call: when a monitor starts, hundreds of scopes become known at once.
         """
         done = 0
+        yield from self._value_topics.look_for(self._changed)
         for scope in sorted(self._changed):
-            yield from self._value_topics.look_for(scope)
             for topic in dict.fromkeys(self._value_topics.covered(scope)):
                 self._group(topic)
                 done += 1
@@ -557,19 +558,15 @@ class DsxDecoder:
 
     def _group(self, topic: bytes) -> None:
         """Put the point of a topic of values into the stream that the scopes say."""
-        number, text = self._routes.get(topic), text_of(topic)
-        levels = dsx.parse_topic(text)
-        if not isinstance(number, int) or levels is None:
+        number, text, register = self._routes.get(topic), text_of(topic), self._context.register
+        if not isinstance(number, int):
             return
-        entry = _by_publisher(self._entries[levels.key])[levels.publisher]
-        if isinstance(entry.said, Refused):
-            return
-        register = self._context.register
         point = present(register.point(number), "a point with a route")
-        grouped = self._grouped(entry.said, entry.publisher, text)
-        if grouped.stream != point.stream:
-            register.number(replace(point, stream=grouped.stream), entry.asset)
-            self._note_said(entry, grouped, number)
+        stream = self._stream_of(point, text.split("/", 3)[2], text)
+        if stream != point.stream:
+            grouped, entry = register.group(number, stream), self._names.get(point.key)
+            if entry is not None and entry.said is point:
+                entry.said = grouped  # one object for both, as in `_note_said`
 
     def _note_said(self, entry: _Entry, said: Point, number: int) -> None:
         """Note what a point is by its metadata: as the register has it, where that has it under its own key.
@@ -579,18 +576,17 @@ class DsxDecoder:
         known = present(self._context.register.point(number), "a point with a number")
         entry.said = known if known.key == said.key else said
 
-    def _grouped(self, point: Point, publisher: str, topic: str) -> Point:
-        """Return a point in the stream that a heartbeat's scope may give it.
+    def _stream_of(self, point: Point, publisher: str, topic: str) -> str:
+        """Return the stream of a point, which a heartbeat's scope may give it.
 
         Args:
-            point: What its metadata say.
+            point: The point.
             publisher: Who publishes its values.
             topic: On which topic.
         """
         if point.is_heartbeat:
-            return point
-        stream = self._scopes.stream_of(topic, publisher) or own_stream(self._broker.name, publisher)
-        return point if stream == point.stream else replace(point, stream=stream)
+            return point.stream
+        return self._scopes.stream_of(topic, publisher) or own_stream(self._broker.name, publisher)
 
     def _release(self, value_topic: str, into: Gathered) -> None:
         """Decode what waited for this metadata."""
@@ -607,8 +603,10 @@ def _sent(publisher: str, key: str) -> bytes:
 
 def _by_publisher(entries: tuple[_Entry, ...]) -> dict[str, _Entry]:
     """Return what is said of a point by who publishes its values; the building system has the last word."""
+    if len(entries) == 1:
+        return {entries[0].publisher: entries[0]}
     found = {entry.publisher: entry for entry in entries}
-    if len(entries) > 1:
+    if found:
         for entry in entries:
             if entry.describer == dsx.BUILDING_SYSTEM:
                 found[entry.publisher] = entry

@@ -6,7 +6,7 @@ that scopes name, and never by trying one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -118,27 +118,30 @@ class TopicIndex:
 
     def covered(self, scope: str) -> Iterator[bytes]:
         """Yield the topics that a scope covers; one perhaps twice."""
-        for _ in self.look_for(scope):
+        for _ in self.look_for([scope]):
             pass
         for form, levels in _forms(scope):
             yield from self._found[form].get(levels, ())
 
-    def look_for(self, scope: str) -> Iterator[None]:
-        """Make ready to find what a scope covers, while this is iterated over; no topic may come meanwhile.
+    def look_for(self, scopes: Iterable[str]) -> Iterator[None]:
+        """Make ready to find what scopes cover, while this is iterated over; no topic may come meanwhile.
 
         Yields:
             After some milliseconds of work each.
         """
-        for form, _ in _forms(scope):
-            if form not in self._found:
-                found: dict[tuple[str, ...], dict[bytes, None]] = {}
-                for done, topic in enumerate(self._topics, 1):
-                    if (named := form.named(*_levels(text_of(topic)))) is not None:
-                        found.setdefault(named, {})[topic] = None
-                    if done % LOOKED_AT == 0:
-                        yield
-                self._found[form] = found
-                yield
+        wanted = dict.fromkeys(form for scope in scopes for form, _ in _forms(scope))
+        found: dict[_Form, dict[tuple[str, ...], dict[bytes, None]]] = {
+            form: {} for form in wanted if form not in self._found
+        }
+        if found:
+            for done, topic in enumerate(self._topics, 1):
+                levels, path = _levels(text_of(topic))
+                for form, by_levels in found.items():
+                    if (named := form.named(levels, path)) is not None:
+                        by_levels.setdefault(named, {})[topic] = None
+                if done % LOOKED_AT == 0:
+                    yield
+            self._found |= found
 
 
 def _levels(topic: str) -> tuple[list[str], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -62,10 +62,13 @@ class Insertion:
         Returns:
             What all that was inserted adds to each figure of the account.
         """
-        for topic, payload in intake.metadata.items():
-            self._try(partial(self._put_metadata, topic, payload), topic, partial(bytes, payload))
-        for item in intake.waiting:
-            self._try(partial(self._put_waiting, item), item.topic, partial(bytes, item.payload), "waiting")
+        if self._is_careful:
+            for item in intake.metadata.items():
+                self._try(partial(self._put_metadata, [item]), item[0], partial(bytes, item[1]))
+        else:
+            self._put_metadata(intake.metadata.items())
+        for one in intake.waiting:
+            self._try(partial(self._put_waiting, one), one.topic, partial(bytes, one.payload), "waiting")
         done = [(number,) for number in intake.settled]
         self._connection.executemany("DELETE FROM waiting WHERE id = ?", done)
         letters = (*intake.rejections, *sifted.conflicts, *self._refused)
@@ -113,15 +116,14 @@ class Insertion:
         )
         return Entry(cursor.lastrowid or 0, stamp_ms, content)
 
-    def _put_metadata(self, topic: str, payload: bytes) -> None:
-        if payload:
-            self._connection.execute(
-                "INSERT INTO metadata VALUES (?, ?, ?) ON CONFLICT (topic) DO UPDATE"
-                " SET payload = excluded.payload, received_ms = excluded.received_ms",
-                (topic, seal(payload), self._received_ms),
-            )
-        else:
-            self._connection.execute("DELETE FROM metadata WHERE topic = ?", (topic,))
+    def _put_metadata(self, metadata: Collection[tuple[str, bytes]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO metadata VALUES (?, ?, ?) ON CONFLICT (topic) DO UPDATE"
+            " SET payload = excluded.payload, received_ms = excluded.received_ms",
+            [(topic, seal(payload), self._received_ms) for topic, payload in metadata if payload],
+        )
+        ended = [(topic,) for topic, payload in metadata if not payload]
+        self._connection.executemany("DELETE FROM metadata WHERE topic = ?", ended)
 
     def _put_waiting(self, item: Waiting) -> None:
         self._connection.execute(

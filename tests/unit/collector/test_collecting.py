@@ -7,10 +7,11 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import store.journal.appender
 from collector.decode import dsx
@@ -22,7 +23,7 @@ from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Mess
 from collector.mqtt.session import Session
 from collector.register import Register
 from collector.row_builder import Ranges, Rows
-from collector.service import Collector
+from collector.service import HELD_MS, Collector
 from facility.errors import StoreUnavailable
 from facility.readings import Flag, Quality, Reason
 from formats.dsx import Topic
@@ -37,6 +38,7 @@ from testing.collector.hearing import (
     a_site,
     describing,
     document_topic,
+    heartbeat,
     metadata,
     raw,
     value,
@@ -89,6 +91,12 @@ class ASession(Session):
             random_source=random.Random(1),  # noqa: S311 - a test
         )
         self.acknowledged: list[Message] = []
+        self.more = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many messages there are after those that were taken."""
+        return self.more
 
     def acknowledge(self, messages: Messages) -> None:
         """Note messages that are safe."""
@@ -112,6 +120,12 @@ class Bench:
     def marks(self) -> list[MarkKind]:
         """Return the marks of the journal."""
         return [e.content.kind for e in self.journal.read(0) if isinstance(e.content, Mark)]
+
+    def known(self) -> list[tuple[str, str]]:
+        """Return each entry of a point in the journal, as its asset and its stream."""
+        entries = [e.content for e in self.journal.read(0) if isinstance(e.content, tuple)]
+        points = [known.point for known in chain.from_iterable(entries)]
+        return [(point.asset, point.stream) for point in points]
 
 
 def make(journal: Journal, decoder: Decoder | None = None, *, since_ms: int = 0) -> Bench:
@@ -162,6 +176,75 @@ def test_everything_is_in_the_journal_before_it_is_acknowledged(
     assert counters.account == Account(stored=1, dead_lettered={"unknown-topic": 1}, waiting=1)
     assert (counters.received, counters.in_hand, counters.messages) == (3, 0, 5)
     assert (counters.metadata, counters.metadata_unchanged) == (1, 1)
+
+
+def test_points_are_written_down_once_although_their_scope_becomes_known_later(bench: Bench) -> None:
+    """While more waits, what becomes known is held back, and its metadata are kept and acknowledged."""
+
+    async def story() -> None:
+        bench.session.more = 1
+        await bench.take(metadata("r1"), metadata("r2"))
+        assert bench.known() == []
+        assert (len(bench.journal.metadata()), len(bench.session.acknowledged)) == (2, 2)
+        bench.session.more = 0
+        await bench.take(heartbeat("gw", scope="r1"))
+
+    asyncio.run(story())
+
+    assert bench.known() == [("r1", "bus:PUB:gw"), ("r2", "bus:PUB"), ("gw", "bus:PUB:gw")]
+
+
+def test_what_is_held_back_is_written_before_anything_is_said_of_it(bench: Bench) -> None:
+    """A value needs its point in the journal; more may wait or not."""
+    bench.session.more = 1
+
+    async def story() -> None:
+        await bench.take(metadata("r1"))
+        assert bench.known() == []
+        await bench.take(value("r1", 90))
+
+    asyncio.run(story())
+
+    assert bench.known() == [("r1", "bus:PUB")]
+    assert bench.collector.counters.account == Account(stored=1)
+
+
+def test_a_doubt_is_said_of_a_point_too(bench: Bench) -> None:
+    """A value that cannot be used is no reading, and its point is in the journal all the same."""
+    bench.session.more = 1
+
+    async def story() -> None:
+        await bench.take(metadata("r1"))
+        await bench.take(replace(value("r1", 90), payload=b"{}"))
+
+    asyncio.run(story())
+
+    assert bench.known() == [("r1", "bus:PUB")]
+
+
+def test_nothing_is_held_back_for_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where descriptions do not end they are written down from time to time, and where nothing follows."""
+    bench.session.more = 1
+    now_ms = T0_MS + LAG_MS
+    monkeypatch.setattr(bench.collector, "_now_ms", lambda: now_ms)
+
+    async def story() -> None:
+        nonlocal now_ms
+        await bench.take(metadata("r1"))
+        now_ms += HELD_MS - 1
+        await bench.take(metadata("r2"))
+        assert bench.known() == []
+        now_ms += 1
+        await bench.take(metadata("r3"))
+        assert len(bench.known()) == 3
+        await bench.take(metadata("r4"))
+        assert len(bench.known()) == 3
+        bench.session.more = 0
+        await bench.collector._settle()
+
+    asyncio.run(story())
+
+    assert [rack for rack, _ in bench.known()] == ["r1", "r2", "r3", "r4"]
 
 
 def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
