@@ -12,8 +12,6 @@ because it is damaged or of another version, is left with words.
 from __future__ import annotations
 
 import json
-import os
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,14 +26,13 @@ from facility.errors import StoreCorrupt
 from rules.columns import named
 from rules.engine.fingerprint import UNKNOWN, Edits
 from rules.engine.judging import Judging
+from store.checkedfile import is_whole, write_checked
 from store.journal.entries import Entry
 
 FILE: Final = "engine.snapshot"
 VERSION: Final = 9
 OLDEST: Final = 8
 """The oldest version that is brought up to date."""
-_CHECKSUM_BYTES: Final = 4
-_PART_BYTES: Final = 1_048_576
 _log = structlog.get_logger(__name__)
 
 
@@ -45,21 +42,7 @@ def save(judging: Judging, path: Path) -> None:
     Raises:
         OSError: Where the disk does not take it; the snapshot before then stays.
     """
-    draft = path.with_suffix(".draft")
-    with draft.open("w+b") as file:
-        file.write(bytes(_CHECKSUM_BYTES))
-        _write(judging, file)
-        checksum = _checksum(file)
-        file.seek(0)
-        file.write(checksum)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_checked(path, lambda file: _write(judging, file))
 
 
 def _write(judging: Judging, file: IO[bytes]) -> None:
@@ -78,15 +61,6 @@ def _put(archive: ZipFile, name: str, array: NDArray[Any]) -> None:
     """Put an array into an archive, as numpy reads it."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         write_array(member, np.asanyarray(array), allow_pickle=False)
-
-
-def _checksum(file: IO[bytes]) -> bytes:
-    """Return the checksum over what a file holds behind its own."""
-    found = 0
-    file.seek(_CHECKSUM_BYTES)
-    while part := file.read(_PART_BYTES):
-        found = zlib.crc32(part, found)
-    return found.to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
@@ -108,10 +82,8 @@ def load(judging: Judging, path: Path, known: list[Entry]) -> bool:
     except FileNotFoundError:
         return False
     with file:
-        saved = file.read(_CHECKSUM_BYTES)
-        if len(saved) < _CHECKSUM_BYTES or _checksum(file) != saved:
+        if not is_whole(file):
             raise StoreCorrupt(str(path), "the checksum does not match")
-        file.seek(_CHECKSUM_BYTES)
         loaded = judging.anew()
         try:
             edits = _load(loaded, file, known, str(path))
