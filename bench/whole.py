@@ -1,9 +1,9 @@
 """Whole programs as a user runs them, under load: CPU a message of all their processes, beside their peers.
 
 `megawatch run`, Telegraf, `mosquitto_sub` and a plain loop take turns behind one broker (Mosquitto), into one
-database: paced, flat out (published as fast as the broker takes it) and idle. Every session is persistent, at
-quality of service 1 over MQTT 5 (Telegraf has 3.1.1 only). Then a site of 2,268 racks takes a burst and a
-lasting load (`bench.rig.burst`).
+database: paced, flat out (published as fast as the broker takes it), in real time and at rest. Every session is
+persistent, at quality of service 1 over MQTT 5 (Telegraf has 3.1.1 only). Then a site of 2,268 racks takes a
+burst and a lasting load (`bench.rig.burst`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Mode:
         form: What is spoken.
         pods: How large a site speaks.
         has_plain: Whether the plain loop takes part: it needs minutes.
+        rest_s: For how long nothing is published, instead [s].
     """
 
     name: str
@@ -54,6 +55,7 @@ class Mode:
     form: str = DSX
     pods: int = 40
     has_plain: bool = True
+    rest_s: float = 0.0
 
 
 MODES: Final = (
@@ -62,7 +64,11 @@ MODES: Final = (
     Mode("flat out", 0, 100_000, "at most 12 µs, 0.3"),
     Mode("rack documents of 26 readings, flat out", 0, 20_000, "at most 15 µs", DOCUMENTS, has_plain=False),
 )
-IDLE: Final = Mode("one pod in real time", None, 440, "under 2", pods=1)
+OF_A_CORE: Final = (
+    Mode("one pod in real time", None, 440, "", pods=1),
+    Mode("one pod that says nothing", None, 0, "under 2", pods=1, rest_s=15),
+)
+"""What is measured in the share of a core that it takes, message or not."""
 
 
 @dataclass(slots=True)
@@ -117,7 +123,7 @@ def _say_what_is_measured(target: Target | None) -> None:
     found = telegraf.PROGRAM or "not on the PATH, nor named by MEGAWATCH_TELEGRAF"
     if find("mosquitto_sub") is None:
         found = "left out, as is mosquitto_sub, which makes its session and is not on the PATH"
-    for mode in (*MODES, IDLE):
+    for mode in (*MODES, *OF_A_CORE):
         sys.stderr.write(f"  {mode.name}: {stream_of(mode.form, mode.pods).name}\n")
     sys.stderr.write(f"  into: {into}\n  Telegraf: {found}\n")
 
@@ -134,7 +140,7 @@ def compare(target: Target | None, *, quick: bool) -> list[Figure]:
     """
     found: dict[tuple[Mode, str], Samples] = {}
     for number in range(2 if quick else 5):
-        for mode in (*MODES, IDLE):
+        for mode in (*MODES, *OF_A_CORE):
             for side in programs(target):
                 if side.name == PLAIN and not mode.has_plain:
                     continue
@@ -142,7 +148,7 @@ def compare(target: Target | None, *, quick: bool) -> list[Figure]:
                 into = found.setdefault((mode, side.name), Samples())
                 _measure(side, target, mode, mode.count // (2 if quick else 1), into)
     figures = [figure for mode in MODES for figure in _figures(mode, found)]
-    return figures + _idle_figures(found)
+    return figures + [figure for mode in OF_A_CORE for figure in _core_figures(mode, found)]
 
 
 def _measure(side: Program, target: Target | None, mode: Mode, count: int, into: Samples) -> None:
@@ -151,7 +157,10 @@ def _measure(side: Program, target: Target | None, mode: Mode, count: int, into:
     with _running(side, target, mode, stream, count) as (running, load):
         cpu_before_s, database_before_s = cpu_s(running.pid), cpu_s(target.server.pid) if target else 0.0
         begin_s, peak = time.monotonic(), 0.0
-        load.begin(count, stream.per_s if mode.per_s is None else mode.per_s)
+        if mode.rest_s:
+            time.sleep(mode.rest_s)
+        else:
+            load.begin(count, stream.per_s if mode.per_s is None else mode.per_s)
 
         def is_done() -> bool:
             nonlocal peak
@@ -160,10 +169,12 @@ def _measure(side: Program, target: Target | None, mode: Mode, count: int, into:
 
         _wait(running, is_done, f"{side.name} has taken all: {mode.name}")
         length_s, spent_s = time.monotonic() - begin_s, cpu_s(running.pid) - cpu_before_s
-        into.per_s.append(count / length_s)
-        into.cpu_us.append(spent_s / count * 1e6)
         into.core.append(spent_s / length_s * 100)
         into.peak_mb.append(peak)
+        if not count:
+            return
+        into.per_s.append(count / length_s)
+        into.cpu_us.append(spent_s / count * 1e6)
         if target:
             into.database_us.append((cpu_s(target.server.pid) - database_before_s) / count * 1e6)
 
@@ -225,15 +236,15 @@ def _figures(mode: Mode, found: dict[tuple[Mode, str], Samples]) -> list[Figure]
     return figures
 
 
-def _idle_figures(found: dict[tuple[Mode, str], Samples]) -> list[Figure]:
+def _core_figures(mode: Mode, found: dict[tuple[Mode, str], Samples]) -> list[Figure]:
     return [
         Figure(
-            what=f"{IDLE.name}: {name}, of a core",
+            what=f"{mode.name}: {name}, of a core",
             unit="%",
             samples=samples.core,
-            aim=IDLE.aim if name == OURS else "",
+            aim=mode.aim if name == OURS else "",
         )
-        for name, samples in _of(IDLE, found)
+        for name, samples in _of(mode, found)
     ]
 
 
