@@ -1,9 +1,9 @@
 """Whole programs as a user runs them, under load: CPU a message of all their processes, beside their peers.
 
 `megawatch run`, Telegraf, `mosquitto_sub` and a plain loop take turns behind one broker (Mosquitto), into one
-database: paced, flat out (published as fast as the broker takes it), in real time and at rest. Every session is
-persistent, at quality of service 1 over MQTT 5 (Telegraf has 3.1.1 only). Then a site of 2,268 racks takes a
-burst and a lasting load (`bench.rig.burst`).
+database: paced, flat out (published as fast as the broker takes it), in real time and at rest. Every session
+is persistent, at quality of service 1 over MQTT 5 (Telegraf has 3.1.1 only). Then a site of 2,268 racks takes
+a burst and a lasting load (`bench.rig.burst`).
 """
 
 from __future__ import annotations
@@ -62,7 +62,14 @@ MODES: Final = (
     Mode("paced 5,000/s", 5_000, 50_000, "at most 35 µs, 0.6"),
     Mode("paced 20,000/s", 20_000, 100_000, "at most 12 µs, 0.3", has_plain=False),
     Mode("flat out", 0, 100_000, "at most 12 µs, 0.3"),
-    Mode("rack documents of 26 readings, flat out", 0, 20_000, "at most 15 µs", DOCUMENTS, has_plain=False),
+    Mode(
+        "rack documents of 26 readings, flat out",
+        0,
+        20_000,
+        "read and append 15 µs",
+        DOCUMENTS,
+        has_plain=False,
+    ),
 )
 OF_A_CORE: Final = (
     Mode("one pod in real time", None, 440, "", pods=1),
@@ -77,6 +84,7 @@ class Samples:
 
     Attributes:
         cpu_us: CPU of all its processes, for a message [µs].
+        stages_us: CPU of each of its stages, for a message, as it measures them itself [µs].
         core: CPU of all its processes, of one core [%].
         database_us: CPU of the database, for a message [µs].
         per_s: Messages that it brought to the end, from the first published to the last taken [1/s].
@@ -84,6 +92,7 @@ class Samples:
     """
 
     cpu_us: list[float] = field(default_factory=list)
+    stages_us: dict[str, list[float]] = field(default_factory=dict)
     core: list[float] = field(default_factory=list)
     database_us: list[float] = field(default_factory=list)
     per_s: list[float] = field(default_factory=list)
@@ -156,6 +165,7 @@ def _measure(side: Program, target: Target | None, mode: Mode, count: int, into:
     stream = stream_of(mode.form, mode.pods)
     with _running(side, target, mode, stream, count) as (running, load):
         cpu_before_s, database_before_s = cpu_s(running.pid), cpu_s(target.server.pid) if target else 0.0
+        stages_before = running.stages()
         begin_s, peak = time.monotonic(), 0.0
         if mode.rest_s:
             time.sleep(mode.rest_s)
@@ -175,6 +185,9 @@ def _measure(side: Program, target: Target | None, mode: Mode, count: int, into:
             return
         into.per_s.append(count / length_s)
         into.cpu_us.append(spent_s / count * 1e6)
+        for stage, stage_s in running.stages().items():
+            spent_us = (stage_s - stages_before[stage]) / count * 1e6
+            into.stages_us.setdefault(stage, []).append(spent_us)
         if target:
             into.database_us.append((cpu_s(target.server.pid) - database_before_s) / count * 1e6)
 
@@ -228,6 +241,10 @@ def _figures(mode: Mode, found: dict[tuple[Mode, str], Samples]) -> list[Figure]
                 aim=mode.aim if name == OURS else "",
             )
         )
+        figures += [
+            Figure(what=f"  of that, stage {stage}", unit="µs", samples=values)
+            for stage, values in samples.stages_us.items()
+        ]
         figures.append(Figure(what="  brought to the end", unit="messages/s", samples=samples.per_s))
         figures.append(Figure(what="  most memory", unit="MB", samples=samples.peak_mb))
         if samples.database_us:

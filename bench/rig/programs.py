@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,12 +130,14 @@ class Running:
         log: What it says.
         taken: Tells how many values it has brought to where it brings them.
         is_idle: Tells whether nothing of them is left to do.
+        stages: Tells the CPU time of each of its stages [s], as it measures them itself.
     """
 
     pid: int
     log: Path
     taken: Callable[[], int]
     is_idle: Callable[[], bool] = lambda: True
+    stages: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +197,17 @@ def megawatch(
         assert status is not None
         return bench.target is None or status["history"]["seq"] >= status["journal_seq"]
 
+    def stages() -> Mapping[str, float]:
+        status = read_status(data)
+        assert status is not None
+        return {stage["name"]: stage["cpu_s"] for stage in status["stages"]}
+
     with _process([sys.executable, *runner, "run", str(bench.folder)], bench.folder / "log") as process:
         wait_until(
             is_connected, "megawatch run has a session", lambda: (bench.folder / "log").read_text()[-2_000:]
         )
         yield Running(
-            process.pid, bench.folder / "log", lambda: taken(data) // bench.stream.readings, is_idle
+            process.pid, bench.folder / "log", lambda: taken(data) // bench.stream.readings, is_idle, stages
         )
 
 
