@@ -6,7 +6,7 @@ may be added; one that is there keeps its meaning.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NotRequired
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -88,6 +88,18 @@ class TenantNow(TypedDict):
 
 
 @with_config(_CLOSED)
+class Openings(TypedDict):
+    """How many alarms of a rule opened since the start."""
+
+    rule: str
+    telling: Annotated[
+        Literal["told", "suppressed", "damped"],
+        Field(description="suppressed: under what says more; damped: by rule Q10"),
+    ]
+    count: int
+
+
+@with_config(_CLOSED)
 class Rules(TypedDict):
     """How far judging is."""
 
@@ -99,6 +111,7 @@ class Rules(TypedDict):
     snapshot_error: Annotated[str, Field(description="why the state is not saved now; empty while it is")]
     error: Annotated[str, Field(description="why nothing is judged now; empty while all is well")]
     failing: Annotated[dict[str, str], Field(description="what rules raised last, by their names")]
+    openings: list[Openings]
 
 
 @with_config(_CLOSED)

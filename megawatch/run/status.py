@@ -148,6 +148,10 @@ class StatusWriter:
                 "snapshot_error": parts.rules.lag.snapshot_error,
                 "error": parts.rules.lag.error,
                 "failing": dict(parts.rules.lag.failing),
+                "openings": [
+                    {"rule": rule, "telling": telling, "count": count}
+                    for (rule, telling), count in sorted(parts.rules.openings.items())
+                ],
             }
             found["tenants"] = []
         if parts.outbox is not None:
@@ -353,7 +357,7 @@ def metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
 
 
 def _counters_of(status: Mapping[str, Any], accounting: Mapping[str, Any]) -> Iterable[Metric]:
-    """Yield what came, and the CPU time of each stage that it went through."""
+    """Yield what came, the CPU time of each stage that it went through, and the alarms that opened."""
     for name in ("received", "stored", "duplicates"):
         if name in accounting:
             yield _counter(f"megawatch_{name}", f"readings {name}", accounting[name])
@@ -363,6 +367,10 @@ def _counters_of(status: Mapping[str, Any], accounting: Mapping[str, Any]) -> It
     for stage in status.get("stages", ()):
         cpu.add_metric([stage["name"]], stage["cpu_s"])
     yield cpu
+    openings = CounterMetricFamily("megawatch_alarm_openings", "alarms opened", labels=["rule", "telling"])
+    for opening in status.get("rules", {}).get("openings", ()):
+        openings.add_metric([opening["rule"], opening["telling"]], opening["count"])
+    yield openings
 
 
 def _part(part: Supervised) -> PartNow:

@@ -7,16 +7,19 @@ the rhythm. What a step brings is in the ledger before anybody is told.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import Clock
 from facility.sitefile.tables import EngineTable
+from rules.alarms.openings import DAMPED
+from rules.alarms.states import Change
 from rules.base import Verdict
 from rules.engine import snapshot
 from rules.engine.engine import Engine, Step
@@ -36,6 +39,9 @@ MOST_ENTRIES: Final = 500
 """Entries that are taken before what they bring is saved."""
 PAUSE_S: Final = 1.0
 """How long to wait before a disk that refused is tried again."""
+
+ToldAs = Literal["told", "suppressed", "damped"]
+"""What became of telling that an alarm opened: suppressed is under what says more, damped is by rule Q10."""
 
 _log = structlog.get_logger(__name__)
 
@@ -118,6 +124,7 @@ class RulesService:
         lag: How far it is behind.
         watch: Is given every step before it is saved; None for none.
         judging_cpu: CPU time of its steps, while it runs.
+        openings: How many alarms opened since the start, by rule and by what became of telling them.
     """
 
     def __init__(
@@ -150,6 +157,7 @@ class RulesService:
         self._rounds = 0
         self.lag = Lag()
         self.judging_cpu = CpuTime()
+        self.openings = Counter[tuple[str, ToldAs]]()
 
     @property
     def _engine(self) -> Engine:
@@ -360,19 +368,27 @@ class RulesService:
         series: dict[int, Sequence[AnyDraw]] = {
             step.at_ms: (*step.draws, *step.rollups) for step in steps if step.draws
         }
+        changes = [change for telling in self._tellings for change in telling.changes]
         self._ledger.save(
             Progress(
                 seq=seq,
                 tick_ms=tick_ms,
-                changes=[change for telling in self._tellings for change in telling.changes],
+                changes=changes,
                 notices=[notice for telling in self._tellings for notice in telling.notices],
                 series=series,
                 blocks=[block for step in steps for block in step.blocks],
             )
         )
         self._saved = (seq, tick_ms)
+        self.openings.update((c.alarm.rule, _told_as(c)) for c in changes if c.change == Change.OPENED)
         is_told = any(telling.notices for telling in self._tellings)
         self._unsaved, self._tellings, self._composed = [], [], 0
         self._teller.saved()
         if is_told:
             self._told()
+
+
+def _told_as(opening: AlarmChange) -> ToldAs:
+    if opening.alarm.is_told:
+        return "told"
+    return "damped" if opening.reason.startswith(DAMPED) else "suppressed"

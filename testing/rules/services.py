@@ -72,8 +72,12 @@ def judge_as_it_comes(
     site: Site,
     routes: Sequence[Route] = (Route(name="pager"),),
     links: Links | None = None,
-) -> None:
-    """Judge a journal entry by entry from where the judging before was stopped, and save the state."""
+) -> RulesService:
+    """Judge a journal entry by entry from where the judging before was stopped, and save the state.
+
+    Returns:
+        What judged it.
+    """
     judged, _ = ledger.cursor()
     heard = Tape(tape.entries[:judged])
     service = a_service(judging, heard, ledger, folder, site=site, routes=routes, links=links)
@@ -82,6 +86,7 @@ def judge_as_it_comes(
         heard.entries.append(entry)
         service.step(entry.stamp_ms)
     service.save_snapshot()
+    return service
 
 
 def a_service(

@@ -32,7 +32,14 @@ DOCUMENT: dict[str, Any] = {
     ],
     "journal_seq": 9,
     "journal_stamp_ms": 9_000,
-    "rules": {"tick_ms": 9_500, "seq": 8},
+    "rules": {
+        "tick_ms": 9_500,
+        "seq": 8,
+        "openings": [
+            {"rule": "C2", "telling": "told", "count": 3},
+            {"rule": "Q1", "telling": "suppressed", "count": 200},
+        ],
+    },
     "history": {"sink": "influx", "seq": 7},
     "brokers": [
         {"name": name, "store_error": "", "silent_s": 1.5, "state": "connected"} for name in ("bus", "bms")
@@ -84,6 +91,14 @@ def test_each_part_stands_with_its_state_its_restarts_and_its_last_failure(scrap
     assert not any(
         line.startswith('megawatch_part_last_failure_timestamp_seconds{part="rules"') for line in lines
     )
+
+
+def test_openings_stand_by_what_became_of_telling_them(scraped: bytes) -> None:
+    """What is not told is counted all the same."""
+    text = scraped.decode()
+
+    assert 'megawatch_alarm_openings_total{rule="C2",telling="told"} 3.0' in text
+    assert 'megawatch_alarm_openings_total{rule="Q1",telling="suppressed"} 200.0' in text
 
 
 def test_each_stage_stands_with_its_cpu_time_beside_the_messages(scraped: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from facility.site import Site
+from rules.engine.service import ToldAs
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
@@ -61,9 +63,13 @@ def judge(
     *,
     site: Site = SITE,
     rules: Mapping[str, Mapping[str, Any]] = ONLY_C2,
-) -> None:
-    """Judge a journal entry by entry, as it comes, from where the judging before was stopped."""
-    judge_as_it_comes(a_judging(site, rules=rules), tape, ledger, folder, site=site)
+) -> Counter[tuple[str, ToldAs]]:
+    """Judge a journal entry by entry, as it comes, from where the judging before was stopped.
+
+    Returns:
+        How many alarms opened in it, by rule and by what became of telling them.
+    """
+    return judge_as_it_comes(a_judging(site, rules=rules), tape, ledger, folder, site=site).openings
 
 
 def told(ledger: Ledger) -> list[str]:
@@ -83,7 +89,8 @@ def test_what_is_shelved_is_not_told_and_its_end_neither(ledger: Ledger, tmp_pat
     ledger.suppress(a_suppression())
     tape = a_tape()
     play(tape, range(20), 80)
-    judge(ledger, tmp_path, tape)
+
+    assert judge(ledger, tmp_path, tape) == {("C2", "suppressed"): 1}
 
     assert (told(ledger), state(ledger)) == ([], "active, shelved")
     (alarm,) = (alarm for alarm in ledger.alarms() if alarm.rule == "C2")
@@ -94,6 +101,19 @@ def test_what_is_shelved_is_not_told_and_its_end_neither(ledger: Ledger, tmp_pat
     judge(ledger, tmp_path, tape)
 
     assert told(ledger) == []
+
+
+def test_openings_are_counted_by_what_became_of_telling_them(ledger: Ledger, tmp_path: Path) -> None:
+    """What opens for the fourth time in a minute is damped, and is no less an opening."""
+    tape = a_tape()
+    for episode in range(5):
+        play(tape, range(10 * episode, 10 * episode + 5), 80)
+        play(tape, range(10 * episode + 5, 10 * episode + 10), 10)
+    rules = {**ONLY_C2, "C2": {"on_delay_s": 1, "off_delay_s": 1, "above_s": 0}, "Q10": {}}
+
+    found = judge(ledger, tmp_path, tape, rules=rules)
+
+    assert (found["C2", "told"], found["C2", "damped"]) == (3, 2)
 
 
 def test_what_still_stands_when_the_shelf_is_over_is_told_then(ledger: Ledger, tmp_path: Path) -> None:
