@@ -134,7 +134,7 @@ class DsxDecoder:
         self._routes: dict[bytes, int | Refused] = {}  # by the topics of values, as they are sent
         self._entries: dict[str, tuple[_Entry, ...]] = {}  # by what value and metadata have in common
         self._names: dict[str, _Entry] = {}  # what can be used, by the key of its point
-        self._value_topics = TopicIndex()
+        self._value_topics = TopicIndex(self._routes)
         self._has_canary = CANARY in context.site.racks
         self._scopes = Scopes()
         self._changed: set[str] = set()

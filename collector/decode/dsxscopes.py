@@ -89,17 +89,17 @@ class TopicIndex:
 
     The scopes of a site have few forms. Each form that was asked for is kept up with every topic, so that a
     scope that becomes known costs as much as it covers.
+
+    Args:
+        topics: All topics, as they are now: whoever adds one puts it here too, and takes it away again.
     """
 
-    def __init__(self) -> None:
-        self._topics: dict[bytes, None] = {}
+    def __init__(self, topics: Iterable[bytes]) -> None:
+        self._topics = topics
         self._found: dict[_Form, dict[tuple[str, ...], dict[bytes, None]]] = {}
 
     def put(self, topic: bytes) -> None:
-        """Put a topic; one that is there already stays."""
-        if topic in self._topics:
-            return
-        self._topics[topic] = None
+        """Note a topic that was added; one that is known already stays."""
         if self._found:
             levels, path = _levels(text_of(topic))
             for form, found in self._found.items():
@@ -107,8 +107,7 @@ class TopicIndex:
                     found.setdefault(named, {})[topic] = None
 
     def take(self, topic: bytes) -> None:
-        """Take a topic away."""
-        del self._topics[topic]
+        """Note that a topic is gone."""
         levels, path = _levels(text_of(topic))
         for form, found in self._found.items():
             if (named := form.named(levels, path)) is not None:

@@ -110,19 +110,25 @@ def test_scopes_do_not_hide_each_other(many: list[str], topic: str) -> None:
 @given(st.lists(scopes, max_size=6), st.lists(topics, max_size=8, unique=True))
 def test_topics_are_found_by_the_scopes_that_cover_them(many: list[str], some: list[str]) -> None:
     """Whether a topic was put before a scope was asked for or after it, and not once it was taken away."""
-    index = TopicIndex()
+    topics: dict[bytes, None] = {}
+    index = TopicIndex(topics)
+
+    def put(topic: str) -> None:
+        topics[as_sent(topic)] = None
+        index.put(as_sent(topic))
 
     def covered(scope: str) -> set[str]:
         return set(map(text_of, index.covered(scope)))
 
     half = len(some) // 2
     for topic in some[:half]:
-        index.put(as_sent(topic))
+        put(topic)
     for scope in many:
         assert covered(scope) == {topic for topic in some[:half] if read_plainly(scope, topic)}
     for topic in some[half:]:
-        index.put(as_sent(topic))
+        put(topic)
     for topic in some[::3]:
+        del topics[as_sent(topic)]
         index.take(as_sent(topic))
 
     left = set(some) - set(some[::3])
