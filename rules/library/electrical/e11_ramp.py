@@ -49,7 +49,10 @@ class Ramp(Several):
         200, ge=100, le=1_000, description="share of the limit from which it is graver [%]"
     )
     deadband_mw_per_min: float = Field(
-        2, ge=0, le=100, description="how far inside the limit it must be for the alarm to end [MW/min]"
+        2,
+        ge=0,
+        le=100,
+        description="how far inside the limit it must be to end, half of the limit at most [MW/min]",
     )
 
     def held(self, table: Table) -> tuple[Held, ...]:
@@ -57,8 +60,8 @@ class Ramp(Several):
         ramp = self._ramp(table)
         up, down = table.setting("ramp_up_mw_per_min"), table.setting("ramp_down_mw_per_min")
         return (
-            Held.over(ramp, up, self.deadband_mw_per_min),
-            Held.under(ramp, -down, self.deadband_mw_per_min),
+            Held.over(ramp, up, np.minimum(self.deadband_mw_per_min, up / 2)),
+            Held.under(ramp, -down, np.minimum(self.deadband_mw_per_min, down / 2)),
         )
 
     def reached(self, table: Table) -> tuple[BoolArray, ...]:
