@@ -24,6 +24,7 @@ from megawatch.cli.usage import WrongUsage
 from megawatch.run.clock import SteadyClock
 from megawatch.run.lock import holders
 from megawatch.run.part import Part
+from megawatch.run.self_monitoring import RULE
 from megawatch.run.status import FRESH_MS, read_status
 from megawatch.site.folder import SiteFolder
 from rules.alarms.openings import DAMPED
@@ -317,8 +318,11 @@ def one_alarm(found: Sequence[Alarm], beginning: str) -> Alarm:
         MegawatchError: Where that is not one alarm.
     """
     if len(found) != 1 or not beginning:
-        count = "no alarm" if not found else f"{len(found)} alarms"
-        raise MegawatchError(f"expected the beginning of one alarm's id, found {count} for '{beginning}'")
+        count = f"{len(found)} alarms" if found else "no alarm"
+        hint = "" if found else f" (pages of {RULE}, about Megawatch itself, end by themselves: see status)"
+        raise MegawatchError(
+            f"expected the beginning of one alarm's id, found {count} for '{beginning}'{hint}"
+        )
     return found[0]
 
 

@@ -141,4 +141,4 @@ def test_no_alarm_of_that_name(site: Path, capsys: pytest.CaptureFixture[str]) -
     answer = why(site, capsys)
 
     assert answer.status == 1
-    assert "found no alarm for 'a'" in answer.err
+    assert "found no alarm for 'a' (pages of Q9, about Megawatch itself, end by themselves" in answer.err
