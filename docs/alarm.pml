@@ -22,7 +22,8 @@
 #define PENDING 1
 #define ACTIVE 2
 #define RETURNING 3
-#define OVER 4 /* of a row: the alarm has returned */
+#define UNSEEN 4
+#define OVER 5 /* of a row: the alarm has returned */
 #define NOTHING 0
 #define OPENS 1
 #define WORSENS 2
@@ -35,19 +36,20 @@
 #define OFF_DELAY_OVER 5
 #define SEVERITY_UP 6
 #define SEVERITY_DOWN 7
-#define GONE 8
-#define CLOCK_SET 9
-#define HIDDEN 10
-#define CAUSE_OVER 11
-#define SHELVE 12
-#define UNSHELVE 13
-#define SUPPRESS 14
-#define UNSUPPRESS 15
-#define REMOVE 16
-#define RESTORE 17
-#define ACKNOWLEDGE 18
-#define REPEAT 19
-#define RESTART 20
+#define CARRIES 8
+#define GONE 9
+#define CLOCK_SET 10
+#define HIDDEN 11
+#define CAUSE_OVER 12
+#define SHELVE 13
+#define UNSHELVE 14
+#define SUPPRESS 15
+#define UNSUPPRESS 16
+#define REMOVE 17
+#define RESTORE 18
+#define ACKNOWLEDGE 19
+#define REPEAT 20
+#define RESTART 21
 #define OPENED 0
 #define WORSENED 1
 #define RETURNED 2
@@ -68,14 +70,18 @@ inline judge(what, under, number, event) {
     :: what == PENDING && event == CLOCK_SET -> what = NORMAL
     :: what == PENDING && event == ON_DELAY_OVER -> what = ACTIVE; happens = OPENS
     :: what == ACTIVE && event == CLEAR -> what = RETURNING
-    :: what == RETURNING && event == BREACH -> what = ACTIVE
-    :: what == RETURNING && event == SEVERITY_DOWN -> what = ACTIVE
-    :: what == RETURNING && event == DEADBAND -> what = ACTIVE
-    :: what == RETURNING && event == UNKNOWN -> what = ACTIVE
-    :: what == RETURNING && event == CLOCK_SET -> what = ACTIVE
-    :: (what == ACTIVE || what == RETURNING) && event == SEVERITY_UP -> what = ACTIVE; happens = WORSENS
+    :: what == RETURNING && event == UNKNOWN -> what = UNSEEN
+    :: what == UNSEEN && event == CLEAR -> what = RETURNING
+    :: (what == RETURNING || what == UNSEEN) && event == BREACH -> what = ACTIVE
+    :: (what == RETURNING || what == UNSEEN) && event == SEVERITY_DOWN -> what = ACTIVE
+    :: (what == RETURNING || what == UNSEEN) && event == DEADBAND -> what = ACTIVE
+    :: (what == RETURNING || what == UNSEEN) && event == CLOCK_SET -> what = ACTIVE
+    :: (what == ACTIVE || what == RETURNING || what == UNSEEN) && event == SEVERITY_UP -> what = ACTIVE; happens = WORSENS
+    :: what == ACTIVE && event == CARRIES -> what = ACTIVE; happens = WORSENS
+    :: what == RETURNING && event == CARRIES -> what = RETURNING; happens = WORSENS
+    :: what == UNSEEN && event == CARRIES -> what = UNSEEN; happens = WORSENS
     :: what == RETURNING && event == OFF_DELAY_OVER -> what = NORMAL; happens = RETURNS
-    :: (what == ACTIVE || what == RETURNING) && event == GONE -> what = NORMAL; happens = RETURNS
+    :: (what == ACTIVE || what == RETURNING || what == UNSEEN) && event == GONE -> what = NORMAL; happens = RETURNS
     :: else
     fi;
     if
@@ -92,8 +98,8 @@ inline judge(what, under, number, event) {
 /* What is told of an episode, unless something holds it back. */
 inline tell(e) {
     if
-    :: (row[e] == ACTIVE || row[e] == RETURNING) && !told[e] && !covered[e] && !held -> put(e, OPENED); told[e] = true; graver[e] = false
-    :: (row[e] == ACTIVE || row[e] == RETURNING) && told[e] && graver[e] && !held -> put(e, WORSENED); graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && !told[e] && !covered[e] && !held -> put(e, OPENED); told[e] = true; graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && told[e] && graver[e] && !held -> put(e, WORSENED); graver[e] = false
     :: row[e] == OVER && told[e] && happens == RETURNS -> put(e, RETURNED)
     :: else
     fi
@@ -166,7 +172,7 @@ inline save(e) {
 }
 
 /* Where a judge is, as one number. */
-#define WHERE(what, under, number) ((number) * 8 + (what) * 2 + (under))
+#define WHERE(what, under, number) ((number) * 16 + (what) * 2 + (under))
 
 inline receive(key) {
     /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
@@ -181,13 +187,14 @@ active proctype monitor() {
     /* Something is heard, and is in the journal. */
     :: atomic { entries < WINDOW ->
         if
-        :: ((true_condition == NORMAL && true_episode < LAST) || true_condition == RETURNING) -> entry[entries] = BREACH
-        :: ((true_condition == NORMAL && true_episode < LAST) || (true_condition == ACTIVE || true_condition == RETURNING)) -> entry[entries] = SEVERITY_UP
-        :: (true_condition == PENDING || true_condition == ACTIVE) -> entry[entries] = CLEAR
-        :: (true_condition == PENDING || true_condition == RETURNING) -> entry[entries] = DEADBAND
-        :: (true_condition == PENDING || true_condition == ACTIVE || true_condition == RETURNING) -> entry[entries] = GONE
+        :: ((true_condition == NORMAL && true_episode < LAST) || (true_condition == RETURNING || true_condition == UNSEEN)) -> entry[entries] = BREACH
+        :: ((true_condition == NORMAL && true_episode < LAST) || (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN)) -> entry[entries] = SEVERITY_UP
+        :: (true_condition == PENDING || true_condition == ACTIVE || true_condition == UNSEEN) -> entry[entries] = CLEAR
+        :: (true_condition == PENDING || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = DEADBAND
+        :: (true_condition == PENDING || true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = GONE
         :: true_condition == PENDING -> entry[entries] = ON_DELAY_OVER
         :: true_condition == RETURNING -> entry[entries] = UNKNOWN
+        :: (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = CARRIES
         :: true_condition == RETURNING -> entry[entries] = OFF_DELAY_OVER
         :: !true_under_cause -> entry[entries] = HIDDEN
         :: true_under_cause -> entry[entries] = CAUSE_OVER
@@ -236,8 +243,8 @@ active proctype people() {
         tell(1); check(1)
        }
 #ifdef ACKNOWLEDGING
-    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true }
-    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == OVER) && !acknowledged[1] -> acknowledged[1] = true }
+    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true }
+    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == UNSEEN || row[1] == OVER) && !acknowledged[1] -> acknowledged[1] = true }
 #endif
     od
 }
@@ -246,8 +253,8 @@ active proctype people() {
 /* What nobody acknowledges in time is told on the next route, once. */
 active proctype timer() {
     do
-    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING) && told[0] && !acknowledged[0] && !held && !escalated[0] -> escalated[0] = true; check(0) }
-    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING) && told[1] && !acknowledged[1] && !held && !escalated[1] -> escalated[1] = true; check(1) }
+    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN) && told[0] && !acknowledged[0] && !held && !escalated[0] -> escalated[0] = true; check(0) }
+    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == UNSEEN) && told[1] && !acknowledged[1] && !held && !escalated[1] -> escalated[1] = true; check(1) }
     od
 }
 #endif

@@ -18,6 +18,7 @@ from rules.alarms.life import (
     Row,
     Telling,
 )
+from rules.causes import CAUSES
 
 INTRO: Final = """\
 What happens to an alarm, event by event, and what people are told of it. The words are those of
@@ -46,7 +47,15 @@ HOLDS: Final = """\
 
 What keeps an alarm from being told, whether it stands already or not. A cause hides an alarm that opens
 beside it, until that alarm is active without a cause: one that stood before its cause came is not hidden by
-it, and one that is about to return when its cause is over stays hidden."""
+it, and one that is about to return when its cause is over stays hidden, also while nothing is known of it: a
+page claims nothing that was over when it was last known."""
+
+CAUSED: Final = """\
+## Causes
+
+What hides what (`rules/causes.py`). What is hidden is judged and recorded as ever, ends as ever, and is told
+once its cause is over and it still stands. A cause is as grave as the gravest that it hides: it worsens with
+it. One row that holds is enough; a rack is dark where all of its feeds are lost."""
 
 _MEANING: Final = {
     Condition.NORMAL: ("A", "", "there is no alarm"),
@@ -57,12 +66,17 @@ _MEANING: Final = {
         "Active, OffDelay",
         "it is over by more than the deadband; the off-delay runs",
     ),
+    Condition.UNSEEN: (
+        "B, C",
+        "Active",
+        "it was over when it was last known, and is not known now; the off-delay waits",
+    ),
 }
 _LETTERS: Final = {
     Hold.CAUSE: (
         "H",
         "Suppressed",
-        "an alarm that says more is active (`hidden_by` of the rule), or too much opens (Q10)",
+        "an alarm that says more is active (see Causes), or too much opens (Q10)",
     ),
     Hold.SHELVED: ("G", "Shelved (timed)", "somebody has shelved it, for a time and with a reason"),
     Hold.BY_DESIGN: ("H", "Suppressed", "a planned window holds it back"),
@@ -84,6 +98,8 @@ def alarms_reference() -> str:
         _table(
             ("hold", "ISA-18.2", "OPC UA", "what it is", "begins", "ends", "not told meanwhile"), _holds()
         ),
+        CAUSED,
+        _table(("alarm", "hidden by", "that is about", "also while that is pending"), _causes()),
         "## What is told\n\nAt each event, the first row that is true, unless something holds it back.",
         _table(("told", "condition", "its opening was told", "only"), map(_telling, TELLINGS)),
         "## Words\n\nHow the list of alarms says a state; the first that is true.",
@@ -115,6 +131,12 @@ def _holds() -> Iterator[tuple[str, ...]]:
         yield hold.value, *_LETTERS[hold], begins[hold], ends[hold], not_told
 
 
+def _causes() -> Iterator[tuple[str, ...]]:
+    for alarm, causes in CAUSES.items():
+        for cause in causes:
+            yield alarm, cause.rule, cause.relation.value, "yes" if cause.is_early else ""
+
+
 def _telling(telling: Telling) -> tuple[str, ...]:
     only = [] if telling.at is None else [f"when it {telling.at.value}"]
     if isinstance(telling.at, Event):
@@ -127,7 +149,7 @@ def _telling(telling: Telling) -> tuple[str, ...]:
 
 def _words() -> Iterator[tuple[str, str]]:
     for hold in BY_PEOPLE:
-        yield f"active, {hold.value}", f"active or returning, {hold.value}, not hidden by its cause"
+        yield f"active, {hold.value}", f"active, returning or unseen, {hold.value}, not hidden by its cause"
     yield "active, acknowledged", "somebody has acknowledged it"
     yield "active, suppressed", "hidden by its cause"
     yield "active, unacknowledged", "people were told, and nobody has acknowledged it"

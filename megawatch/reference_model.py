@@ -153,7 +153,7 @@ inline save(e) {
 }
 
 /* Where a judge is, as one number. */
-#define WHERE(what, under, number) ((number) * 8 + (what) * 2 + (under))
+#define WHERE(what, under, number) ((number) * 16 + (what) * 2 + (under))
 
 inline receive(key) {
     /* A key that is known is the same message. Nothing of an alarm comes before its opening. */

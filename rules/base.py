@@ -1,8 +1,9 @@
 """What a rule is: a declaration, and one pure method from a view of the site to a verdict for each subject.
 
 A rule is one file in `rules/library`. It names the kind of its subjects, the quantities and windows that it
-needs, the desks that it calls and what hides it. Its parameters are described fields, so that the site file
-can set them and the documentation can list them. It never sees a clock, a socket or another rule.
+needs and the desks that it calls. Its parameters are described fields, so that the site file can set them and
+the documentation can list them. It never sees a clock, a socket or another rule: what hides its alarms stands
+in `rules.causes`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from facility.codes import InArrays
 from facility.readings import BoolArray, FloatArray
 from facility.site import Site
-from rules.model.rows import Links, Relation
+from rules.causes import CAUSES, Causes
+from rules.model.rows import Links
 from rules.model.windows import Window
 from rules.subject import SubjectKind
 from rules.view import View
@@ -87,21 +89,6 @@ class Block(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenBy:
-    """What hides an alarm: it opens and ends, and is not told beside the alarm that hides it.
-
-    Attributes:
-        rule: Name of the rule whose alarm says more.
-        relation: How that alarm's subject hangs together with this one's.
-        is_early: Whether an alarm that is only pending hides it as well.
-    """
-
-    rule: str
-    relation: Relation = Relation.SAME
-    is_early: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SeverityStep:
     """From when on an alarm is of a higher severity.
 
@@ -119,6 +106,10 @@ class SeverityStep:
 
 
 Steps: TypeAlias = tuple[SeverityStep, ...]
+AS_WHAT_IT_HIDES: Final = SeverityStep(
+    Severity.HIGH, "while racks suffer from it: it hides their alarms, and is as grave", desks=(Desk.PAGE,)
+)
+"""The step of a rule that judges nothing graver itself: its alarm rises with those that it hides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +229,6 @@ class Rule(BaseModel):
     """What to look at first, one sentence that stands in a page."""
     severity_steps: ClassVar[Steps] = ()
     """From when on its alarms are of a higher severity."""
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
-    """What hides its alarms."""
     needs_acknowledgement: ClassVar[bool] = False
     """Whether an alarm that returned stays on the list until it is acknowledged."""
     is_never_suppressed: ClassVar[bool] = False
@@ -252,8 +241,6 @@ class Rule(BaseModel):
     """What that alarm says, in a few words that stand in a page."""
     unknown_look_at: ClassVar[str] = ""
     """What to look at first then, one sentence that stands in a page."""
-    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
-    """What hides that alarm."""
 
     severity: Severity = Field(description="how bad it is")
     on_delay_s: float = Field(ge=0, description="how long it must last to become an alarm [s]")
@@ -279,6 +266,15 @@ class Rule(BaseModel):
         made = self.model_copy()
         made._variants = variants  # noqa: SLF001 - its own
         return made
+
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides its alarms, or those of not being able to tell: `rules.causes` says it.
+
+        Args:
+            alarm_rule: Name of the rule in the alarm, such as C2 or C2-cannot-verify.
+        """
+        return CAUSES.get(alarm_rule, ())
 
     @classmethod
     def title_of(cls, alarm_rule: str) -> str:

@@ -121,12 +121,15 @@ class RackView:
         is_silent: Whether its power is not known: never heard, too old, not to be trusted.
         is_unheard: Whether it is silent and was never heard at all.
         is_starting: Whether it was never heard and still has time to speak: that is no silence.
+        is_misdated: Whether it speaks, and is refused for its stamps: that is no silence either.
         holders: Row of the tenant that holds each, the operator's own load last, intp.
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         cause: Why its power is not known for certain, `Cause` codes, int8; 0 where it is.
         draw: Its power, the last that was known [mW], int64.
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
+        publishers: The places of the racks whose power each publisher tells, by what its stream is called.
+        brokers: The places of the racks whose power comes over each broker, by its name.
         members: The places of all groups, one group after the other, shape (members,).
         starts: Where each group begins among them, shape (groups,).
     """
@@ -135,12 +138,15 @@ class RackView:
     is_silent: BoolArray
     is_unheard: BoolArray
     is_starting: BoolArray
+    is_misdated: BoolArray
     holders: NDArray[np.intp]
     is_contracted: BoolArray
     silent_ms: IntArray
     cause: NDArray[np.int8]
     draw: IntArray
     groups: Mapping[str, NDArray[np.intp]]
+    publishers: Mapping[str, NDArray[np.intp]]
+    brokers: Mapping[str, NDArray[np.intp]]
     members: NDArray[np.intp]
     starts: NDArray[np.intp]
 

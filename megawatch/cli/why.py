@@ -13,12 +13,11 @@ from megawatch.cli.query import local_time
 from megawatch.cli.routes import when
 from megawatch.site.folder import SiteFolder
 from rules.alarms.openings import DAMPED, alarm_name
-from rules.base import CANNOT_VERIFY
+from rules.causes import CAUSES
 from rules.library.data.q10_alarm_health import AlarmHealth
 from rules.notify.base import labels_of
 from rules.notify.registry import make_routes
 from rules.notify.routing import Route, takes_alarm
-from rules.registry import RULES
 from store.ledger.alarms import Alarm, AlarmChange, Notice, rule_of
 
 
@@ -86,7 +85,7 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
     with open_ledger(folder) as ledger:
         alarm = one_alarm(ledger.alarm(beginning), beginning)
         changes, notices = ledger.changes_of(alarm.id), ledger.notices_of(alarm.id)
-        hiding = frozenset() if alarm.is_told else _hiding(alarm.rule)
+        hiding = set() if alarm.is_told else {hide.rule for hide in CAUSES.get(alarm.rule, ())}
         is_damped = any(change.reason.startswith(DAMPED) for change in changes)
         stood = [one for one in ledger.alarms() if _stood(one, alarm)] if hiding or is_damped else []
     routes = make_routes(folder.file.routes, folder.file.site.zone)
@@ -144,16 +143,6 @@ def _waits(route: Route, alarm: Alarm) -> bool:
     if rule is None or alarm.returned_ms is not None or not route.waits:
         return False
     return takes_alarm(route, alarm, rule, None)
-
-
-def _hiding(alarm_rule: str) -> frozenset[str]:
-    """Return the rules whose alarms hide those of a rule, or those of its not being able to tell."""
-    for rule in RULES:
-        if alarm_rule == rule.name:
-            return frozenset(hide.rule for hide in rule.hidden_by)
-        if alarm_rule == f"{rule.name}-{CANNOT_VERIFY}":
-            return frozenset(hide.rule for hide in rule.unknown_hidden_by)
-    return frozenset()
 
 
 def _stood(other: Alarm, alarm: Alarm) -> bool:

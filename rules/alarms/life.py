@@ -11,7 +11,8 @@ Four things make up a state, and none of them changes another but by the rows be
 - what was told, and whether it is graver by now than that;
 - what people have acknowledged, and what still waits for that.
 
-UNKNOWN starts and ends nothing. Nobody can resolve an alarm whose condition stands: there is no such event.
+UNKNOWN starts and ends nothing: what was known last stands. Nobody can resolve an alarm whose condition
+stands: there is no such event.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Condition(IntEnum):
     PENDING = 1  # OPC UA: OnDelay
     ACTIVE = 2
     RETURNING = 3  # OPC UA: OffDelay; active still
+    UNSEEN = 4  # over when it was last known, and not known now: the off-delay waits; active still
 
 
 class Hold(StrEnum):
@@ -51,6 +53,7 @@ class Event(StrEnum):
     OFF_DELAY_OVER = "off-delay over"
     SEVERITY_UP = "breach, graver than ever"
     SEVERITY_DOWN = "breach, less grave"
+    CARRIES = "hides what is graver than ever"
     GONE = "subject or rule gone"
     CLOCK_SET = "clock set"
     HIDDEN = "cause active"
@@ -124,8 +127,10 @@ class Telling:
 BY_PEOPLE: Final = (Hold.OUT_OF_SERVICE, Hold.BY_DESIGN, Hold.SHELVED)
 """What people hold back, in the order in which an alarm's state names one of several."""
 
-NORMAL, PENDING, ACTIVE, RETURNING = Condition
-STANDS: Final = (ACTIVE, RETURNING)
+NORMAL, PENDING, ACTIVE, RETURNING, UNSEEN = Condition
+ENDING: Final = (RETURNING, UNSEEN)
+"""The conditions in which what was last known of an alarm is that it is over."""
+STANDS: Final = (ACTIVE, *ENDING)
 """The conditions in which there is an alarm."""
 
 CONDITIONS: Final = (
@@ -138,17 +143,21 @@ CONDITIONS: Final = (
     Row((PENDING,), Event.CLOCK_SET, NORMAL),
     Row((PENDING,), Event.ON_DELAY_OVER, ACTIVE, Happens.OPENS),
     Row((ACTIVE,), Event.CLEAR, RETURNING),
-    Row((RETURNING,), Event.BREACH, ACTIVE),
-    Row((RETURNING,), Event.SEVERITY_DOWN, ACTIVE),
-    Row((RETURNING,), Event.DEADBAND, ACTIVE),
-    Row((RETURNING,), Event.UNKNOWN, ACTIVE),
-    Row((RETURNING,), Event.CLOCK_SET, ACTIVE),
+    Row((RETURNING,), Event.UNKNOWN, UNSEEN),
+    Row((UNSEEN,), Event.CLEAR, RETURNING),
+    Row(ENDING, Event.BREACH, ACTIVE),
+    Row(ENDING, Event.SEVERITY_DOWN, ACTIVE),
+    Row(ENDING, Event.DEADBAND, ACTIVE),
+    Row(ENDING, Event.CLOCK_SET, ACTIVE),
     Row(STANDS, Event.SEVERITY_UP, ACTIVE, Happens.WORSENS),
+    Row((ACTIVE,), Event.CARRIES, ACTIVE, Happens.WORSENS),
+    Row((RETURNING,), Event.CARRIES, RETURNING, Happens.WORSENS),
+    Row((UNSEEN,), Event.CARRIES, UNSEEN, Happens.WORSENS),
     Row((RETURNING,), Event.OFF_DELAY_OVER, NORMAL, Happens.RETURNS),
     Row(STANDS, Event.GONE, NORMAL, Happens.RETURNS),
 )
 """What is judged. What has no row changes nothing: a graver breach is one of a severity that the alarm never
-had, and one that is less grave leaves it as grave as it was."""
+had, and one that is less grave leaves it as grave as it was. A cause is as grave as what it hides."""
 
 BEGINS: Final[Mapping[Event, Hold]] = {
     Event.HIDDEN: Hold.CAUSE,
@@ -175,7 +184,8 @@ HOLDS_BACK: Final[Mapping[Hold, tuple[Told, ...]]] = {
 """What each hold keeps from being told: never a return.
 
 A cause hides an alarm that opens beside it, until that alarm is active without a cause: one that stood before
-its cause came is not hidden by it, and one that is about to return when its cause is over stays hidden."""
+its cause came is not hidden by it, and one that is about to return when its cause is over stays hidden, also
+while nothing is known of it: a page claims nothing that was over when it was last known."""
 
 TELLINGS: Final = (
     # At whatever event: so it is told too when what held it back is over.

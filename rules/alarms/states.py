@@ -13,7 +13,8 @@ Where a rule asks for it, a breach opens the alarm also when those of the last m
 above, however often they were interrupted; not where a contract says how long the subject must stay above.
 
 UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
-a breach; a running off-delay begins anew after it, for it is not known to be clear meanwhile.
+a breach; a running off-delay begins anew after it, for it is not known to be clear meanwhile. Nor is it known
+to be broken: what nobody was told of is not told then.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Transition:
         value: What was judged, in the rule's unit; NaN where there is none.
         limit: What it was held against; NaN where there is none.
         peak: The worst value so far; NaN where there is none.
-        reason: Why it ended, where nothing was judged that ended it; or why it is damped.
+        reason: Why it ended or worsened, where nothing was judged of it that did; or why it is damped.
         over_ms: Since when the limit is broken no more [ms]; None while it is.
         is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
         is_damped: Whether it opens and is not told because too much opens: that is told in its place.
@@ -98,6 +99,23 @@ class Transition:
         return cls(**{**values, "change": change, "severity": severity})
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An alarm that another one hides, and that is graver than it.
+
+    Attributes:
+        severity: How bad it is, `Severity` code.
+        rule: Name of its rule, as alarms give it.
+        title: What it says, in a few words.
+        subject: What it is about.
+    """
+
+    severity: int
+    rule: str
+    title: str
+    subject: str
+
+
 def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
     """Return the identity of an alarm: a hash of rule, subject and the event time at which it opened."""
     text = f"{rule}\n{subject}\n{opened_ms}".encode()
@@ -115,6 +133,7 @@ class _Columns(Columns):
     severity: CodeArray
     peak: FloatArray
     told: BoolArray
+    is_ending: BoolArray
 
     FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
         "state": (np.int8, NORMAL),
@@ -125,6 +144,7 @@ class _Columns(Columns):
         "severity": (np.int8, 0),
         "peak": (np.float64, np.nan),
         "told": (np.bool_, False),
+        "is_ending": (np.bool_, False),
     }
 
 
@@ -204,7 +224,18 @@ class Bank:
     @property
     def has_untold(self) -> bool:
         """Whether an alarm is active that was not told."""
-        return bool(((self._columns.state == ACTIVE) & ~self._columns.told).any())
+        return bool(self.is_untold.any())
+
+    @property
+    def is_untold(self) -> BoolArray:
+        """Which subjects have an alarm that was not told, shape (subjects,)."""
+        untold: BoolArray = (self._columns.state == ACTIVE) & ~self._columns.told
+        return untold
+
+    @property
+    def is_ending(self) -> BoolArray:
+        """Which subjects have an alarm that was over when it was last known, shape (subjects,)."""
+        return self._columns.is_ending
 
     def severity(self, place: int) -> int:
         """Return how bad the alarm of a subject was at worst, `Severity` code."""
@@ -222,6 +253,7 @@ class Bank:
         columns = self._columns
         columns.state[columns.state == PENDING] = NORMAL
         columns.returning_ms[:] = columns.over_ms[:] = NEVER
+        columns.is_ending[:] = False
         if self._above is not None:
             self._above.clear()
 
@@ -269,6 +301,7 @@ class Bank:
         columns.returning_ms[~active | ~clear | ~found.returned] = NEVER
         begins = active & clear & found.returned & (columns.returning_ms == NEVER)
         columns.returning_ms[begins] = at_ms
+        columns.is_ending = active & np.where(breach | clear, clear & found.returned, columns.is_ending)
         columns.over_ms[breach] = NEVER
         columns.over_ms[active & ~breach & (columns.over_ms == NEVER)] = at_ms
         off_delay = self._off_delay_ms if found.off_delay_ms is None else found.off_delay_ms
@@ -342,15 +375,43 @@ class Bank:
             getattr(self._columns, name)[targets] = getattr(old, name)[sources]
         return gone
 
-    def due(self, suppressed: BoolArray | None, found: Findings) -> BoolArray:
+    def rise(
+        self, changes: list[Transition], carried: Mapping[int, list[Carried]], found: Findings, at_ms: int
+    ) -> list[Transition]:
+        """Let alarms be as grave as what they hide, and return the changes with that.
+
+        Args:
+            changes: What `step` returned.
+            carried: What each hides that is graver than it, by its place.
+            found: What the rule found.
+            at_ms: The moment [ms].
+        """
+        columns, risen = self._columns, list(changes)
+        for place, children in carried.items():
+            child = max(children, key=lambda one: one.severity)
+            count = len(set(children))
+            if columns.state[place] != ACTIVE or child.severity <= columns.severity[place]:
+                continue
+            columns.severity[place] = child.severity
+            severity, subject = Severity(child.severity), self.subjects[place]
+            more = f" and {count - 1} more" if count > 1 else ""
+            reason = f"{child.title} at {child.subject} ({child.rule}){more}, told by this alone"
+            at = next((i for i, change in enumerate(risen) if change.subject == subject), None)
+            if at is not None:
+                risen[at] = replace(risen[at], severity=severity)
+                continue
+            value, limit = float(found.value[place]), float(found.limit[place])
+            worse = self._transition(place, Change.WORSENED, at_ms, value, limit)
+            risen.append(replace(worse, reason=reason))
+        return risen
+
+    def due(self, suppressed: BoolArray | None) -> BoolArray:
         """Return which alarms `tell` would tell now of those that are not told yet, shape (subjects,).
 
         Args:
             suppressed: Whose alarm says nothing new, shape (subjects,); None for no alarm.
-            found: What the rule found.
         """
-        due: BoolArray = (self._columns.state == ACTIVE) & ~self._columns.told & ~_hidden(suppressed, found)
-        return due
+        return self.is_untold & ~self._hidden(suppressed)
 
     def tell(
         self,
@@ -374,7 +435,7 @@ class Bank:
         """
         columns = self._columns
         before = columns.told.copy()
-        hidden = _hidden(suppressed, found)
+        hidden = self._hidden(suppressed)
         hidden[list(damped)] = True
         columns.told |= (columns.state == ACTIVE) & ~hidden
         columns.told &= columns.state == ACTIVE
@@ -399,6 +460,10 @@ class Bank:
                 late = self._transition(where, Change.OPENED, at_ms, value, limit)
                 result.append(replace(late, is_told=True))
         return result
+
+    def _hidden(self, suppressed: BoolArray | None) -> BoolArray:
+        """Return whose alarm is not told: what is suppressed, and what was over when it was last known."""
+        return self.is_ending.copy() if suppressed is None else self.is_ending | suppressed
 
     def _places(self) -> Mapping[str, int]:
         """Return the place of each subject."""
@@ -431,9 +496,3 @@ class Bank:
         self._edited = dict(values["edited"])
         if self._above is not None and "above_breach" in arrays:
             self._above.load(arrays)
-
-
-def _hidden(suppressed: BoolArray | None, found: Findings) -> BoolArray:
-    """Return whose alarm is not told: what is suppressed, and what is about to return without a word."""
-    returns: BoolArray = (found.verdict == Verdict.CLEAR) & found.returned
-    return returns if suppressed is None else returns | suppressed

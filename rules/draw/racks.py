@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from rules.draw.draw import Known
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.summation_plan import UNMETERED, Index, in_a_row
 from rules.telemetry.cause import Cause, most_telling
-from rules.telemetry.liveness import NEVER
+from rules.telemetry.liveness import NEVER, broker_of
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
 from rules.view import RackView
@@ -41,12 +42,29 @@ class Racks:
             for rack, found in self.power_points.items()
         }
         self._groups = builder.groups(streams)
+        self._publishers = self._coming_by(streams, str)
+        self._brokers = self._coming_by(streams, broker_of)
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
         self._holders = np.zeros(len(self.ids), np.intp)
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
         self._sizes = np.diff(np.append(self._starts, len(self._points)))
+
+    def _coming_by(
+        self, streams: Mapping[AssetId, Sequence[str]], way_of: Callable[[str], str]
+    ) -> Mapping[str, Index]:
+        """Return the places of the racks whose power comes by each way, by the name of that way.
+
+        Args:
+            streams: The streams that the power of each rack comes by.
+            way_of: What a stream is part of.
+        """
+        found: dict[str, list[int]] = defaultdict(list)
+        for place, rack in enumerate(self.ids):
+            for way in dict.fromkeys(map(way_of, streams[AssetId(rack)])):
+                found[way].append(place)
+        return {way: np.array(places, np.intp) for way, places in found.items()}
 
     def hold(self, holders: Sequence[TenantId], tenants: Sequence[TenantId]) -> None:
         """Note who holds each rack from now on.
@@ -74,13 +92,17 @@ class Racks:
             fresh = np.logical_and.reduceat(fresh, self._starts)
             certain = np.logical_and.reduceat(certain, self._starts)
             draw = np.add.reduceat(draw, self._starts)
-        is_silent, is_unheard, is_starting = np.zeros((3, len(self.ids)), np.bool_)
+        is_silent, is_unheard, is_starting, is_misdated = np.zeros((4, len(self.ids)), np.bool_)
         silent_ms, cause = np.zeros(len(self.ids), np.int64), np.zeros(len(self.ids), np.int8)
         stale = np.flatnonzero(~fresh)
         if len(stale):
-            is_silent[stale], is_unheard[stale], is_starting[stale], silent_ms[stale] = self._silence(
+            is_misdated[stale], is_starting[stale], is_unheard[stale], since_ms = self._silence(
                 stale, knowledge, awaited
             )
+            # A rack with a wrong clock is not silent: Q6 tells.
+            is_silent[stale] = ~is_starting[stale] & ~is_misdated[stale]
+            is_unheard &= is_silent
+            silent_ms[stale] = np.where(is_silent[stale], awaited.at_ms - since_ms, 0)
         uncertain = np.flatnonzero(~certain)
         if len(uncertain):
             cause[uncertain] = self._causes(uncertain, knowledge, known, awaited.at_ms)
@@ -89,12 +111,15 @@ class Racks:
             is_silent=is_silent,
             is_unheard=is_unheard,
             is_starting=is_starting,
+            is_misdated=is_misdated,
             holders=self._holders,
             is_contracted=self._is_contracted,
             silent_ms=silent_ms,
             cause=cause,
             draw=draw,
             groups=self._groups,
+            publishers=self._publishers,
+            brokers=self._brokers,
             members=self._members,
             starts=self._group_starts,
         )
@@ -109,18 +134,15 @@ class Racks:
     def _silence(
         self, racks: Index, knowledge: Knowledge, awaited: Awaited
     ) -> tuple[BoolArray, BoolArray, BoolArray, IntArray]:
-        """Return of racks without fresh power which are silent, unheard, and starting, and how long [ms]."""
+        """Return of racks without fresh power which are misdated, starting, unheard; since when [ms]."""
         points, starts = self._points_of(racks)
         metered = points != UNMETERED
+        is_misdated = np.logical_or.reduceat(metered & knowledge.is_misdated(points, awaited.at_ms), starts)
         is_starting = np.logical_or.reduceat(awaited.waits(points), starts)
-        # A rack with a wrong clock is not silent: Q6 tells.
-        is_misdated = metered & knowledge.is_misdated(points, awaited.at_ms)
-        is_silent = ~is_starting & ~np.logical_or.reduceat(is_misdated, starts)
         heard_ms = np.minimum.reduceat(np.where(metered, knowledge.trusted_ms[points], NEVER), starts)
         is_unheard = heard_ms == NEVER
         begin_ms = np.maximum.reduceat(awaited.since_ms(points), starts)
-        silent_ms = np.where(is_silent, awaited.at_ms - np.where(is_unheard, begin_ms, heard_ms), 0)
-        return is_silent, is_silent & is_unheard, is_starting, silent_ms
+        return is_misdated, is_starting, is_unheard, np.where(is_unheard, begin_ms, heard_ms)
 
     def _causes(self, racks: Index, knowledge: Knowledge, known: Known, at_ms: int) -> NDArray[np.int8]:
         """Return why the power of some racks is not certain: the most telling cause of the points of each."""

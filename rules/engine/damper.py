@@ -10,7 +10,6 @@ from facility.instants import SECOND_MS
 from facility.readings import BoolArray
 from rules.alarms.openings import Openings
 from rules.alarms.states import NOT_DAMPED, Bank, Transition
-from rules.base import Findings
 from rules.engine.judge import Judge
 from rules.view import AlarmView, View
 
@@ -47,18 +46,17 @@ class Damper:
         if self._openings is not None:
             self._openings.release(bank.rule)
 
-    def damp(self, bank: Bank, hidden: BoolArray | None, found: Findings, at_ms: int) -> Mapping[int, str]:
+    def damp(self, bank: Bank, hidden: BoolArray | None, at_ms: int) -> Mapping[int, str]:
         """Return which of a bank's alarms are not told though they are due, and why, by their places.
 
         Args:
             bank: The alarms of a rule, after the step of a tick.
             hidden: Which of them other alarms hide, shape (subjects,); None for none.
-            found: What the rule found.
             at_ms: The tick [ms].
         """
         if self._openings is None or self._is_failing:
             return NOT_DAMPED
-        due = bank.due(hidden, found)
+        due = bank.due(hidden)
         try:
             return self._openings.take(bank, due, at_ms)
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others

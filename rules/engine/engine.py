@@ -7,6 +7,7 @@ service tells it how far the journal is closed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -21,7 +22,7 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray
 from facility.room import room_for
 from facility.site import Site
-from rules.alarms.states import Bank, Transition
+from rules.alarms.states import Bank, Carried, Transition
 from rules.base import Block, Rule
 from rules.columns import named
 from rules.draw.demand import Demand
@@ -549,14 +550,24 @@ class Engine:
                 doubt = doubt_of(found, _starting(judge.rule, view))
                 changes = judge.unverified.step(subjects, doubt, view.at_ms)
                 stepped.append((judge, judge.unverified, doubt, changes))
+        hiding = [
+            judge.hidden(bank, self._by_name, view) if changes or bank.has_untold else None
+            for judge, bank, _, changes in stepped
+        ]
+        carried: defaultdict[str, defaultdict[int, list[Carried]]] = defaultdict(lambda: defaultdict(list))
+        for (judge, bank, _, _), hidden in zip(stepped, hiding, strict=True):
+            if hidden is None or not hidden.any():
+                continue
+            for other, place, child in judge.graver(bank, hidden, self._by_name, view):
+                carried[other.rule][place].append(child)
         told: list[Transition] = []
         self._damper.begin(view.at_ms)
-        for judge, bank, found, changes in stepped:
+        for (_, bank, found, happened), hidden in zip(stepped, hiding, strict=True):
+            changes = bank.rise(happened, carried.get(bank.rule, {}), found, view.at_ms)
             if not changes and not bank.has_untold:
                 self._damper.pass_over(bank)
                 continue
-            hidden = judge.hidden(bank, self._by_name, view)
-            damped = self._damper.damp(bank, hidden, found, view.at_ms)
+            damped = self._damper.damp(bank, hidden, view.at_ms)
             told += bank.tell(changes, hidden, found, view.at_ms, damped)
         return tuple(told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -12,7 +12,7 @@ import numpy as np
 from facility.names import AssetId
 from facility.patterns import choose
 from facility.readings import BoolArray
-from rules.alarms.states import Bank
+from rules.alarms.states import Bank, Carried
 from rules.alarms.time_above import TimeAbove
 from rules.base import (
     BREACH,
@@ -20,13 +20,14 @@ from rules.base import (
     CLEAR,
     CodeArray,
     Findings,
-    HiddenBy,
     Rule,
     Severity,
     Variant,
     Verdict,
 )
-from rules.model.rows import Links, Relation
+from rules.causes import HiddenBy, Relation
+from rules.draw.summation_plan import Index
+from rules.model.rows import Links
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -96,7 +97,7 @@ class Judge:
             others: Every rule by its name.
             view: The site at the moment.
         """
-        hides = self.rule.hidden_by if bank is self.bank else self.rule.unknown_hidden_by
+        hides = self.rule.causes_of(bank.rule)
         hidden: BoolArray | None = None
         try:
             if any(hide.relation is Relation.SILENT_BY for hide in hides):
@@ -133,6 +134,11 @@ class Judge:
                 return None if covered is None else _are_all(self.rule.racks(view), covered, of_none=of_none)
             case Relation.SERVED_BY:
                 return self._served_by(other, hides, view)
+            case Relation.DARK_BY:
+                assets = view.table(other.rule.kind).assets
+                dead = [AssetId(assets[row]) for row in np.flatnonzero(hides).tolist()]
+                dark = view.tables.topology.without_supply(dead)
+                return _are_all(self.rule.racks(view), dark, of_none=False)
             case Relation.SILENT_BY:
                 return None  # of all of them together
 
@@ -141,7 +147,8 @@ class Judge:
     ) -> BoolArray | None:
         """Return which subjects have silent racks, each of which belongs to what hides by its alarm.
 
-        Where the alarm is that it cannot be told, racks count that are not known for certain.
+        A rack whose stamps are refused says as little as one that is silent. Where the alarm is of being
+        unable to tell, racks count that are not known for certain.
         """
         racks = view.racks
         explained = np.zeros(len(racks.ids), np.bool_)
@@ -154,7 +161,7 @@ class Judge:
             explained |= False if covered is None else covered
         if not explained.any():
             return None
-        silent = racks.is_silent if bank is self.bank else racks.cause != 0
+        silent = racks.is_silent | racks.is_misdated if bank is self.bank else racks.cause != 0
         if self.rule.kind is SubjectKind.TENANT:
             rows, members = racks.holders, np.arange(len(racks.ids))
         elif (links := self.rule.racks(view)) is not None:
@@ -164,6 +171,59 @@ class Judge:
         are_silent = np.bincount(rows, silent[members], len(bank.subjects)) > 0
         stand_out = np.bincount(rows, (silent & ~explained)[members], len(bank.subjects)) > 0
         return are_silent & ~stand_out
+
+    def graver(
+        self, bank: Bank, hidden: BoolArray, others: Mapping[str, Judge], view: View
+    ) -> Iterator[tuple[Bank, int, Carried]]:
+        """Yield the alarms that hide one which is graver than they are, by their banks and places.
+
+        Args:
+            bank: The rule's own bank, or that of not being able to tell.
+            hidden: Which of its alarms others hide, shape (subjects,).
+            others: Every rule by its name.
+            view: The site at the moment.
+        """
+        places = np.flatnonzero(bank.is_untold & ~bank.is_ending & hidden).tolist()
+        try:
+            for hide in self.rule.causes_of(bank.rule) if places else ():
+                other = others.get(hide.rule)
+                if other is None or not (standing := np.flatnonzero(other.bank.is_active)).size:
+                    continue
+                least = min(other.bank.severity(row) for row in standing.tolist())
+                for place in places:
+                    if (severity := bank.severity(place)) <= least:
+                        continue
+                    title = self.rule.title_of(bank.rule)
+                    carried = Carried(severity, bank.rule, title, bank.subjects[place])
+                    for row in self._explaining(place, hide, other, standing, view):
+                        yield other.bank, row, carried
+        except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
+            self.telling_error = f"{type(error).__name__}: {error}"
+
+    def _explaining(
+        self, place: int, hide: HiddenBy, other: Judge, standing: Index, view: View
+    ) -> Iterator[int]:
+        """Yield which alarms of another rule that stand have to do with a subject that they hide."""
+        match hide.relation:
+            case Relation.SAME:
+                subject = self.bank.subjects[place]
+                yield from (row for row in standing.tolist() if other.bank.subjects[row] == subject)
+            case Relation.SERVED_BY:
+                mine, theirs = view.table(self.rule.kind), view.table(other.rule.kind)
+                serving = view.tables.topology.serving(AssetId(mine.assets[place]))
+                yield from (row for row in standing.tolist() if theirs.assets[row] in serving)
+            case Relation.MEMBER_OF | Relation.SILENT_BY | Relation.DARK_BY:
+                links = other.rule.racks(view)
+                racks = self._racks_of(place, view)
+                if links is not None and racks is not None:
+                    yield from (row for row in standing.tolist() if np.isin(links[row], racks).any())
+
+    def _racks_of(self, place: int, view: View) -> Index | None:
+        """Return the racks of a subject, those that a tenant holds for one; None where it stands for none."""
+        if self.rule.kind is SubjectKind.TENANT:
+            return np.flatnonzero(view.racks.holders == place)
+        links = self.rule.racks(view)
+        return None if links is None else links[place]
 
     def _served_by(self, other: Judge, hides: BoolArray, view: View) -> BoolArray:
         """Return which subjects belong to an asset that an asset serves whose alarm hides theirs."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -44,15 +43,6 @@ _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.E
 
 def _nowhere() -> Index:
     return np.zeros(0, np.intp)
-
-
-class Relation(StrEnum):
-    """How subjects hang together."""
-
-    SAME = "the same subject"
-    MEMBER_OF = "what it is a member of"
-    SERVED_BY = "what serves it"
-    SILENT_BY = "what its silent racks are members of"
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,9 @@ def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
             readings, others = _meter_facts(view.meters, subject.id)
             return replace(details, readings=readings, others=others)
         case SubjectKind.PUBLISHER if subject.id in view.publishers.ids:
-            return replace(details, clock=Clock(clock=_clock(view.publishers, subject.id)))
+            is_of_racks = places is not None and len(places) > 0
+            clock = Clock(clock=_clock(view.publishers, subject.id))
+            return replace(details, clock=clock, racks=details.racks if is_of_racks else None)
         case SubjectKind.ALARM if subject.id in view.alarms.ids:
             place = view.alarms.ids.index(subject.id)
             too_many, damped = _too_many(view.alarms, place), _damped(view.alarms, place)

@@ -195,7 +195,7 @@ class Notification:
         unit: Symbol of the unit of value, limit and peak.
         look_at: What to look at first.
         runbook: Where its runbook is; "" where there is none.
-        reason: Why it ended, where nothing was judged that ended it.
+        reason: Why it ended or worsened, where nothing was judged of it that did.
         past: Where late readings show an episode of the past.
         value_is_bound: Whether the value is what may be, not what is.
         assets: The asset that it is about and everything that serves it; None where that is not known.

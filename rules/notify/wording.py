@@ -151,12 +151,13 @@ def _look_at_lines(told: Notification) -> list[str]:
 
 
 def _when_lines(told: Notification, zone: tzinfo) -> list[str]:
-    """Return since when it is so, and why it ended where nothing was judged that ended it."""
+    """Return since when it is so, and why it ended or worsened where nothing was judged that did."""
     if told.past is not None:
         lines = [f"when: {_span(told, told.past, zone)}; known since readings of then arrived late"]
     else:
         lines = [f"since: {_time(told.since_ms, zone)}, told at {_time(told.at_ms, zone)}"]
-    return [*lines, f"ended: {in_line(told.reason)}"] if told.reason else lines
+    label = "graver" if told.change is Change.WORSENED else "ended"
+    return [*lines, f"{label}: {in_line(told.reason)}"] if told.reason else lines
 
 
 def _over_lines(told: Notification) -> list[str]:

@@ -305,7 +305,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         what="the chillers stop: coolant too warm", is_slow=True,
         at_s=_at(10, "12:00"), lasts_s=2_400, places=("P01A-CDU", "P01B-CDU"),
-        owes=(*_owed("T5", "P01A-CDU", "P01B-CDU"), *_owed("T6", *RACKS)), explains=("T10",),
+        owes=("T17 hall", *_owed("T5", "P01A-CDU", "P01B-CDU"), *_owed("T6", *RACKS)), explains=("T10",),
         events=(_plant(EventKind.CHILLER_LOSS),), settles_s=1_200,
     ),
     Fault(
@@ -408,12 +408,12 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         what="the broker gone for two minutes, its sessions forgotten",
-        at_s=_at(19, "04:00"), lasts_s=120, places=("hall",), explains=DOUBT,
+        at_s=_at(19, "04:00"), lasts_s=120, places=("hall",), owes=("Q3 broker bus",), explains=DOUBT,
         breaks=(Break(kind=BreakKind.SESSION_LOST, from_s=0, to_s=120),),
     ),
     Fault(
         what="the connection lost for a minute",
-        at_s=_at(19, "15:00"), lasts_s=60, places=("hall",), explains=DOUBT,
+        at_s=_at(19, "15:00"), lasts_s=60, places=("hall",), owes=("Q3 broker bus",), explains=DOUBT,
         breaks=(Break(kind=BreakKind.CONNECTION_LOST, from_s=0, to_s=60),),
     ),
     Fault(

@@ -70,7 +70,7 @@ class Damped:
         changes = self.bank.step(subjects, found, at_ms)
         suppressed = np.array([subject in hidden for subject in subjects])
         self.openings.begin(at_ms)
-        due = self.bank.due(suppressed, found)
+        due = self.bank.due(suppressed)
         reasons = self.openings.take(self.bank, due, at_ms)
         told = self.bank.tell(changes, suppressed, found, at_ms, reasons)
         self.openings.close(at_ms, self.on)

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rules.registry import RULES
+from rules.causes import CAUSES
 from testing.scenarios.reading import FOLDER, read
 from tests.outcomes import OUTCOMES, name_of
 
 TESTS = Path(__file__).parents[1]
-HIDDEN = [
-    *(rule.name for rule in RULES if rule.hidden_by),
-    *(f"{rule.name}-cannot-verify" for rule in RULES if rule.unknown_hidden_by),
-]
+HIDDEN = list(CAUSES)
 """Whose alarms another alarm may hide, as scenarios call them."""
 BY_NAME = {outcome.__name__: outcome for outcome in OUTCOMES}
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
+from rules.base import Desk, Findings, Rule, Severity, codes
 from rules.fixed_point import in_kilowatts, lowered
 from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
@@ -24,7 +24,6 @@ class DrawNearLimit(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL, Desk.CONTRACT)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C2"),)
     look_at: ClassVar[str] = (
         "Compare the draw with the forecast of the block; ask the tenant what it is starting."
     )

@@ -7,9 +7,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Judgement, Rule, Severity, SeverityStep, Steps, codes
+from rules.base import Desk, Findings, Judgement, Rule, Severity, SeverityStep, Steps, codes
 from rules.fixed_point import in_kilowatts, lowered
-from rules.model.rows import Relation
 from rules.subject import SubjectKind
 from rules.view import NO_LIMIT, View
 
@@ -44,10 +43,6 @@ class Overdraw(Rule):
     unknown_title: ClassVar[str] = "cannot verify that the draw keeps the contract"
     unknown_look_at: ClassVar[str] = (
         "Find out why readings are missing; until they are heard, ask the tenant what it draws."
-    )
-    unknown_hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
-        HiddenBy("C3", is_early=True),
-        HiddenBy("E4", Relation.SILENT_BY),
     )
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is up to the critical share")

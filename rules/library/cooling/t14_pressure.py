@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from rules.base import Desk, Severity
+from rules.base import AS_WHAT_IT_HIDES, Desk, Severity, Steps
 from rules.comparison import Held, Several
 from rules.model.measured import Condition, Measured, above, largest_of
 from rules.model.rows import Place
@@ -26,6 +26,7 @@ class Pressure(Several):
     0.5 to 3 bar are usual (a table of coolant units); a filter is due at 1.5 times its clean pressure
     difference (our choice), which `filter_clean_kpa` of the site file gives. Which point is which is in its
     area on the bus: `Secondary`, and `Filter` with any number. A unit whose pumps stand has no pressure.
+    Racks that starve behind it (T8, T9) are told by it alone, with their tenants.
     """
 
     name: ClassVar[str] = "T14"
@@ -37,6 +38,7 @@ class Pressure(Several):
     look_at: ClassVar[str] = (
         "Compare pump speed, valves and filter: find where the way is closed, or open too far."
     )
+    severity_steps: ClassVar[Steps] = (AS_WHAT_IT_HIDES,)
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(15, ge=0, description="how long it must last to become an alarm [s]")

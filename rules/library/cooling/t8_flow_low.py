@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import FloatArray
-from rules.base import Desk, HiddenBy, Severity
+from rules.base import Desk, Severity
 from rules.comparison import OfLoadedRacks, Threshold
 from rules.model.measured import Measured
 from rules.model.rows import DRAW
@@ -35,7 +35,6 @@ class FlowLow(Threshold, OfLoadedRacks):
     unit: ClassVar[str] = "L/min per kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Compare the rack's flow with its neighbours', then its filter and its valve."
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("T7", is_early=True),)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(60, ge=0, description="how long it must last to become an alarm [s]")

@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from rules.alarms.openings import CHATTERS, CHATTERS_WITHIN_MS, FLOOD_BEGINS, FLOOD_ENDS
-from rules.base import Damping, Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, Steps, codes
-from rules.model.rows import Relation
+from rules.base import Damping, Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -31,7 +30,6 @@ class AlarmHealth(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.ALARM
     unit: ClassVar[str] = "alarms"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q10", Relation.MEMBER_OF),)
     look_at: ClassVar[str] = (
         "List them with `megawatch alarms`; look at the sensor, then at the delays and the limit of its rule."
     )

@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, Steps, codes
-from rules.model.rows import Links, Relation
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
+from rules.model.rows import Links
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -30,11 +30,6 @@ class RackSilent(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
-        HiddenBy("Q3", Relation.MEMBER_OF),
-        HiddenBy("Q5", is_early=True),
-        HiddenBy("E4", Relation.SILENT_BY),
-    )
     look_at: ClassVar[str] = (
         "Look at the rack's meter and its gateway; its tenant's draw has bounds meanwhile."
     )

@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, SeverityStep, Steps, codes
-from rules.model.rows import Relation
+from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -26,10 +25,6 @@ class CoverageLow(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.TENANT
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
-        HiddenBy("E4", Relation.SILENT_BY),
-        HiddenBy("Q3", Relation.SILENT_BY),
-    )
     look_at: ClassVar[str] = "Find what the silent racks have in common: a gateway, a network, a publisher."
     severity_steps: ClassVar[Steps] = (SeverityStep(Severity.HIGH, "below `invalid_share`"),)
 

@@ -1,4 +1,4 @@
-"""Q3: racks that share a gateway, a feed or a coolant unit fall silent together."""
+"""Q3: racks that share a broker, a gateway, a feed or a coolant unit fall silent together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray, IntArray
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
-from rules.model.rows import Links, Relation
+from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.model.rows import Links
 from rules.subject import SubjectKind
+from rules.telemetry.cause import Cause
 from rules.view import RackView, View
 
 NEVER_HEARD: Final = "racks that were never heard"
@@ -27,7 +28,8 @@ class CommonSilence(Rule):
     90 %, the bus is to blame and no gateway. Where only racks are silent that nobody contracted, Q1 tells it.
 
     Groups overlap: a gateway, two busways and a coolant unit may see the same racks. The group that is silent
-    most wholly is told, the larger one first; a group whose silent racks are all told already is not.
+    most wholly is told, the larger one first; a group whose silent racks are all told already is not. Where
+    we have no connection to a broker, that is told before anything that racks share: they may be well.
     The levels are our choice. It is not told beside a feed that is lost (E4) with all its silent racks.
     """
 
@@ -36,7 +38,6 @@ class CommonSilence(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.GROUP
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E4", Relation.SILENT_BY),)
     look_at: ClassVar[str] = "Look at what the racks share; the racks themselves are likely well."
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
@@ -46,20 +47,23 @@ class CommonSilence(Rule):
     least_racks: int = Field(3, ge=1, description="silent racks that there must be")
 
     def subjects(self, view: View) -> tuple[str, ...]:
-        """Return what racks have in common."""
-        return (*view.racks.groups, NEVER_HEARD)
+        """Return what racks have in common, the brokers that they come over, and what was never heard."""
+        return (*view.racks.groups, *map(broker_name, view.racks.brokers), NEVER_HEARD)
 
     def judge(self, view: View) -> Findings:
         """Find the groups that explain the silence of their racks."""
         racks = view.racks
-        groups = (*racks.groups.values(), np.flatnonzero(racks.is_unheard))
+        is_away = racks.is_silent & (racks.cause == Cause.DISCONNECTED)
+        away = [places[is_away[places]] for places in racks.brokers.values()]
+        groups = (*racks.groups.values(), *away, np.flatnonzero(racks.is_unheard))
         silent = np.zeros(len(groups), np.int64)
         if racks.is_silent.any():
-            silent = _counts(racks)
-        sizes = [*(len(places) for places in racks.groups.values()), len(racks.ids)]
+            silent = _counts(racks, away)
+        shared = (*racks.groups.values(), *racks.brokers.values())
+        sizes = [*(len(places) for places in shared), len(racks.ids)]
         share = silent / np.maximum(np.array(sizes, np.int64), 1)
         fires = (silent >= self.least_racks) & (share >= self.least_share)
-        told = self._explain(racks.is_silent & racks.is_contracted, groups, share, fires)
+        told = self._explain(racks.is_silent & racks.is_contracted, groups, share, fires, len(racks.groups))
         return Findings(
             verdict=codes(told, ~told),
             value=share * 100,
@@ -69,20 +73,29 @@ class CommonSilence(Rule):
 
     def racks(self, view: View) -> Links:
         """Return the racks of each group."""
-        return Links.of([*view.racks.groups.values(), np.flatnonzero(view.racks.is_unheard)])
+        racks = view.racks
+        shared = (*racks.groups.values(), *racks.brokers.values())
+        return Links.of([*shared, np.flatnonzero(racks.is_unheard)])
 
     @staticmethod
     def _explain(
-        is_silent: BoolArray, groups: Sequence[NDArray[np.intp]], share: FloatArray, fires: BoolArray
+        is_silent: BoolArray,
+        groups: Sequence[NDArray[np.intp]],
+        share: FloatArray,
+        fires: BoolArray,
+        first_broker: int,
     ) -> BoolArray:
         told = np.zeros(len(groups), np.bool_)
         unexplained = is_silent.copy()
-        # Where nearly no rack was ever heard, the bus is to blame; else first what racks share.
+        # What is known comes first: a broker that is away, and that nearly no rack was ever heard, for which
+        # the bus is to blame. Then what racks share.
         never = len(groups) - 1
-        first = share[never] > NEARLY_ALL
+        rank = np.ones(len(groups), np.int64)
+        rank[first_broker:never] = 0
+        rank[never] = 0 if share[never] > NEARLY_ALL else 2
         order = sorted(
             np.flatnonzero(fires).tolist(),
-            key=lambda g: ((g == never) != first, -share[g], -len(groups[g]), g),
+            key=lambda g: (rank[g], -share[g], -len(groups[g]), g),
         )
         for group in order:
             if unexplained[groups[group]].any():
@@ -91,9 +104,19 @@ class CommonSilence(Rule):
         return told
 
 
-def _counts(racks: RackView) -> IntArray:
-    """Return how many racks of each group are silent, and of those that were never heard."""
+def broker_name(broker: str) -> str:
+    """Return what a broker is called among what racks have in common."""
+    return f"broker {broker}"
+
+
+def _counts(racks: RackView, away: Sequence[NDArray[np.intp]]) -> IntArray:
+    """Return how many racks of each group are silent, of each broker for that, and never heard.
+
+    Args:
+        racks: Every rack.
+        away: The places of the racks that are silent because each broker is away.
+    """
     counts = np.zeros(0, np.int64)
     if len(racks.starts):
         counts = np.add.reduceat(racks.is_silent[racks.members].astype(np.int64), racks.starts)
-    return np.append(counts, np.count_nonzero(racks.is_unheard))
+    return np.append(counts, [*map(len, away), np.count_nonzero(racks.is_unheard)])

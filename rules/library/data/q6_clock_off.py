@@ -8,10 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
+from rules.model.rows import Links
 from rules.subject import SubjectKind
 from rules.view import View
 
 TOLD_SOONER_S: Final = 10
+NO_RACKS: Final = np.zeros(0, np.intp)
 
 
 class ClockOff(Rule):
@@ -21,7 +23,8 @@ class ClockOff(Rule):
     reading of the last minutes was late at least: a slow clock, or a way that takes so long. Whole hours or
     quarters of one are a zone written as another. The page tells a constant offset, a drift (seconds a day)
     and a jump within the last hour apart; which it is shows once the clock was heard for a minute. Beyond
-    30 s ahead and 7 days behind values are refused; racks whose clock is off are not called silent. The
+    30 s ahead and 7 days behind values are refused: this rule tells it with
+    the racks and their tenants, Q2 and Q5 say nothing beside it, and these racks are not called silent. The
     subject `monitor` is the clock of our own machine, told for a minute after it was set. The levels are our
     choice.
     """
@@ -61,3 +64,9 @@ class ClockOff(Rule):
             severity=self.severities(severe),
             on_delay_ms=np.where(severe, min(delay_ms, TOLD_SOONER_S * 1_000), delay_ms),
         )
+
+    def racks(self, view: View) -> Links:
+        """Return the racks of each publisher that are refused for their stamps: these its clock explains."""
+        racks = view.racks
+        of_each = (racks.publishers.get(name, NO_RACKS) for name in view.publishers.ids)
+        return Links.of([places[racks.is_misdated[places]] for places in of_each])

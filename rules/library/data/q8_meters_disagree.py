@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, Findings, HiddenBy, Rule, Severity, codes
-from rules.model.rows import Relation
+from rules.base import Desk, Findings, Rule, Severity, codes
 from rules.subject import SubjectKind
 from rules.view import KILOWATT, MeterView, View
 
@@ -30,7 +29,6 @@ class MetersDisagree(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.COMPARISON
     unit: ClassVar[str] = "kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CONTRACT)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q8", Relation.MEMBER_OF, is_early=True),)
     look_at: ClassVar[str] = (
         "Read both at the meters; look for a wrong current transformer, a stuck meter, or a load that nobody "
         "declared."

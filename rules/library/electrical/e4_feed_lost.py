@@ -8,10 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, below
-from rules.model.rows import Relation
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
@@ -38,7 +37,6 @@ class FeedLost(Threshold):
     severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "where a rack beneath it has no feed left"),
     )
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E4", Relation.SERVED_BY, is_early=True),)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(2, ge=0, description="how long it must last to become an alarm [s]")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from facility.readings import FloatArray
 from facility.site import Site
-from rules.base import Desk, HiddenBy, Severity
+from rules.base import Desk, Severity
 from rules.comparison import Threshold
 from rules.model.measured import Measured, largest_of, relative
 from rules.model.tables import Table
@@ -30,7 +30,6 @@ class BlockLoad(Threshold):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Compare the blocks: move load from this one to the one that carries least."
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E6", is_early=True),)
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")
     on_delay_s: float = Field(300, ge=0, description="how long it must last to become an alarm [s]")

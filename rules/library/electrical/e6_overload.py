@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Threshold
 from rules.model.measured import Measured, above, largest_of, relative
 from rules.model.tables import Table
@@ -39,7 +39,6 @@ class Overload(Threshold):
     severity_steps: ClassVar[Steps] = (
         SeverityStep(Severity.CRITICAL, "above `critical_percent` of the rating", "critical_on_delay_s"),
     )
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("E2", is_early=True),)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(10, ge=0, description="how long it must last to become an alarm [s]")

@@ -7,10 +7,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from facility.readings import BoolArray
-from rules.base import Desk, HiddenBy, Severity, SeverityStep, Steps
+from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import Held, Several
 from rules.model.measured import Measured, outside, relative
-from rules.model.rows import Relation
 from rules.model.tables import Table
 from rules.subject import SubjectKind
 
@@ -40,11 +39,6 @@ class VoltageOutOfRange(Several):
             on_delay="severe_delay_s",
             desks=(Desk.PAGE,),
         ),
-    )
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (
-        HiddenBy("E4", is_early=True),
-        HiddenBy("E4", Relation.SERVED_BY, is_early=True),
-        HiddenBy("E8", Relation.SERVED_BY, is_early=True),
     )
 
     severity: Severity = Field(Severity.MEDIUM, description="how bad it is")

@@ -11,7 +11,8 @@ import numpy as np
 
 from facility.site import Site
 from rules.alarms.life import BEGINS, BY_PEOPLE, ENDS, STANDS, Condition, Event, Hold, State, Told, step
-from rules.base import Findings, HiddenBy, Judgement, Severity, Verdict
+from rules.base import Findings, Judgement, Severity, Verdict
+from rules.causes import Causes, HiddenBy
 from rules.engine.judging import Judging
 from rules.engine.service import RulesService
 from rules.library.contract.c1_draw_near_limit import DrawNearLimit
@@ -60,10 +61,15 @@ Script = dict[int, Mapping[str, Said]]
 class Scripted(Overdraw):
     """C2 that finds what a script says at each tick; C1 is its cause."""
 
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("C1"),)
     judges: ClassVar[frozenset[Judgement]] = frozenset({Judgement.LIVE})
     unknown_pages: ClassVar[bool] = False
     script: ClassVar[Script] = {}
+
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("C1"),)
 
     def judge(self, view: View) -> Findings:
         """Find what the script says."""
@@ -89,7 +95,11 @@ class Latchless(Scripted):
 class Cause(DrawNearLimit):
     """C1 that is active while a script says so."""
 
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = ()
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return ()
 
     def judge(self, view: View) -> Findings:
         """Find what the script says."""

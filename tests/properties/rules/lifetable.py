@@ -185,9 +185,10 @@ def check(bank: Bank, subjects: Subjects, tick: Tick, said: list[Transition], wh
         what: Is said of a difference.
     """
     columns, _ = bank.save()
-    condition = np.where(
-        (columns["state"] == Condition.ACTIVE) & (columns["returning_ms"] >= 0),
-        int(Condition.RETURNING),
+    stands = columns["state"] == Condition.ACTIVE
+    condition = np.select(
+        [stands & (columns["returning_ms"] >= 0), stands & columns["is_ending"]],
+        [int(Condition.RETURNING), int(Condition.UNSEEN)],
         columns["state"],
     )
     _same(condition, CONDITION[subjects.state], f"condition, {what}")

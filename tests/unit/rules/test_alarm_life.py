@@ -186,9 +186,20 @@ BACK: Final = (Event.CLEAR, Event.OFF_DELAY_OVER)
         ((Event.HIDDEN, *OPEN, Event.CLEAR, Event.CAUSE_OVER), "active, suppressed", []),
         (
             (Event.HIDDEN, *OPEN, Event.CLEAR, Event.CAUSE_OVER, Event.UNKNOWN),
-            "active, unacknowledged",
-            ["opened"],
+            "active, suppressed",
+            [],
         ),
+        (
+            (Event.HIDDEN, *OPEN, Event.CLEAR, Event.UNKNOWN, Event.CAUSE_OVER, Event.BREACH),
+            "active, unacknowledged",
+            [Told.OPENED],
+        ),
+        (
+            (Event.HIDDEN, *OPEN, Event.CLEAR, Event.CAUSE_OVER, Event.UNKNOWN, *BACK),
+            "returned, unacknowledged",
+            [],
+        ),
+        ((*OPEN, Event.CARRIES), "active, unacknowledged", [Told.OPENED, Told.WORSENED]),
     ],
 )
 def test_the_words_of_isa_18_2(events: tuple[Event, ...], words: str, said: list[Told]) -> None:

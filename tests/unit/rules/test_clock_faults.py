@@ -9,9 +9,12 @@ import pytest
 
 from facility.instants import HOUR_MS
 from facility.readings import Flag, Quality
+from rules.alarms.states import Change
+from rules.base import Severity
 from rules.engine.engine import Engine, Step
 from rules.library.data.q6_clock_off import ClockOff
 from rules.notify.message import compose
+from rules.notify.notification import Notification
 from store.journal.entries import MarkKind
 from testing.builders import T0_MS
 from testing.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
@@ -21,12 +24,17 @@ SITE = one_tenant(1_000)
 
 def an_opened_page(steps: list[Step]) -> str:
     """Return the headline of the first page of a clock."""
+    return the_page(steps).headline
+
+
+def the_page(steps: list[Step]) -> Notification:
+    """Return the first page of a clock."""
     for step in steps:
         for change in step.changes:
             if change.rule == "Q6" and change.is_told:
                 assert step.view is not None
                 rule = ClockOff.model_validate({})
-                return compose(change, rule, step.view, SITE).headline
+                return compose(change, rule, step.view, SITE)
     raise AssertionError("nothing was told of a clock")
 
 
@@ -55,11 +63,46 @@ def test_values_that_are_refused_for_a_zone_are_no_silence() -> None:
 
     steps = played(engine, tape, seconds=60)
 
-    assert lines_of(steps, "Q6") == ["20 Q6 bus:docs opened"]
+    assert lines_of(steps, "Q6") == ["20 Q6 bus:docs opened", "40 Q6 bus:docs worsened"]
     assert an_opened_page(steps) == (
         "[MEDIUM] gateway docs on bus: clock off, 6 h 0 min 0 s ahead, as a time zone written as another"
     )
     assert not lines_of(steps, "Q1", "Q3")
+
+
+def test_what_follows_from_a_clock_is_told_by_it_alone() -> None:
+    """Q5 of each rack and Q2 of the tenant are recorded; the page of the clock carries them."""
+    engine, tape = started()
+    for second in range(10, 60):
+        now_ms = T0_MS + second * 1_000
+        ahead = at_once([np.nan] * 3, now_ms + 45_000, received_ms=now_ms, quality=Quality.REFUSED)
+        tape.put(now_ms, ahead)
+
+    steps = played(engine, tape, seconds=60)
+
+    opened = [change for change in changes_of(steps) if change.change is Change.OPENED]
+    assert [c.rule for c in opened if not c.is_told] == ["Q5", "Q5", "Q5", "Q2"]
+    assert [c.rule for c in opened if c.is_told] == ["Q6"]
+    page = the_page(steps).document()
+    assert (page["racks"], page["tenants"], page["tenant_kw"]) == (3, ["acme"], [150.0])
+    (worse,) = (c for c in changes_of(steps) if c.change is Change.WORSENED)
+    assert (worse.rule, worse.severity, worse.is_told) == ("Q6", Severity.HIGH, True)
+    assert worse.reason == "too few readings of a tenant at acme (Q2), told by this alone"
+
+
+def test_a_value_that_cannot_be_right_is_told_beside_a_clock_that_is_a_little_off() -> None:
+    """A clock 10 s ahead explains no value that is refused for what it says."""
+    engine, tape = started()
+    for second in range(10, 90):
+        now_ms = T0_MS + second * 1_000
+        tape.put(now_ms, at_once([None, 50, 50], now_ms + 10_000, received_ms=now_ms))
+        wrong = at_once([np.nan], now_ms + 10_000, received_ms=now_ms, quality=Quality.REFUSED)
+        tape.put(now_ms, wrong)
+
+    steps = played(engine, tape, seconds=90)
+
+    told = {(c.rule, c.subject) for c in changes_of(steps) if c.is_told}
+    assert {("Q6", "bus:docs"), ("Q5", "r0")} <= told
     assert engine.draw is not None
     assert engine.draw.high[0] > engine.draw.low[0]
 

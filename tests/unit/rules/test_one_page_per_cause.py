@@ -188,7 +188,7 @@ def test_one_feed_is_redundancy_and_both_are_dark(tmp_path: Path) -> None:
 
 def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:
     """Nor the loss of a feed, but by the loss of what feeds it."""
-    hidden = {rule.name: {hide.rule for hide in rule.hidden_by} for rule in RULES}
+    hidden = {rule.name: {hide.rule for hide in rule.causes_of(rule.name)} for rule in RULES}
 
     assert hidden["T12"] == set()
     assert hidden["E2"] == set()

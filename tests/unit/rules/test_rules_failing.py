@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 import pytest
 
-from rules.base import Findings, HiddenBy, Rule
+from rules.base import Findings, Rule
+from rules.causes import Causes, HiddenBy, Relation
 from rules.engine.judging import Judging
 from rules.library.contract.c1_draw_near_limit import DrawNearLimit
 from rules.library.contract.c2_overdraw import Overdraw
 from rules.library.data.q1_rack_silent import RackSilent
-from rules.model.rows import Links, Relation
+from rules.model.rows import Links
 from rules.view import View
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
@@ -149,7 +150,11 @@ def test_it_is_unhealthy_with_its_error_until_it_judges_again(kind: type[Rule]) 
 class Unsure(RackSilent):
     """Q1, not able to say which racks an alarm stands for."""
 
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("Q1", Relation.MEMBER_OF, is_early=True),)
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("Q1", Relation.MEMBER_OF, is_early=True),)
 
     def racks(self, view: View) -> Links:
         """Raise."""

@@ -11,11 +11,11 @@ from facility.names import AssetId
 from facility.points import Asset, Cadence
 from facility.readings import Batch, FloatArray
 from facility.site import Site
-from rules.base import Desk, HiddenBy, Rule, Severity, Variant, Verdict
+from rules.base import Desk, Rule, Severity, Variant, Verdict
+from rules.causes import Causes, HiddenBy, Relation
 from rules.comparison import Threshold
 from rules.engine.engine import Engine
 from rules.model.measured import Measured
-from rules.model.rows import Relation
 from rules.model.tables import Table
 from rules.registry import make_rules
 from rules.subject import SubjectKind
@@ -58,20 +58,34 @@ class RackFlow(UnitFlow):
     name: ClassVar[str] = "X2"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("rack.coolant.flow",)
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("X1", Relation.SERVED_BY),)
+
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("X1", Relation.SERVED_BY),)
 
 
 class RackFlowOfMembers(RackFlow):
     """The same, said only where not all of the rack belongs to a weak unit."""
 
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("X1", Relation.MEMBER_OF),)
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("X1", Relation.MEMBER_OF),)
 
 
 class SameRackFlow(RackFlow):
     """The same, said only where X2 says nothing of the same rack."""
 
     name: ClassVar[str] = "X3"
-    hidden_by: ClassVar[tuple[HiddenBy, ...]] = (HiddenBy("X2", Relation.SAME),)
+
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("X2", Relation.SAME),)
 
 
 def a_flow(number: int, asset: str, kind: str = "Rack") -> Known:

@@ -1,0 +1,95 @@
+"""What hides what: one page for each cause, as one table.
+
+A row says of an alarm which alarms say more than it does, and how their subjects hang together. What is
+hidden opens, ends and stands on the list all the same; it is not told beside its cause, and is told once that
+is over and it still stands. A cause is as grave as what it hides: it rises with the gravest, so that nothing
+grave waits behind something mild. Of several causes one is enough, but for racks that are dark: that takes
+the loss of every feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Relation(StrEnum):
+    """How the subject of an alarm hangs together with that of its cause."""
+
+    SAME = "the same subject"
+    MEMBER_OF = "what it is a member of"
+    SERVED_BY = "what serves it"
+    SILENT_BY = "what its racks are members of that say nothing that counts"
+    DARK_BY = "what leaves its racks without any feed"
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenBy:
+    """What hides an alarm: it opens and ends, and is not told beside the alarm that hides it.
+
+    Attributes:
+        rule: Name of the rule whose alarm says more.
+        relation: How that alarm's subject hangs together with this one's.
+        is_early: Whether an alarm that is only pending hides it as well.
+    """
+
+    rule: str
+    relation: Relation = Relation.SAME
+    is_early: bool = False
+
+
+Causes = tuple[HiddenBy, ...]
+
+_MEMBER_OF, _SERVED_BY, _SILENT_BY, _DARK_BY = (
+    Relation.MEMBER_OF,
+    Relation.SERVED_BY,
+    Relation.SILENT_BY,
+    Relation.DARK_BY,
+)
+
+CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
+    {
+        # An overdraw says more than that the limit is near, or that it may be broken.
+        "C1": (HiddenBy("C2"),),
+        "C9": (HiddenBy("C2"),),
+        "C2-cannot-verify": (HiddenBy("C3", is_early=True), HiddenBy("E4", _SILENT_BY)),
+        # Power: the uppermost node that is lost or out of range; a dark rack draws nothing.
+        "E4": (HiddenBy("E4", _SERVED_BY, is_early=True),),
+        "E5": (HiddenBy("E6", is_early=True),),
+        "E6": (HiddenBy("E2", is_early=True),),
+        "E8": (
+            HiddenBy("E4", is_early=True),
+            HiddenBy("E4", _SERVED_BY, is_early=True),
+            HiddenBy("E8", _SERVED_BY, is_early=True),
+        ),
+        "E17": (HiddenBy("E4", _DARK_BY, is_early=True),),
+        # Cooling: facility water, then the coolant unit, then the rack.
+        "T5": (HiddenBy("T17", _MEMBER_OF, is_early=True),),
+        "T6": (HiddenBy("T17", _MEMBER_OF), HiddenBy("T5", _SERVED_BY, is_early=True)),
+        "T8": (HiddenBy("T14", _SERVED_BY, is_early=True), HiddenBy("T7", is_early=True)),
+        "T9": (
+            HiddenBy("T14", _SERVED_BY, is_early=True),
+            HiddenBy("T7", is_early=True),
+            HiddenBy("T8", is_early=True),
+        ),
+        # Data: a broker, a gateway or its clock, then the rack; a dark rack has nothing to say.
+        "Q1": (
+            HiddenBy("Q3", _MEMBER_OF),
+            HiddenBy("Q5", is_early=True),
+            HiddenBy("E4", _SILENT_BY),
+        ),
+        "Q2": (
+            HiddenBy("E4", _SILENT_BY),
+            HiddenBy("Q3", _SILENT_BY),
+            HiddenBy("Q6", _SILENT_BY, is_early=True),
+        ),
+        "Q3": (HiddenBy("E4", _SILENT_BY),),
+        "Q5": (HiddenBy("E4", _DARK_BY, is_early=True), HiddenBy("Q6", _SILENT_BY, is_early=True)),
+        "Q8": (HiddenBy("Q8", _MEMBER_OF, is_early=True),),
+        "Q10": (HiddenBy("Q10", _MEMBER_OF),),
+    }
+)
+"""The causes of each alarm, by the name that alarms give its rule; what is missing, nothing hides."""
