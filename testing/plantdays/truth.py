@@ -246,8 +246,8 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
 
     yield Watch("T5", units, 20, off_set_point)
     yield Watch("T14", units, 20, pressed)
-    yield Watch("T6", racks, 20, hot)
+    yield Watch("T6", racks, 20, hot, causes=("T5",))
     yield Watch("T7", racks, 20, lost)
-    yield Watch("T8", racks, 20, starved, causes=("T7",))
-    yield Watch("T9", racks, 20, rise)
+    yield Watch("T8", racks, 20, starved, causes=("T7", "T14"))
+    yield Watch("T9", racks, 20, rise, causes=("T7", "T8", "T14"))
     yield Watch("T12", [*racks, *(f"ENV-{row}" for row in rows)], 20, leaks)
