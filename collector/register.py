@@ -54,7 +54,7 @@ class Register:
 
         Args:
             number: Number of the point.
-            stream: The stream.
+            stream: Whose silence is its silence from now on.
         """
         known = present(self._latest(number), "a known point")
         point = replace(known.point, stream=stream)

@@ -580,7 +580,7 @@ class DsxDecoder:
         """Return the stream of a point, which a heartbeat's scope may give it.
 
         Args:
-            point: The point.
+            point: What its metadata say.
             publisher: Who publishes its values.
             topic: On which topic.
         """
