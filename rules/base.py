@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from functools import cache
 from itertools import chain
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +146,21 @@ class Findings:
             on_delay_ms=np.full(count, np.iinfo(np.int64).max),
         )
 
+    @classmethod
+    def clear(cls, count: int, value: float = np.nan) -> Findings:
+        """Return that nothing is the matter with any subject.
+
+        Args:
+            count: How many there are.
+            value: What was judged, and what it was held against; NaN for nothing.
+        """
+        return cls(
+            verdict=np.full(count, CLEAR),
+            value=np.full(count, value),
+            limit=np.full(count, value),
+            returned=np.ones(count, np.bool_),
+        )
+
     def check(self, count: int) -> None:
         """Check that there is one finding for each subject, and that only what is clear has returned.
 
@@ -159,6 +174,24 @@ class Findings:
         both = np.count_nonzero(self.returned & (self.verdict != Verdict.CLEAR))
         if both:
             raise ValueError(f"expected only what is clear to have returned, found {both} that are not")
+
+    def copy(self) -> Findings:
+        """Return the same in arrays of its own."""
+        columns = ((name, getattr(self, name)) for name in self.__slots__)
+        own: dict[str, Any] = {name: None if one is None else np.array(one) for name, one in columns}
+        return Findings(**own)
+
+    def put(self, rows: NDArray[np.intp], other: Findings) -> None:
+        """Take in what was found of some subjects anew, in place.
+
+        Args:
+            rows: Their places.
+            other: What was found of them.
+        """
+        for name in self.__slots__:
+            column, found = getattr(self, name), getattr(other, name)
+            if column is not None and found is not None:
+                column[rows] = found
 
     def of(self, rule: Rule) -> Findings:
         """Return the same with the severity and the delays of a rule, where they were left to it."""
@@ -213,6 +246,8 @@ class Rule(BaseModel):
     """What it detects, in a few words that stand in a page."""
     kind: ClassVar[SubjectKind] = SubjectKind.OTHER
     """What its subjects are."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Subjects besides those of its kind, such as what several of them are together."""
     quantities: ClassVar[tuple[str, ...]] = ()
     """The measured quantities that it needs."""
     windows: ClassVar[tuple[Window, ...]] = ()
@@ -357,7 +392,8 @@ class Rule(BaseModel):
 
     def subjects(self, view: View) -> tuple[str, ...]:
         """Return the identity of each subject, one for each place of the findings."""
-        return view.ids(self.kind)
+        ids = view.ids(self.kind)
+        return (*ids, *self.beside) if self.beside else ids
 
     @abstractmethod
     def judge(self, view: View) -> Findings:

@@ -78,7 +78,31 @@ class Held:
         )
 
 
-class Comparison(Rule):
+class OfRows(Rule):
+    """Base of rules whose finding of a subject follows from its row of the table of their kind.
+
+    Where nothing else counts, only rows are judged of which something may be known otherwise than before.
+    """
+
+    looks_beyond: ClassVar[bool] = False
+    """Whether something else counts: other rows, or what hangs on them."""
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether nothing else counts."""
+        is_own = type(self).judge is not OfRows.judge
+        return not (self.looks_beyond or self.variants or is_own)
+
+    @abstractmethod
+    def judge_rows(self, table: Table) -> Findings:
+        """Judge every row of a table, or of a part of it."""
+
+    def judge(self, view: View) -> Findings:
+        """Judge every row of the table of its kind."""
+        return self.judge_rows(view.table(self.kind))
+
+
+class Comparison(OfRows):
     """Base of rules that hold one measured quantity against a limit."""
 
     @abstractmethod
@@ -99,9 +123,8 @@ class Comparison(Rule):
         del table, value
         return ()
 
-    def judge(self, view: View) -> Findings:
-        """Hold the value of each subject against its limit."""
-        table = view.table(self.kind)
+    def judge_rows(self, table: Table) -> Findings:
+        """Hold the value of each row against its limit."""
         value = self.value(table)
         held, when = self.compare(table, value), self.applies(table)
         return (held if when is None else held.where(when)).findings(self, *self.reached(table, value))
@@ -221,7 +244,7 @@ class OfLoadedRacks(Comparison):
         return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)
 
 
-class Several(Rule):
+class Several(OfRows):
     """Base of rules that hold several quantities each against its limit: one that is broken is a breach.
 
     What nothing measures of a subject is left out there; where nothing measures any, it is UNKNOWN.
@@ -241,9 +264,8 @@ class Several(Rule):
         del table
         return ()
 
-    def judge(self, view: View) -> Findings:
-        """Hold each quantity of each subject against its limit, and tell of the first that is broken."""
-        table = view.table(self.kind)
+    def judge_rows(self, table: Table) -> Findings:
+        """Hold each quantity of each row against its limit, and tell of the first that is broken."""
         return of_several(self.held(table)).findings(self, *self.reached(table))
 
 

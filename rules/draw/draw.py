@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -317,9 +317,13 @@ class _Ages:
         self._known = known
         self._at_ms = at_ms
 
+    @cached_property
+    def _times(self) -> tuple[IntArray, IntArray]:
+        return self._known.times()
+
     def oldest_ms(self, level: Level) -> IntArray:
         """Return when the oldest reading of each claim and of what is certain beneath it was made [ms]."""
-        return self._least_of(level, self._known.times()[0], self._at_ms)
+        return self._least_of(level, self._times[0], self._at_ms)
 
     def is_of_one_time(self, level: Level) -> BoolArray:
         """Tell which claims have only readings younger than the shortest time for which one of them lasts.
@@ -327,7 +331,7 @@ class _Ages:
         Beside a meter that speaks every second, what one said some seconds ago is of another time, and
         together they say nothing.
         """
-        lasts_ms = self._least_of(level, self._known.times()[1], OPEN)
+        lasts_ms = self._least_of(level, self._times[1], OPEN)
         is_of_one_time: BoolArray = self._at_ms - self.oldest_ms(level) < lasts_ms
         return is_of_one_time
 

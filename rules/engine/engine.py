@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facility.invariants import InvariantBroken
 from facility.names import CANARY, OPERATOR, TenantId
 from facility.points import Point
-from facility.readings import Batch, BoolArray
+from facility.readings import Batch, BoolArray, IntArray
 from facility.room import room_for
 from facility.site import Site
 from rules.alarms.states import Bank, Carried, Transition
@@ -40,7 +40,7 @@ from rules.engine.judge import Judge, doubt_of, make_judge
 from rules.engine.ongoing import Ongoing
 from rules.engine.rollups import Rollups
 from rules.model.rows import Topology
-from rules.model.tables import Tables
+from rules.model.tables import NOTHING_AGREED, Agreed, Tables
 from rules.model.windows import Windows
 from rules.subject import SubjectKind
 from rules.telemetry.liveness import NEVER, broker_of
@@ -429,15 +429,17 @@ class Engine:
         )
         # What is measured is judged once a second, for it lasts for longer; and where its rows are others.
         is_judged, self._is_rearranged = self._is_rearranged or at_ms % SERIES_MS == 0, False
+        tenants = tenant_view(layout, self.draw, known, awaited)
+        racks = self._arrangement.racks.view(self.knowledge, known, awaited)
         view = self.view = View(
             at_ms=at_ms,
-            tenants=tenant_view(layout, self.draw, known, awaited),
+            tenants=tenants,
             demand=self.demand.view(layout.tenants, self.draw, at_ms),
-            racks=self._arrangement.racks.view(self.knowledge, known, awaited),
+            racks=racks,
             meters=meter_view(layout, self._arrangement.sources, compared, merged, self.memory, known)
             if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
-            tables=self._tables_at(at_ms, is_judged=is_judged),
+            tables=self._tables_at(at_ms, racks.holders, tenants.rack_cap, is_judged=is_judged),
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view, with_tables=is_judged)
@@ -465,13 +467,17 @@ class Engine:
     def _draw_at(self, at_ms: int) -> Draw:
         return self._find_draw(self._arrangement.layout_at(at_ms), at_ms)[0]
 
-    def _tables_at(self, at_ms: int, *, is_judged: bool) -> Tables:
+    def _tables_at(
+        self, at_ms: int, holders: NDArray[np.intp], rack_cap: IntArray, *, is_judged: bool
+    ) -> Tables:
         """Return the tables of measured quantities: new ones where they are judged, else those before."""
         if self._topology is None:
             arrangement, powers = self._arrangement, self._arrangement.racks.power_points
             self._topology = Topology(self.site, arrangement.graph, self.points, self._quantities, powers)
         if is_judged or self._tables is None:
-            self._tables = Tables(at_ms, self._topology, self.knowledge, self.windows)
+            before = self._tables
+            agreed = Agreed.of(holders, rack_cap, NOTHING_AGREED if before is None else before.moment.agreed)
+            self._tables = Tables(at_ms, self._topology, self.knowledge, self.windows, agreed, before)
         if is_judged:
             self._tables.note()
         return self._tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -26,13 +26,30 @@ from rules.base import (
     Verdict,
 )
 from rules.causes import HiddenBy, Relation
+from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
 from rules.model.rows import Links
+from rules.model.tables import Key
 from rules.subject import SubjectKind
 from rules.view import View
 
 NOTHING: Final = Findings.nothing(0)
 """What is found of no subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a rule found of its rows, which are judged anew where something of them may be otherwise.
+
+    Attributes:
+        found: What it found of all of them, in arrays of its own.
+        uses: By what keys it asked its table.
+        at_ms: The moment [ms].
+    """
+
+    found: Findings
+    uses: Collection[Key]
+    at_ms: int
 
 
 @dataclass(slots=True)
@@ -54,6 +71,8 @@ class Judge:
     judging_error: str = ""
     telling_error: str = ""
     verdict: CodeArray | None = None
+    _named: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    _kept: _Kept | None = None
 
     @property
     def error(self) -> str:
@@ -77,17 +96,48 @@ class Judge:
         if quantities and not subjects and quantities.isdisjoint(view.tables.measured):
             return subjects, NOTHING  # nothing measures what it is about, nor ever did
         try:
-            subjects = self.rule.subjects(view)
-            found = self.rule.judge(view)
-            found.check(len(subjects))
+            subjects = self._subjects(view)
+            found = self._judged(view, len(subjects))
             for variant in self.rule.variants:
                 other = variant.rule.judge(view).of(variant.rule)
                 found = found.of(self.rule).where(chosen_by(variant, self.rule, subjects, view), other)
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
-            self.judging_error = f"{type(error).__name__}: {error}"
+            self.judging_error, self._kept = f"{type(error).__name__}: {error}", None
             return subjects, Findings.nothing(len(subjects))
         self.judging_error = ""
         return subjects, found
+
+    def _judged(self, view: View, count: int) -> Findings:
+        """Return what the rule finds of its subjects: only of those anew of which it may find otherwise."""
+        rule, kept, self._kept = self.rule, self._kept, None
+        if not (isinstance(rule, OfRows) and rule.is_of_rows):
+            found = rule.judge(view)
+            found.check(count)
+            return found
+        table = view.table(rule.kind)
+        is_next = kept is not None and kept.at_ms == table.moment.before_ms
+        rows = table.changed(kept.uses) if kept is not None and is_next else None
+        if kept is None or rows is None or len(rows) > count // 2:
+            uses = table.watch()
+            found = rule.judge_rows(table)
+            found.check(count)
+            self._kept = _Kept(found.copy(), frozenset(uses), table.moment.at_ms)
+        else:
+            if len(rows):
+                anew = rule.judge_rows(table.part(rows))
+                anew.check(len(rows))
+                kept.found.put(rows, anew)
+            self._kept = replace(kept, at_ms=table.moment.at_ms)
+        return self._kept.found
+
+    def _subjects(self, view: View) -> tuple[str, ...]:
+        """Return the rule's subjects: where they are not others, the same object."""
+        if not self.rule.beside:
+            return self.rule.subjects(view)
+        ids = view.ids(self.rule.kind)
+        if self._named is None or ids is not self._named[0]:
+            self._named = ids, self.rule.subjects(view)
+        return self._named[1]
 
     def hidden(self, bank: Bank, others: Mapping[str, Judge], view: View) -> BoolArray | None:
         """Return which alarms of a bank say nothing beside those of other rules; None for none.

@@ -38,6 +38,7 @@ class Failover:
         others: Rows of the racks of which it carries some part.
         others_starts: Where those of each case begin; each case has a place more, that of no rack.
         is_attributed: Whether all that each circuit carries is known, shape (circuits,).
+        moved_to: The circuits of any case, each once.
     """
 
     circuits: Index
@@ -46,6 +47,7 @@ class Failover:
     others: Index
     others_starts: Index
     is_attributed: BoolArray
+    moved_to: Index
 
     def loads(self, low_kw: FloatArray, high_kw: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what each circuit would carry at least and at most in the worst case [kW].
@@ -110,12 +112,8 @@ def failover_of(
         [*sorted(set(beneath[circuit]).difference(full)), nobody]
         for ((circuit, _), _), full in zip(cases, whole, strict=True)
     ]
-    return Failover(
-        np.array([circuit for (circuit, _), _ in cases], np.intp),
-        *in_a_row(whole),
-        *in_a_row(others),
-        is_attributed,
-    )
+    circuits_of = np.array([circuit for (circuit, _), _ in cases], np.intp)
+    return Failover(circuits_of, *in_a_row(whole), *in_a_row(others), is_attributed, np.unique(circuits_of))
 
 
 def _shared(power: PowerPath, circuits: Collection[AssetId], racks: Collection[AssetId]) -> Iterator[AssetId]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facility.invariants import require
-from facility.readings import BoolArray, FloatArray, IntArray
+from facility.readings import BoolArray, FloatArray
 from rules.telemetry.cause import Cause
 
 
@@ -21,16 +21,12 @@ class Measured:
         low: It is at least this, float64; -inf where it is not known.
         best: The last value that was heard, float64; NaN where there was none.
         high: It is at most this, float64; inf where it is not known.
-        is_fresh: Whether everything that measures it counts as heard.
-        age_ms: How long ago the oldest value of it was measured [ms], int64; -1 where there is none.
         cause: Why it is not known, int8 codes of `rules.telemetry.cause.Cause`; 0 where it is.
     """
 
     low: FloatArray
     best: FloatArray
     high: FloatArray
-    is_fresh: BoolArray
-    age_ms: IntArray
     cause: NDArray[np.int8]
 
     def __post_init__(self) -> None:
@@ -44,26 +40,68 @@ class Measured:
         known: BoolArray = self.cause == 0
         return known
 
+    def is_like(self, other: Measured) -> bool:
+        """Tell whether the bounds, and why they are not known, are the same of each row."""
+        return (
+            np.array_equal(self.low, other.low)
+            and np.array_equal(self.high, other.high)
+            and np.array_equal(self.cause, other.cause)
+        )
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether every row is known exactly, as is seen at once."""
+        return self.low is self.best and self.low is self.high and not self.cause.any()
+
+    def take(self, rows: NDArray[np.intp]) -> Measured:
+        """Return it of some rows."""
+        if self.low is self.best and self.low is self.high:
+            low = best = high = self.best[rows]
+        else:
+            low, best, high = self.low[rows], self.best[rows], self.high[rows]
+        return Measured(
+            low=low, best=best, high=low if self.low is self.high else high, cause=self.cause[rows]
+        )
+
+    def put(self, rows: NDArray[np.intp], other: Measured) -> Measured:
+        """Return it with other values in some rows; this one stays as it is."""
+        best, cause = _put(self.best, other.best, rows), _put(self.cause, other.cause, rows)
+        is_read = self.low is self.best and other.low is other.best
+        low = best if is_read else _put(self.low, other.low, rows)
+        is_exact = self.low is self.high and other.low is other.high
+        high = low if is_exact else _put(self.high, other.high, rows)
+        return Measured(low=low, best=best, high=high, cause=cause)
+
     def __mul__(self, factor: float) -> Measured:
         """Return it in another unit: a positive number of times as much."""
         require(factor > 0, "a factor above 0", f"{factor}")
+        if self._is_exact:
+            return self._exactly(self.low * factor)
         return replace(self, low=self.low * factor, best=self.best * factor, high=self.high * factor)
 
     def __sub__(self, other: Measured) -> Measured:
         """Return the difference, which is known where both are."""
+        if self._is_exact and other._is_exact:
+            return self._exactly(self.low - other.low)
         return self._with(other, self.low - other.high, self.best - other.best, self.high - other.low)
 
     def times(self, other: Measured) -> Measured:
         """Return the product, which is known where both are."""
+        if self._is_exact and other._is_exact:
+            return self._exactly(self.low * other.low)
         with np.errstate(invalid="ignore"):
-            corners = np.stack([a * b for a in (self.low, self.high) for b in (other.low, other.high)])
+            corners = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
         # Infinity times nothing is anything.
-        corners = np.where(np.isnan(corners), np.array([-np.inf, -np.inf, np.inf, np.inf])[:, None], corners)
-        return self._with(other, corners.min(axis=0), self.best * other.best, corners.max(axis=0))
+        for corner, end in zip(corners, (-np.inf, -np.inf, np.inf, np.inf), strict=True):
+            corner[np.isnan(corner)] = end
+        low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
+        return self._with(other, low, self.best * other.best, high)
 
     def per(self, other: Measured) -> Measured:
         """Return the quotient, which is known where both are and what divides is certainly above 0."""
         divides = other.low > 0
+        if self._is_exact and other._is_exact and divides.all():
+            return self._exactly(self.low / other.low)
         by_low, by_high = (np.where(divides, side, 1.0) for side in (other.low, other.high))
         with np.errstate(invalid="ignore"):
             low = np.where(self.low < 0, self.low / by_low, self.low / by_high)
@@ -72,18 +110,27 @@ class Measured:
         best = np.divide(self.best, other.best, out=np.full(len(divides), np.nan), where=other.best > 0)
         return self._with(other, low, best, high)
 
+    def _exactly(self, value: FloatArray) -> Measured:
+        """Return what was made of two quantities that are known exactly in every row."""
+        return Measured(low=value, best=value, high=value, cause=self.cause)
+
     def _with(self, other: Measured, low: FloatArray, best: FloatArray, high: FloatArray) -> Measured:
         """Return what was made of two quantities: not known where either is not."""
+        low[np.isnan(low)] = -np.inf
+        high[np.isnan(high)] = np.inf
         return Measured(
-            low=np.where(np.isnan(low), -np.inf, low),
+            low=low,
             best=best,
-            high=np.where(np.isnan(high), np.inf, high),
-            is_fresh=self.is_fresh & other.is_fresh,
-            age_ms=np.where(
-                (self.age_ms < 0) | (other.age_ms < 0), -1, np.maximum(self.age_ms, other.age_ms)
-            ),
+            high=high,
             cause=np.where(self.cause == 0, other.cause, self.cause),
         )
+
+
+def _put(column: NDArray[Any], values: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return a column with other values in some rows."""
+    found = column.copy()
+    found[rows] = values
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +206,6 @@ def largest_of(first: Measured, *others: Measured) -> Measured:
             high=np.where(
                 is_both, np.maximum(found.high, other.high), np.where(is_left, found.high, other.high)
             ),
-            is_fresh=(found.is_fresh | ~is_left) & (other.is_fresh | ~is_right) & (is_left | is_right),
-            age_ms=np.maximum(found.age_ms, other.age_ms),
             cause=np.where(is_left & ((found.cause != Cause.NONE) | ~is_right), found.cause, other.cause),
         )
     return found

@@ -89,6 +89,33 @@ class Column:
     at_most: FloatArray | None
     trios: Index = field(default_factory=_nowhere)
 
+    def rows_of(self, is_new: BoolArray) -> Index:
+        """Return the rows of which a flag holds of any point.
+
+        Args:
+            is_new: The flag of each point, shape (points,); of a row without one it does not matter.
+        """
+        flags = is_new[self.points]
+        return np.flatnonzero(flags if self.is_single else np.logical_or.reduceat(flags, self.starts))
+
+    def take(self, rows: Index) -> Column:
+        """Return what measures some of the rows."""
+        places, starts = rows, np.arange(len(rows))
+        if not self.is_single:
+            sizes = np.diff(np.append(self.starts, len(self.points)))[rows]
+            starts = np.cumsum(sizes) - sizes
+            places = np.arange(sizes.sum()) + np.repeat(self.starts[rows] - starts, sizes)
+        points = self.points[places]
+        return Column(
+            points,
+            starts,
+            np.flatnonzero(points == UNMETERED) if len(self.missing) else self.missing,
+            is_single=self.is_single,
+            at_least=None if self.at_least is None else self.at_least[places],
+            at_most=None if self.at_most is None else self.at_most[places],
+            trios=np.flatnonzero(np.isin(rows, self.trios)) if len(self.trios) else self.trios,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -2,30 +2,32 @@
 
 A table is made where a rule asks for it, once for all rules, and each of its columns likewise. What was not
 asked for by the end of the tick cannot be asked for any more: what is known goes on changing.
+
+Of a column that was asked for at the moment before, only rows are made anew of which something may be known
+otherwise (`rules.telemetry.news`); one without any is the same object.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facility.names import AssetId
-from facility.readings import BoolArray, FloatArray
-from rules.draw.summation_plan import UNMETERED
+from facility.readings import BoolArray, FloatArray, IntArray
+from rules.draw.summation_plan import UNMETERED, Index
 from rules.model.measured import Measured, chosen, largest_of
 from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Place, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause, most_telling
-from rules.telemetry.liveness import NEVER
+from rules.view import KILOWATT, NO_LIMIT
 
 if TYPE_CHECKING:
     from rules.telemetry.state import Knowledge, Values
@@ -40,6 +42,15 @@ class Fold(StrEnum):
     TOTAL = "total"
 
 
+_ColumnKey = tuple[Any, ...]
+"""A quantity and how it is measured; or a quantity, its place and how."""
+Key = _ColumnKey | Window
+"""What a table is asked for: a column, or a figure over time."""
+_AGREED: Final = ("agreed",)
+_Fold = Callable[[Measured, Column], Measured]
+_NO_ROWS: Final[Index] = np.zeros(0, np.intp)
+
+
 class Table:
     """Every subject of a kind at one moment.
 
@@ -48,17 +59,23 @@ class Table:
         ids: The identity of each row.
         assets: The asset that each row belongs to, "" for none.
         racks: The racks that each row serves or is, as rows of the racks' table.
+        moment: What it is made of.
     """
 
-    def __init__(self, rows: Rows, moment: Moment, topology: Topology) -> None:
+    def __init__(self, rows: Rows, moment: Moment, topology: Topology, before: Table | None = None) -> None:
         self.kind: SubjectKind = rows.kind
         self.ids: tuple[str, ...] = rows.ids
         self.assets: tuple[str, ...] = rows.assets
         self.racks: Links = rows.racks
         self._rows = rows
-        self._moment = moment
+        self.moment = moment
         self._topology = topology
-        self._measured: dict[tuple[str, str], Measured] = {}
+        self._before = {} if before is None else before._measured  # noqa: SLF001 - its own kind
+        self._curves_before = None if before is None else before._curves  # noqa: SLF001 - its own kind
+        self._measured: dict[Key, Measured] = {}
+        self._curves: TripCurves | None = None
+        self._changed: dict[int, Index] = {}
+        self._uses: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,6 +104,14 @@ class Table:
         """Return the smallest of a quantity's points."""
         return self._get(quantity, "smallest", _smallest)
 
+    def rack_cap(self) -> FloatArray:
+        """Return the most that each rack may draw by its contract [kW], of the table of racks.
+
+        NaN where nothing is agreed; shape (rows,).
+        """
+        self._uses.add(_AGREED)
+        return self.moment.agreed.each_kw
+
     def total(self, quantity: str) -> Measured:
         """Return the sum of a quantity's points, of the feeds of a rack for one."""
         return self._get(quantity, "total", _total)
@@ -99,31 +124,19 @@ class Table:
             place: Which of its points.
             fold: What is made of several.
         """
-        key = quantity, f"{place} {fold}"
-        if key not in self._measured:
-            column = self._topology.at(self._rows, quantity, place)
-            self._measured[key] = (
-                _unmeasured(len(self))
-                if column is None
-                else _FOLDS[fold](_intervals(column, self._moment), column)
-            )
-        return self._measured[key]
+        return self._asked((quantity, place, fold), _FOLDS[fold])
 
     def together(self, quantity: str) -> Measured:
         """Return what all feeds of each rack carry together, of the phase that carries most.
 
         It may be anything above what is measured where some feed of the rack is not.
         """
-        key = quantity, "together"
-        if key not in self._measured:
-            column = self._rows.columns.get(quantity)
-            found = _unmeasured(len(self))
-            if column is not None:
-                found = _together(
-                    _intervals(column, self._moment), column, self._topology.lines(self._rows, quantity)
-                )
-            self._measured[key] = found
-        return self._measured[key]
+        column = self._rows.columns.get(quantity)
+        if column is None or not column.is_single:
+            return self._asked((quantity, "together"), None)
+        return _where_lacking(
+            self._get(quantity, "total", _total), self._topology.lines(self._rows, quantity)
+        )
 
     def unbalance(self, quantity: str) -> Measured:
         """Return how unbalanced the three phases of each row are: the largest deviation from their mean.
@@ -154,14 +167,13 @@ class Table:
             low=np.array([min(low, high)]),
             best=np.array([best]),
             high=np.array([max(low, high)]),
-            is_fresh=np.array([draw.is_fresh.all()]),
-            age_ms=np.array([draw.age_ms.max(initial=-1)]),
             cause=np.array([Cause.NONE if is_bounded else Cause.GAPS], np.int8),
         )
 
     def line_current(self) -> Measured:
         """Return the current of the line that carries most: of the phases, or the circuit's own current."""
-        return largest_of(self.largest("current.phase"), self.largest("current"))
+        of = ("current.phase", "current")
+        return self._made_of(of, lambda table: largest_of(*(table.largest(quantity) for quantity in of)))
 
     def line_voltage(self, *, highest: bool) -> Measured:
         """Return the voltage from line to line of each row [V], of the phase that has most or least.
@@ -203,6 +215,8 @@ class Table:
         Args:
             flags: The flag of each rack, shape (racks,).
         """
+        if not flags.any():
+            return np.zeros(len(self), np.bool_)
         counted = np.concatenate(([0], np.cumsum(flags[self.racks.members])))
         return counted[self.racks.starts[1:]] > counted[self.racks.starts[:-1]]
 
@@ -251,54 +265,55 @@ class Table:
         found.cause[rows] = np.where(is_told & np.isfinite(most), Cause.NONE, Cause.GAPS)
         return found
 
-    def can_fail_over(self) -> BoolArray:
-        """Return to which circuits the load of a rack would move if another part of the path failed."""
-        found = np.zeros(len(self), np.bool_)
-        found[self._topology.failover(self._rows).circuits] = True
-        return found
+    def that_fail_over(self) -> Index:
+        """Return the circuits to which the load of a rack would move if another part of the path failed."""
+        return self._topology.failover(self._rows).moved_to
 
     def failover_current(self, racks: Table) -> Measured:
-        """Return the line current that each circuit would carry if another part of the path failed [A].
+        """Return the line current that each of them would carry then [A].
 
-        Its own current now, for each kilowatt that it carries now, for all that it would carry then. Nothing
-        measures it where nothing can move to a circuit.
+        Its own current now, for each kilowatt that it carries now, for all that it would carry then.
 
         Args:
             racks: The table of racks, of the same moment.
         """
-        draw, rating = racks.total(DRAW), racks.setting("rating_kw")
-        least_kw, most_kw = self._topology.failover(self._rows).loads(
-            np.maximum(draw.low, 0.0), np.fmin(draw.high, rating)
+        failover, rows = self._topology.failover(self._rows), self.that_fail_over()
+        draw, rating, part = racks.total(DRAW), racks.setting("rating_kw"), self.part(rows)
+        least_kw, most_kw = (
+            each[rows] for each in failover.loads(np.maximum(draw.low, 0.0), np.fmin(draw.high, rating))
         )
         most_kw = most_kw / (1 - self._topology.path_loss)
-        amps, power = self.line_current(), self.measured("meter.power.active")
-        can_move = ~np.isnan(least_kw)
-        is_told = can_move & amps.is_known & power.is_known & (power.low > 0)
+        amps, power = part.line_current(), part.measured("meter.power.active")
+        is_told = amps.is_known & power.is_known & (power.low > 0)
         is_bounded = is_told & np.isfinite(most_kw)
         # What a kilowatt takes now, at least and at most; anything where that is not told.
         least_a, most_a = (np.where(is_told, np.maximum(each, 0.0), 0.0) for each in (amps.low, amps.high))
         low_kw, best_kw, high_kw = (
             np.where(is_told, each, 1.0) for each in (power.low, power.best, power.high)
         )
-        low = np.where(is_told, least_a / high_kw * np.where(can_move, least_kw, 0.0), -np.inf)
+        low = np.where(is_told, least_a / high_kw * least_kw, -np.inf)
         high = np.where(is_bounded, most_a / low_kw * np.where(is_bounded, most_kw, 0.0), np.inf)
-        cause = np.where(amps.cause == Cause.NONE, power.cause, amps.cause)
-        return replace(
-            amps,
+        return Measured(
             low=low,
             best=np.where(is_told, amps.best / best_kw * least_kw, np.nan),
             high=np.maximum(low, high),
-            cause=np.where(can_move, cause, Cause.NO_POINT).astype(np.int8),
+            cause=np.where(amps.cause == Cause.NONE, power.cause, amps.cause),
         )
 
     def trip_curves(self) -> TripCurves:
         """Return by which curve each circuit's breaker trips."""
-        set_a = self.setting("trip_ir_a")
-        return TripCurves(
-            set_a=np.where(np.isnan(set_a), self.rated_current(), set_a),
-            tr_s=self.setting("trip_tr_s"),
-            pickup=self.setting("trip_pickup"),
-        )
+        limit = self.measured("current.limit")
+        if self._curves is None and limit is self._kept(self._key_of("current.limit", "hull")):
+            # By another limit that the bus tells, a breaker is another.
+            self._curves = self._curves_before
+        if self._curves is None:
+            set_a = self.setting("trip_ir_a")
+            self._curves = TripCurves(
+                set_a=np.where(np.isnan(set_a), self.rated_current(), set_a),
+                tr_s=self.setting("trip_tr_s"),
+                pickup=self.setting("trip_pickup"),
+            )
+        return self._curves
 
     def trip_time(self, window: Window) -> Measured:
         """Return for how long each circuit's breaker still holds the present current [s], at most a day.
@@ -306,9 +321,23 @@ class Table:
         Args:
             window: What is used up of what trips it, by the current of the line that carries most.
         """
-        curves, used, current = self.trip_curves(), self.over(window), self.line_current()
-
+        curves, current = self.trip_curves(), self.line_current()
         is_known = current.is_known & curves.is_known
+        key = "time to trip", window
+        self._uses.add(key)
+        if curves.hold_all(np.where(is_known, current.high, 0.0)):
+            self.moment.check(self.kind, window)
+            held = replace(
+                current,
+                low=np.where(is_known, FOR_EVER_S, 0.0),
+                best=np.where(is_known, FOR_EVER_S, np.nan),
+                high=np.full(len(self), FOR_EVER_S),
+            )
+            before = self._kept(key)
+            is_same = before is not None and before.is_like(held)
+            self._measured[key] = before if before is not None and is_same else held
+            return self._measured[key]
+        used = self.over(window)
         least, likely, most = (
             np.where(is_known, each, 0.0) for each in (current.low, current.best, current.high)
         )
@@ -319,33 +348,225 @@ class Table:
             )
             return np.where(is_known, found, otherwise)
 
-        return replace(
+        self._measured[key] = replace(
             current,
             low=left_s(used.high, most, 0.0),
             best=left_s(used.best, likely, np.nan),
             high=left_s(used.low, least, FOR_EVER_S),
         )
+        return self._measured[key]
 
     def over(self, window: Window) -> Measured:
         """Return a window's figure of each row, of a window that a rule declares."""
-        key = (str(window), "window")
-        if key not in self._measured:
-            found = self._moment.window(self.kind, window)
-            self._measured[key] = _unmeasured(len(self)) if found is None else found
-        return self._measured[key]
+        self._uses.add(window)
+        if window not in self._measured:
+            found = self.moment.window(self.kind, window)
+            self._measured[window] = _unmeasured(len(self)) if found is None else found
+        return self._measured[window]
 
-    def _get(self, quantity: str, how: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
-        key = quantity, how
-        if key not in self._measured:
-            self._measured[key] = self._make(quantity, reduce)
-        return self._measured[key]
+    def end(self) -> None:
+        """Let go of the moment before: what was asked for stays."""
+        self._before, self._curves_before = {}, None
 
-    def _make(self, quantity: str, reduce: Callable[[Measured, Column], Measured]) -> Measured:
-        column = self._rows.columns.get(quantity)
+    def _kept(self, key: Key) -> Measured | None:
+        """Return what was found by a key at the moment before; None where it was not asked for."""
+        return self._before.get(key)
+
+    def watch(self) -> set[Key]:
+        """Return what takes, from now on, by what keys columns and figures are asked for."""
+        self._uses = set()
+        return self._uses
+
+    def changed(self, uses: Iterable[Key]) -> Index | None:
+        """Return the rows of which something may be known otherwise than at the moment before; None for any.
+
+        Args:
+            uses: What counts, as `watch` took it at moments before.
+        """
+        is_other, flags = self.moment.is_new is None, np.zeros(len(self), np.bool_)
+        for use in uses:
+            if use == _AGREED:
+                is_other = is_other or self.moment.agreed.is_other
+            elif isinstance(use, Window):
+                is_other = is_other or self.over(use) is not self._kept(use)
+            elif isinstance(use[1], Window):
+                is_other = is_other or self.trip_time(use[1]) is not self._kept(use)
+            elif not is_other:
+                flags[self._rows_of(self._column(use))] = True
+        return None if is_other else np.flatnonzero(flags)
+
+    def _column(self, key: _ColumnKey) -> Column | None:
+        """Return what measures what is asked for by a key; None where nothing does of any row."""
+        quantity, place = key[0], key[1]
+        if isinstance(place, Place):
+            return self._topology.at(self._rows, quantity, place)
+        return self._rows.columns.get(quantity)
+
+    def part(self, rows: Index) -> Table:
+        """Return the table of some of the rows, for rules that look at nothing but a row."""
+        return _Part(self, rows)
+
+    def _rows_of(self, column: Column | None) -> Index:
+        """Return the rows of a column of which something may be known otherwise; where any may, all."""
         if column is None:
-            return _unmeasured(len(self))
-        found = _intervals(column, self._moment)
-        return found if column.is_single and reduce is not _unbalance else reduce(found, column)
+            return _NO_ROWS
+        if id(column) not in self._changed:
+            is_new = self.moment.is_new
+            every = np.arange(len(column.starts)) if is_new is None else column.rows_of(is_new)
+            self._changed[id(column)] = every
+        return self._changed[id(column)]
+
+    def _get(self, quantity: str, how: str, fold: _Fold) -> Measured:
+        return self._asked(self._key_of(quantity, how), fold)
+
+    def _key_of(self, quantity: str, how: str) -> _ColumnKey:
+        """Return the key of a column: one point of a row is the hull, the largest and the sum of itself."""
+        column = self._rows.columns.get(quantity)
+        is_the_one = column is not None and column.is_single and how != "unbalance"
+        return quantity, "the one" if is_the_one else how
+
+    def _asked(self, key: _ColumnKey, fold: _Fold | None) -> Measured:
+        """Return a column of the table: that of the moment before, and anew what may be otherwise.
+
+        Args:
+            key: What is asked for.
+            fold: What is made of several points of a row; None for the lines of a rack's feeds.
+        """
+        self._uses.add(key)
+        if key not in self._measured:
+            column = self._column(key)
+            before, rows = self._kept(key), self._rows_of(column)
+            if before is not None and not len(rows):
+                found = before
+            elif column is None:
+                found = _unmeasured(len(self))
+            elif fold is None:
+                lines = self._topology.lines(self._rows, str(key[0]))
+                found = _together(_intervals(column, self.moment), column, lines)
+            elif before is None or len(rows) > len(self) // 2:
+                found = _folded_by(fold, _intervals(column, self.moment), column)
+            else:
+                part = column.take(rows)
+                found = before.put(rows, _folded_by(fold, _intervals(part, self.moment), part))
+            self._measured[key] = found
+        return self._measured[key]
+
+    def _made_of(self, quantities: tuple[str, ...], make: Callable[[Table], Measured]) -> Measured:
+        """Return what is made of several columns of the same row, anew where one may be otherwise.
+
+        Args:
+            quantities: What the columns measure.
+            make: Makes it of the table, or of a part of it.
+        """
+        keys = [(quantity, "with others") for quantity in quantities]
+        self._uses.update(keys)
+        if quantities not in self._measured:
+            before = self._kept(quantities)
+            flags = np.zeros(len(self), np.bool_)
+            for key in keys:
+                flags[self._rows_of(self._column(key))] = True
+            rows = np.flatnonzero(flags)
+            if before is None or len(rows) > len(self) // 2:
+                self._measured[quantities] = make(self)
+            else:
+                self._measured[quantities] = before.put(rows, make(self.part(rows))) if len(rows) else before
+        return self._measured[quantities]
+
+
+class _Part(Table):
+    """Some rows of a table.
+
+    Args:
+        whole: The table of all of them.
+        rows: Their places in it.
+    """
+
+    def __init__(self, whole: Table, rows: Index) -> None:
+        super().__init__(whole._rows, whole.moment, whole._topology)  # noqa: SLF001 - its own kind
+        self._whole = whole
+        self._of_whole = rows
+
+    def __len__(self) -> int:
+        return len(self._of_whole)
+
+    def setting(self, name: str) -> FloatArray:
+        """Return what the site file says of each of the rows."""
+        found = self._rows.settings.get(name)
+        return np.full(len(self), np.nan) if found is None else found[self._of_whole]
+
+    def rack_cap(self) -> FloatArray:
+        """Return the most that each of the racks may draw by its contract [kW]."""
+        return self._whole.rack_cap()[self._of_whole]
+
+    def is_measured(self, quantity: str) -> BoolArray:
+        """Return of which of the rows some point measures a quantity."""
+        return self._whole.is_measured(quantity)[self._of_whole]
+
+    def is_of(self, kind: str) -> BoolArray:
+        """Return which of the rows are assets of a kind."""
+        return self._whole.is_of(kind)[self._of_whole]
+
+    def at(self, quantity: str, place: Place, *, fold: Fold = Fold.HULL) -> Measured:
+        """Return a quantity at a place of each of the rows' assets."""
+        return self._whole.at(quantity, place, fold=fold).take(self._of_whole)
+
+    def together(self, quantity: str) -> Measured:
+        """Return what all feeds of each of the rows carry together."""
+        return self._whole.together(quantity).take(self._of_whole)
+
+    def over(self, window: Window) -> Measured:
+        """Return a window's figure of each of the rows."""
+        return self._whole.over(window).take(self._of_whole)
+
+    def trip_time(self, window: Window) -> Measured:
+        """Return for how long the breakers of the rows still hold their present current [s]."""
+        return self._whole.trip_time(window).take(self._of_whole)
+
+    def trip_curves(self) -> TripCurves:
+        """Return by which curve each of these breakers trips."""
+        curves = self._whole.trip_curves()
+        return TripCurves(*(each[self._of_whole] for each in (curves.set_a, curves.tr_s, curves.pickup)))
+
+    def _made_of(self, quantities: tuple[str, ...], make: Callable[[Table], Measured]) -> Measured:
+        return self._whole._made_of(quantities, make).take(self._of_whole)  # noqa: SLF001 - its own kind
+
+    def _get(self, quantity: str, how: str, fold: _Fold) -> Measured:
+        return self._whole._get(quantity, how, fold).take(self._of_whole)  # noqa: SLF001 - its own kind
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What contracts say of each rack.
+
+    Attributes:
+        holders: The tenant that holds each rack, shape (racks,): the same object until one holds others.
+        rack_cap: The most that each rack of a tenant may draw [mW], `NO_LIMIT` where nothing is agreed.
+        each_kw: The most that each rack may draw [kW], NaN where nothing is agreed, shape (racks,).
+        is_other: Whether it says something else than at the moment before.
+    """
+
+    holders: Index
+    rack_cap: IntArray
+    each_kw: FloatArray
+    is_other: bool
+
+    @classmethod
+    def of(cls, holders: Index, rack_cap: IntArray, before: Agreed) -> Agreed:
+        """Return what they say.
+
+        Args:
+            holders: The tenant that holds each rack, shape (racks,).
+            rack_cap: The most that each rack of a tenant may draw [mW], shape (tenants,).
+            before: What they said at the moment before.
+        """
+        if before.holders is holders and np.array_equal(before.rack_cap, rack_cap):
+            return replace(before, is_other=False)
+        each_kw = np.where(rack_cap == NO_LIMIT, np.nan, rack_cap / KILOWATT)[holders]
+        return cls(holders, rack_cap, each_kw, is_other=True)
+
+
+NOTHING_AGREED: Final = Agreed(_NO_ROWS, np.zeros(0, np.int64), np.zeros(0), is_other=True)
+"""Where there are no racks."""
 
 
 class Moment:
@@ -355,17 +576,33 @@ class Moment:
         at_ms: The moment [ms].
         knowledge: What is known of every point.
         windows: The figures over time that rules declare.
+        agreed: What contracts say of each rack.
+        before_ms: The moment of the tables before [ms]; None where nothing is kept of them.
 
     Attributes:
         at_ms: The moment [ms].
+        before_ms: The moment of the tables before [ms]; None where nothing is kept of them.
+        is_new: Which judged points may be known otherwise than then, shape (points,); None for any of them.
         windows: The figures over time that rules declare.
+        agreed: What contracts say of each rack.
         faults: What a window of a kind raised at the moment.
     """
 
-    def __init__(self, at_ms: int, knowledge: Knowledge, windows: Windows) -> None:
+    def __init__(
+        self,
+        at_ms: int,
+        knowledge: Knowledge,
+        windows: Windows,
+        agreed: Agreed = NOTHING_AGREED,
+        before_ms: int | None = None,
+    ) -> None:
         self.at_ms = at_ms
+        self.before_ms = before_ms
+        news = knowledge.take_news(at_ms)
+        self.is_new = None if before_ms is None else news
         self._knowledge: Knowledge | None = knowledge
         self.windows = windows
+        self.agreed = agreed
         self.faults: dict[tuple[SubjectKind, Window], Exception] = {}
 
     def window(self, kind: SubjectKind, window: Window) -> Measured | None:
@@ -373,11 +610,15 @@ class Moment:
 
         None where nobody ever measured what it is of.
         """
-        if (kind, window) in self.faults:
-            raise self.faults[kind, window]
+        self.check(kind, window)
         if not self.windows.has_begun((kind, window)):
             return None
         return self.windows.figure((kind, window))
+
+    def check(self, kind: SubjectKind, window: Window) -> None:
+        """Raise what a window of a kind raised at the moment, if it did."""
+        if (kind, window) in self.faults:
+            raise self.faults[kind, window]
 
     def values(self, column: Column) -> Values:
         """Return what is known of a column's points.
@@ -402,6 +643,8 @@ class Tables:
         topology: The rows.
         knowledge: What is known of every point.
         windows: The figures over time that rules declare.
+        agreed: What contracts say of each rack.
+        before: The tables of an earlier moment, the last that were made of this knowledge; None for none.
 
     Attributes:
         at_ms: The moment [ms].
@@ -415,16 +658,23 @@ class Tables:
         topology: Topology,
         knowledge: Knowledge,
         windows: Windows,
+        agreed: Agreed = NOTHING_AGREED,
+        before: Tables | None = None,
     ) -> None:
         self.at_ms = at_ms
         self.topology = topology
-        self.moment = Moment(at_ms, knowledge, windows)
+        is_alike = before is not None and before.topology is topology
+        self.moment = Moment(
+            at_ms, knowledge, windows, agreed, before.at_ms if before is not None and is_alike else None
+        )
+        self._before = before._tables if before is not None and is_alike else {}  # noqa: SLF001 - its own kind
         self._tables: dict[SubjectKind, Table] = {}
 
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind."""
         if kind not in self._tables:
-            self._tables[kind] = Table(self.topology.rows(kind), self.moment, self.topology)
+            before = self._before.get(kind)
+            self._tables[kind] = Table(self.topology.rows(kind), self.moment, self.topology, before)
         return self._tables[kind]
 
     @property
@@ -453,15 +703,17 @@ class Tables:
     def close(self) -> None:
         """End the moment: what was asked for stays."""
         self.moment.end()
+        self._before = {}
+        for table in self._tables.values():
+            table.end()
 
 
 def _intervals(column: Column, moment: Moment) -> Measured:
     """Return each point of a column as an interval, shape (members,)."""
     values, missing = moment.values(column), column.missing
-    best, fresh, cause, measured_ms = values.value, values.is_fresh, values.cause, values.measured_ms
+    best, cause = values.value, values.cause
     if len(missing):
-        best[missing], fresh[missing], cause[missing] = np.nan, False, Cause.NO_POINT
-        measured_ms[missing] = NEVER
+        best[missing], cause[missing] = np.nan, Cause.NO_POINT
     low = high = best
     if column.at_least is not None and column.at_most is not None:
         one, other = best * column.at_least, best * column.at_most
@@ -470,28 +722,11 @@ def _intervals(column: Column, moment: Moment) -> Measured:
     if len(unknown):
         low, high = low.copy(), high.copy()
         low[unknown], high[unknown] = -np.inf, np.inf
-    never = np.flatnonzero(measured_ms == NEVER)
-    age_ms = np.subtract(moment.at_ms, measured_ms, out=measured_ms)
-    age_ms[never] = -1
-    return Measured(low=low, best=best, high=high, is_fresh=fresh, age_ms=age_ms, cause=cause)
+    return Measured(low=low, best=best, high=high, cause=cause)
 
 
-def _reduced(
-    found: Measured,
-    column: Column,
-    low: FloatArray,
-    best: FloatArray,
-    high: FloatArray,
-    cause: NDArray[np.int8],
-) -> Measured:
-    return Measured(
-        low=low,
-        best=best,
-        high=high,
-        is_fresh=np.logical_and.reduceat(found.is_fresh, column.starts),
-        age_ms=np.maximum.reduceat(found.age_ms, column.starts),
-        cause=cause,
-    )
+def _folded_by(fold: Callable[[Measured, Column], Measured], found: Measured, column: Column) -> Measured:
+    return found if column.is_single and fold is not _unbalance else fold(found, column)
 
 
 def _hull(found: Measured, column: Column) -> Measured:
@@ -505,9 +740,7 @@ def _hull(found: Measured, column: Column) -> Measured:
     lowest_high = np.minimum.reduceat(found.high, starts)
     cause = np.where(highest_low <= lowest_high, Cause.NONE, Cause.DISAGREE)
     best = np.fmax.reduceat(np.where(known, found.best, np.nan), starts)
-    return _reduced(
-        found,
-        column,
+    return Measured(
         low=np.where(any_known, low, -np.inf),
         best=np.where(any_known, best, np.fmax.reduceat(found.best, starts)),
         high=np.where(any_known, high, np.inf),
@@ -538,9 +771,15 @@ def _together(found: Measured, column: Column, lines: Lines) -> Measured:
         **{field.name: getattr(found, field.name)[lines.order] for field in fields(Measured)}
     )
     summed = _total(sorted_points, replace(column, starts=lines.starts))
-    rows = _largest(summed, replace(column, starts=lines.rows))
+    return _where_lacking(_largest(summed, replace(column, starts=lines.rows)), lines)
+
+
+def _where_lacking(rows: Measured, lines: Lines) -> Measured:
+    """Return that it may be anything above in rows of which some feed has no point."""
+    lacking = lines.lacking[rows.cause[lines.lacking] == Cause.NONE]
+    if not len(lacking):
+        return rows
     high, cause = rows.high.copy(), rows.cause.copy()
-    lacking = lines.lacking[cause[lines.lacking] == Cause.NONE]
     high[lacking], cause[lacking] = np.inf, Cause.GAPS
     return replace(rows, high=high, cause=cause)
 
@@ -566,8 +805,6 @@ def _unbalance(found: Measured, column: Column) -> Measured:
     rows.low[each] = np.divide(apart_least, mean_most, out=np.full(len(each), -np.inf), where=is_told)
     rows.best[each] = np.divide(apart, mean, out=np.full(len(each), np.nan), where=mean > 0)
     rows.high[each] = np.divide(apart_most, mean_least, out=np.full(len(each), np.inf), where=is_told)
-    rows.is_fresh[each] = found.is_fresh[places].all(axis=1)
-    rows.age_ms[each] = found.age_ms[places].max(axis=1)
     rows.cause[each] = cause
     return rows
 
@@ -575,9 +812,7 @@ def _unbalance(found: Measured, column: Column) -> Measured:
 def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -> Measured:
     """Return the bounds and the best value of each row, made of those of its points."""
     starts = column.starts
-    return _reduced(
-        found,
-        column,
+    return Measured(
         low=bounds.reduceat(found.low, starts),
         best=best.reduceat(found.best, starts),
         high=bounds.reduceat(found.high, starts),
@@ -591,7 +826,5 @@ def _unmeasured(count: int) -> Measured:
         low=np.full(count, -np.inf),
         best=np.full(count, np.nan),
         high=np.full(count, np.inf),
-        is_fresh=np.zeros(count, np.bool_),
-        age_ms=np.full(count, -1),
         cause=np.full(count, Cause.NO_POINT, np.int8),
     )

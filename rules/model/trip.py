@@ -17,6 +17,7 @@ is fades with ten minutes below it (both our choice). A thermal image is its own
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -33,7 +34,7 @@ _TR_AT: Final = 6.0
 """The multiple of its setting at which the delay of an electronic unit is given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TripCurves:
     """The curves of breakers; arrays of shape (breakers,).
 
@@ -47,15 +48,27 @@ class TripCurves:
     tr_s: FloatArray
     pickup: FloatArray
 
-    @property
+    @cached_property
     def is_known(self) -> BoolArray:
         """Whether it is known to what each is set."""
         return ~np.isnan(self.set_a)
 
-    @property
+    @cached_property
     def _is_image(self) -> BoolArray:
         has_image: BoolArray = ~np.isnan(self.tr_s) & ~np.isnan(self.pickup)
         return has_image
+
+    @cached_property
+    def _has_image(self) -> bool:
+        return bool(self._is_image.any())
+
+    def hold_all(self, current_a: FloatArray) -> bool:
+        """Tell whether every breaker holds its current for ever, as nearly always; not where one is an image.
+
+        Args:
+            current_a: The current of each [A].
+        """
+        return not (self._has_image or (current_a / self.set_a > LEAST_OVERLOAD).any())
 
     @property
     def _tau_s(self) -> FloatArray:
@@ -77,7 +90,7 @@ class TripCurves:
         curve = self._curve_s(over)
         left = np.multiply(1 - used, curve, out=np.full(len(over), np.inf), where=np.isfinite(curve))
         is_image = self._is_image
-        if is_image.any():
+        if self._has_image:
             gap = over**2 - self.pickup**2
             trips = is_image & (gap > 0)
             # Never below 1: what is used up is at most what trips it.
@@ -93,11 +106,13 @@ class TripCurves:
             current_a: The current that held [A].
             past_s: How long it did [s].
         """
+        if self.hold_all(current_a):
+            return np.asarray(used * np.exp(-past_s / FADES_S))
         over = current_a / self.set_a
         is_over = over > LEAST_OVERLOAD
         after = np.where(is_over, used + past_s / self._curve_s(over), used * np.exp(-past_s / FADES_S))
         is_image = self._is_image
-        if is_image.any():
+        if self._has_image:
             share = -np.expm1(-past_s / self._tau_s)
             after = np.where(is_image, used + ((over / self.pickup) ** 2 - used) * share, after)
         return np.clip(after, 0.0, 1.0)

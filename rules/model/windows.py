@@ -89,7 +89,9 @@ class Window:
 
 
 _Bounds = tuple[FloatArray, FloatArray, FloatArray, BoolArray]
-"""At least, best and at most of a figure, and whether nothing of the time was missed; shape (rows,) each."""
+"""At least, best and at most of a figure, and whether nothing of the time was missed; shape (rows,) each.
+
+Where the first and the last are one array, all three are, and nothing was missed of any row."""
 
 
 class _Figure(ABC):
@@ -114,10 +116,12 @@ class _Figure(ABC):
         self._longest_step_ms = longest_step_ms
         self._least, self._most = quantity.low, quantity.high
         self._slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
-        self.ids: tuple[str, ...] = ()
-        self.at_ms = 0
-        self.columns = self._empty(0)
+        self.ids: tuple[str, ...]
+        self.at_ms: int
+        self.columns: dict[str, FloatArray]
         self._curves: TripCurves | None = None
+        self._figure: Measured | None = None
+        self.restore((), 0, self._empty(0))
 
     def _empty(self, rows: int) -> dict[str, FloatArray]:
         return {name: np.full((self.SLOTS, rows), fill) for name, fill in self.FILL.items()}
@@ -131,28 +135,53 @@ class _Figure(ABC):
         """
         self._curves = curves
         if at_ms < self.at_ms:
-            self.at_ms, self.columns = 0, self._empty(len(self.ids))
+            self.restore(self.ids, 0, self._empty(len(self.ids)))
         self._align(ids)
         past_ms, self.at_ms = (at_ms - self.at_ms if self.at_ms else 0), at_ms
-        self._note(found, past_ms)
+        if self._note(found, past_ms):
+            self._figure = None
 
     def figure(self) -> Measured:
-        """Return the figure at the moment of the last note."""
+        """Return the figure at the moment of the last note: the same object where it is the same."""
+        if self._figure is None:
+            self._figure = self._measured()
+        return self._figure
+
+    def _measured(self) -> Measured:
         low, best, high, is_whole = self._bounds()
+        if low is high and np.isfinite(low).all():
+            return Measured(low=low, best=low, high=low, cause=np.zeros(len(low), np.int8))
+        cause = np.zeros(len(low), np.int8)
+        cause[~is_whole] = Cause.GAPS
         is_bounded = np.isfinite(low) & np.isfinite(high)
-        is_known = is_whole & is_bounded
+        if is_bounded.all():
+            return Measured(low=low, best=best, high=high, cause=cause)
+        cause[~is_bounded] = Cause.GAPS
         return Measured(
             low=np.where(is_bounded, low, -np.inf),
             best=best,
             high=np.where(is_bounded, high, np.inf),
-            is_fresh=is_known,
-            age_ms=np.zeros(len(self.ids), np.int64),
-            cause=np.where(is_known, Cause.NONE, Cause.GAPS).astype(np.int8),
+            cause=cause,
         )
 
     @abstractmethod
-    def _note(self, found: Measured, past_ms: int) -> None:
-        """Take in what holds for the time since the note before [ms]."""
+    def _note(self, found: Measured, past_ms: int) -> bool:
+        """Take in what holds for the time since the note before [ms]; tell if the figure may be another."""
+
+    def restore(self, ids: tuple[str, ...], at_ms: int, columns: dict[str, FloatArray]) -> None:
+        """Go on with what was kept up to a moment.
+
+        Args:
+            ids: The subjects.
+            at_ms: The moment of the last note [ms].
+            columns: What was kept, by its name.
+        """
+        self.ids, self.at_ms, self.columns = ids, at_ms, columns
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what was derived from the columns: they are others."""
+        self._figure = None
 
     @abstractmethod
     def _bounds(self) -> _Bounds:
@@ -164,27 +193,36 @@ class _Figure(ABC):
             place = {name: row for row, name in enumerate(self.ids)}
             kept = [(place[name], row) for row, name in enumerate(ids) if name in place]
             sources, targets = (np.array([pair[end] for pair in kept], np.intp) for end in (0, 1))
-            old, self.columns = self.columns, self._empty(len(ids))
-            for name, column in self.columns.items():
-                column[:, targets] = old[name][:, sources]
+            columns = self._empty(len(ids))
+            for name, column in columns.items():
+                column[:, targets] = self.columns[name][:, sources]
+            self.restore(ids, self.at_ms, columns)
         self.ids = ids
 
 
 class _Slotted(_Figure):
     """A figure of what was known in each slot of the window."""
 
-    def _note(self, found: Measured, past_ms: int) -> None:
+    def _note(self, found: Measured, past_ms: int) -> bool:
         slots = self._slots(past_ms)
         if slots:
             known = found.is_known
-            low, high = np.where(known, found.low, np.nan), np.where(known, found.high, np.nan)
+            is_all = bool(known.all())
             for slot, part_ms in slots:
-                self.columns["known_ms"][slot] += np.where(known, part_ms, 0.0)
-                self._put(slot, part_ms, low, high)
+                self.columns["known_ms"][slot] += part_ms if is_all else np.where(known, part_ms, 0.0)
+                self._put(slot, part_ms, found, None if is_all else known)
+        return True
 
     @abstractmethod
-    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
-        """Take in what each row is for a part of a slot [ms]; NaN where that is not known."""
+    def _put(self, slot: int, part_ms: int, found: Measured, known: BoolArray | None) -> None:
+        """Take in what each row is for a part of a slot [ms].
+
+        Args:
+            slot: The place of the slot.
+            part_ms: How long it lasted [ms].
+            found: What each row is.
+            known: Of which rows that is known, shape (rows,); None for all.
+        """
 
     def _slots(self, past_ms: int) -> list[tuple[int, int]]:
         """Return the slots that the time since the note before lies in, and how much of it lies in each [ms].
@@ -208,40 +246,107 @@ class _Slotted(_Figure):
         )
         return [(slot, part_ms) for slot, part_ms in parts if part_ms > 0]
 
-    def _unknown_ms(self) -> tuple[FloatArray, float]:
-        """Return for how long of the window each row was not known, and how long the window is [ms]."""
-        span_ms = float((SLOTS - 1) * self._slot_ms + self.at_ms % self._slot_ms)
-        return span_ms - self.columns["known_ms"].sum(axis=0), span_ms
+    @property
+    def _slot(self) -> int:
+        """The slot that is not over, counted since 1970."""
+        return self.at_ms // self._slot_ms
+
+    @property
+    def _span_ms(self) -> float:
+        """How long the window is [ms]: eleven slots, and the part of the twelfth that is over."""
+        return float((SLOTS - 1) * self._slot_ms + self.at_ms % self._slot_ms)
 
 
 class _Sums(_Slotted):
-    """Means over slots."""
+    """Means over slots.
+
+    Where all that was ever noted was known exactly, low and high are one array: equal sums are not added up
+    twice.
+    """
 
     FILL: ClassVar[Mapping[str, float]] = {"known_ms": 0.0, "low_sum": 0.0, "high_sum": 0.0}
 
-    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
-        self.columns["low_sum"][slot] += np.nan_to_num(low) * part_ms
-        self.columns["high_sum"][slot] += np.nan_to_num(high) * part_ms
+    def _begin(self) -> None:
+        super()._begin()
+        if np.array_equal(self.columns["low_sum"], self.columns["high_sum"]):
+            self.columns["high_sum"] = self.columns["low_sum"]
+
+    @property
+    def _is_exact(self) -> bool:
+        return self.columns["low_sum"] is self.columns["high_sum"]
+
+    def _put(self, slot: int, part_ms: int, found: Measured, known: BoolArray | None) -> None:
+        low, high = found.low, found.high
+        if known is not None:
+            low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
+        if low is high or np.array_equal(low, high):
+            high = low
+        elif self._is_exact:
+            self.columns["high_sum"] = self.columns["low_sum"].copy()
+        low = low * part_ms
+        self.columns["low_sum"][slot] += low
+        if not self._is_exact:
+            self.columns["high_sum"][slot] += low if high is found.low else high * part_ms
 
     def _mean(self, low: FloatArray, high: FloatArray, known_ms: FloatArray, span_ms: float) -> _Bounds:
         """Return means over a time, of sums over what was known of it."""
+        is_whole = known_ms == span_ms
+        if low is not high:
+            return *self._spread(low, high, known_ms, span_ms), is_whole
+        mean, gaps = low / span_ms, np.flatnonzero(~is_whole)
+        if not len(gaps):
+            return mean, mean, mean, is_whole
+        least, best, most = mean, mean.copy(), mean.copy()
+        least[gaps], best[gaps], most[gaps] = self._spread(low[gaps], low[gaps], known_ms[gaps], span_ms)
+        return least, best, most, is_whole
+
+    def _spread(
+        self, low: FloatArray, high: FloatArray, known_ms: FloatArray, span_ms: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return at least, best and at most of means, of which some part of the time was missed."""
         unknown_ms = span_ms - known_ms
         least, most = low + unknown_ms * self._least, high + unknown_ms * self._most
-        return least / span_ms, _divided(low + high, 2 * known_ms), most / span_ms, unknown_ms == 0
+        return least / span_ms, _divided(low + high, 2 * known_ms), most / span_ms
 
 
 class _Mean(_Sums):
+    def _begin(self) -> None:
+        super()._begin()
+        self._over: tuple[int, dict[str, FloatArray]] | None = None
+
     def _bounds(self) -> _Bounds:
-        low, high, known_ms = (self.columns[name].sum(axis=0) for name in ("low_sum", "high_sum", "known_ms"))
-        return self._mean(low, high, known_ms, self._unknown_ms()[1])
+        over = self._slots_over()
+        low, known_ms = (
+            over[name] + self.columns[name][self._slot % SLOTS] for name in ("low_sum", "known_ms")
+        )
+        high = low if self._is_exact else over["high_sum"] + self.columns["high_sum"][self._slot % SLOTS]
+        return self._mean(low, high, known_ms, self._span_ms)
+
+    def _slots_over(self) -> dict[str, FloatArray]:
+        """Return the sums over the slots that are over, added up once for as long as the last one lasts."""
+        if (
+            self._over is None
+            or self._over[0] != self._slot
+            or self._is_exact != ("high_sum" not in self._over[1])
+        ):
+            names = [name for name in self.FILL if name != "high_sum" or not self._is_exact]
+            rest = np.arange(SLOTS) != self._slot % SLOTS
+            self._over = (
+                self._slot,
+                {name: self.columns[name].sum(axis=0, where=rest[:, None]) for name in names},
+            )
+        return self._over[1]
 
 
 class _Slope(_Sums):
     """From the mean of the oldest slot that is over to that of the newest."""
 
+    def _note(self, found: Measured, past_ms: int) -> bool:
+        super()._note(found, past_ms)
+        return past_ms == 0 or (self.at_ms - past_ms) // self._slot_ms != self._slot
+
     def _bounds(self) -> _Bounds:
-        now = self.at_ms // self._slot_ms
-        new, old = self._mean_of((now - 1) % SLOTS), self._mean_of((now + 1) % SLOTS)
+        new, old = self._mean_of((self._slot - 1) % SLOTS), self._mean_of((self._slot + 1) % SLOTS)
         over_s = (SLOTS - 2) * self._slot_ms / 1_000
         low, best, high = new[0] - old[2], new[1] - old[1], new[2] - old[0]
         return low / over_s, best / over_s, high / over_s, new[3] & old[3]
@@ -256,17 +361,17 @@ class _Extremes(_Slotted):
 
     PICK: ClassVar[np.ufunc]
 
-    def _put(self, slot: int, part_ms: int, low: FloatArray, high: FloatArray) -> None:
+    def _put(self, slot: int, part_ms: int, found: Measured, known: BoolArray | None) -> None:
         del part_ms
-        for name, bound in (("low", low), ("high", high)):
-            column = self.columns[name]
-            column[slot] = self.PICK(column[slot], np.where(np.isnan(bound), self.FILL[name], bound))
+        for name, bound in (("low", found.low), ("high", found.high)):
+            column = self.columns[name][slot]
+            self.PICK(column, bound if known is None else np.where(known, bound, self.FILL[name]), out=column)
 
     def _bounds(self) -> _Bounds:
         low, high = (self.PICK.reduce(self.columns[name], axis=0) for name in ("low", "high"))
         is_any = np.isfinite(low)
         best = np.add(low, high, out=np.full(len(low), np.nan), where=is_any) / 2
-        is_whole = self._unknown_ms()[0] == 0
+        is_whole = self.columns["known_ms"].sum(axis=0) == self._span_ms
         # What was not heard may have been anything that is possible, on either side.
         return (
             np.where(is_whole, low, self.PICK(low, self._least)),
@@ -300,9 +405,23 @@ class _Unchanged(_Figure):
     }
     SLOTS: ClassVar[int] = 1
 
-    def _note(self, found: Measured, past_ms: int) -> None:
+    def _begin(self) -> None:
+        super()._begin()
+        self._is_heard = not self.columns["unheard_ms"].any()
+
+    def _note(self, found: Measured, past_ms: int) -> bool:
         last, low_ms, high_ms, unheard_ms = (self.columns[name][0] for name in self.FILL)
         known = found.is_known
+        if self._is_heard and past_ms <= self._longest_step_ms and known.all():
+            # Nothing was missed of any row, then or now: only those count that changed.
+            changed = np.flatnonzero(found.best != last)
+            high_ms += past_ms
+            high_ms[changed[~np.isnan(last[changed])]] = past_ms
+            begins = np.flatnonzero(low_ms < 0)
+            low_ms += past_ms
+            low_ms[begins] = low_ms[changed] = 0.0
+            last[changed] = found.best[changed]
+            return True
         is_same = known & (found.best == last)
         has_changed = known & ~is_same & ~np.isnan(last)
         unheard_ms += past_ms
@@ -312,11 +431,13 @@ class _Unchanged(_Figure):
         low_ms[:] = np.where(is_followed, low_ms + past_ms, np.where(known, 0.0, -1.0))
         last[:] = np.where(known, found.best, last)
         unheard_ms[known] = 0.0
+        self._is_heard = not unheard_ms.any()
+        return True
 
     def _bounds(self) -> _Bounds:
-        low, high = (
-            np.clip(self.columns[name][0] / 1_000, 0.0, self._window.over_s) for name in ("low_ms", "high_ms")
-        )
+        low, high = (self.columns[name][0] / 1_000 for name in ("low_ms", "high_ms"))
+        for bound in (low, high):
+            np.clip(bound, 0.0, self._window.over_s, out=bound)
         return low, (low + high) / 2, high, high - low <= self._longest_step_ms / 1_000
 
 
@@ -330,16 +451,27 @@ class _Fall(_Figure):
     BACK: ClassVar[float] = math.inf
     """Above which share of what it fell from it is forgotten."""
 
-    def _note(self, found: Measured, past_ms: int) -> None:
+    def _begin(self) -> None:
+        super()._begin()
+        self._has_fallen = bool(np.isfinite(self.columns["ago_ms"]).any())
+        self._is_heard = not np.isnan(self.columns["last"]).any()
+
+    def _note(self, found: Measured, past_ms: int) -> bool:
         last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
         known = found.is_known
-        ago_ms += past_ms
         fell = np.flatnonzero(known & (found.best < last * self.SHARE))
+        is_another = self._has_fallen or len(fell) > 0 or not self._is_heard
+        if self._has_fallen:
+            ago_ms += past_ms
         low[fell], high[fell], ago_ms[fell] = found.best[fell], last[fell], 0.0
-        if math.isfinite(self.BACK):
+        if math.isfinite(self.BACK) and is_another:
             fallen = np.flatnonzero(np.isfinite(ago_ms) & known)
             ago_ms[fallen[found.best[fallen] > high[fallen] * self.BACK]] = np.inf
         np.copyto(last, found.best, where=known)
+        if is_another:
+            self._has_fallen = bool(np.isfinite(ago_ms).any())
+            self._is_heard = not np.isnan(last).any()
+        return is_another
 
     def _bounds(self) -> _Bounds:
         last, low, high, ago_ms = (self.columns[name][0] for name in self.FILL)
@@ -365,7 +497,7 @@ class _Dose(_Figure):
     FILL: ClassVar[Mapping[str, float]] = {"low": 0.0, "high": 0.0, "unknown": 1.0}
     SLOTS: ClassVar[int] = 1
 
-    def _note(self, found: Measured, past_ms: int) -> None:
+    def _note(self, found: Measured, past_ms: int) -> bool:
         share = -np.expm1(-past_ms / (self._window.over_s * 1_000))
         known = found.is_known & (past_ms <= self._longest_step_ms)
         one, other = np.abs(found.low), np.abs(found.high)
@@ -374,6 +506,7 @@ class _Dose(_Figure):
         most = np.where(known, np.maximum(one, other), 0.0)
         for name, now in (("low", least**2), ("high", most**2), ("unknown", np.where(known, 0.0, 1.0))):
             self.columns[name][0] += (now - self.columns[name][0]) * share
+        return True
 
     def _bounds(self) -> _Bounds:
         low, known_high, unknown = (self.columns[name][0] for name in self.FILL)
@@ -391,18 +524,22 @@ class _Trip(_Figure):
     FILL: ClassVar[Mapping[str, float]] = {"low": 0.0, "best": 0.0, "high": 1.0}
     SLOTS: ClassVar[int] = 1
 
-    def _note(self, found: Measured, past_ms: int) -> None:
+    def _note(self, found: Measured, past_ms: int) -> bool:
         curves = present(self._curves, "the curves of breakers, with their currents")
         low, best, high = (self.columns[name][0] for name in self.FILL)
         known = found.is_known & curves.is_known & (past_ms <= self._longest_step_ms)
-        least, likely, most = (
-            np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.low, found.best, found.high)
-        )
+        if found.low is found.high and known.all():
+            least = likely = most = np.maximum(found.best, 0.0)
+        else:
+            least, likely, most = (
+                np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.low, found.best, found.high)
+            )
         past_s = past_ms / 1_000
         low[:] = curves.step(low, least, past_s)
         best[:] = np.where(known, curves.step(best, likely, past_s), best)
         high[:] = np.where(known, curves.step(high, most, past_s), 1.0)
         low[~curves.is_known] = best[~curves.is_known] = 0.0
+        return True
 
     def _bounds(self) -> _Bounds:
         low, best, high = (self.columns[name][0] for name in self.FILL)
@@ -497,5 +634,5 @@ class Windows:
         for (kind, window), figure in self._figures.items():
             name = f"{kind} {window}"
             if name in values and all(f"{name}.{column}" in arrays for column in figure.FILL):
-                figure.ids, figure.at_ms = tuple(values[name]["ids"]), values[name]["at_ms"]
-                figure.columns = {column: arrays[f"{name}.{column}"].copy() for column in figure.FILL}
+                columns = {column: arrays[f"{name}.{column}"].copy() for column in figure.FILL}
+                figure.restore(tuple(values[name]["ids"]), values[name]["at_ms"], columns)

@@ -196,8 +196,10 @@ class Heard:
         point, before, gap = point[longer], before[longer], gap[longer]
         is_loss = (before == NEVER) | (before < self.streams.unsure_ms[points.stream[point]])
         is_habit = ~np.where(points.is_periodic[point], gap > points.certain_ms[point], is_loss)
-        np.maximum.at(points.gap_ms, point[is_habit], gap[is_habit])
-        self.terms.is_habit_stale[point[is_habit]] = True
+        habitual = point[is_habit]
+        np.maximum.at(points.gap_ms, habitual, gap[is_habit])
+        # How long a value stands is a habit of periodic points alone.
+        self.terms.is_habit_stale[habitual[points.is_periodic[habitual]]] = True
 
     def _doubt(self, batch: Batch, refused: BoolArray, *, is_backlog: bool) -> None:
         """Note values that were refused, unless a good one of the point came after them."""

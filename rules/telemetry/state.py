@@ -35,6 +35,7 @@ from rules.telemetry.cause import Cause
 from rules.telemetry.clocks import REFUSED_MS
 from rules.telemetry.heard import Heard
 from rules.telemetry.liveness import NEVER, SEASON_MS, Stream, broker_of
+from rules.telemetry.news import News
 from rules.telemetry.publishers import Clocked
 from rules.telemetry.timing import GONE, LEAST_FRESH_MS, Timing
 from rules.view import PublisherView
@@ -43,7 +44,7 @@ NOTHING: Final = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
+class Life:
     """What streams are worth at one moment; arrays of shape (channels,).
 
     Attributes:
@@ -62,6 +63,15 @@ class _Life:
     connected: BoolArray
     is_whole: bool
 
+    def differs_from(self, before: Life) -> BoolArray:
+        """Tell of which channels points may be known otherwise than they were, shape (channels,)."""
+        if len(self.alive) != len(before.alive):
+            return np.ones(len(self.alive), np.bool_)
+        differs: BoolArray = (self.alive != before.alive) | (self.speaks != before.speaks)
+        differs |= self.may_speak | before.may_speak
+        differs |= np.repeat(self.connected != before.connected, 2)
+        return differs
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
@@ -69,16 +79,10 @@ class Values:
 
     Attributes:
         value: The last value [canonical unit], NaN where there was none.
-        is_certain: Whether that is the value now.
-        is_fresh: Whether the point counts as heard.
-        measured_ms: When the value was measured [ms], `NEVER` where it never was.
-        cause: `Cause` codes: why the value is not known, int8.
+        cause: `Cause` codes: why that is not the value now, int8; `NONE` where it is.
     """
 
     value: FloatArray
-    is_certain: BoolArray
-    is_fresh: BoolArray
-    measured_ms: IntArray
     cause: NDArray[np.int8]
 
 
@@ -97,12 +101,15 @@ class Knowledge:
         self._timings = timings
         self._lateness_ms = lateness_ms
         self.heard = Heard(lateness_ms)
-        self._life = _Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING, is_whole=False)
+        self._life = Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING, is_whole=False)
         self._clock_count = 0
         self._season_ms = NEVER
         self._watched: Index | None = None
         self._unheard: Index | None = None
         self._judged_channels: Index | None = None
+        self._judged_by_channel: tuple[Index, Index] | None = None
+        self._watched_by_channel: tuple[Index, Index] | None = None
+        self._what_is_new = News()
         self._clocked: Clocked | None = None
         self._watched_streams: Index | None = None
 
@@ -142,7 +149,12 @@ class Knowledge:
         for numbers in alike.values():
             first = numbers[0]
             self._add(np.array(numbers, np.intp), points[first], is_judged=first in judged)
+        self._forget_places()
+
+    def _forget_places(self) -> None:
+        """Forget which points are of which kind: other points are known."""
         self._watched = self._unheard = self._watched_streams = self._clocked = self._judged_channels = None
+        self._judged_by_channel = self._watched_by_channel = None
 
     def _add(self, numbers: Index, point: Point, *, is_judged: bool) -> None:
         """Take in points of one stream, quantity and cadence, as this one of them is."""
@@ -168,10 +180,14 @@ class Knowledge:
         self.heard.terms.channel[numbers] = 2 * stream.place + is_periodic
         self.heard.terms.is_stale[numbers] = self.heard.terms.is_habit_stale[numbers] = True
 
-    def _set_terms(self) -> None:
-        """Reckon until when what is known of judged points holds, of those where that may have changed."""
+    def _set_terms(self, at_ms: int) -> None:
+        """Reckon until when what is known of judged points holds, of those where that may have changed.
+
+        Args:
+            at_ms: The moment [ms].
+        """
         points, terms = self.heard.points, self.heard.terms
-        habits = np.flatnonzero(terms.is_habit_stale & points.is_judged)
+        habits = np.flatnonzero(terms.is_habit_stale)
         if len(habits):
             terms.is_habit_stale[:] = False
             # How long after a periodic reading the next may come.
@@ -189,7 +205,8 @@ class Knowledge:
         terms.fresh_until_ms[point] = np.where(good, since, NEVER)
         good &= points.heard_since_break[point]
         until = points.measured_ms[point] + terms.lasts_ms[point]
-        terms.certain_until_ms[point] = np.where(good, until, NEVER)
+        terms.certain_until_ms[point] = until = np.where(good, until, NEVER)
+        self._what_is_new.put(point, until, len(points), at_ms)
 
     def _give_clocks(self, numbers: Index, stream: Stream, *, is_periodic: bool) -> None:
         """Say whose clocks stamp points: each its own where they are periodic, else that of their stream."""
@@ -213,12 +230,15 @@ class Knowledge:
         """
         points = self.heard.points
         self._begin_season(at_ms)
-        self._set_terms()
+        self._set_terms(at_ms)
         self._life = self._life_at(at_ms)
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
-        watched = self._watched_points()
-        if len(watched):
-            certain[watched], fresh[watched] = self._hold(watched, at_ms)
+        watched, terms = self._watched_points(), self.heard.terms
+        certain[watched] = at_ms < terms.certain_until_ms[watched]
+        fresh[watched] = at_ms <= terms.fresh_until_ms[watched]
+        # Of most channels nothing else counts.
+        other = watched if at_ms <= self.heard.conflict_until_ms else self._of_doubtful_channels()
+        certain[other], fresh[other] = self._are_certain(other, at_ms), self._are_fresh(other, at_ms)
         return Known(
             power=points.power,
             is_certain=certain,
@@ -240,17 +260,48 @@ class Knowledge:
             at_ms: The moment [ms].
         """
         points = self.heard.points
-        certain, fresh = self._hold(numbers, at_ms)
         cause = np.zeros(len(numbers), np.int8)
-        if not certain.all():
-            rows = np.flatnonzero(~certain)
+        rows = np.flatnonzero(~self._are_certain(numbers, at_ms))
+        if len(rows):
             cause[rows] = self.causes_of(numbers[rows], at_ms)
-        return Values(points.value[numbers], certain, fresh, points.measured_ms[numbers], cause)
+        return Values(points.value[numbers], cause)
 
-    def _life_at(self, at_ms: int) -> _Life:
+    def take_news(self, at_ms: int) -> BoolArray | None:
+        """Return which judged points may be known otherwise than at the call before; None for any of them.
+
+        Args:
+            at_ms: The moment of the last `at` [ms].
+        """
+        if self._judged_by_channel is None:
+            judged = np.flatnonzero(self.heard.points.is_judged)
+            self._judged_by_channel = self._sorted_by_channel(judged)
+        is_disputed = at_ms <= self.heard.conflict_until_ms
+        return self._what_is_new.take(
+            self._life, self.heard.terms, self._judged_by_channel, at_ms, is_disputed=is_disputed
+        )
+
+    def _of_doubtful_channels(self) -> Index:
+        """Return the points that a draw may be summed of, of channels whose life their values hang on."""
+        if self._life.is_whole:
+            return self._watched_points()[:0]
+        if self._watched_by_channel is None:
+            self._watched_by_channel = self._sorted_by_channel(self._watched_points())
+        points, starts = self._watched_by_channel
+        doubtful = np.flatnonzero(~(self._life.alive & self._life.speaks))
+        parts = [points[starts[channel] : starts[channel + 1]] for channel in doubtful.tolist()]
+        return np.concatenate(parts) if parts else points[:0]
+
+    def _sorted_by_channel(self, points: Index) -> tuple[Index, Index]:
+        """Return points, those of one channel after those of another, and where those of each begin."""
+        channel = self.heard.terms.channel[points]
+        order = np.argsort(channel, kind="stable")
+        starts = np.searchsorted(channel[order], np.arange(len(self._life.alive) + 1))
+        return points[order], starts
+
+    def _life_at(self, at_ms: int) -> Life:
         """Return what each channel is worth at a moment [ms]."""
         sure, talking, alive = self.heard.streams.at(at_ms)
-        connected = self.heard.streams.is_connected
+        connected = self.heard.streams.is_connected.copy()
         if not len(alive):  # a point that is not there has the first stream, which lives no more than it
             sure = talking = alive = connected = np.zeros(1, np.bool_)
         speaks, may_speak = np.zeros((2, 2 * len(alive)), np.bool_)
@@ -262,23 +313,35 @@ class Knowledge:
             self._judged_channels = np.unique(self.heard.terms.channel[self.heard.points.is_judged])
         judged = self._judged_channels
         is_whole = bool(alive[judged].all() and speaks[judged].all())
-        return _Life(alive, speaks, may_speak, bool(may_speak.any()), connected, is_whole)
+        return Life(alive, speaks, may_speak, bool(may_speak.any()), connected, is_whole)
 
-    def _hold(self, numbers: Index, at_ms: int) -> tuple[BoolArray, BoolArray]:
-        """Return which judged points are certain at a moment, and which are fresh."""
+    def _are_certain(self, numbers: Index, at_ms: int) -> BoolArray:
+        """Return which judged points are certain at a moment [ms]."""
         points, terms, life = self.heard.points, self.heard.terms, self._life
-        fresh: BoolArray = at_ms <= terms.fresh_until_ms[numbers]
         certain: BoolArray = at_ms < terms.certain_until_ms[numbers]
         if not life.is_whole:
             channel = terms.channel[numbers]
-            fresh &= life.alive[channel]
             may_be = np.flatnonzero(certain & life.may_speak[channel]) if life.has_doubt else ()
             certain &= life.speaks[channel]
             if len(may_be):
                 certain[may_be] = self._is_usual(numbers[may_be], points.stream[numbers[may_be]], at_ms)
-        if at_ms <= self.heard.conflict_until_ms:
-            certain &= at_ms - points.conflict_ms[numbers] > points.fresh_ms[numbers]
-        return certain, fresh
+        return certain & self._agree(numbers, at_ms)
+
+    def _are_fresh(self, numbers: Index, at_ms: int) -> BoolArray:
+        """Return which judged points count as heard at a moment [ms]."""
+        terms, life = self.heard.terms, self._life
+        fresh: BoolArray = at_ms <= terms.fresh_until_ms[numbers]
+        if not life.is_whole:
+            fresh &= life.alive[terms.channel[numbers]]
+        return fresh
+
+    def _agree(self, numbers: Index, at_ms: int) -> BoolArray | bool:
+        """Return which points have not said two values of one time lately; True for all of them."""
+        if at_ms > self.heard.conflict_until_ms:
+            return True
+        points = self.heard.points
+        agree: BoolArray = at_ms - points.conflict_ms[numbers] > points.fresh_ms[numbers]
+        return agree
 
     def causes_of(self, numbers: Index, at_ms: int) -> NDArray[np.int8]:
         """Return why judged points that are not certain are not, at the moment of the last `at`.
@@ -349,7 +412,8 @@ class Knowledge:
             return
         self._season_ms = at_ms
         points.gap_before_ms, points.gap_ms = points.gap_ms, np.zeros_like(points.gap_ms)
-        self.heard.terms.is_stale[:] = self.heard.terms.is_habit_stale[:] = True
+        self.heard.terms.is_stale |= points.is_periodic
+        self.heard.terms.is_habit_stale |= points.is_periodic
 
     def _watched_points(self) -> Index:
         if self._watched is None:
@@ -477,4 +541,5 @@ class Knowledge:
         self.heard.load(arrays, values)
         self._clock_count = values["clock_count"]
         self._season_ms = values["season_ms"]
-        self._watched = self._unheard = self._watched_streams = self._clocked = self._judged_channels = None
+        self._what_is_new = News()
+        self._forget_places()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from facility.site import Site
-from rules.base import Desk, Findings, Rule, Severity
-from rules.comparison import Held, of_several
+from rules.base import Desk, Findings, Severity
+from rules.comparison import Held, OfRows, of_several
 from rules.model.measured import largest_of, relative
 from rules.model.rows import DRAW
+from rules.model.tables import Table
 from rules.subject import SubjectKind
-from rules.view import KILOWATT, NO_LIMIT, View
 
 
-class RackOverContracted(Rule):
+class RackOverContracted(OfRows):
     """A rack draws more than `rack_cap_kw` of its contract, or its feeds together more than one circuit may.
 
     The feeds of a rack are sold as one circuit and its reserve: both together, phase by phase, may carry what
@@ -50,11 +49,9 @@ class RackOverContracted(Rule):
         is_rated = any("rated_a" in site.settings.get(rack, {}) for rack in site.racks)
         return is_rated or any(cap is not None for cap in caps)
 
-    def judge(self, view: View) -> Findings:
-        """Hold each rack's draw against its tenant's cap, and its currents against one circuit."""
-        table, tenants = view.table(self.kind), view.tenants
-        cap = np.where(tenants.rack_cap == NO_LIMIT, np.nan, tenants.rack_cap / KILOWATT)[view.racks.holders]
-        drawn = relative(table.total(DRAW), cap) * 100
+    def judge_rows(self, table: Table) -> Findings:
+        """Hold what each rack draws, and what its feeds carry together, against what is agreed."""
+        drawn = relative(table.total(DRAW), table.rack_cap()) * 100
         carried = largest_of(table.together("current.phase"), table.together("current"))
         carried = relative(carried, table.setting("rated_a")) * 100
         held = [

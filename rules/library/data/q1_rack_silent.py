@@ -28,6 +28,7 @@ class RackSilent(Rule):
     name: ClassVar[str] = "Q1"
     title: ClassVar[str] = "rack silent"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
+    beside: ClassVar[tuple[str, ...]] = (NOBODYS,)
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = (
@@ -42,13 +43,11 @@ class RackSilent(Rule):
     off_delay_s: float = Field(10, ge=0, description="how long it must be over for the alarm to end [s]")
     medium_after_s: float = Field(300, ge=0, description="how long until it is of medium severity [s]")
 
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return the racks, and those that nobody contracted as one."""
-        return (*view.racks.ids, NOBODYS)
-
     def judge(self, view: View) -> Findings:
         """Report the silent racks."""
         racks = view.racks
+        if not racks.is_silent.any():
+            return Findings.clear(len(racks.ids) + 1, 0.0)
         nobodys = racks.is_silent & ~racks.is_contracted
         is_silent = np.append(racks.is_silent & racks.is_contracted, nobodys.any())
         silent_ms = np.append(racks.silent_ms, racks.silent_ms[nobodys].max(initial=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -53,12 +54,13 @@ class CommonSilence(Rule):
     def judge(self, view: View) -> Findings:
         """Find the groups that explain the silence of their racks."""
         racks = view.racks
+        if not racks.is_silent.any():
+            count = len(racks.groups) + len(racks.brokers) + 1
+            return replace(Findings.clear(count, 0.0), limit=np.full(count, self.least_share * 100))
         is_away = racks.is_silent & (racks.cause == Cause.DISCONNECTED)
         away = [places[is_away[places]] for places in racks.brokers.values()]
         groups = (*racks.groups.values(), *away, np.flatnonzero(racks.is_unheard))
-        silent = np.zeros(len(groups), np.int64)
-        if racks.is_silent.any():
-            silent = _counts(racks, away)
+        silent = _counts(racks, away)
         shared = (*racks.groups.values(), *racks.brokers.values())
         sizes = [*(len(places) for places in shared), len(racks.ids)]
         share = silent / np.maximum(np.array(sizes, np.int64), 1)

@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps, codes
+from rules.base import Desk, Findings, Severity, SeverityStep, Steps, codes
+from rules.comparison import OfRows
+from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
 from rules.subject import SubjectKind
-from rules.view import View
 
 FALL: Final = Window("energy.active", Statistic.FALL, 3_600)
 BINARY_KWH: Final = 2**32 / 1_000
@@ -20,7 +21,7 @@ NEAR_END: Final = 0.9
 """Share of its span above which a register may roll over (our choice)."""
 
 
-class RegisterFault(Rule):
+class RegisterFault(OfRows):
     """A register of energy shows less than before: it was reset, it rolled over, or it is of another meter.
 
     Near its end (a power of ten, or 32 bits of watt-hours) it rolled over, near zero it was reset; anywhere
@@ -51,9 +52,9 @@ class RegisterFault(Rule):
     )
     zero_kwh: float = Field(5, ge=0, le=1_000, description="reading up to which it began anew [kWh]")
 
-    def judge(self, view: View) -> Findings:
+    def judge_rows(self, table: Table) -> Findings:
         """Report the registers that fell within the last hour."""
-        fall = view.table(self.kind).over(FALL)
+        fall = table.over(FALL)
         before, after, known = fall.high, fall.low, fall.is_known
         fell = known & (before - after > before * self.jitter_percent / 100)
         clear = known & ~fell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps
@@ -54,9 +53,12 @@ class FailoverHeadroom(Rule):
     def judge(self, view: View) -> Findings:
         """Hold what each circuit would carry against its rating; all is clear where nothing can move."""
         table = view.table(self.kind)
-        rated = table.rated_current()
-        found = table.failover_current(view.table(SubjectKind.RACK))
-        # There is no limit where nothing can move.
-        limit = np.where(table.can_fail_over(), rated * self.percent / 100, np.nan)
-        held = Held.over(found, limit, limit * self.deadband_percent / 100)
-        return held.findings(self, above(found, rated * self.critical_percent / 100).holds)
+        all_found, rows = Findings.clear(len(table)).of(self), table.that_fail_over()
+        if len(rows):
+            found = table.failover_current(view.table(SubjectKind.RACK))
+            rated = table.part(rows).rated_current()
+            limit = rated * self.percent / 100
+            held = Held.over(found, limit, limit * self.deadband_percent / 100)
+            reached = above(found, rated * self.critical_percent / 100).holds
+            all_found.put(rows, held.findings(self, reached))
+        return all_found

@@ -27,6 +27,7 @@ class FeedLost(Threshold):
     name: ClassVar[str] = "E4"
     title: ClassVar[str] = "feed lost"
     kind: ClassVar[SubjectKind] = SubjectKind.NODE
+    looks_beyond: ClassVar[bool] = True
     quantities: ClassVar[tuple[str, ...]] = ("voltage.ll", "voltage.ln")
     falls: ClassVar[bool] = True
     unit: ClassVar[str] = "V"

@@ -158,10 +158,6 @@ def test_a_column_is_what_its_points_say(way: str, course: list[Row]) -> None:
         assert found.low[place] == pytest.approx(low)
         assert found.high[place] == pytest.approx(high)
         assert found.cause[place] == cause
-        assert found.is_fresh[place] == (
-            bool(row.said) and all(o is not None and o.quality is Quality.GOOD for o in row.said)
-        )
-        assert found.age_ms[place] == (500 if any(row.said) else -1)
         best = float(found.best[place])
         if not math.isnan(best):
             slack = 1e-9 * (1 + abs(best))
@@ -177,8 +173,6 @@ def a_measured(low: Sequence[float], high: Sequence[float]) -> Measured:
         low=lows,
         best=(lows + highs) / 2,
         high=highs,
-        is_fresh=np.ones(count, np.bool_),
-        age_ms=nothing,
         cause=nothing.astype(np.int8),
     )
 
@@ -218,9 +212,9 @@ def test_a_quantity_whose_low_is_above_its_high_is_refused() -> None:
 
 def test_what_was_not_asked_for_in_time_cannot_be_asked_for() -> None:
     """What is known goes on changing; a table is of one moment."""
-    table = table_of([Row(0, (Said(5.0, Quality.GOOD),))])
+    table = table_of([Row(0, (Said(5.0, Quality.GOOD), Said(6.0, Quality.GOOD)))])
     asked = table.measured(QUANTITY)
-    table._moment.end()
+    table.moment.end()
 
     assert table.measured(QUANTITY) is asked
     with pytest.raises(LookupError, match="no rule asked for it"):

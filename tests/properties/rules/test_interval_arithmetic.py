@@ -28,8 +28,6 @@ def measured(low: float, high: float, cause: Cause = Cause.NONE) -> Measured:
         low=np.array([-np.inf if cause else low]),
         best=np.array([(low + high) / 2]),
         high=np.array([np.inf if cause else high]),
-        is_fresh=np.array([not cause]),
-        age_ms=np.array([100]),
         cause=np.array([cause], np.int8),
     )
 

@@ -158,8 +158,6 @@ def said_of(sayings: Sequence[Saying]) -> Measured:
         low=np.where(known, now - error, -np.inf),
         best=now,
         high=np.where(known, now + error, np.inf),
-        is_fresh=known,
-        age_ms=np.zeros(len(now), np.int64),
         cause=np.where(known, Cause.NONE, Cause.LATE).astype(np.int8),
     )
 
@@ -327,5 +325,5 @@ def test_what_holds_at_a_tick_has_held_since_the_one_before_where_those_are_a_mi
         windows.note(key, ("r1",), said, T0_MS + minute * 60_000)
 
     found = windows.figure(key)
-    assert bool(found.is_fresh[0]) is is_whole
+    assert bool(found.is_known[0]) is is_whole
     assert not is_whole or found.low[0] == found.high[0] == 5.0

@@ -150,8 +150,6 @@ def test_two_points_of_one_quantity_that_differ_disagree() -> None:
         low=value,
         best=value,
         high=value,
-        is_fresh=np.ones(2, np.bool_),
-        age_ms=np.zeros(2, np.int64),
         cause=np.zeros(2, np.int8),
     )
     nothing, pair = np.zeros(0, np.intp), np.array([0, 1], np.intp)
