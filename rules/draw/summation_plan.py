@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -310,8 +311,8 @@ def _listed(claims: Sequence[Claim]) -> Claims:
 
 def in_a_row(rows: Sequence[Sequence[int] | Index]) -> tuple[Index, Index]:
     """Return rows of places one after the other, and where each row begins."""
-    sizes = np.array([len(row) for row in rows], np.intp)
-    return np.concatenate([np.zeros(0, np.intp), *rows]).astype(np.intp), np.cumsum(sizes) - sizes
+    sizes = np.fromiter(map(len, rows), np.intp, len(rows))
+    return np.fromiter(chain.from_iterable(rows), np.intp, sizes.sum()), np.cumsum(sizes) - sizes
 
 
 def _borders(values: Sequence[object]) -> Index:

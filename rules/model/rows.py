@@ -456,41 +456,59 @@ class Topology:
 
     def _columns(self, rows: Sequence[Sequence[int]]) -> dict[str, Column]:
         """Return a column for each quantity that any row has a point of."""
-        found: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for row, numbers in enumerate(rows):
-            for number in numbers:
-                found[self._points[number].quantity][row].append(number)
-        columns: dict[str, Column] = {}
-        for quantity, of_row in found.items():
-            points = [[UNMETERED]] * len(rows)  # most rows of most quantities have none
-            for row, numbers in of_row.items():
-                points[row] = numbers
-            columns[quantity] = self._column(points, QUANTITIES[quantity].dimension)
-        return columns
-
-    def _column(self, rows: list[list[int]], dimension: Dimension) -> Column:
         points, starts = in_a_row(rows)
-        at_least = at_most = None
-        if dimension in _WITH_ERRORS:
-            errors = np.array(
-                [
-                    0 if number == UNMETERED else self._site.error_ppm(self._all_points[number].asset) or 0
-                    for number in points.tolist()
-                ],
-                np.float64,
-            )
-            if errors.any():
-                at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
-        missing = np.flatnonzero(points == UNMETERED)
-        trios = [row for row, numbers in enumerate(rows) if self._is_trio(numbers)]
-        is_single = len(points) == len(starts)
-        return Column(points, starts, missing, is_single, at_least, at_most, np.array(trios, np.intp))
+        row_of = np.repeat(np.arange(len(rows)), np.diff(np.append(starts, len(points))))
+        codes: dict[str, int] = {}
+        code = [codes.setdefault(self._points[number].quantity, len(codes)) for number in points.tolist()]
+        order = np.argsort(np.array(code, np.int16), kind="stable")
+        ends = np.cumsum(np.bincount(np.array(code, np.intp), minlength=len(codes)))
+        return {
+            quantity: self._column_of(points[part], row_of[part], len(rows), QUANTITIES[quantity].dimension)
+            for quantity, part in zip(codes, np.split(order, ends[:-1]), strict=False)
+        }
 
-    def _is_trio(self, numbers: list[int]) -> bool:
-        """Tell whether points are three, of three phases."""
-        if len(numbers) != _PHASES:
-            return False
-        phases = {"" if number == UNMETERED else self._all_points[number].phase for number in numbers}
+    def _column(self, rows: Sequence[Sequence[int]], dimension: Dimension) -> Column:
+        """Return a column, given as the points of each row: at least one, which may be `UNMETERED`."""
+        points, starts = in_a_row(rows)
+        row_of = np.repeat(np.arange(len(rows)), np.diff(np.append(starts, len(points))))
+        return self._column_of(points, row_of, len(rows), dimension)
+
+    def _column_of(self, numbers: Index, row_of: Index, rows: int, dimension: Dimension) -> Column:
+        """Return a column.
+
+        Args:
+            numbers: Its points, one row's after the other's, shape (points,).
+            row_of: The row of each, shape (points,); a row that none is of has one `UNMETERED`.
+            rows: How many rows there are.
+            dimension: What the points measure.
+        """
+        counts = np.bincount(row_of, minlength=rows)
+        sizes = np.maximum(counts, 1)
+        starts = np.cumsum(sizes) - sizes
+        points = np.full(sizes.sum(), UNMETERED, np.intp)
+        points[starts[row_of] + np.arange(len(numbers)) - (np.cumsum(counts) - counts)[row_of]] = numbers
+        at_least = at_most = None
+        if dimension in _WITH_ERRORS and (errors := self._errors(points)).any():
+            at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
+        threes = np.flatnonzero(sizes == _PHASES)
+        are_trios = [self._is_trio(points[start : start + _PHASES]) for start in starts[threes].tolist()]
+        trios = threes[np.array(are_trios, np.bool_)]
+        missing = np.flatnonzero(points == UNMETERED)
+        return Column(points, starts, missing, len(points) == rows, at_least, at_most, trios)
+
+    def _errors(self, points: Index) -> FloatArray:
+        """Return the class error of the meter of each point [millionths], 0 where none is given."""
+        errors = [
+            0 if number == UNMETERED else self._site.error_ppm(self._all_points[number].asset) or 0
+            for number in points.tolist()
+        ]
+        return np.array(errors, np.float64)
+
+    def _is_trio(self, numbers: Index) -> bool:
+        """Tell whether three points are of three phases."""
+        phases = {
+            "" if number == UNMETERED else self._all_points[number].phase for number in numbers.tolist()
+        }
         return len(phases) == _PHASES and "" not in phases
 
     def _settings(self, assets: Sequence[str]) -> Mapping[str, FloatArray]:
