@@ -209,6 +209,19 @@ def test_what_is_held_back_is_written_before_anything_is_said_of_it(bench: Bench
     assert bench.collector.counters.account == Account(stored=1)
 
 
+def test_what_was_held_back_at_a_crash_is_known_by_its_metadata(bench: Bench) -> None:
+    """They were acknowledged, so none is sent again; what starts next reads them in the journal."""
+    bench.session.more = 1
+    asyncio.run(bench.take(metadata("r1"), heartbeat("gw", scope="r1")))
+    assert bench.known() == []
+
+    again = make(bench.journal)
+    asyncio.run(again.take(value("r1", 90)))
+
+    assert again.known() == [("r1", "bus:PUB:gw"), ("gw", "bus:PUB:gw")]
+    assert again.collector.counters.account == Account(stored=1)
+
+
 def test_a_doubt_is_said_of_a_point_too(bench: Bench) -> None:
     """A value that cannot be used is no reading, and its point is in the journal all the same."""
     bench.session.more = 1
