@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-CHECKSUM_BYTES: Final = 4
+from store.sqlite import sync_folder
+
+_CHECKSUM_BYTES: Final = 4
 """How many bytes the checksum has; behind it stands what was written."""
 _PART_BYTES: Final = 1_048_576
 
@@ -27,7 +29,7 @@ def write_checked(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     draft = path.with_suffix(".draft")
     with draft.open("w+b") as file:
-        file.write(bytes(CHECKSUM_BYTES))
+        file.write(bytes(_CHECKSUM_BYTES))
         write(file)
         checksum = _checksum(file)
         file.seek(0)
@@ -35,11 +37,7 @@ def write_checked(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def is_whole(file: IO[bytes]) -> bool:
@@ -49,15 +47,15 @@ def is_whole(file: IO[bytes]) -> bool:
         file: The file, open for reading.
     """
     file.seek(0)
-    is_same = file.read(CHECKSUM_BYTES) == _checksum(file)
-    file.seek(CHECKSUM_BYTES)
+    is_same = file.read(_CHECKSUM_BYTES) == _checksum(file)
+    file.seek(_CHECKSUM_BYTES)
     return is_same
 
 
 def _checksum(file: IO[bytes]) -> bytes:
     """Return the checksum over what a file holds behind its own."""
     found = 0
-    file.seek(CHECKSUM_BYTES)
+    file.seek(_CHECKSUM_BYTES)
     while part := file.read(_PART_BYTES):
         found = zlib.crc32(part, found)
-    return found.to_bytes(CHECKSUM_BYTES, "little")
+    return found.to_bytes(_CHECKSUM_BYTES, "little")
