@@ -15,6 +15,7 @@ from bench.influxdatabases import Database
 from bench.rig import telegraf
 from bench.rig.processes import has_ended
 from bench.rig.stream import Stream
+from megawatch.cli.outputs import ProcessStatus
 from megawatch.run.status import read_status
 from store.influx.server import Kind
 from testing.servers import influxd, influxd1
@@ -193,14 +194,11 @@ def megawatch(
         )
 
     def is_idle() -> bool:
-        status = read_status(data)
-        assert status is not None
+        status = _said(data)
         return bench.target is None or status["history"]["seq"] >= status["journal_seq"]
 
     def stages() -> Mapping[str, float]:
-        status = read_status(data)
-        assert status is not None
-        return {stage["name"]: stage["cpu_s"] for stage in status["stages"]}
+        return {stage["name"]: stage["cpu_s"] for stage in _said(data)["stages"]}
 
     with _process([sys.executable, *runner, "run", str(bench.folder)], bench.folder / "log") as process:
         wait_until(
@@ -211,11 +209,16 @@ def megawatch(
         )
 
 
+def _said(data: Path) -> ProcessStatus:
+    """Return what a monitor that has a session last said of itself."""
+    status = read_status(data)
+    assert status is not None, "expected a status, found none"
+    return status
+
+
 def taken(data: Path) -> int:
     """Return how many readings are stored, or known to be stored already, or refused."""
-    status = read_status(data)
-    assert status is not None
-    account = status["accounting"]
+    account = _said(data)["accounting"]
     return account["stored"] + account["duplicates"] + account["dead_lettered"]
 
 
