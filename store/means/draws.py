@@ -9,7 +9,7 @@ ledger, and is heard again after a restart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from facility.instants import MINUTE_MS
-from facility.readings import Batch, Quality
+from facility.readings import Batch, FloatArray, IntArray, Quality
 from store.base import FIGURES
 from store.means.accumulator import Meaner
 from store.means.columnfile import load_columns, save_columns
@@ -28,9 +28,13 @@ AVERAGED: Final = ("low", "best", "high", "limit", "headroom", "coverage")
 """Figures whose means are kept; demand and forecast are means already."""
 HOLD_MS: Final = 2_500
 """How long a figure stands [ms]: two ticks of a second, and a half."""
+MOST_FIGURES: Final = 16_384
+"""So many are taken in at a time, or those of one tick (our choice)."""
 
 Row = tuple[int, int, Sequence[TenantDraw]]
 """Draws of a tick in the ledger: the number of their row, the tick [ms], and the draws."""
+_Heard = tuple[int, IntArray, FloatArray]
+"""Figures of a tick: the tick [ms], the number of each figure, and its value."""
 
 
 class DrawMeans:
@@ -46,40 +50,49 @@ class DrawMeans:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tenants: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._meaner = Meaner()
-        self._heard: list[Row] = []
+        self._heard: list[_Heard] = []
+        self._heard_seq = 0
         self._minute: int | None = None
         self.seq = self._saved_seq = 0
         columns = load_columns(path)
         with suppress(KeyError):  # none, or of another version
             tenants = [str(tenant) for tenant in columns["tenants"]]
             self._meaner.restore(columns)
-            self._tenants = tenants
+            self._tenants, self._numbers = tenants, {tenant: i for i, tenant in enumerate(tenants)}
             self.seq = self._saved_seq = int(columns.get("seq", 0))  # files of older versions say none
 
     def hear(self, rows: Iterable[Row]) -> list[DrawMean]:
         """Hear draws, and take them in once a minute is over; return the means of steps that are over."""
-        self._heard += rows
+        for seq, at_ms, draws in rows:
+            self._heard.append((at_ms, *self._figures(draws)))
+            self._heard_seq = seq
         if not self._heard:
             return []
-        minute = self._heard[-1][1] // MINUTE_MS
-        if minute == (self._heard[0][1] // MINUTE_MS if self._minute is None else self._minute):
+        minute = self._heard[-1][0] // MINUTE_MS
+        if minute == (self._heard[0][0] // MINUTE_MS if self._minute is None else self._minute):
             return []
         heard, self._heard, self._minute = self._heard, [], minute
-        self.seq = heard[-1][0]
-        return self._take(heard)
+        self.seq = self._heard_seq
+        return [mean for few in _portions(heard) for mean in self._take(few)]
 
-    def _take(self, heard: Sequence[Row]) -> list[DrawMean]:
-        points: list[int] = []
-        times: list[int] = []
-        values: list[float] = []
-        for _, at_ms, draws in heard:
-            for draw in draws:
-                first = self._number(draw.tenant) * len(AVERAGED)
-                points += range(first, first + len(AVERAGED))
-                times += [at_ms] * len(AVERAGED)
-                values += [_value(draw, name) for name in AVERAGED]
-        quality = np.where(np.isnan(np.array(values, np.float64)), Quality.NO_VALUE, Quality.GOOD)
+    def _figures(self, draws: Sequence[TenantDraw]) -> tuple[IntArray, FloatArray]:
+        """Return the numbers of the figures of a tick, and their values: NaN where one is not known."""
+        tenants = np.array([self._number(draw.tenant) for draw in draws], np.int64)
+        points = tenants[:, np.newaxis] * len(AVERAGED) + np.arange(len(AVERAGED))
+        values = np.empty(points.shape)
+        for place, name in enumerate(AVERAGED):
+            figure = FIGURES[name]
+            parts = [np.array([getattr(d, column) for d in draws], np.float64) for column in figure.columns]
+            values[:, place] = (parts[0] - sum(parts[1:])) / figure.per_unit
+        return points.ravel(), values.ravel()
+
+    def _take(self, heard: Sequence[_Heard]) -> list[DrawMean]:
+        """Take in figures of some ticks; return the means of steps that are over."""
+        times = np.repeat([at_ms for at_ms, _, _ in heard], [len(points) for _, points, _ in heard])
+        points, values = (np.concatenate(column) for column in list(zip(*heard, strict=True))[1:])
+        quality = np.where(np.isnan(values), Quality.NO_VALUE, Quality.GOOD)
         batch = Batch.of([points, times, times, values, quality, np.zeros(len(values))])
         return [mean for means in self._meaner.take(batch) for mean in self._by_tenant(means)]
 
@@ -92,12 +105,12 @@ class DrawMeans:
         save_columns(self._path, {"seq": seq, "tenants": tenants, **self._meaner.state()})
 
     def _number(self, tenant: str) -> int:
-        if tenant not in self._tenants:
+        if (number := self._numbers.get(tenant)) is None:
+            number = self._numbers[tenant] = len(self._tenants)
             self._tenants.append(tenant)
-            first = (len(self._tenants) - 1) * len(AVERAGED)
-            for number in range(first, first + len(AVERAGED)):
-                self._meaner.learn(number, HOLD_MS)
-        return self._tenants.index(tenant)
+            for place in range(len(AVERAGED)):
+                self._meaner.learn(number * len(AVERAGED) + place, HOLD_MS)
+        return number
 
     def _by_tenant(self, means: Means) -> list[DrawMean]:
         """Return means by tenant and step; one of the best estimate is always among them."""
@@ -130,9 +143,11 @@ class DrawMeans:
         ]
 
 
-def _value(draw: TenantDraw, name: str) -> float:
-    figure = FIGURES[name]
-    parts = [getattr(draw, column) for column in figure.columns]
-    if None in parts:
-        return float("nan")
-    return float((parts[0] - sum(parts[1:])) / figure.per_unit)
+def _portions(heard: Sequence[_Heard]) -> Iterator[Sequence[_Heard]]:
+    """Return ticks a few at a time, so that what is made of them meanwhile is small, whatever the site."""
+    begin = count = 0
+    for end, (_, points, _) in enumerate(heard, 1):
+        count += len(points)
+        if count >= MOST_FIGURES or end == len(heard):
+            yield heard[begin:end]
+            begin, count = end, 0
