@@ -66,15 +66,27 @@ CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
             HiddenBy("E8", _SERVED_BY, is_early=True),
         ),
         "E17": (HiddenBy("E4", _DARK_BY, is_early=True),),
-        # Cooling: facility water, then the coolant unit, then the rack.
-        "T5": (HiddenBy("T17", _MEMBER_OF, is_early=True),),
-        "T6": (HiddenBy("T17", _MEMBER_OF), HiddenBy("T5", _SERVED_BY, is_early=True)),
-        "T8": (HiddenBy("T14", _SERVED_BY, is_early=True), HiddenBy("T7", is_early=True)),
+        # Cooling: facility water, then the coolant unit, its flow first, then the rack.
+        "T5": (HiddenBy("T17", _MEMBER_OF, is_early=True), HiddenBy("T18")),
+        "T6": (
+            HiddenBy("T17", _MEMBER_OF),
+            HiddenBy("T18", _SERVED_BY, is_early=True),
+            HiddenBy("T5", _SERVED_BY, is_early=True),
+        ),
+        "T7": (HiddenBy("T18", _SERVED_BY, is_early=True),),
+        "T8": (
+            HiddenBy("T18", _SERVED_BY, is_early=True),
+            HiddenBy("T14", _SERVED_BY, is_early=True),
+            HiddenBy("T7", is_early=True),
+        ),
         "T9": (
+            HiddenBy("T18", _SERVED_BY, is_early=True),
             HiddenBy("T14", _SERVED_BY, is_early=True),
             HiddenBy("T7", is_early=True),
             HiddenBy("T8", is_early=True),
         ),
+        "T14": (HiddenBy("T18", is_early=True),),
+        "T16": (HiddenBy("T18", is_early=True),),
         # Data: a broker, a gateway or its clock, then the rack; a dark rack has nothing to say.
         "Q1": (
             HiddenBy("Q3", _MEMBER_OF),

@@ -37,6 +37,7 @@ from rules.library.cooling.t14_pressure import Pressure
 from rules.library.cooling.t15_valve_mismatch import ValveMismatch
 from rules.library.cooling.t16_pump_redundancy import PumpRedundancy
 from rules.library.cooling.t17_facility_water_warm import FacilityWaterWarm
+from rules.library.cooling.t18_unit_without_flow import UnitWithoutFlow
 from rules.library.data.q1_rack_silent import RackSilent
 from rules.library.data.q2_coverage_low import CoverageLow
 from rules.library.data.q3_common_silence import CommonSilence
@@ -106,6 +107,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
     ValveMismatch,
     PumpRedundancy,
     FacilityWaterWarm,
+    UnitWithoutFlow,
     RackSilent,
     CoverageLow,
     CommonSilence,

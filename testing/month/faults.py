@@ -288,7 +288,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Cooling ------------------------------------------------------------------------------
     Fault(
         what="a coolant pump stops; the other takes over after twelve seconds",
-        at_s=_at(9, "05:00"), lasts_s=60, places=("P01A-CDU",), owes=_owed("T7", *BASILS),
+        at_s=_at(9, "05:00"), lasts_s=60, places=("P01A-CDU",), owes=("T18 P01A-CDU", *_owed("T7", *BASILS)),
         explains=("T8", "T9", "T5", "T14"),
         events=(_plant(EventKind.PUMP_FAILURE, "P01A-CDU", failover_s=12.0),), fast_s=90,
     ),

@@ -53,6 +53,7 @@ RULES: Final = {
     "T9": "on_delay_s = 60\nhigh_delay_s = 20\noff_delay_s = 20",
     "T12": "off_delay_s = 20",
     "T14": "on_delay_s = 8\noff_delay_s = 20",
+    "T18": "off_delay_s = 20",
 }
 """The rules that are judged, with delays that fit into a day; those that are not named are off."""
 

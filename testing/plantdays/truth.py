@@ -96,7 +96,12 @@ def watches_of(wiring: Wiring, limit_milliwatts: int) -> list[Watch]:
         wiring: The plant's graph and ratings, in arrays.
         limit_milliwatts: What its tenants may draw together [mW].
     """
-    return [*_electrical(wiring), _step_loss(wiring, limit_milliwatts), *_thermal(wiring)]
+    return [
+        *_electrical(wiring),
+        _step_loss(wiring, limit_milliwatts),
+        *_thermal(wiring),
+        *_without_flow(wiring),
+    ]
 
 
 def _above(
@@ -181,14 +186,7 @@ def _step_loss(wiring: Wiring, limit_milliwatts: int) -> Watch:
 
 def _thermal(wiring: Wiring) -> Iterator[Watch]:
     racks, units = [str(rack) for rack in wiring.racks], [str(unit) for unit in wiring.cdus]
-    rating = wiring.rack_rating_milliwatts.astype(np.float64)
-    design = wiring.rack_design_lpm
     flows: deque[Floats] = deque(maxlen=WINDOW_S)
-
-    def loaded(state: State, share: float) -> tuple[Bools, Bools]:
-        """Return which racks surely draw so much, and which possibly do."""
-        draw = state.rack_milliwatts / rating
-        return draw > share + ERROR, draw > share - ERROR
 
     has_stood = np.zeros(len(wiring.cdus), np.bool_)
 
@@ -209,23 +207,16 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
     def hot(state: State) -> Seen:
         return _above(state.rack_supply_c, 33.5, TEMPERATURE_K, 1.0, 10)
 
-    def lost(state: State) -> Seen:
-        surely, possibly = loaded(state, LOADED)
-        least = NO_FLOW * design
-        flow = state.rack_flow_lpm
-        way = Way(3, surely & (flow < least - FLOW_LPM), possibly & (flow < least + FLOW_LPM))
-        return Seen((way,), (flow > least * 1.05 + FLOW_LPM) | ~possibly)
-
     def starved(state: State) -> Seen:
         flows.append(state.rack_flow_lpm)
-        surely, possibly = loaded(state, HALF_LOADED)
+        surely, possibly = _loaded(wiring, state, HALF_LOADED)
         mean = np.mean(flows, axis=0)
         each = mean / np.maximum(state.rack_milliwatts / 1e6, 1e-9)
         way = Way(15, surely & (each < 1 - MEAN), possibly & (each < 1 + MEAN))
         return Seen((way,), (each > 1.05 + MEAN) | ~possibly)
 
     def rise(state: State) -> Seen:
-        surely, possibly = loaded(state, HALF_LOADED)
+        surely, possibly = _loaded(wiring, state, HALF_LOADED)
         kelvin = state.rack_return_c - state.rack_supply_c
         error = 2 * TEMPERATURE_K
         high = Way(20, surely & (kelvin > 15 + error), possibly & (kelvin > 15 - error))
@@ -244,10 +235,44 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
         leak = np.concatenate((state.rack_leaks, in_row))
         return Seen((Way(2, leak, leak),), ~leak)
 
-    yield Watch("T5", units, 20, off_set_point)
-    yield Watch("T14", units, 20, pressed)
-    yield Watch("T6", racks, 20, hot, causes=("T5",))
-    yield Watch("T7", racks, 20, lost)
-    yield Watch("T8", racks, 20, starved, causes=("T7", "T14"))
-    yield Watch("T9", racks, 20, rise, causes=("T7", "T8", "T14"))
+    yield Watch("T5", units, 20, off_set_point, causes=("T18",))
+    yield Watch("T14", units, 20, pressed, causes=("T18",))
+    yield Watch("T6", racks, 20, hot, causes=("T5", "T18"))
+    yield Watch("T8", racks, 20, starved, causes=("T7", "T14", "T18"))
+    yield Watch("T9", racks, 20, rise, causes=("T7", "T8", "T14", "T18"))
     yield Watch("T12", [*racks, *(f"ENV-{row}" for row in rows)], 20, leaks)
+
+
+def _without_flow(wiring: Wiring) -> Iterator[Watch]:
+    racks, units = [str(rack) for rack in wiring.racks], [str(unit) for unit in wiring.cdus]
+    least = NO_FLOW * wiring.rack_design_lpm
+    serves = wiring.rack_cdu == np.arange(len(units))[:, None]
+
+    def lost(state: State) -> Seen:
+        surely, possibly = _loaded(wiring, state, LOADED)
+        flow = state.rack_flow_lpm
+        way = Way(3, surely & (flow < least - FLOW_LPM), possibly & (flow < least + FLOW_LPM))
+        return Seen((way,), (flow > least * 1.05 + FLOW_LPM) | ~possibly)
+
+    def dry(state: State) -> Seen:
+        surely, possibly = _loaded(wiring, state, LOADED)
+        seen, stands = lost(state), state.cdu_pumps_running == 0
+
+        def are_common(without: Bools, loaded: Bools) -> Bools:
+            lacking = np.count_nonzero(serves & without, axis=1)
+            are_half = 2 * lacking >= np.count_nonzero(serves & loaded, axis=1)
+            found: Bools = (are_half & (lacking > 1)) | (stands & (lacking > 0))
+            return found
+
+        (way,) = seen.ways
+        common = Way(3, are_common(way.surely, possibly), are_common(way.possibly, surely))
+        return Seen((common,), ~are_common(~seen.clear, surely))
+
+    yield Watch("T7", racks, 20, lost, causes=("T18",))
+    yield Watch("T18", units, 20, dry)
+
+
+def _loaded(wiring: Wiring, state: State, share: float) -> tuple[Bools, Bools]:
+    """Return which racks surely draw a share of their ratings, and which possibly do."""
+    draw = state.rack_milliwatts / wiring.rack_rating_milliwatts
+    return draw > share + ERROR, draw > share - ERROR

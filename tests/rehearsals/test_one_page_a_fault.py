@@ -14,6 +14,7 @@ QUIET_S: Final = 1_200
 """How long all is well before the fault [s]."""
 CAUSES: Final = {
     "the chillers stop: coolant too warm": ({"T17 hall"}, {"T5": 2, "T6": 10}),
+    "a coolant pump stops; the other takes over after twelve seconds": ({"T18 P01A-CDU"}, {"T7": 5}),
     "a coolant loop nearly closed": ({"T14 P01B-CDU"}, {"T8": 4, "T9": 4}),
     "a gateway's clock 45 s ahead": ({"Q6 bus:PUB:GW-P01A"}, {"Q2": 1, "Q5": 5}),
     "the broker gone for two minutes, its sessions forgotten": ({"Q3 broker bus"}, {"Q1": 10, "Q2": 2}),

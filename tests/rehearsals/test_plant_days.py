@@ -1,6 +1,6 @@
 """Random days of the plant through the monitor, held against its physics: nothing missed, nothing invented.
 
-A day is five minutes long, with the delays of twelve rules of power and cooling made short. A thousand
+A day is five minutes long, with the delays of thirteen rules of power and cooling made short. A thousand
 of them are run by `make soak`.
 """
 
