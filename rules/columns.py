@@ -36,8 +36,12 @@ class Columns:
         """Make room for at least so many places, and for a share more than there were."""
         have = len(self)
         if (more := room_for(places, have) - have) > 0:
-            for name, (kind, fill) in self.FILL.items():
-                setattr(self, name, np.concatenate([getattr(self, name), np.full(more, fill, kind)]))
+            self.extend(more)
+
+    def extend(self, more: int) -> None:
+        """Make room for so many places more."""
+        for name, (kind, fill) in self.FILL.items():
+            setattr(self, name, np.concatenate([getattr(self, name), np.full(more, fill, kind)]))
 
     def save(self) -> dict[str, NDArray[Any]]:
         """Return every column by its name, as it is now: who keeps it beyond the next change copies it."""

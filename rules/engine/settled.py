@@ -352,9 +352,9 @@ class _Reached(Columns):
         np.maximum.at(self.reached_ms, streams, times_ms)
         self.is_waited[streams] = True
 
-    def excuse(self, streams: Sequence[int], at_ms: int) -> None:
+    def excuse(self, streams: Index, at_ms: int) -> None:
         """Note that streams could not be heard up to a moment [ms]."""
-        self.excused_ms[list(streams)] = at_ms
+        self.excused_ms[streams] = at_ms
 
     def excuse_all(self, at_ms: int) -> None:
         """Note that none could."""

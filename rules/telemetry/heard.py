@@ -263,7 +263,7 @@ class Heard:
         points = self.points
         lacks = ~points.heard_since_break & (points.heard_ms != NEVER)
         streams = np.intersect1d(points.stream[lacks], self.streams.within(scope))
-        self.streams.listen_anew(streams.tolist(), at_ms)
+        self.streams.listen_anew(streams, at_ms)
         self.terms.is_stale |= np.isin(points.stream, streams)
 
     def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:

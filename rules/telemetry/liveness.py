@@ -16,15 +16,15 @@ network cannot be told from a slow clock by that: what comes late is in doubt ei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, IntArray
-from rules.telemetry.habit import Habit
+from rules.columns import Columns
+from rules.telemetry.habit import Habits
 from store.journal.entries import EVERY_BROKER
 
 NEVER: Final = -(2**62)
@@ -63,13 +63,10 @@ def is_within(name: str, scope: str) -> bool:
     return scope in (name, broker_of(name), EVERY_BROKER)
 
 
-@dataclass(slots=True)
-class Stream:
-    """What one publisher sends over one connection.
+class _StreamColumns(Columns):
+    """What was heard of every stream; arrays of shape (streams,).
 
     Attributes:
-        place: Its number.
-        broker: The name of the broker that it comes through.
         heartbeat_period_ms: How often its heartbeat comes, if it has one [ms].
         repeat_ms: How long any of its values may stay without being repeated [ms].
         clock: Whose clock stamps what it publishes on change, -1 for none yet.
@@ -84,150 +81,128 @@ class Stream:
         said_ms: When the newest was measured that it said [ms].
         is_late: Whether that took longer than a tick waits.
         heartbeat_ms: When its heartbeat was last heard [ms].
-        gap: How long it pauses.
-        season_ms: When this season began [ms].
+        season_ms: When this season of its gaps began [ms].
     """
 
-    place: int
-    broker: str
-    heartbeat_period_ms: int
-    repeat_ms: int
-    clock: int = -1
-    patience_ms: int = 0
-    has_heartbeat: bool = False
-    is_connected: bool = True
-    was_away: bool = False
-    met_ms: int = NEVER
-    listening_ms: int = NEVER
-    first_ms: int = NEVER
-    heard_ms: int = NEVER
-    said_ms: int = NEVER
-    is_late: bool = False
-    heartbeat_ms: int = NEVER
-    gap: Habit = field(default_factory=Habit)
-    season_ms: int = NEVER
+    heartbeat_period_ms: IntArray
+    repeat_ms: IntArray
+    clock: IntArray
+    patience_ms: IntArray
+    has_heartbeat: BoolArray
+    is_connected: BoolArray
+    was_away: BoolArray
+    met_ms: IntArray
+    listening_ms: IntArray
+    first_ms: IntArray
+    heard_ms: IntArray
+    said_ms: IntArray
+    is_late: BoolArray
+    heartbeat_ms: IntArray
+    season_ms: IntArray
 
-    def hear(
-        self, first_ms: int, last_ms: int, heard_ms: int, *, gaps_ms: Iterable[int] = (), is_late: bool
-    ) -> None:
-        """Note that something was said between two moments.
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "heartbeat_period_ms": (np.int64, 0),
+        "repeat_ms": (np.int64, 0),
+        "clock": (np.int64, -1),
+        "patience_ms": (np.int64, 0),
+        "has_heartbeat": (np.bool_, False),
+        "is_connected": (np.bool_, True),
+        "was_away": (np.bool_, False),
+        "met_ms": (np.int64, NEVER),
+        "listening_ms": (np.int64, NEVER),
+        "first_ms": (np.int64, NEVER),
+        "heard_ms": (np.int64, NEVER),
+        "said_ms": (np.int64, NEVER),
+        "is_late": (np.bool_, False),
+        "heartbeat_ms": (np.int64, NEVER),
+        "season_ms": (np.int64, NEVER),
+    }
 
-        Args:
-            first_ms: The first [ms].
-            last_ms: The last [ms].
-            heard_ms: When it was heard [ms].
-            gaps_ms: The gaps between the two [ms].
-            is_late: Whether the last took longer than a tick waits.
-        """
-        if self.met_ms == NEVER:
-            self.met_ms = self.season_ms = first_ms
-        if first_ms - self.season_ms >= SEASON_MS:
-            self.gap.turn()
-            self.season_ms = first_ms
-        if self.said_ms == NEVER or self.was_away:
-            self.first_ms = heard_ms
-            self.was_away = False
-        else:
-            self.gap.note(first_ms - self.said_ms)
-        for gap_ms in gaps_ms:
-            self.gap.note(gap_ms)
-        if last_ms >= self.said_ms:
-            self.said_ms, self.is_late = last_ms, is_late
-        self.heard_ms = max(self.heard_ms, heard_ms)
 
-    def restart(self, at_ms: int) -> None:
-        """Begin another connection: the gap before it is ours, and no habit of the publisher."""
-        self.listening_ms = at_ms
-        self.first_ms = self.said_ms = NEVER
+class _Terms(Columns):
+    """What follows from what was heard, and what it was at the last moments; arrays of shape (streams,).
 
-    def until_ms(self) -> tuple[int, int, int]:
-        """Return until when it is sure, talking and alive if it is not heard again [ms].
+    Attributes:
+        sure_ms: Until when a stream is sure if it is not heard again [ms].
+        talking_ms: Until when it is talking [ms].
+        alive_ms: Until when it is alive [ms].
+        unsure_ms: When it was last not sure [ms].
+        fell_silent: Whether it was not talking since it was last heard.
+        died: Whether that was while we listened.
+    """
 
-        After something that was late nothing is sure: what follows may be on its way for as long.
-        """
-        said_ms, alive_ms = self.said_ms, self._alive_until_ms()
-        if said_ms == NEVER:
-            return NEVER, NEVER, alive_ms
-        usual_ms, heard_for_ms = self.gap.usual_ms, said_ms - self.met_ms
-        talking_ms = alive_ms
-        if usual_ms is not None and heard_for_ms >= LEARNING_MS:
-            quiet_ms = max(usual_ms * USUAL_GAPS, LEAST_SILENCE_MS, self.patience_ms)
-            talking_ms = min(said_ms + quiet_ms, alive_ms)
-        if self.is_late:
-            return said_ms, talking_ms, alive_ms
-        if usual_ms is None or heard_for_ms < SURE_MS:
-            return talking_ms, talking_ms, alive_ms
-        return min(said_ms + max(usual_ms, LEAST_GAP_MS) - 1, talking_ms), talking_ms, alive_ms
+    sure_ms: IntArray
+    talking_ms: IntArray
+    alive_ms: IntArray
+    unsure_ms: IntArray
+    fell_silent: BoolArray
+    died: BoolArray
 
-    def _alive_until_ms(self) -> int:
-        """Return until when it keeps what its publisher promised [ms], `NEVER` where it was never heard."""
-        if self.heard_ms == NEVER:
-            return NEVER
-        heard_ms = max(self.heard_ms, self.listening_ms)
-        if not self.has_heartbeat:
-            return heard_ms + max(self.repeat_ms, self.patience_ms)
-        beat_ms = max(self.heartbeat_ms, self.first_ms, self.listening_ms)
-        return min(beat_ms, heard_ms) + max(self.heartbeat_period_ms * MISSED_HEARTBEATS, self.patience_ms)
+    FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "sure_ms": (np.int64, NEVER),
+        "talking_ms": (np.int64, NEVER),
+        "alive_ms": (np.int64, NEVER),
+        "unsure_ms": (np.int64, NEVER),
+        "fell_silent": (np.bool_, False),
+        "died": (np.bool_, False),
+    }
 
 
 class Streams:
     """Every stream; arrays have one place for each."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Stream] = {}
-        self._list: list[Stream] = []
+        self._place_of: dict[str, int] = {}
         self._connected: dict[str, bool] = {}
-        self._sure = self._talking = self._alive = self._said = self._unsure = self._listening = np.zeros(
-            0, np.int64
-        )
-        self._fell_silent = self._died = self._is_connected = self._is_late = np.zeros(0, np.bool_)
+        self._columns = _StreamColumns()
+        self._terms = _Terms()
+        self._gaps = Habits()
 
-    def get(self, name: str, *, heartbeat_period_ms: int, repeat_ms: int) -> Stream:
-        """Return a stream, which is made where it is new.
+    def get(self, name: str, *, heartbeat_period_ms: int, repeat_ms: int) -> int:
+        """Return the place of a stream, which is made where it is new.
 
         Args:
             name: Its name: broker, publisher, and scope where it has one.
             heartbeat_period_ms: How often its heartbeat comes [ms].
             repeat_ms: How long its values may stay without being repeated [ms].
         """
-        if name not in self._by_name:
-            broker = broker_of(name)
-            stream = Stream(
-                place=len(self._list),
-                broker=broker,
-                heartbeat_period_ms=heartbeat_period_ms,
-                repeat_ms=repeat_ms,
-                is_connected=self._connected.get(name, self._connected.get(broker, True)),
-            )
-            self._by_name[name] = stream
-            self._list.append(stream)
-            for flags in _FLAGS:
-                setattr(self, flags, _grown(getattr(self, flags), 0))
-            for times in _TIMES:
-                setattr(self, times, _grown(getattr(self, times), NEVER))
-            self._reckon(stream)
-        stream = self._by_name[name]
-        if (stream.heartbeat_period_ms, stream.repeat_ms) != (heartbeat_period_ms, repeat_ms):
-            # It was saved under a site file that gave its broker another timing.
-            stream.heartbeat_period_ms, stream.repeat_ms = heartbeat_period_ms, repeat_ms
-            self._reckon(stream)
-        return stream
+        place, columns = self._place_of.get(name), self._columns
+        if place is None:
+            place = self._place_of[name] = len(columns)
+            for of_streams in (columns, self._terms, self._gaps):
+                of_streams.extend(1)
+            is_connected = self._connected.get(name, self._connected.get(broker_of(name), True))
+            columns.is_connected[place] = is_connected
+        timing = heartbeat_period_ms, repeat_ms
+        # A stream may have been saved under a site file that gave its broker another timing.
+        if (columns.heartbeat_period_ms[place], columns.repeat_ms[place]) != timing:
+            columns.heartbeat_period_ms[place], columns.repeat_ms[place] = timing
+            self._reckon_one(place)
+        return place
 
-    def within(self, scope: str) -> list[int]:
+    def within(self, scope: str) -> Index:
         """Return the places of the streams within a scope: a stream, a broker, or `EVERY_BROKER`."""
-        return [place for place, name in enumerate(self._by_name) if is_within(name, scope)]
+        return np.array([place for name, place in self._place_of.items() if is_within(name, scope)], np.intp)
 
-    def set_patience(self, stream: Stream, patience_ms: int) -> None:
+    def set_patience(self, place: int, patience_ms: int) -> None:
         """Note how long a periodic point of a stream may say nothing [ms]."""
-        if patience_ms > stream.patience_ms:
-            stream.patience_ms = patience_ms
-            self._reckon(stream)
+        if patience_ms > self._columns.patience_ms[place]:
+            self._columns.patience_ms[place] = patience_ms
+            self._reckon_one(place)
 
-    def set_heartbeat(self, stream: Stream) -> None:
+    def set_heartbeat(self, place: int) -> None:
         """Note that a stream has a heartbeat."""
-        if not stream.has_heartbeat:
-            stream.has_heartbeat = True
-            self._reckon(stream)
+        if not self._columns.has_heartbeat[place]:
+            self._columns.has_heartbeat[place] = True
+            self._reckon_one(place)
+
+    def clock_of(self, place: int) -> int:
+        """Return whose clock stamps what a stream publishes on change, -1 for none yet."""
+        return int(self._columns.clock[place])
+
+    def set_clock(self, place: int, clock: int) -> None:
+        """Note whose clock stamps what a stream publishes on change."""
+        self._columns.clock[place] = clock
 
     def hear(
         self, stream_of: Index, said: IntArray, heard: IntArray, is_late: BoolArray, is_beat: BoolArray
@@ -246,7 +221,7 @@ class Streams:
         """
         in_order = (said[1:] >= said[:-1]).all()
         # Sorting small numbers stably is much faster, and most batches are in order already.
-        small = stream_of.astype(np.uint16) if len(self._list) <= np.iinfo(np.uint16).max else stream_of
+        small = stream_of.astype(np.uint16) if len(self._columns) <= np.iinfo(np.uint16).max else stream_of
         order = np.argsort(small, kind="stable") if in_order else np.lexsort((said, small))
         streams, times, arrived = stream_of[order], said[order], heard[order]
         ends = np.append(np.flatnonzero(streams[1:] != streams[:-1]), len(streams) - 1)
@@ -255,69 +230,91 @@ class Streams:
         gaps[ends[:-1]] = 0
         # Only what lasts longer than a tick is told apart: most of a batch has no gap at all.
         paused = np.flatnonzero(gaps >= LEAST_GAP_MS)
-        within: dict[int, list[int]] = {}
-        for place, gap_ms in zip(streams[paused].tolist(), gaps[paused].tolist(), strict=True):
-            within.setdefault(place, []).append(gap_ms)
         spoke = streams[starts]
+        columns, terms = self._columns, self._terms
         # What arrived in time and is told to us late, as from a disk that was full, was no silence.
-        was_silent = np.minimum.reduceat(arrived, starts) > self._talking[spoke]
-        beats = np.full(len(starts), NEVER)
+        was_silent = np.minimum.reduceat(arrived, starts) > terms.talking_ms[spoke]
         if is_beat.any():
             beats = np.maximum.reduceat(np.where(is_beat[order], arrived, NEVER), starts)
-        for place, first_ms, last_ms, heard_ms, late, beat_ms in zip(
-            streams[starts].tolist(),
-            times[starts].tolist(),
-            times[ends].tolist(),
-            np.maximum.reduceat(arrived, starts).tolist(),
-            is_late[order[ends]].tolist(),
-            beats.tolist(),
-            strict=True,
-        ):
-            stream = self._list[place]
-            stream.hear(first_ms, last_ms, heard_ms, gaps_ms=within.get(place, ()), is_late=late)
-            stream.heartbeat_ms = max(stream.heartbeat_ms, beat_ms)
-            self._reckon(stream)
-        back, risen = spoke[was_silent & self._fell_silent[spoke]], spoke[was_silent & self._died[spoke]]
-        self._fell_silent[spoke] = self._died[spoke] = False
+            columns.heartbeat_ms[spoke] = np.maximum(columns.heartbeat_ms[spoke], beats)
+        self._note_gaps(spoke, times[starts])
+        if len(paused):
+            self._gaps.note_all(streams[paused], gaps[paused])
+        latest = np.maximum.reduceat(arrived, starts)
+        begins = (columns.said_ms[spoke] == NEVER) | columns.was_away[spoke]
+        if begins.any():
+            began = spoke[begins]
+            columns.first_ms[began], columns.was_away[began] = latest[begins], False
+        newest = times[ends]
+        is_newest = newest >= columns.said_ms[spoke]
+        newer = spoke[is_newest]
+        columns.said_ms[newer], columns.is_late[newer] = newest[is_newest], is_late[order[ends]][is_newest]
+        columns.heard_ms[spoke] = np.maximum(columns.heard_ms[spoke], latest)
+        self._reckon(spoke)
+        back, risen = spoke[was_silent & terms.fell_silent[spoke]], spoke[was_silent & terms.died[spoke]]
+        terms.fell_silent[spoke] = terms.died[spoke] = False
         return back, risen
+
+    def _note_gaps(self, spoke: Index, first_ms: IntArray) -> None:
+        """Note how long streams paused before they spoke, each of them once.
+
+        Args:
+            spoke: Their places.
+            first_ms: When each said the first of what it says now [ms].
+        """
+        columns = self._columns
+        is_met = columns.met_ms[spoke] != NEVER
+        if not is_met.all():
+            met = spoke[~is_met]
+            columns.met_ms[met] = columns.season_ms[met] = first_ms[~is_met]
+        turns = first_ms - columns.season_ms[spoke] >= SEASON_MS
+        if turns.any():
+            self._gaps.turn(spoke[turns])
+            columns.season_ms[spoke[turns]] = first_ms[turns]
+        # The gap before a connection is ours, as in `_restart`.
+        goes_on = (columns.said_ms[spoke] != NEVER) & ~columns.was_away[spoke]
+        if not goes_on.all():
+            spoke, first_ms = spoke[goes_on], first_ms[goes_on]
+        self._gaps.note(spoke, first_ms - columns.said_ms[spoke])
 
     def notice(self, stream_of: Index, heard: IntArray, is_beat: BoolArray) -> None:
         """Take in that streams live, though nothing that they said counts; arguments as for `hear`."""
-        for place, heard_ms, beats in zip(stream_of.tolist(), heard.tolist(), is_beat.tolist(), strict=True):
-            stream = self._list[place]
-            stream.heard_ms = max(stream.heard_ms, heard_ms)
-            if beats:
-                stream.heartbeat_ms = max(stream.heartbeat_ms, heard_ms)
-        for place in np.unique(stream_of).tolist():
-            self._reckon(self._list[place])
+        np.maximum.at(self._columns.heard_ms, stream_of, heard)
+        np.maximum.at(self._columns.heartbeat_ms, stream_of[is_beat], heard[is_beat])
+        self._reckon(np.unique(stream_of))
 
     def connect(self, scope: str, *, is_connected: bool, at_ms: int = NEVER) -> None:
         """Note that a broker or a stream is connected, or since when it is not [ms]."""
         self._note_connected(scope, is_connected=is_connected)
-        for place in self.within(scope):
-            stream = self._list[place]
-            stream.is_connected = is_connected
-            if is_connected:
-                stream.restart(at_ms)
-            elif self._talking[place] >= at_ms:
-                # Its silence was ours: what it said meanwhile, the broker may have kept.
-                self._died[place] = False
-            self._reckon(stream)
+        places = self.within(scope)
+        self._columns.is_connected[places] = is_connected
+        if is_connected:
+            self._restart(places, at_ms)
+        else:
+            # Their silence was ours: what they said meanwhile, the broker may have kept.
+            self._terms.died[places[self._terms.talking_ms[places] >= at_ms]] = False
 
-    def listen_anew(self, places: Iterable[int], at_ms: int) -> None:
+    def listen_anew(self, places: Index, at_ms: int) -> None:
         """Note that what streams promise counts from a moment on, or from their next word on [ms]."""
-        for place in places:
-            stream = self._list[place]
-            stream.restart(max(stream.listening_ms, at_ms))
-            self._reckon(stream)
+        self._restart(places, np.maximum(self._columns.listening_ms[places], at_ms))
+
+    def _restart(self, places: Index, listening_ms: IntArray | int) -> None:
+        """Begin another connection: the gap before it is ours, and no habit of the publisher.
+
+        Args:
+            places: Of which streams.
+            listening_ms: Since when each is listened to [ms].
+        """
+        columns = self._columns
+        columns.listening_ms[places] = listening_ms
+        columns.first_ms[places] = columns.said_ms[places] = NEVER
+        self._reckon(places)
 
     def resume(self, scope: str) -> None:
         """Note that we were away and go on where we were, in a session that the broker kept."""
         self._note_connected(scope, is_connected=True)
-        for place in self.within(scope):
-            stream = self._list[place]
-            stream.is_connected = stream.was_away = True
-            self._reckon(stream)
+        places = self.within(scope)
+        self._columns.is_connected[places] = self._columns.was_away[places] = True
 
     def _note_connected(self, scope: str, *, is_connected: bool) -> None:
         rest = {name: is_so for name, is_so in self._connected.items() if not is_within(name, scope)}
@@ -325,19 +322,21 @@ class Streams:
 
     def at(self, at_ms: int) -> tuple[BoolArray, BoolArray, BoolArray]:
         """Return which streams are sure, talking and alive at a moment [ms]; remember which are not."""
-        silent = (at_ms > self._talking) & (self._talking != NEVER)
-        self._fell_silent |= silent
+        terms, is_connected = self._terms, self._columns.is_connected
+        has_spoken = terms.talking_ms != NEVER
+        silent = (at_ms > terms.talking_ms) & has_spoken
+        terms.fell_silent |= silent
         # Silent while we listened: whether it saw its meters meanwhile, nobody knows.
-        self._died |= silent & self._is_connected
-        sure = (at_ms <= self._sure) & self._is_connected
-        self._unsure[~sure] = at_ms
-        alive = (at_ms <= self._alive) & self._is_connected
-        return sure, ~silent & (self._talking != NEVER) & self._is_connected, alive
+        terms.died |= silent & is_connected
+        sure = (at_ms <= terms.sure_ms) & is_connected
+        terms.unsure_ms[~sure] = at_ms
+        alive = (at_ms <= terms.alive_ms) & is_connected
+        return sure, ~silent & has_spoken & is_connected, alive
 
     @property
     def names(self) -> tuple[str, ...]:
         """What each stream is called."""
-        return tuple(self._by_name)
+        return tuple(self._place_of)
 
     @property
     def connected(self) -> Mapping[str, bool]:
@@ -347,75 +346,104 @@ class Streams:
     @property
     def is_connected(self) -> BoolArray:
         """Whether we are connected to the broker of each stream."""
-        return self._is_connected
+        return self._columns.is_connected
 
     @property
     def said_ms(self) -> IntArray:
         """When the newest was measured that each stream said [ms]."""
-        return self._said
+        return self._columns.said_ms
 
     @property
     def is_late(self) -> BoolArray:
         """Whether the newest that each stream said took longer than a tick waits."""
-        return self._is_late
+        return self._columns.is_late
 
     @property
     def listening_ms(self) -> IntArray:
         """Since when each stream has been listened to without a break [ms]."""
-        return self._listening
+        return self._columns.listening_ms
 
     @property
     def unsure_ms(self) -> IntArray:
         """When each stream was last not sure [ms]."""
-        return self._unsure
+        return self._terms.unsure_ms
 
-    def _reckon(self, stream: Stream) -> None:
-        """Reckon until when a stream is sure, talking and alive if it is not heard again."""
-        place = stream.place
-        self._said[place] = stream.said_ms
-        self._sure[place], self._talking[place], self._alive[place] = stream.until_ms()
-        self._listening[place] = stream.listening_ms
-        self._is_connected[place] = stream.is_connected
-        self._is_late[place] = stream.is_late
+    def _reckon_one(self, place: int) -> None:
+        self._reckon(np.array([place], np.intp))
 
-    def _reckon_all(self) -> None:
-        for times in _TIMES:
-            if times != "_unsure":
-                setattr(self, times, np.full(len(self._list), NEVER))
-        self._is_connected, self._is_late = np.zeros((2, len(self._list)), np.bool_)
-        for stream in self._list:
-            self._reckon(stream)
+    def _reckon(self, places: Index) -> None:
+        """Reckon until when streams are sure, talking and alive if they are not heard again.
+
+        After something that was late nothing is sure: what follows may be on its way for as long.
+        """
+        columns, terms = self._columns, self._terms
+        said_ms, patience_ms = columns.said_ms[places], columns.patience_ms[places]
+        terms.alive_ms[places] = alive_ms = self._alive_until_ms(places, patience_ms)
+        usual_ms, is_usual = self._gaps.usual_ms(places)
+        heard_for_ms = said_ms - columns.met_ms[places]
+        quiet_ms = np.maximum(np.maximum(usual_ms * USUAL_GAPS, LEAST_SILENCE_MS), patience_ms)
+        talking_ms = np.where(
+            is_usual & (heard_for_ms >= LEARNING_MS), np.minimum(said_ms + quiet_ms, alive_ms), alive_ms
+        )
+        sure_ms = np.minimum(said_ms + np.maximum(usual_ms, LEAST_GAP_MS) - 1, talking_ms)
+        sure_ms = np.where(is_usual & (heard_for_ms >= SURE_MS), sure_ms, talking_ms)
+        sure_ms = np.where(columns.is_late[places], said_ms, sure_ms)
+        is_never = said_ms == NEVER
+        if is_never.any():
+            talking_ms[is_never] = sure_ms[is_never] = NEVER
+        terms.talking_ms[places], terms.sure_ms[places] = talking_ms, sure_ms
+
+    def _alive_until_ms(self, places: Index, patience_ms: IntArray) -> IntArray:
+        """Return until when streams keep what their publishers promised [ms], `NEVER` where never heard.
+
+        Args:
+            places: Their places.
+            patience_ms: How long the most patient of their periodic points may say nothing [ms].
+        """
+        columns = self._columns
+        heard_ms, listening_ms = columns.heard_ms[places], columns.listening_ms[places]
+        since_ms, promised_ms = np.maximum(heard_ms, listening_ms), columns.repeat_ms[places]
+        has_heartbeat = columns.has_heartbeat[places]
+        if has_heartbeat.any():
+            beat_ms = np.maximum(columns.heartbeat_ms[places], columns.first_ms[places])
+            beat_ms = np.minimum(np.maximum(beat_ms, listening_ms), since_ms)
+            since_ms = np.where(has_heartbeat, beat_ms, since_ms)
+            beats_ms = columns.heartbeat_period_ms[places] * MISSED_HEARTBEATS
+            promised_ms = np.where(has_heartbeat, beats_ms, promised_ms)
+        alive_ms: IntArray = since_ms + np.maximum(promised_ms, patience_ms)
+        alive_ms[heard_ms == NEVER] = NEVER
+        return alive_ms
 
     # A snapshot -----------------------------------------------------------------------
 
     def save(self) -> dict[str, Any]:
         """Return everything as plain values."""
+        columns = {name: column.tolist() for name, column in self._columns.save().items()}
+        gaps = self._gaps.save()
         return {
-            "streams": {name: asdict(stream) for name, stream in self._by_name.items()},
+            "streams": {
+                name: {"place": place, "broker": broker_of(name), "gap": gaps[place]}
+                | {column: values[place] for column, values in columns.items()}
+                for name, place in self._place_of.items()
+            },
             "connected": dict(self._connected),
-            "fell_silent": self._fell_silent.tolist(),
-            "died": self._died.tolist(),
-            "unsure_ms": self._unsure.tolist(),
+            "fell_silent": self._terms.fell_silent.tolist(),
+            "died": self._terms.died.tolist(),
+            "unsure_ms": self._terms.unsure_ms.tolist(),
         }
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take in what `save` returned, but for patience, which follows from timings."""
         self._connected = dict(values["connected"])
-        self._by_name = {
-            name: Stream(**stream | {"gap": Habit(**stream["gap"]), "patience_ms": 0})
-            for name, stream in values["streams"].items()
-        }
-        self._list = sorted(self._by_name.values(), key=lambda stream: stream.place)
-        self._fell_silent = np.array(values["fell_silent"], np.bool_)
-        self._died = np.array(values["died"], np.bool_)
-        self._unsure = np.array(values["unsure_ms"], np.int64)
-        self._reckon_all()
-
-
-_FLAGS: Final = ("_fell_silent", "_died", "_is_connected", "_is_late")
-_TIMES: Final = ("_sure", "_talking", "_alive", "_said", "_unsure", "_listening")
-
-
-def _grown(column: NDArray[Any], value: int) -> NDArray[Any]:
-    """Return a column with one more place."""
-    return np.append(column, np.array([value], column.dtype))
+        streams = dict(sorted(values["streams"].items(), key=lambda item: item[1]["place"]))
+        self._place_of = {name: place for place, name in enumerate(streams)}
+        self._columns, self._terms = _StreamColumns(len(streams)), _Terms(len(streams))
+        for column in _StreamColumns.FILL.keys() - {"patience_ms"}:
+            for place, stream in enumerate(streams.values()):
+                # What an older version did not have is not known.
+                if column in stream:
+                    getattr(self._columns, column)[place] = stream[column]
+        self._gaps = Habits.load([stream["gap"] for stream in streams.values()])
+        for column in ("fell_silent", "died", "unsure_ms"):
+            getattr(self._terms, column)[:] = values[column]
+        self._reckon(np.arange(len(streams)))

@@ -33,8 +33,9 @@ from rules.draw.draw import Known
 from rules.draw.summation_plan import Index
 from rules.telemetry.cause import Cause
 from rules.telemetry.clocks import REFUSED_MS
+from rules.telemetry.columns import PointState, Terms
 from rules.telemetry.heard import Heard
-from rules.telemetry.liveness import NEVER, SEASON_MS, Stream, broker_of
+from rules.telemetry.liveness import NEVER, SEASON_MS, broker_of
 from rules.telemetry.news import News
 from rules.telemetry.publishers import Clocked
 from rules.telemetry.timing import GONE, LEAST_FRESH_MS, Timing
@@ -86,6 +87,37 @@ class Values:
     cause: NDArray[np.int8]
 
 
+class _Watched:
+    """The points that a draw may be summed of, and until when what is known of them holds, side by side.
+
+    Between all other points they lie far apart, and every one of them is looked at in every tick.
+
+    Args:
+        points: What is known of every point.
+        terms: Until when that holds.
+
+    Attributes:
+        points: Which they are, rising, shape (watched,).
+        certain_until_ms: Before when the value of each is the value now [ms], shape (watched,).
+        fresh_until_ms: Up to when each counts as heard [ms], shape (watched,).
+    """
+
+    def __init__(self, points: PointState, terms: Terms) -> None:
+        self.points: Index = np.flatnonzero(points.is_watched)
+        self.certain_until_ms = terms.certain_until_ms[self.points]
+        self.fresh_until_ms = terms.fresh_until_ms[self.points]
+        self._row_of = np.full(len(points), -1, np.int32)
+        self._row_of[self.points] = np.arange(len(self.points))
+
+    def put(self, points: Index, certain_until_ms: IntArray, fresh_until_ms: IntArray) -> None:
+        """Take in the terms of some points [ms], watched or not, arrays of shape (n,)."""
+        rows = self._row_of[points]
+        are_watched = rows >= 0
+        rows = rows[are_watched]
+        self.certain_until_ms[rows] = certain_until_ms[are_watched]
+        self.fresh_until_ms[rows] = fresh_until_ms[are_watched]
+
+
 class Knowledge:
     """What is known of every point.
 
@@ -104,7 +136,7 @@ class Knowledge:
         self._life = Life(NOTHING, NOTHING, NOTHING, has_doubt=False, connected=NOTHING, is_whole=False)
         self._clock_count = 0
         self._season_ms = NEVER
-        self._watched: Index | None = None
+        self._watched: _Watched | None = None
         self._unheard: Index | None = None
         self._judged_channels: Index | None = None
         self._judged_by_channel: tuple[Index, Index] | None = None
@@ -158,9 +190,11 @@ class Knowledge:
 
     def _add(self, numbers: Index, point: Point, *, is_judged: bool) -> None:
         """Take in points of one stream, quantity and cadence, as this one of them is."""
-        points, stream = self.heard.points, self._stream(point.stream)
-        timing = self._timings.get(stream.broker, GONE)
-        points.stream[numbers] = stream.place
+        points, timing = self.heard.points, self._timings.get(broker_of(point.stream), GONE)
+        stream = self.heard.streams.get(
+            point.stream, heartbeat_period_ms=timing.heartbeat_ms, repeat_ms=timing.repeated_ms
+        )
+        points.stream[numbers] = stream
         is_boundary, is_periodic = point.is_boundary, point.cadence is Cadence.PERIODIC
         points.is_power[numbers] = point.measures.dimension is Dimension.POWER
         points.is_watched[numbers] = is_boundary
@@ -177,7 +211,7 @@ class Knowledge:
             points.fresh_ms[numbers] = points.certain_ms[numbers] = timing.repeated_ms
         if point.is_heartbeat:
             self.heard.streams.set_heartbeat(stream)
-        self.heard.terms.channel[numbers] = 2 * stream.place + is_periodic
+        self.heard.terms.channel[numbers] = 2 * stream + is_periodic
         self.heard.terms.is_stale[numbers] = self.heard.terms.is_habit_stale[numbers] = True
 
     def _set_terms(self, at_ms: int) -> None:
@@ -194,7 +228,10 @@ class Knowledge:
             pause = np.maximum(points.gap_ms[habits], points.gap_before_ms[habits])
             pause = np.maximum(pause, points.period_ms[habits])
             terms.lasts_ms[habits] = np.where(points.is_periodic[habits], pause, points.certain_ms[habits])
-        point = np.flatnonzero(terms.is_stale & points.is_judged)
+        point = np.flatnonzero(terms.is_stale)
+        is_judged = points.is_judged[point]
+        if not is_judged.all():
+            point = point[is_judged]
         if not len(point):
             return
         terms.is_stale[:] = False
@@ -202,24 +239,26 @@ class Knowledge:
         # What was heard of a point before a break is no measure of its silence.
         since = np.maximum(points.heard_ms[point], self.heard.streams.listening_ms[points.stream[point]])
         since += points.fresh_ms[point]
-        terms.fresh_until_ms[point] = np.where(good, since, NEVER)
+        terms.fresh_until_ms[point] = fresh_until = np.where(good, since, NEVER)
         good &= points.heard_since_break[point]
         until = points.measured_ms[point] + terms.lasts_ms[point]
         terms.certain_until_ms[point] = until = np.where(good, until, NEVER)
+        self._watched_points().put(point, until, fresh_until)
         self._what_is_new.put(point, until, len(points), at_ms)
 
-    def _give_clocks(self, numbers: Index, stream: Stream, *, is_periodic: bool) -> None:
+    def _give_clocks(self, numbers: Index, stream: int, *, is_periodic: bool) -> None:
         """Say whose clocks stamp points: each its own where they are periodic, else that of their stream."""
-        clock = self.heard.points.clock
-        new = numbers[clock[numbers] < 0] if is_periodic else numbers[:0]
+        clock, streams = self.heard.points.clock, self.heard.streams
         if is_periodic:
+            new = numbers[clock[numbers] < 0]
             clock[new] = self._clock_count + np.arange(len(new))
-        elif stream.clock < 0:
-            new, stream.clock = numbers[:1], self._clock_count
-        self._clock_count += len(new)
+            self._clock_count += len(new)
+        else:
+            if streams.clock_of(stream) < 0:
+                streams.set_clock(stream, self._clock_count)
+                self._clock_count += 1
+            clock[numbers] = streams.clock_of(stream)
         self.heard.clocks.grow(self._clock_count)
-        if not is_periodic:
-            clock[numbers] = stream.clock
 
     # What is known --------------------------------------------------------------------
 
@@ -233,11 +272,11 @@ class Knowledge:
         self._set_terms(at_ms)
         self._life = self._life_at(at_ms)
         certain, fresh = np.zeros((2, len(points.power)), np.bool_)
-        watched, terms = self._watched_points(), self.heard.terms
-        certain[watched] = at_ms < terms.certain_until_ms[watched]
-        fresh[watched] = at_ms <= terms.fresh_until_ms[watched]
+        watched = self._watched_points()
+        certain[watched.points] = at_ms < watched.certain_until_ms
+        fresh[watched.points] = at_ms <= watched.fresh_until_ms
         # Of most channels nothing else counts.
-        other = watched if at_ms <= self.heard.conflict_until_ms else self._of_doubtful_channels()
+        other = watched.points if at_ms <= self.heard.conflict_until_ms else self._of_doubtful_channels()
         certain[other], fresh[other] = self._are_certain(other, at_ms), self._are_fresh(other, at_ms)
         return Known(
             power=points.power,
@@ -283,9 +322,9 @@ class Knowledge:
     def _of_doubtful_channels(self) -> Index:
         """Return the points that a draw may be summed of, of channels whose life their values hang on."""
         if self._life.is_whole:
-            return self._watched_points()[:0]
+            return self._watched_points().points[:0]
         if self._watched_by_channel is None:
-            self._watched_by_channel = self._sorted_by_channel(self._watched_points())
+            self._watched_by_channel = self._sorted_by_channel(self._watched_points().points)
         points, starts = self._watched_by_channel
         doubtful = np.flatnonzero(~(self._life.alive & self._life.speaks))
         parts = [points[starts[channel] : starts[channel + 1]] for channel in doubtful.tolist()]
@@ -389,7 +428,7 @@ class Knowledge:
         What is published on change would have been heard by now, while its stream is sure. Once it is not,
         that a value is still so is a habit: it lasts for no time beside another reading.
         """
-        points, watched = self.heard.points, self._watched_points()
+        points, watched = self.heard.points, self._watched_points().points
         periodic = points.is_periodic[watched]
         as_of_ms, lasts_ms = np.full((2, len(points.power)), at_ms, np.int64)
         as_of_ms[watched] = np.where(periodic, points.measured_ms[watched], at_ms)
@@ -415,9 +454,9 @@ class Knowledge:
         self.heard.terms.is_stale |= points.is_periodic
         self.heard.terms.is_habit_stale |= points.is_periodic
 
-    def _watched_points(self) -> Index:
+    def _watched_points(self) -> _Watched:
         if self._watched is None:
-            self._watched = np.flatnonzero(self.heard.points.is_watched)
+            self._watched = _Watched(self.heard.points, self.heard.terms)
         return self._watched
 
     def last_values(self, numbers: IntArray, at_ms: int) -> FloatArray:
@@ -466,7 +505,7 @@ class Knowledge:
     def has_unheard(self) -> bool:
         """Whether any point that a draw may be summed of was never heard with a value to be trusted."""
         if self._unheard is None:
-            self._unheard = self._watched_points()
+            self._unheard = self._watched_points().points
         self._unheard = self._unheard[self.heard.points.trusted_ms[self._unheard] == NEVER]
         return len(self._unheard) > 0
 
@@ -504,12 +543,12 @@ class Knowledge:
     def watched_streams(self) -> Index:
         """The streams by which a point comes that a draw may be summed of."""
         if self._watched_streams is None:
-            self._watched_streams = np.unique(self.heard.points.stream[self._watched_points()])
+            self._watched_streams = np.unique(self.heard.points.stream[self._watched_points().points])
         return self._watched_streams
 
-    def streams_within(self, *scopes: str) -> list[int]:
+    def streams_within(self, *scopes: str) -> Index:
         """Return the streams within scopes: each a stream, a broker with all of its streams, or every one."""
-        return [place for scope in scopes for place in self.heard.streams.within(scope)]
+        return np.concatenate([self.heard.streams.within(scope) for scope in scopes])
 
     @property
     def patience_ms(self) -> IntArray:
@@ -520,14 +559,6 @@ class Knowledge:
     def longest_patience_ms(self) -> int:
         """How long a point of which nothing is known yet may say nothing before it is silent [ms]."""
         return max((timing.patience_ms for timing in self._timings.values()), default=LEAST_FRESH_MS)
-
-    def _stream(self, name: str) -> Stream:
-        timing = self._timings.get(broker_of(name), GONE)
-        return self.heard.streams.get(
-            name,
-            heartbeat_period_ms=timing.heartbeat_ms,
-            repeat_ms=timing.repeated_ms,
-        )
 
     # A snapshot -----------------------------------------------------------------------
 
