@@ -130,6 +130,7 @@ class RackView:
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
         publishers: The places of the racks whose power each publisher tells, by what its stream is called.
         brokers: The places of the racks whose power comes over each broker, by its name.
+        shared: What the groups are called, and after them the brokers.
         members: The places of all groups, one group after the other, shape (members,).
         starts: Where each group begins among them, shape (groups,).
     """
@@ -147,6 +148,7 @@ class RackView:
     groups: Mapping[str, NDArray[np.intp]]
     publishers: Mapping[str, NDArray[np.intp]]
     brokers: Mapping[str, NDArray[np.intp]]
+    shared: tuple[str, ...]
     members: NDArray[np.intp]
     starts: NDArray[np.intp]
 
@@ -331,6 +333,8 @@ class View:
                 return self.tenants.ids
             case SubjectKind.RACK:
                 return self.racks.ids
+            case SubjectKind.GROUP:
+                return self.racks.shared
             case SubjectKind.COMPARISON:
                 return self.meters.ids
             case SubjectKind.PUBLISHER:

@@ -44,8 +44,10 @@ class Racks:
         self._groups = builder.groups(streams)
         self._publishers = self._coming_by(streams, str)
         self._brokers = self._coming_by(streams, broker_of)
+        self._shared = (*self._groups, *(f"broker {broker}" for broker in self._brokers))
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
         self._metered = self._points != UNMETERED
+        self._is_metered = bool(self._metered.all())
         self._holders = np.zeros(len(self.ids), np.intp)
         self._is_contracted = np.zeros(len(self.ids), np.bool_)
         self._is_single = len(self._points) == len(self._starts)
@@ -85,9 +87,11 @@ class Racks:
             known: The same, at the moment.
             awaited: Which points still have time to speak then.
         """
-        fresh = known.is_fresh[self._points] & self._metered
-        certain = known.is_certain[self._points] & self._metered
-        draw = np.where(self._metered, known.power[self._points], 0)
+        fresh, certain = known.is_fresh[self._points], known.is_certain[self._points]
+        draw = known.power[self._points]
+        if not self._is_metered:
+            fresh, certain = fresh & self._metered, certain & self._metered
+            draw = np.where(self._metered, draw, 0)
         if len(self._points) and not self._is_single:
             fresh = np.logical_and.reduceat(fresh, self._starts)
             certain = np.logical_and.reduceat(certain, self._starts)
@@ -120,6 +124,7 @@ class Racks:
             groups=self._groups,
             publishers=self._publishers,
             brokers=self._brokers,
+            shared=self._shared,
             members=self._members,
             starts=self._group_starts,
         )

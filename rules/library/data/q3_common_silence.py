@@ -40,16 +40,13 @@ class CommonSilence(Rule):
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA, Desk.CHANNEL)
     look_at: ClassVar[str] = "Look at what the racks share; the racks themselves are likely well."
+    beside: ClassVar[tuple[str, ...]] = (NEVER_HEARD,)
 
     severity: Severity = Field(Severity.HIGH, description="how bad it is")
     on_delay_s: float = Field(10, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(30, ge=0, description="how long it must be over for the alarm to end [s]")
     least_share: float = Field(0.3, gt=0, le=1, description="share of the group that must be silent")
     least_racks: int = Field(3, ge=1, description="silent racks that there must be")
-
-    def subjects(self, view: View) -> tuple[str, ...]:
-        """Return what racks have in common, the brokers that they come over, and what was never heard."""
-        return (*view.racks.groups, *map(broker_name, view.racks.brokers), NEVER_HEARD)
 
     def judge(self, view: View) -> Findings:
         """Find the groups that explain the silence of their racks."""
@@ -104,11 +101,6 @@ class CommonSilence(Rule):
                 told[group] = True
                 unexplained[groups[group]] = False
         return told
-
-
-def broker_name(broker: str) -> str:
-    """Return what a broker is called among what racks have in common."""
-    return f"broker {broker}"
 
 
 def _counts(racks: RackView, away: Sequence[NDArray[np.intp]]) -> IntArray:
