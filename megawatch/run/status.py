@@ -285,7 +285,7 @@ class StatusWriter:
 
     def _save(self, document: Mapping[str, Any]) -> None:
         draft = self._path.with_suffix(".draft")
-        text = json.dumps({**document, _CHECKSUM: _checksum(document)}).encode()
+        text = _with_checksum(document)
         with suppress(OSError):  # a full disk is told by those who need it
             self._path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -565,6 +565,12 @@ def _read_once(path: Path) -> ProcessStatus | None:
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
     return None
+
+
+def _with_checksum(document: Mapping[str, Any]) -> bytes:
+    """Return a document as JSON, with its checksum as the last key."""
+    text = json.dumps(document).encode()
+    return b'%s, "%s": %d}' % (text[:-1], _CHECKSUM.encode(), zlib.crc32(text))
 
 
 def _checksum(document: Mapping[str, Any]) -> int:

@@ -180,6 +180,7 @@ class Bank:
         self._edited: dict[str, str] = {}
         self.subjects: tuple[str, ...] = ()
         self._placed: tuple[tuple[str, ...], Mapping[str, int]] | None = None
+        self._is_at_rest = False  # whether the last step left every machine normal
 
     @property
     def is_active(self) -> BoolArray:
@@ -224,7 +225,7 @@ class Bank:
     @property
     def has_untold(self) -> bool:
         """Whether an alarm is active that was not told."""
-        return bool(self.is_untold.any())
+        return not self._is_at_rest and bool(self.is_untold.any())
 
     @property
     def is_untold(self) -> BoolArray:
@@ -270,10 +271,12 @@ class Bank:
         """
         gone = self._align(subjects, at_ms)
         columns, verdict = self._columns, found.verdict
-        breach, clear = verdict == Verdict.BREACH, verdict == Verdict.CLEAR
+        breach = verdict == Verdict.BREACH
         above_ms = None if self._above is None else self._above.note(breach, at_ms)
-        if not columns.state.any() and not breach.any():
+        self._is_at_rest = not breach.any() and (self._is_at_rest or not columns.state.any())
+        if self._is_at_rest:
             return gone  # all is well, as nearly always
+        clear = verdict == Verdict.CLEAR
         severity = (
             np.full(len(subjects), int(self._severity), np.int8) if found.severity is None else found.severity
         )
@@ -493,6 +496,7 @@ class Bank:
     def load(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take in what `save` returned."""
         self._columns, self.subjects = _Columns.load(arrays), tuple(values["subjects"])
+        self._is_at_rest = False
         self._edited = dict(values["edited"])
         if self._above is not None and "above_breach" in arrays:
             self._above.load(arrays)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
@@ -76,19 +76,65 @@ class Span:
 
 
 @dataclass(slots=True)
+class Recent:
+    """The spans of the last `RECENT_MS`, whatever blocks they belong to.
+
+    Of those in which anything was known there are sums, since they are asked for at every tick.
+
+    Attributes:
+        spans: All of them, oldest first; none is changed once it is here.
+        known_ms: How long anything was known [ms].
+        best: The best estimate of these [pJ].
+        high: At most that, of those that have a bound [pJ].
+        unbounded: How many of them have no bound.
+    """
+
+    spans: deque[Span] = field(default_factory=deque)
+    known_ms: int = 0
+    best: int = 0
+    high: int = 0
+    unbounded: int = 0
+
+    @classmethod
+    def of(cls, spans: Iterable[Span]) -> Recent:
+        """Return spans that were kept."""
+        recent = cls()
+        for span in spans:
+            recent.add(span)
+        return recent
+
+    def add(self, span: Span) -> None:
+        """Append a span, and let go of those that are too old by its end."""
+        self.spans.append(span)
+        self._count(span, 1)
+        while self.spans[0].to_ms <= span.to_ms - RECENT_MS:
+            self._count(self.spans.popleft(), -1)
+
+    def _count(self, span: Span, sign: int) -> None:
+        if not span.known_ms:
+            return
+        self.known_ms += sign * span.known_ms
+        self.best += sign * span.best
+        if span.high is None:
+            self.unbounded += sign
+        else:
+            self.high += sign * span.high
+
+
+@dataclass(slots=True)
 class Meter:
     """The demand of one tenant.
 
     Attributes:
         parts: The spans of the open block, oldest first; for a rolling demand those of the last block's
             length, cut at subintervals.
-        recent: The last `RECENT_MS`, oldest first, whatever blocks they belong to.
+        recent: What was drawn in the last `RECENT_MS`.
         closed: The last block that closed, None before the first one.
         is_heard: Whether any reading of the tenant ever counted.
     """
 
     parts: deque[Span] = field(default_factory=deque)
-    recent: deque[Span] = field(default_factory=deque)
+    recent: Recent = field(default_factory=Recent)
     closed: DemandBlock | None = None
     is_heard: bool = False
 
@@ -211,9 +257,7 @@ class Demand:
             meter.is_heard = True
         else:
             span.best = span.known_ms = 0  # bounded, and estimated by what is heard later
-        meter.recent.append(span)
-        while meter.recent[0].to_ms <= span.to_ms - RECENT_MS:
-            meter.recent.popleft()
+        meter.recent.add(span)
         # A part never spans a border of any version's blocks, nor of two clauses.
         starts = cell.begins and span.from_ms == cell.from_ms
         if meter.parts and not starts and meter.parts[-1].to_ms == span.from_ms:
@@ -344,14 +388,12 @@ class Demand:
     @staticmethod
     def _recent(meter: Meter, draw: Draw, place: int) -> tuple[int, int | None]:
         """Return the mean of the last half minute, best estimate and bound [nW], rounded up."""
-        known = [span for span in meter.recent if span.known_ms]
-        if not known:
+        recent = meter.recent
+        if not recent.known_ms:
             high, loss = int(draw.high[place]), int(draw.loss_ppm[place])
             return int(draw.best[place]) * loss, None if high == UNBOUNDED else high * loss
-        lasted = sum(span.known_ms for span in known)
-        highs = [span.high for span in known if span.high is not None]
-        best = -(-sum(span.best for span in known) // lasted)
-        return best, -(-sum(highs) // lasted) if len(highs) == len(known) else None
+        best = -(-recent.best // recent.known_ms)
+        return best, None if recent.unbounded else -(-recent.high // recent.known_ms)
 
     def _open_block(self, version: Version, at_ms: int) -> tuple[int, int]:
         limit = version.limit
@@ -368,7 +410,7 @@ class Demand:
         return {
             tenant: {
                 "parts": [asdict(part) for part in meter.parts],
-                "recent": [asdict(part) for part in meter.recent],
+                "recent": [asdict(part) for part in meter.recent.spans],
                 "closed": None if meter.closed is None else msgspec.structs.asdict(meter.closed),
                 "is_heard": meter.is_heard,
             }
@@ -397,7 +439,7 @@ class Demand:
             saved = values.get(tenant)
             if saved is not None:
                 meter.parts = deque(Span(**part) for part in saved["parts"])
-                meter.recent = deque(Span(**part) for part in saved["recent"])
+                meter.recent = Recent.of(Span(**part) for part in saved["recent"])
                 meter.closed = None if saved["closed"] is None else DemandBlock(**saved["closed"])
                 meter.is_heard = saved["is_heard"]
 

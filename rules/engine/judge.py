@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -73,6 +73,13 @@ class Judge:
     verdict: CodeArray | None = None
     _named: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     _kept: _Kept | None = None
+    # Asked at every tick: where a rule keeps them, each look costs a microsecond.
+    _variants: tuple[Variant, ...] = field(init=False)
+    _is_of_rows: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._variants = self.rule.variants
+        self._is_of_rows = isinstance(self.rule, OfRows) and self.rule.is_of_rows
 
     @property
     def error(self) -> str:
@@ -98,7 +105,7 @@ class Judge:
         try:
             subjects = self._subjects(view)
             found = self._judged(view, len(subjects))
-            for variant in self.rule.variants:
+            for variant in self._variants:
                 other = variant.rule.judge(view).of(variant.rule)
                 found = found.of(self.rule).where(chosen_by(variant, self.rule, subjects, view), other)
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
@@ -110,7 +117,7 @@ class Judge:
     def _judged(self, view: View, count: int) -> Findings:
         """Return what the rule finds of its subjects: only of those anew of which it may find otherwise."""
         rule, kept, self._kept = self.rule, self._kept, None
-        if not (isinstance(rule, OfRows) and rule.is_of_rows):
+        if not (self._is_of_rows and isinstance(rule, OfRows)):
             found = rule.judge(view)
             found.check(count)
             return found

@@ -91,6 +91,16 @@ class Judging:
         return self.live.judges + tuple(j for j in self.settled.judges if j.rule.name not in live)
 
     @property
+    def failing(self) -> dict[str, str]:
+        """What rules raised last, by the names of those that fail; of both judgements the live one counts."""
+        return {
+            judge.rule.name: judge.error
+            for engine in self.engines.values()
+            for judge in engine.judges
+            if judge.error and (engine is self.live or Judgement.LIVE not in judge.rule.judges)
+        }
+
+    @property
     def judged_ms(self) -> int:
         """Up to which tick both judgements are [ms]; 0 before the first."""
         ticks = [engine.tick_ms for engine in (self.live, self.settled) if engine.judges]

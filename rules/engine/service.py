@@ -327,8 +327,7 @@ class RulesService:
         self._orphans = later
 
     def _note_failing(self) -> None:
-        before = self.lag.failing
-        failing = {judge.rule.name: judge.error for judge in self._judging.judges if judge.error}
+        before, failing = self.lag.failing, self._judging.failing
         for name, error in failing.items():
             if name not in before:
                 _log.error("a rule fails; its alarms stay as they are", rule=name, error=error)
