@@ -15,8 +15,9 @@ import numpy as np
 
 from facility.readings import Batch, BoolArray, IntArray
 
-DEPTH: Final = 16
-"""Readings of each point that are remembered: 16 s of a point at 1 Hz, 5 MB for 20,000 points."""
+DEPTH: Final = 8
+"""Readings of each point that are remembered: 8 s of a point at 1 Hz, 10 MB for 76,000 points. What is older
+is looked for on disk, and only where it is no newer than the newest that came."""
 
 NEVER: Final = np.iinfo(np.int64).min
 
