@@ -15,6 +15,7 @@ from rules.base import Desk, Findings, Rule, Severity, codes
 from rules.model.rows import Links
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
+from rules.telemetry.liveness import broker_of
 from rules.view import RackView, View
 
 NEVER_HEARD: Final = "racks that were never heard"
@@ -29,9 +30,12 @@ class CommonSilence(Rule):
     90 %, the bus is to blame and no gateway. Where only racks are silent that nobody contracted, Q1 tells it.
 
     Groups overlap: a gateway, two busways and a coolant unit may see the same racks. The group that is silent
-    most wholly is told, the larger one first; a group whose silent racks are all told already is not. Where
-    we have no connection to a broker, that is told before anything that racks share: they may be well.
-    The levels are our choice. It is not told beside a feed that is lost (E4) with all its silent racks.
+    most wholly is told, the larger one first; a group whose silent racks are all told already is not. The
+    levels are our choice. It is not told beside a feed that is lost (E4) with all its silent racks.
+
+    What is known needs no three racks: two of a gateway whose heartbeats stay away are enough, and one of a
+    broker that we have no connection to. A broker is also to blame where all of its racks fall silent that
+    several publishers tell. It is told before anything that racks share: they may be well.
     """
 
     name: ClassVar[str] = "Q3"
@@ -53,22 +57,29 @@ class CommonSilence(Rule):
         racks = view.racks
         if not racks.is_silent.any():
             count = len(racks.groups) + len(racks.brokers) + 1
-            return replace(Findings.clear(count, 0.0), limit=np.full(count, self.least_share * 100))
-        is_away = racks.is_silent & (racks.cause == Cause.DISCONNECTED)
-        away = [places[is_away[places]] for places in racks.brokers.values()]
+            return replace(Findings.clear(count, 0.0), limit=self._limits(racks))
+        away = _away(racks)
         groups = (*racks.groups.values(), *away, np.flatnonzero(racks.is_unheard))
         silent = _counts(racks, away)
         shared = (*racks.groups.values(), *racks.brokers.values())
         sizes = [*(len(places) for places in shared), len(racks.ids)]
         share = silent / np.maximum(np.array(sizes, np.int64), 1)
         fires = (silent >= self.least_racks) & (share >= self.least_share)
+        fires[: len(racks.groups)] |= _are_dead(racks) & (share[: len(racks.groups)] >= self.least_share)
+        fires[len(racks.groups) : -1] = [len(places) > 0 for places in away]
         told = self._explain(racks.is_silent & racks.is_contracted, groups, share, fires, len(racks.groups))
         return Findings(
             verdict=codes(told, ~told),
             value=share * 100,
-            limit=np.full(len(groups), self.least_share * 100),
+            limit=self._limits(racks),
             returned=~told,
         )
+
+    def _limits(self, racks: RackView) -> FloatArray:
+        """Return what the share of each group is held against [%]: any rack will do of a broker."""
+        limits = np.full(len(racks.groups) + len(racks.brokers) + 1, self.least_share * 100)
+        limits[len(racks.groups) : -1] = 0.0
+        return limits
 
     def racks(self, view: View) -> Links:
         """Return the racks of each group."""
@@ -103,12 +114,37 @@ class CommonSilence(Rule):
         return told
 
 
+def _away(racks: RackView) -> list[NDArray[np.intp]]:
+    """Return the places of the racks of each broker that are silent because nothing comes over it.
+
+    That is known where we have no connection to it; it is also so where nothing of it speaks any more,
+    though several publishers tell of its racks.
+    """
+    is_away = racks.is_silent & (racks.cause == Cause.DISCONNECTED)
+    fell_silent = racks.is_silent & ~racks.is_unheard
+    found = []
+    for broker, places in racks.brokers.items():
+        publishers = sum(broker_of(publisher) == broker for publisher in racks.publishers)
+        is_all = publishers > 1 and bool(fell_silent[places].all())
+        found.append(places if is_all else places[is_away[places]])
+    return found
+
+
+def _are_dead(racks: RackView) -> BoolArray:
+    """Return which groups are a publisher whose heartbeats stay away, of two silent racks or more."""
+    dead = racks.is_silent & (racks.cause == Cause.PUBLISHER_DEAD)
+    if not dead.any():
+        return np.zeros(len(racks.groups), np.bool_)
+    found = [name in racks.publishers and np.count_nonzero(dead[p]) > 1 for name, p in racks.groups.items()]
+    return np.array(found, np.bool_)
+
+
 def _counts(racks: RackView, away: Sequence[NDArray[np.intp]]) -> IntArray:
     """Return how many racks of each group are silent, of each broker for that, and never heard.
 
     Args:
         racks: Every rack.
-        away: The places of the racks that are silent because each broker is away.
+        away: The places of the racks that are silent because nothing comes over each broker.
     """
     counts = np.zeros(0, np.int64)
     if len(racks.starts):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
+
 from facility.names import AssetId
 from facility.points import Asset
+from facility.site import Site
 from rules.engine.engine import Step
 from rules.notify.message import compose
 from rules.registry import make_rules
@@ -26,29 +29,35 @@ from testing.rules.halls import (
 RACKS: Final = ("r0", "r1", "r2", "r3")
 UPS: Final = Asset(id=AssetId("ups"), kind="UPS", serves=tuple(AssetId(rack) for rack in RACKS))
 SITE: Final = a_site(racks_of(*RACKS), a_tenant("acme", RACKS, a_version(1_000)), assets=(UPS,))
+SMALL: Final = {
+    count: a_site(racks_of(*RACKS[:count]), a_tenant("acme", RACKS[:count], a_version(1_000)))
+    for count in (1, 2)
+}
+"""Sites of so few racks."""
 LOST_MS: Final = T0_MS + 10_000
 
 
-def heard(streams: tuple[str, ...], *, is_lost: bool, back_s: int = 90) -> list[Step]:
-    """Return what is made of racks that say nothing for a while, with a UPS in common.
+def heard(streams: tuple[str, ...], *, is_lost: bool, back_s: int = 90, site: Site = SITE) -> list[Step]:
+    """Return what is made of racks that say nothing for a while.
 
     Args:
         streams: The stream that the power of each rack comes by.
         is_lost: Whether we have no connection to their broker meanwhile.
         back_s: When they are heard again [s].
+        site: Their site; where nothing is said, they have a UPS in common.
     """
-    engine, tape = an_engine(SITE, lateness_ms=200), Tape()
-    known = (known_rack(n, rack, stream=streams[n]) for n, rack in enumerate(RACKS))
+    engine, tape, powers = an_engine(site, lateness_ms=200), Tape(), [50] * len(site.racks)
+    known = (known_rack(n, rack, stream=streams[n]) for n, rack in enumerate(site.racks))
     tape.put(T0_MS - 1_000, tuple(known))
     tape.connect(T0_MS - 1_000)
     for second in range(10):
-        tape.second(second, 50, 50, 50, 50)
+        tape.second(second, *powers)
     if is_lost:
         tape.mark(LOST_MS, MarkKind.LOST)
         tape.mark(T0_MS + back_s * 1_000, MarkKind.CONNECTED)
         tape.mark(T0_MS + back_s * 1_000, MarkKind.CAUGHT_UP)
     for second in range(back_s, back_s + 90):
-        tape.second(second, 50, 50, 50, 50)
+        tape.second(second, *powers)
     return play(engine, tape.entries, until_ms=T0_MS + (back_s + 90) * 1_000)
 
 
@@ -69,6 +78,15 @@ def test_a_broker_that_is_away_is_one_page_that_names_it() -> None:
     page = compose(change, rule, view, SITE).document()
     assert page["headline"].startswith("[HIGH] broker bus: racks silent for a common cause")
     assert (page["silent_racks"], page["tenants"], page["tenant_kw"]) == (4, ["acme"], [200.0])
+
+
+@pytest.mark.parametrize("count", SMALL)
+@pytest.mark.parametrize("streams", [("bus:docs",) * 2, ("bus:g1", "bus:g2")], ids=["one", "each"])
+def test_a_site_of_a_rack_or_two_has_one_page_of_its_broker(count: int, streams: tuple[str, ...]) -> None:
+    """That we have no connection is known, and needs no three racks to be inferred from."""
+    steps = heard(streams[:count], is_lost=True, site=SMALL[count])
+
+    assert told_of(steps) == [("Q3", "broker bus", "opened"), ("Q3", "broker bus", "returned")]
 
 
 def test_several_gateways_behind_a_broker_that_is_away_are_not_blamed() -> None:
