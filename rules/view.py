@@ -6,7 +6,7 @@ All power is in integer milliwatts. An upper bound that does not exist is `UNBOU
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -311,6 +311,8 @@ class View:
         publishers: Every publisher; none where no rule is about publishers.
         tables: Every measured quantity that a rule judges, in a table for each kind of subject.
         alarms: What opens too often; nothing where no rule is about alarms, and until all others have judged.
+        hides: How many alarms of each rule an alarm hides, by its own rule and subject; nothing until all
+            have judged.
     """
 
     at_ms: int
@@ -321,6 +323,7 @@ class View:
     publishers: PublisherView
     tables: Tables
     alarms: AlarmView = NO_ALARMS
+    hides: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
 
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind of subjects."""

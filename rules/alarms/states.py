@@ -238,6 +238,11 @@ class Bank:
         """Which subjects have an alarm that was over when it was last known, shape (subjects,)."""
         return self._columns.is_ending
 
+    @property
+    def severities(self) -> CodeArray:
+        """How bad the alarm of each subject was at worst, `Severity` codes, shape (subjects,)."""
+        return self._columns.severity
+
     def severity(self, place: int) -> int:
         """Return how bad the alarm of a subject was at worst, `Severity` code."""
         return int(self._columns.severity[place])

@@ -23,14 +23,14 @@ from facility.readings import Batch, BoolArray, IntArray
 from facility.room import room_for
 from facility.site import Site
 from rules.alarms.states import Bank, Carried, Transition
-from rules.base import Block, Rule
+from rules.base import Block, Findings, Rule
 from rules.columns import named
 from rules.draw.demand import Demand
 from rules.draw.draw import Compared, Draw, find_draw
 from rules.draw.draw import Known as PointValues
 from rules.draw.metering_boundary import LayoutBuilder
 from rules.draw.meters import meter_view
-from rules.draw.summation_plan import Layout
+from rules.draw.summation_plan import Index, Layout
 from rules.draw.tenants import tenant_series, tenant_view
 from rules.engine.arrangement import Arrangement
 from rules.engine.damper import Damper
@@ -90,6 +90,10 @@ class Step:
     rollups: tuple[Rollup, ...]
     view: View | None
     is_settled: bool = False
+
+
+_Stepped = tuple[Judge, Bank, Findings, list[Transition]]
+"""A rule, its alarms or those of not being able to tell, what it found, and what that changed."""
 
 
 class Engine:
@@ -170,6 +174,7 @@ class Engine:
         self.tick_ms: int | None = None
         self.view: View | None = None
         self._publishers: PublisherView | None = None
+        self._hides: dict[str, dict[tuple[str, str], int]] = {}  # by the rule that is hidden
         self._brought: list[Step] = []
 
     def _make_judge(self, rule: Rule) -> Judge:
@@ -443,6 +448,7 @@ class Engine:
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view, with_tables=is_judged)
+        view = replace(view, hides=self._hidden_by_cause())
         view, found = self._damper.judge(view)
         self.view, changes = view, changes + found
         view.tables.close()
@@ -543,7 +549,7 @@ class Engine:
 
     def _judge(self, view: View, *, with_tables: bool) -> tuple[Transition, ...]:
         """Let the rules judge, those of measured quantities only where their tables are new."""
-        stepped = []
+        stepped: list[_Stepped] = []
         for judge in self.judges:
             if judge is self._damper.health or (judge.rule.is_of_tables and not with_tables):
                 continue
@@ -560,12 +566,7 @@ class Engine:
             judge.hidden(bank, self._by_name, view) if changes or bank.has_untold else None
             for judge, bank, _, changes in stepped
         ]
-        carried: defaultdict[str, defaultdict[int, list[Carried]]] = defaultdict(lambda: defaultdict(list))
-        for (judge, bank, _, _), hidden in zip(stepped, hiding, strict=True):
-            if hidden is None or not hidden.any():
-                continue
-            for other, place, child in judge.graver(bank, hidden, self._by_name, view):
-                carried[other.rule][place].append(child)
+        carried = self._carried(stepped, hiding, view)
         told: list[Transition] = []
         self._damper.begin(view.at_ms)
         for (_, bank, found, happened), hidden in zip(stepped, hiding, strict=True):
@@ -576,6 +577,53 @@ class Engine:
             damped = self._damper.damp(bank, hidden, view.at_ms)
             told += bank.tell(changes, hidden, found, view.at_ms, damped)
         return tuple(told)
+
+    def _carried(
+        self, stepped: Sequence[_Stepped], hiding: Sequence[BoolArray | None], view: View
+    ) -> Mapping[str, Mapping[int, list[Carried]]]:
+        """Return what each alarm hides that is graver than it, by rule and place; count all that it hides.
+
+        Args:
+            stepped: What the rules found.
+            hiding: Which alarms of each others hide, shape (subjects,); None for none.
+            view: The site at the moment.
+        """
+        carried: defaultdict[str, defaultdict[int, list[Carried]]] = defaultdict(lambda: defaultdict(list))
+        masks = {bank.rule: hidden for (_, bank, _, _), hidden in zip(stepped, hiding, strict=True)}
+        for judge, bank, _, _ in stepped:
+            self._hides.pop(bank.rule, None)
+            if (hidden := masks[bank.rule]) is None or not hidden.any():
+                continue
+            for other, places, causes in judge.causes(bank, hidden, self._by_name, view):
+                graver = bank.severities[places] > other.severities[causes]
+                for place, cause in zip(places[graver].tolist(), causes[graver].tolist(), strict=True):
+                    carried[other.rule][cause].append(judge.carried(bank, place))
+                self._count_hidden(bank, other, causes, masks.get(other.rule))
+        return carried
+
+    def _count_hidden(self, bank: Bank, other: Bank, causes: Index, hidden: BoolArray | None) -> None:
+        """Count how many alarms of a bank each alarm of another hides that is not hidden itself.
+
+        Args:
+            bank: The alarms that are hidden.
+            other: Those that hide them.
+            causes: The place of the cause in each pair of the two, shape (pairs,).
+            hidden: Which of the causes others hide, shape (subjects,); None for none.
+        """
+        counts = np.bincount(causes, minlength=len(other.subjects))
+        if hidden is not None:
+            counts[other.is_untold & hidden] = 0
+        found = self._hides.setdefault(bank.rule, {})
+        for row in np.flatnonzero(counts).tolist():
+            found[other.rule, other.subjects[row]] = int(counts[row])
+
+    def _hidden_by_cause(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
+        """Return how many alarms each cause hides, as the view has it."""
+        found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for rule, causes in self._hides.items():
+            for cause, count in causes.items():
+                found[cause][rule] = count
+        return found
 
     # A snapshot -----------------------------------------------------------------------
 

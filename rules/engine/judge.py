@@ -28,6 +28,7 @@ from rules.base import (
 from rules.causes import HiddenBy, Relation
 from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
+from rules.engine.relations import are_all, covered, inside, listed, no_rows, rows_by, same, sharing
 from rules.model.rows import Links
 from rules.model.tables import Key
 from rules.subject import SubjectKind
@@ -35,6 +36,8 @@ from rules.view import View
 
 NOTHING: Final = Findings.nothing(0)
 """What is found of no subject."""
+NESTED: Final = frozenset({SubjectKind.COMPARISON, SubjectKind.ALARM})
+"""Kinds of subjects that are members of others of their kind, whatever racks they stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,27 +180,24 @@ class Judge:
         if hide.is_early:
             hides = hides | other.bank.is_pending
         match hide.relation:
-            case Relation.SAME:
-                return _among(bank.subjects, other.bank.subjects, hides)
-            case Relation.MEMBER_OF if self.rule.kind is SubjectKind.COMPARISON:
-                return _inside(view.meters.within, hides)
-            case Relation.MEMBER_OF if self.rule.kind is SubjectKind.ALARM:
-                return _inside(view.alarms.within, hides)
-            case Relation.MEMBER_OF:
-                covered = _covered(other.rule.racks(view), hides, len(view.racks.ids))
+            case Relation.MEMBER_OF if self.rule.kind not in NESTED:
+                within = covered(other.rule.racks(view), hides, len(view.racks.ids))
                 # What is measured of a subject does not say what it stands for: one without racks is a
                 # member of nothing. Of any other rule, such a subject has nothing left to tell.
                 of_none = not self.rule.is_of_tables
-                return None if covered is None else _are_all(self.rule.racks(view), covered, of_none=of_none)
-            case Relation.SERVED_BY:
-                return self._served_by(other, hides, view)
+                return None if within is None else are_all(self.rule.racks(view), within, of_none=of_none)
             case Relation.DARK_BY:
                 assets = view.table(other.rule.kind).assets
                 dead = [AssetId(assets[row]) for row in np.flatnonzero(hides).tolist()]
                 dark = view.tables.topology.without_supply(dead)
-                return _are_all(self.rule.racks(view), dark, of_none=False)
+                return are_all(self.rule.racks(view), dark, of_none=False)
             case Relation.SILENT_BY:
                 return None  # of all of them together
+            case Relation.SAME | Relation.SERVED_BY | Relation.MEMBER_OF:
+                places, _ = self._related(hide, bank, other, np.flatnonzero(hides), view)
+                hidden = np.zeros(len(bank.subjects), np.bool_)
+                hidden[places] = True
+                return hidden
 
     def _silent_by(
         self, hides: Sequence[HiddenBy], bank: Bank, others: Mapping[str, Judge], view: View
@@ -214,8 +214,8 @@ class Judge:
             if other is None:
                 continue
             active = other.bank.is_active | other.bank.is_pending if hide.is_early else other.bank.is_active
-            covered = _covered(other.rule.racks(view), active, len(racks.ids)) if active.any() else None
-            explained |= False if covered is None else covered
+            within = covered(other.rule.racks(view), active, len(racks.ids)) if active.any() else None
+            explained |= False if within is None else within
         if not explained.any():
             return None
         silent = racks.is_silent | racks.is_misdated if bank is self.bank else racks.cause != 0
@@ -229,10 +229,12 @@ class Judge:
         stand_out = np.bincount(rows, (silent & ~explained)[members], len(bank.subjects)) > 0
         return are_silent & ~stand_out
 
-    def graver(
+    def causes(
         self, bank: Bank, hidden: BoolArray, others: Mapping[str, Judge], view: View
-    ) -> Iterator[tuple[Bank, int, Carried]]:
-        """Yield the alarms that hide one which is graver than they are, by their banks and places.
+    ) -> Iterator[tuple[Bank, Index, Index]]:
+        """Yield what hides alarms that stand, by each rule: its bank, and which hide which, pair by pair.
+
+        A pair is the place of an alarm that is hidden and that of one that hides it, both shape (pairs,).
 
         Args:
             bank: The rule's own bank, or that of not being able to tell.
@@ -240,54 +242,71 @@ class Judge:
             others: Every rule by its name.
             view: The site at the moment.
         """
-        places = np.flatnonzero(bank.is_untold & ~bank.is_ending & hidden).tolist()
+        stands = bank.is_untold & ~bank.is_ending & hidden
+        hides = self.rule.causes_of(bank.rule) if stands.any() else ()
         try:
-            for hide in self.rule.causes_of(bank.rule) if places else ():
-                other = others.get(hide.rule)
-                if other is None or not (standing := np.flatnonzero(other.bank.is_active)).size:
+            for name in dict.fromkeys(hide.rule for hide in hides):
+                if (other := others.get(name)) is None or not other.bank.is_active.any():
                     continue
-                least = min(other.bank.severity(row) for row in standing.tolist())
-                for place in places:
-                    if (severity := bank.severity(place)) <= least:
-                        continue
-                    title = self.rule.title_of(bank.rule)
-                    carried = Carried(severity, bank.rule, title, bank.subjects[place])
-                    for row in self._explaining(place, hide, other, standing, view):
-                        yield other.bank, row, carried
+                rows, count = np.flatnonzero(other.bank.is_active), len(bank.subjects)
+                pairs = [no_rows()]
+                for hide in hides:
+                    if hide.rule == name:
+                        places, causes = self._related(hide, bank, other, rows, view)
+                        pairs.append((causes * count + places)[stands[places]])
+                causes, places = np.divmod(np.unique(np.concatenate(pairs)), max(count, 1))
+                yield other.bank, places, causes
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
             self.telling_error = f"{type(error).__name__}: {error}"
 
-    def _explaining(
-        self, place: int, hide: HiddenBy, other: Judge, standing: Index, view: View
-    ) -> Iterator[int]:
-        """Yield which alarms of another rule that stand have to do with a subject that they hide."""
+    def carried(self, bank: Bank, place: int) -> Carried:
+        """Return what is said of one of its alarms by what hides that.
+
+        Args:
+            bank: The rule's own bank, or that of not being able to tell.
+            place: The place of its subject.
+        """
+        title = self.rule.title_of(bank.rule)
+        return Carried(bank.severity(place), bank.rule, title, bank.subjects[place])
+
+    def _related(
+        self, hide: HiddenBy, bank: Bank, other: Judge, rows: Index, view: View
+    ) -> tuple[Index, Index]:
+        """Return which subjects have to do with which of another rule, places and rows, both shape (pairs,).
+
+        Args:
+            hide: How they hang together.
+            bank: The rule's own bank, or that of not being able to tell.
+            other: The other rule.
+            rows: The places of those of its subjects that count.
+            view: The site at the moment.
+        """
         match hide.relation:
             case Relation.SAME:
-                subject = self.bank.subjects[place]
-                yield from (row for row in standing.tolist() if other.bank.subjects[row] == subject)
+                return same(bank.subjects, other.bank.subjects, rows)
             case Relation.SERVED_BY:
                 mine, theirs = view.table(self.rule.kind), view.table(other.rule.kind)
-                serving = view.tables.topology.serving(AssetId(mine.assets[place]))
-                yield from (row for row in standing.tolist() if theirs.assets[row] in serving)
+                of_asset = rows_by(theirs.assets, rows)
+                serving = view.tables.topology.serving
+                return listed(
+                    (place, row)
+                    for place, asset in enumerate(mine.assets)
+                    for source in of_asset.keys() & serving(AssetId(asset))
+                    for row in of_asset[source]
+                )
+            case Relation.MEMBER_OF if self.rule.kind in NESTED:
+                is_comparison = self.rule.kind is SubjectKind.COMPARISON
+                return inside(view.meters.within if is_comparison else view.alarms.within, rows)
             case Relation.MEMBER_OF | Relation.SILENT_BY | Relation.DARK_BY:
-                links = other.rule.racks(view)
-                racks = self._racks_of(place, view)
-                if links is not None and racks is not None:
-                    yield from (row for row in standing.tolist() if np.isin(links[row], racks).any())
+                return sharing(self._racks(view), other.rule.racks(view), rows, len(view.racks.ids))
 
-    def _racks_of(self, place: int, view: View) -> Index | None:
-        """Return the racks of a subject, those that a tenant holds for one; None where it stands for none."""
-        if self.rule.kind is SubjectKind.TENANT:
-            return np.flatnonzero(view.racks.holders == place)
-        links = self.rule.racks(view)
-        return None if links is None else links[place]
-
-    def _served_by(self, other: Judge, hides: BoolArray, view: View) -> BoolArray:
-        """Return which subjects belong to an asset that an asset serves whose alarm hides theirs."""
-        mine, theirs = view.table(self.rule.kind), view.table(other.rule.kind)
-        sources = {AssetId(theirs.assets[row]) for row in np.flatnonzero(hides).tolist()}
-        serving = view.tables.topology.serving
-        return np.array([not sources.isdisjoint(serving(AssetId(asset))) for asset in mine.assets], np.bool_)
+    def _racks(self, view: View) -> Links | None:
+        """Return the racks of each subject, of a tenant those that it holds; None for subjects of none."""
+        if self.rule.kind is not SubjectKind.TENANT:
+            return self.rule.racks(view)
+        holders = view.racks.holders
+        sizes = np.bincount(holders, minlength=len(view.tenants.ids))
+        return Links(np.argsort(holders, kind="stable"), np.append(0, np.cumsum(sizes)))
 
 
 def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
@@ -334,7 +353,7 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
         is_chosen = np.isin(view.tenants.ids, variant.tenants)
-        of_them = _are_all(rule.racks(view), is_chosen[view.racks.holders], of_none=False)
+        of_them = are_all(rule.racks(view), is_chosen[view.racks.holders], of_none=False)
         chosen &= False if of_them is None else of_them
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
@@ -347,46 +366,3 @@ def _named(patterns: tuple[str, ...], assets: tuple[str, ...], subjects: tuple[s
     named = {found for pattern in patterns for found in choose(pattern, {*assets, *subjects})}
     pairs = zip(assets, subjects, strict=True)
     return np.array([asset in named or subject in named for asset, subject in pairs], np.bool_)
-
-
-def _among(subjects: tuple[str, ...], others: tuple[str, ...], hides: BoolArray) -> BoolArray:
-    """Return which subjects are among those of another rule that hide."""
-    if subjects == others:
-        return hides.copy()
-    names = {others[row] for row in np.flatnonzero(hides).tolist()}
-    return np.array([subject in names for subject in subjects], np.bool_)
-
-
-def _inside(within: np.ndarray[tuple[int], np.dtype[np.intp]], hides: BoolArray) -> BoolArray:
-    """Return which subjects lie inside one that hides, however deep."""
-    hidden, outer = np.zeros(len(hides), np.bool_), within
-    while (inside := outer >= 0).any():
-        hidden |= inside & hides[outer]
-        outer = np.where(inside, within[outer], outer)
-    return hidden
-
-
-def _covered(theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
-    """Return which racks belong to subjects of another rule that hide; None where its subjects have none."""
-    if theirs is None:
-        return None
-    covered = np.zeros(racks, np.bool_)
-    for row in np.flatnonzero(hides).tolist():
-        covered[theirs[row]] = True
-    return covered
-
-
-def _are_all(links: Links | None, flags: BoolArray, *, of_none: bool) -> BoolArray | None:
-    """Return for which rows a flag holds of every rack; None where rows stand for no racks.
-
-    Args:
-        links: The racks of each row.
-        flags: The flag of each rack.
-        of_none: What is returned for a row without racks.
-    """
-    if links is None:
-        return None
-    lacking = np.concatenate(([0], np.cumsum(~flags[links.members])))
-    begin, end = links.starts[:-1], links.starts[1:]
-    are_all: BoolArray = lacking[end] == lacking[begin]
-    return are_all if of_none else are_all & (end > begin)

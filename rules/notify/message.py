@@ -31,6 +31,7 @@ from rules.notify.notification import (
     Doubt,
     Doubts,
     Draw,
+    Hides,
     NoLimit,
     Notification,
     OpenBlock,
@@ -86,6 +87,7 @@ def compose(
         asset = view.tables.topology.asset_of(rule.kind, change.subject)
         assets = view.tables.topology.about(rule.kind, change.subject)
         details = _details(subject, rule, view, site)
+        details = replace(details, hides=_hides(change, view))
         chatters = alarm_name(change.rule, change.subject)
         if chatters in view.alarms.ids and change.severity < Severity.CRITICAL:
             details = replace(details, damped=_damped(view.alarms, view.alarms.ids.index(chatters)))
@@ -230,6 +232,15 @@ def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
         case SubjectKind.TENANT if subject.id in view.tenants.ids:
             return _tenant_details(details, rule, view, view.tenants.ids.index(subject.id), site)
     return details
+
+
+def _hides(change: Transition, view: View) -> Hides | None:
+    """Return what an alarm that stands hides; None where that is nothing."""
+    found = view.hides.get((change.rule, change.subject), {})
+    if not found or change.change is Change.RETURNED:
+        return None
+    by_rule = dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+    return Hides(hides=sum(by_rule.values()), hides_by_rule=by_rule)
 
 
 def _places_of(subject: Subject, rule: Rule, view: View) -> Index | None:
@@ -399,6 +410,7 @@ def _rack_facts(view: View, places: Index, site: Site) -> Racks:
     drawn_kw = dict(zip(view.tenants.ids, drawn.tolist(), strict=True))
     return Racks(
         racks=len(places),
+        racks_kw=float(drawn.sum()),
         silent_racks=len(silent),
         silent_examples=silent[:NAMED],
         tenants=[tenant.id for tenant in holders],

@@ -57,6 +57,13 @@ class TooMany(Facts, frozen=True, kw_only=True):
     openings_untold: int
 
 
+class Hides(Facts, frozen=True, kw_only=True):
+    """How many alarms are not told because this one says more, and how many of each rule."""
+
+    hides: int
+    hides_by_rule: dict[str, int]
+
+
 class Damped(Facts, frozen=True, kw_only=True):
     """What is not told because too much opens, in words."""
 
@@ -120,6 +127,7 @@ class Racks(Facts, frozen=True, kw_only=True):
     """The racks that a subject stands for, which of them are silent, who holds them, and what theirs draw."""
 
     racks: int
+    racks_kw: float
     silent_racks: int
     silent_examples: list[str]
     tenants: list[str]
@@ -162,6 +170,7 @@ class Details:
     open: OpenBlock | None = None
     racks: Racks | None = None
     doubts: Doubts | None = None
+    hides: Hides | None = None
     too_many: TooMany | None = None
     damped: Damped | None = None
 

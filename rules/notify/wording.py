@@ -129,6 +129,7 @@ def text(told: Notification, zone: tzinfo) -> str:
             *_unacknowledged_lines(told),
             *_when_lines(told, zone),
             *_over_lines(told),
+            *_hides_lines(told.details),
             *_open_block_lines(details.open, zone),
             *_closed_block_lines(told, details.closed, zone),
             *_draw_lines(told, details.draw),
@@ -171,10 +172,21 @@ def _over_lines(told: Notification) -> list[str]:
     return [f"over: {up_to}{_over(value, limit)}"]
 
 
+def _hides_lines(details: Details) -> list[str]:
+    """Return how many alarms are told by this one alone, those of most first."""
+    if details.hides is None:
+        return []
+    count, by_rule = details.hides.hides, details.hides.hides_by_rule
+    listed = ", ".join(f"{number:,} {rule}" for rule, number in by_rule.items())
+    return [f"hides: {count:,} other alarm{'s' if count > 1 else ''}: {listed}"]
+
+
 def _silent_lines(told: Notification) -> list[str]:
-    """Return which racks are silent, and whose they are."""
+    """Return how many racks it is about, which of them are silent, and whose they are."""
     lines = []
     racks = told.details.racks
+    if racks is not None and racks.racks > 1:
+        lines.append(f"racks: {racks.racks:,}, {_power(racks.racks_kw, 'kW')}")
     silent = racks or told.details.draw
     if silent is not None and silent.silent_racks:
         lines.append(f"silent: {_racks(silent.silent_racks, silent.silent_examples)}")

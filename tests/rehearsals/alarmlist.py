@@ -49,7 +49,8 @@ _WORDS: Final = frozenset(
 _ELSEWHERE: Final = frozenset(
     {
         "alarm", "at_ms", "change", "key", "known_ms", "limit", "look_at", "opened_ms", "over_ms", "peak",
-        "rule", "runbook", "severity", "since_ms", "site", "subject", "tenant", "tenant_kw", "text", "value",
+        "racks_kw", "rule", "runbook", "severity", "since_ms", "site", "subject", "tenant", "tenant_kw",
+        "text", "value",
     }
 )  # fmt: skip
 """Of a page, what its alarm's line says, or what is made of the rest."""

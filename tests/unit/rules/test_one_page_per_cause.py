@@ -14,11 +14,12 @@ from rules.base import Severity
 from rules.engine.engine import Step
 from rules.notify.message import compose
 from rules.registry import RULES, make_rules
-from testing.scenarios.reading import Scenario, read
+from testing.scenarios.reading import FOLDER, Scenario, read
 from testing.scenarios.runner import run
 
 BLOCK = 200
 BUSES = 8
+STAND = (Change.OPENED, Change.WORSENED)
 
 
 def a_block(feeds: str = "a") -> str:
@@ -116,6 +117,7 @@ def test_a_lost_block_is_one_page_with_its_tenants_and_what_they_drew(tmp_path: 
     assert page["racks"] == BLOCK
     assert page["tenants"] == ["acme", "bolt"]
     assert page["tenant_kw"] == pytest.approx([120 * 50, 80 * 40])
+    assert "racks: 200, 9.200 MW" in page["text"]
     assert "tenants: acme (6.000 MW), bolt (3.200 MW)" in page["text"]
     ended = {c.alarm_id for c, _ in found.changes if c.change is Change.RETURNED}
     assert ended == {c.alarm_id for c, _ in found.changes}
@@ -184,6 +186,36 @@ def test_one_feed_is_redundancy_and_both_are_dark(tmp_path: Path) -> None:
         "160 E4 ups-a returned critical",
         "160 E4 ups-b returned critical",
     ]
+
+
+def test_the_page_of_a_cause_counts_what_it_hides_by_rule() -> None:
+    """Two coolant units and three racks suffer from warm water: all of them, and not the gravest alone."""
+    scenario = read(FOLDER / "t17_facility_water_warm" / "chillers_stop.toml")
+    steps: list[Step] = []
+    run(scenario, steps.append)
+    found = Heard([(change, step) for step in steps for change in step.changes], scenario)
+
+    opened, worse, over = (found.page("T17", change) for change in (*STAND, Change.RETURNED))
+
+    assert "hides" not in opened
+    assert (worse["hides"], worse["hides_by_rule"]) == (2, {"T5": 2})
+    assert "hides: 2 other alarms: 2 T5\n" in worse["text"]
+    assert worse["headline"] == "[HIGH] hall: facility water too warm, 44.0 °C, limit 31.0 °C"
+    assert worse["reason"].startswith("coolant supply off its set point at cdu1 (T5) and 1 more")
+    assert "hides" not in over
+
+
+def test_the_page_of_a_lost_block_counts_all_that_hangs_on_it(tmp_path: Path) -> None:
+    """What is beneath it, and what is beneath that: it alone is told, and carries them all."""
+    drawn = '[kw]\n"r{001..120}" = "50x30 _x60 50x110"\n"r{121..200}" = "40x30 _x60 40x110"'
+    found = heard(tmp_path, a_block(), drawn + LOST)
+
+    views = [step.view for _, step in found.changes if step.view is not None]
+
+    most = max((view.hides.get(("E4", "ups-a"), {}) for view in views), key=lambda hides: sum(hides.values()))
+    below = {"E4": BUSES, "E8": BUSES + 1, "Q1": BLOCK, "Q2": 2, "Q3": 1, "C2-cannot-verify": 2}
+    assert most == below
+    assert {cause for view in views for cause in view.hides} == {("E4", "ups-a")}
 
 
 def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:

@@ -1,0 +1,100 @@
+"""Which subjects of one rule have to do with which of another: pairs of their places, as two arrays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from facility.names import AssetId
+from facility.readings import BoolArray
+from rules.draw.summation_plan import Index
+from rules.model.rows import Links
+
+
+def no_rows() -> Index:
+    """Return the places of nothing, shape (0,)."""
+    return np.zeros(0, np.intp)
+
+
+def listed(pairs: Iterable[tuple[int, int]]) -> tuple[Index, Index]:
+    """Return pairs as two arrays, shape (pairs,)."""
+    found = np.array(list(pairs), np.intp).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def rows_by(names: Sequence[str], rows: Index) -> dict[AssetId, list[int]]:
+    """Return some rows by their names."""
+    found: dict[AssetId, list[int]] = defaultdict(list)
+    for row in rows.tolist():
+        found[AssetId(names[row])].append(row)
+    return found
+
+
+def same(subjects: tuple[str, ...], others: tuple[str, ...], rows: Index) -> tuple[Index, Index]:
+    """Return where some of another rule's subjects are among a rule's own: pairs, shape (pairs,)."""
+    if subjects == others:
+        return rows, rows
+    row_of = {others[row]: row for row in rows.tolist()}
+    return listed((place, row_of[name]) for place, name in enumerate(subjects) if name in row_of)
+
+
+def inside(within: Index, rows: Index) -> tuple[Index, Index]:
+    """Return which subjects lie inside some of them, however deep: pairs, shape (pairs,)."""
+    counts, outer, found = np.isin(np.arange(len(within)), rows), within, [(no_rows(), no_rows())]
+    while (inside := outer >= 0).any():
+        places = np.flatnonzero(inside & counts[outer])
+        found.append((places, outer[places]))
+        outer = np.where(inside, within[outer], outer)
+    return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])
+
+
+def sharing(mine: Links | None, theirs: Links | None, rows: Index, racks: int) -> tuple[Index, Index]:
+    """Return which subjects have a rack in common with some of another rule: pairs, shape (pairs,).
+
+    Args:
+        mine: The racks of each of the rule's own subjects; None where these stand for none.
+        theirs: Those of each of the other's.
+        rows: The places of those that count.
+        racks: How many racks there are.
+    """
+    if mine is None or theirs is None or not len(rows):
+        return no_rows(), no_rows()
+    # The subjects of each rack, one rack's after the other's.
+    order = np.argsort(mine.members, kind="stable")
+    subjects = np.repeat(np.arange(len(mine.starts) - 1), np.diff(mine.starts))[order]
+    sizes = np.bincount(mine.members, minlength=racks)
+    starts = np.cumsum(sizes) - sizes
+    members = np.concatenate([theirs[row] for row in rows.tolist()])
+    causes = np.repeat(rows, [len(theirs[row]) for row in rows.tolist()])
+    counts = sizes[members]
+    firsts = np.cumsum(counts) - counts
+    places = np.arange(counts.sum()) + np.repeat(starts[members] - firsts, counts)
+    return subjects[places], np.repeat(causes, counts)
+
+
+def covered(theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
+    """Return which racks belong to subjects of another rule that hide; None where its subjects have none."""
+    if theirs is None:
+        return None
+    covered = np.zeros(racks, np.bool_)
+    for row in np.flatnonzero(hides).tolist():
+        covered[theirs[row]] = True
+    return covered
+
+
+def are_all(links: Links | None, flags: BoolArray, *, of_none: bool) -> BoolArray | None:
+    """Return for which rows a flag holds of every rack; None where rows stand for no racks.
+
+    Args:
+        links: The racks of each row.
+        flags: The flag of each rack.
+        of_none: What is returned for a row without racks.
+    """
+    if links is None:
+        return None
+    lacking = np.concatenate(([0], np.cumsum(~flags[links.members])))
+    begin, end = links.starts[:-1], links.starts[1:]
+    are_all: BoolArray = lacking[end] == lacking[begin]
+    return are_all if of_none else are_all & (end > begin)
