@@ -260,6 +260,7 @@ class AlarmView:
         within: The place of the rule of each alarm, below 0 for none, intp.
         stands_ms: How long an opening of an alarm that chatters must stand to be told [ms].
         quiet_ms: How long it must not have opened to chatter no more [ms].
+        tenants: Whose alarms each holds back, of rules about tenants.
     """
 
     ids: tuple[str, ...]
@@ -274,6 +275,7 @@ class AlarmView:
     within: NDArray[np.intp]
     stands_ms: int
     quiet_ms: int
+    tenants: tuple[frozenset[str], ...]
 
 
 def _no_alarms() -> AlarmView:
@@ -291,6 +293,7 @@ def _no_alarms() -> AlarmView:
         within=np.zeros(0, np.intp),
         stands_ms=0,
         quiet_ms=0,
+        tenants=(),
     )
 
 

@@ -555,7 +555,9 @@ class RouteTable(Table):
         None, description="for these desks: pagers P1 and P2, tickets, contracts, data"
     )
     rule: list[str] | None = Field(None, description="of these rules")
-    tenant: list[Name] | None = Field(None, description="about these tenants")
+    tenant: list[Name] | None = Field(
+        None, description="about these tenants, or what keeps their alarms from being told"
+    )
     asset: list[str] | None = Field(
         None, description="about these assets, or what they serve with power or cooling; patterns are allowed"
     )

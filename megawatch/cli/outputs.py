@@ -6,10 +6,12 @@ may be added; one that is there keeps its meaning.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Annotated, Any, Final, NotRequired
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
+
+from rules.alarms.openings import ToldAs
 
 _CLOSED: Final = ConfigDict(extra="forbid")
 
@@ -93,7 +95,7 @@ class Openings(TypedDict):
 
     rule: str
     telling: Annotated[
-        Literal["told", "suppressed", "damped"],
+        ToldAs,
         Field(description="suppressed: under what says more; damped: by rule Q10"),
     ]
     count: int

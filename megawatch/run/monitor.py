@@ -185,7 +185,7 @@ class Monitor:
                     if teller is None:
                         _log.error("cannot start; tried again until it can", error=str(error))
                         teller = self._begin_telling(stack)
-                    problem = Problem("start", str(error), START_TITLE, LOOK_AT_START)
+                    problem = Problem("start", str(error), START_TITLE, LOOK_AT_START, silences_all=True)
                     teller.problems = partial(given, problem)
                 else:
                     if teller is not None:

@@ -10,7 +10,11 @@ from megawatch.run.self_monitoring import Problem
 from rules.base import Severity
 from rules.notify.base import labels_of
 from rules.notify.outbox import Outbox
+from rules.registry import RULES
+from rules.subject import SubjectKind
 
+ABOUT_TENANTS: Final = frozenset(rule.name for rule in RULES if rule.kind is SubjectKind.TENANT)
+"""Rules whose alarms are about tenants."""
 HISTORY_TITLE: Final = "the database refuses what is written"
 LOOK_AT_HISTORY: Final = (
     "Check the database's token, its bucket and its disk. Nothing is lost: the journal holds the readings"
@@ -75,14 +79,14 @@ LOOK_AT_DAMAGED: Final = (
 def problems_of(parts: Parts) -> list[Problem]:
     """Return what is wrong with the parts of a monitor now."""
     found = [
-        Problem("journal", source.counters.store_error)
+        Problem("journal", source.counters.store_error, silences_all=True)
         for source in parts.sources
         if source.counters.store_error
     ][:1]
     if parts.rules is not None:
         lag = parts.rules.lag
         if lag.store_error:
-            found.append(Problem("ledger", lag.store_error))
+            found.append(Problem("ledger", lag.store_error, silences_all=True))
         if lag.snapshot_error:
             found.append(
                 Problem(
@@ -94,9 +98,10 @@ def problems_of(parts: Parts) -> list[Problem]:
                 )
             )
         if lag.error:
-            found.append(Problem("rules", lag.error, JUDGING_TITLE, LOOK_AT_JUDGING))
+            found.append(Problem("rules", lag.error, JUDGING_TITLE, LOOK_AT_JUDGING, silences_all=True))
         found += [
-            Problem(f"rule {name}", error, RULE_TITLE, LOOK_AT_RULE) for name, error in lag.failing.items()
+            Problem(f"rule {name}", error, RULE_TITLE, LOOK_AT_RULE, silences_all=name in ABOUT_TENANTS)
+            for name, error in lag.failing.items()
         ]
     found += [
         Problem(part, trouble, PART_TITLE, LOOK_AT_PART) for part, trouble in parts.supervisor.failing.items()

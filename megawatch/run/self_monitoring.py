@@ -54,6 +54,7 @@ class Problem:
         look_at: What to look at first.
         avoids: The route on which it cannot be told, "" for none.
         severity: How bad it is.
+        silences_all: Whether no tenant's alarms may be told because of it.
     """
 
     subject: str
@@ -62,6 +63,7 @@ class Problem:
     look_at: str = LOOK_AT
     avoids: str = ""
     severity: Severity = Severity.CRITICAL
+    silences_all: bool = False
 
 
 def given(*problems: Problem) -> Sequence[Problem]:
@@ -177,5 +179,6 @@ class Distress:
             opened_ms=episode.since_ms,
             look_at=problem.look_at,
             runbook=self.runbook,
+            silences_all=problem.silences_all,
         )
         return worded_plainly(told, problem.cause)

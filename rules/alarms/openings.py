@@ -15,10 +15,10 @@ alarms of a rule are counted, and not their openings, keeps one sensor from hidi
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -43,6 +43,8 @@ DAMPED: Final = "damped by Q10"
 FOR_CHATTER: Final = f"{DAMPED}: this alarm chatters"
 FOR_FLOOD: Final = f"{DAMPED}: the alarms of this rule are a flood"
 
+ToldAs = Literal["told", "suppressed", "damped"]
+"""What became of telling that an alarm opened: suppressed is under what says more, damped is by rule Q10."""
 Key = tuple[str, str]
 """The rule, as alarms name it, and the subject."""
 
@@ -94,14 +96,18 @@ class Openings:
     Args:
         damping: From when on alarms chatter and rules flood.
         exempt: The rules whose alarms are never suppressed, as alarms name them.
+        of_tenants: The rules whose subjects are tenants, likewise.
 
     Attributes:
         has_news: Whether anything opened or was told since `close`.
     """
 
-    def __init__(self, damping: Damping, exempt: Collection[str] = ()) -> None:
+    def __init__(
+        self, damping: Damping, exempt: Collection[str] = (), of_tenants: Collection[str] = ()
+    ) -> None:
         self._damping = damping
         self._exempt = exempt
+        self._of_tenants = of_tenants
         self._most = max(damping.least_openings, damping.most_alarms)
         self._window_ms = max(damping.within_ms, FLOOD_MS)
         # Each in the order in which it was last changed.
@@ -265,7 +271,15 @@ class Openings:
             within=np.array([-1] * len(rules) + [row_of.get(rule, -1) for (rule, _), _ in chatters], np.intp),
             stands_ms=damping.within_ms,
             quiet_ms=damping.quiet_ms,
+            tenants=(
+                *(self._tenants_of(rule, self._held.get(rule, ())) for rule in rules),
+                *(self._tenants_of(rule, (subject,)) for (rule, subject), _ in chatters),
+            ),
         )
+
+    def _tenants_of(self, rule: str, subjects: Iterable[str]) -> frozenset[str]:
+        """Return the subjects of some alarms of a rule, where they are tenants."""
+        return frozenset(subjects if rule in self._of_tenants else ())
 
     def begin_anew(self, at_ms: int) -> None:
         """Forget when anything opened or was told: our own clock was set, to a moment [ms]."""

@@ -11,6 +11,7 @@ from facility.readings import BoolArray
 from rules.alarms.openings import Openings
 from rules.alarms.states import NOT_DAMPED, Bank, Transition
 from rules.engine.judge import Judge
+from rules.subject import SubjectKind
 from rules.view import AlarmView, View
 
 
@@ -31,7 +32,13 @@ class Damper:
         exempt = {
             bank.rule for judge in judges.values() for bank in judge.banks() if judge.rule.is_never_suppressed
         }
-        self._openings = None if damping is None else Openings(damping, exempt)
+        of_tenants = {
+            bank.rule
+            for judge in judges.values()
+            for bank in judge.banks()
+            if judge.rule.kind is SubjectKind.TENANT
+        }
+        self._openings = None if damping is None else Openings(damping, exempt, of_tenants)
         self._error = ""
         self._is_failing = False
         self._alarms: AlarmView | None = None

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from facility.errors import StoreCorrupt, StoreUnavailable
 from facility.instants import Clock
 from facility.sitefile.tables import EngineTable
-from rules.alarms.openings import DAMPED
+from rules.alarms.openings import DAMPED, ToldAs
 from rules.alarms.states import Change
 from rules.base import Verdict
 from rules.engine import snapshot
@@ -39,9 +39,6 @@ MOST_ENTRIES: Final = 500
 """Entries that are taken before what they bring is saved."""
 PAUSE_S: Final = 1.0
 """How long to wait before a disk that refused is tried again."""
-
-ToldAs = Literal["told", "suppressed", "damped"]
-"""What became of telling that an alarm opened: suppressed is under what says more, damped is by rule Q10."""
 
 _log = structlog.get_logger(__name__)
 

@@ -31,6 +31,7 @@ from rules.notify.notification import (
     Doubt,
     Doubts,
     Draw,
+    HeldBack,
     Hides,
     NoLimit,
     Notification,
@@ -226,9 +227,11 @@ def _details(subject: Subject, rule: Rule, view: View, site: Site) -> Details:
             clock = Clock(clock=_clock(view.publishers, subject.id))
             return replace(details, clock=clock, racks=details.racks if is_of_racks else None)
         case SubjectKind.ALARM if subject.id in view.alarms.ids:
-            place = view.alarms.ids.index(subject.id)
-            too_many, damped = _too_many(view.alarms, place), _damped(view.alarms, place)
-            return replace(details, too_many=too_many, damped=damped)
+            alarms, place = view.alarms, view.alarms.ids.index(subject.id)
+            too_many, damped = _too_many(alarms, place), _damped(alarms, place)
+            tenants = alarms.tenants[place] if alarms.is_on[place] else ()
+            held_back = HeldBack(damped_tenants=sorted(tenants)) if tenants else None
+            return replace(details, too_many=too_many, damped=damped, held_back=held_back)
         case SubjectKind.TENANT if subject.id in view.tenants.ids:
             return _tenant_details(details, rule, view, view.tenants.ids.index(subject.id), site)
     return details

@@ -6,7 +6,7 @@ docs/webhook.md lists the keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,12 @@ class TooMany(Facts, frozen=True, kw_only=True):
     too_many: str
     openings: int
     openings_untold: int
+
+
+class HeldBack(Facts, frozen=True, kw_only=True):
+    """The tenants whose alarms are held back now because too much opens."""
+
+    damped_tenants: list[str]
 
 
 class Hides(Facts, frozen=True, kw_only=True):
@@ -172,6 +178,7 @@ class Details:
     doubts: Doubts | None = None
     hides: Hides | None = None
     too_many: TooMany | None = None
+    held_back: HeldBack | None = None
     damped: Damped | None = None
 
     @property
@@ -207,6 +214,7 @@ class Notification:
         reason: Why it ended or worsened, where nothing was judged of it that did.
         past: Where late readings show an episode of the past.
         value_is_bound: Whether the value is what may be, not what is.
+        silences_all: Whether no tenant's alarms may be told because of it: it concerns them all.
         assets: The asset that it is about and everything that serves it; None where that is not known.
         unacknowledged_s: For how long nobody has acknowledged it, where it is told for that [s].
         by: Who acknowledged it.
@@ -240,6 +248,7 @@ class Notification:
     reason: str = ""
     past: Past | None = None
     value_is_bound: bool = False
+    silences_all: bool = False
     assets: frozenset[str] | None = None
     unacknowledged_s: int = 0
     by: str = ""
@@ -249,6 +258,15 @@ class Notification:
     incomplete: str = ""
     headline: str = ""
     text: str = ""
+
+    @property
+    def tenants(self) -> Collection[str] | None:
+        """Whom it is about, or whose alarms it keeps from being told; None for every tenant."""
+        if self.silences_all:
+            return None
+        held_back = self.details.held_back
+        untold = () if held_back is None else held_back.damped_tenants
+        return untold if self.subject.tenant is None else (self.subject.tenant,)
 
     def document(self) -> dict[str, Any]:
         """Return it as it is kept and sent: plain values; a key that does not apply is missing."""

@@ -28,7 +28,7 @@ class Route:
         severities: Of these severities; empty for all.
         desks: For one of these desks; empty for all.
         rules: Of these rules; empty for all.
-        tenants: About these tenants; empty for all.
+        tenants: About these tenants, or what keeps their alarms from being told; empty for all.
         assets: Patterns of assets: about one of them, or about what one of them serves; empty for all.
         hours: Only within these; empty for always.
         zone: The time zone of its hours.
@@ -68,7 +68,7 @@ class Route:
         severity: str,
         desks: Collection[str],
         rule: str,
-        tenant: str | None,
+        tenants: Collection[str] | None,
         assets: Collection[str] | None = None,
     ) -> bool:
         """Tell whether what is told of such an alarm goes here, at whatever time.
@@ -77,21 +77,28 @@ class Route:
             severity: How bad it is, in a word.
             desks: The desks that have to act.
             rule: Name of the rule, such as C2 or C2-cannot-verify.
-            tenant: The tenant that it is about; None for none.
+            tenants: Whom it concerns; None for every tenant.
             assets: The asset that it is about and what serves that; None where that is not known.
         """
-        if tenant == CANARY and CANARY not in self.tenants:
+        concerned = self.tenants - {CANARY} if tenants is None else self.tenants.intersection(tenants)
+        if tenants is not None and set(tenants) == {CANARY} and not concerned:
             return False  # it wakes nobody
         return (
             (not self.severities or severity in self.severities)
             and (not self.desks or not self.desks.isdisjoint(desks))
             and (not self.rules or is_of_any(rule, self.rules))
-            and (not self.tenants or tenant in self.tenants)
+            and (not self.tenants or bool(concerned))
             and (not self.assets or assets is None or any_matches(self.assets, assets))
         )
 
 
-def takes_alarm(route: Route, alarm: Alarm, rule: type[Rule] | Rule, assets: Collection[str] | None) -> bool:
+def takes_alarm(
+    route: Route,
+    alarm: Alarm,
+    rule: type[Rule] | Rule,
+    assets: Collection[str] | None,
+    damped: Collection[str] = (),
+) -> bool:
     """Tell whether what is told of an alarm as it stands goes to a route, at whatever time.
 
     Args:
@@ -99,23 +106,25 @@ def takes_alarm(route: Route, alarm: Alarm, rule: type[Rule] | Rule, assets: Col
         alarm: How it stands, with its severity of now.
         rule: What found it, which says who has to act.
         assets: The asset that it is about and what serves that; None where that is not known.
+        damped: Tenants whose alarms it keeps from being told.
     """
+    tenant = Subject(rule.kind, alarm.subject).tenant
     return route.takes(
         severity=alarm.severity,
         desks=rule.desks_of(Severity.of(alarm.severity)),
         rule=alarm.rule,
-        tenant=Subject(rule.kind, alarm.subject).tenant,
+        tenants=damped if tenant is None else (tenant,),
         assets=assets,
     )
 
 
 def routes_of(told: Notification, routes: Sequence[Route]) -> list[Route]:
     """Return the routes that take a notification, at whatever time."""
-    word, tenant, assets = told.severity.word, told.subject.tenant, told.assets
+    word, tenants, assets = told.severity.word, told.tenants, told.assets
     return [
         route
         for route in routes
-        if route.takes(severity=word, desks=told.desks, rule=told.rule, tenant=tenant, assets=assets)
+        if route.takes(severity=word, desks=told.desks, rule=told.rule, tenants=tenants, assets=assets)
     ]
 
 
@@ -123,5 +132,6 @@ def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route]) -> list
     """Return the names of the routes that take a notification that waits, each once."""
     word, desks = str(body.get("severity", "")), body.get("desks") or ()
     rule, tenant = str(body.get("rule", "")), body.get("tenant")
-    taking = (r for r in routes if r.takes(severity=word, desks=desks, rule=rule, tenant=tenant))
+    tenants = body.get("damped_tenants") or () if tenant is None else (tenant,)
+    taking = (r for r in routes if r.takes(severity=word, desks=desks, rule=rule, tenants=tenants))
     return list(dict.fromkeys(route.name for route in taking))

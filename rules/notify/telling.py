@@ -24,6 +24,7 @@ from rules.notify.message import compose, ended, notices_of
 from rules.notify.notification import Notification
 from rules.notify.routing import CONSOLE, Route, routes_of, takes_alarm
 from rules.notify.wording import worded
+from rules.subject import SubjectKind
 from rules.view import View
 from store.ledger.alarms import Alarm, AlarmChange, Notice
 from store.ledger.suppressions import Suppression
@@ -133,6 +134,7 @@ class Teller:
         if view is None or not self._standing:
             return telling
         self._follow_suppressions(view, now_ms, telling)
+        self._follow_damping(view, now_ms, telling)
         self._follow_acknowledgements(view, now_ms, telling)
         return telling
 
@@ -153,6 +155,19 @@ class Teller:
                     alarm=kept, change="suppressed", at_ms=view.at_ms, reason=suppression.words
                 )
                 telling.changes.append(event)
+
+    def _follow_damping(self, view: View, now_ms: int, telling: Telling) -> None:
+        """Tell what holds alarms of a tenant back on the routes of that tenant, once it is so."""
+        of_tenants = [route for route in self._routes if route.tenants and route.takes_at_once(view.at_ms)]
+        for alarm in list(self._standing.values()) if of_tenants and any(view.alarms.tenants) else ():
+            if alarm.id in self._over or alarm.rule not in self._rules or not alarm.is_told:
+                continue
+            damped = _damped(alarm, self._rules[alarm.rule], view)
+            if not damped or alarm.suppression is not None:
+                continue
+            told, before = self._composed(alarm, Change.OPENED, view), self._told_at(alarm.id)
+            late = [route.name for route in routes_of(told, of_tenants) if route.name not in before]
+            telling.notices += self._noted(notices_of(told, late, now_ms))
 
     def _follow_acknowledgements(self, view: View, now_ms: int, telling: Telling) -> None:
         """Tell who acknowledged what, and what nobody has to the routes that wait for that."""
@@ -189,7 +204,7 @@ class Teller:
             else:
                 is_due = bool(route.repeat_ms) and view.at_ms - last_ms >= route.repeat_ms
             assets = view.tables.topology.about(rule.kind, alarm.subject) if route.assets else None
-            if not (is_due and takes_alarm(route, alarm, rule, assets)):
+            if not (is_due and takes_alarm(route, alarm, rule, assets, _damped(alarm, rule, view))):
                 continue
             told = self._composed(alarm, Change.OPENED, view)
             if last_ms is not None:
@@ -372,6 +387,13 @@ class Teller:
                 before = self._told_at(told.alarm)
                 names = [r.name for r in self._routes if r.hears_acknowledgements and r.name in before]
         return list(dict.fromkeys(names))
+
+
+def _damped(alarm: Alarm, rule: Rule, view: View) -> frozenset[str]:
+    """Return the tenants whose alarms one about alarms holds back."""
+    if rule.kind is not SubjectKind.ALARM or alarm.subject not in view.alarms.ids:
+        return frozenset()
+    return view.alarms.tenants[view.alarms.ids.index(alarm.subject)]
 
 
 def _or_nan(value: float | None) -> float:

@@ -207,6 +207,9 @@ def _damped_lines(details: Details) -> list[str]:
     """Return how much opened, and what is not told for it."""
     found = details.too_many
     counted = [] if found is None else [f"opened: {found.openings:,}, not told {found.openings_untold:,}"]
+    if details.held_back is not None:
+        tenants = [in_line(name) for name in details.held_back.damped_tenants]
+        counted.append(f"held back: alarms of {_listed(tenants)}")
     return counted if details.damped is None else [*counted, f"damped: {details.damped.damped}"]
 
 

@@ -241,7 +241,7 @@ def test_the_canary_s_alarm_is_over_when_it_is(tmp_path: Path) -> None:
 def test_the_canary_wakes_nobody() -> None:
     """Only a route that names it takes it."""
     takes = [
-        route.takes(severity="critical", desks=(), rule="C2", tenant=CANARY)
+        route.takes(severity="critical", desks=(), rule="C2", tenants=(CANARY,))
         for route in (FIRST, replace(FIRST, tenants=frozenset({CANARY})))
     ]
 

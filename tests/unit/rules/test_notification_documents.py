@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from testing.rules.telling import look
 from tests.unit.rules.test_message_text import Body
 from tests.unit.rules.test_webhook_document import every_page
 
+NOT_STORED: Final = Problem("journal", "disk is\nfull")
 STORED: Final = Path(__file__).parents[2] / "data" / "notifications.jsonl"
 """Made before a notification was a type: as the outbox keeps it, and as a webhook gets it."""
 
@@ -120,8 +121,10 @@ def an_alarm(change: Transition) -> Alarm:
     )
 
 
-def of_ourselves() -> list[Notice]:
-    """Return what is told of a journal that does not store, and of its end."""
+def of_ourselves(
+    problem: Problem = NOT_STORED, routes: Sequence[Route] = (Route(name="pager"),)
+) -> list[Notice]:
+    """Return what is told of a problem of the monitor, and of its end, on every route that takes it."""
 
     class Clock:
         def now_ms(self) -> int:
@@ -138,13 +141,13 @@ def of_ourselves() -> list[Notice]:
             pass
 
     took: list[Notice] = []
-    wrong = [Problem("journal", "disk is\nfull")]
+    wrong = [problem]
 
     distress = Distress(
         site="titan",
         problems=lambda: wrong,
-        notifiers={"pager": Taker()},
-        routes=[Route(name="pager")],
+        notifiers={route.name: Taker() for route in routes},
+        routes=routes,
         clock=Clock(),
         random_source=random.Random(1),  # noqa: S311 - jitter
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facility.site import Site
-from rules.engine.service import ToldAs
+from rules.alarms.openings import ToldAs
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS

@@ -138,6 +138,7 @@ def test_the_document_names_every_key() -> None:
         "over_ms",
         "incomplete",
         "damped",
+        "damped_tenants",
         "too_many",
         "openings",
         "openings_untold",
