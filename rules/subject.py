@@ -62,5 +62,7 @@ class Subject:
 
     @property
     def tenant(self) -> str | None:
-        """The tenant that it is; None where it is none."""
+        """The tenant that it is, or whose contract the date is of; None where it is neither."""
+        if self.kind is SubjectKind.DATE:
+            return self.id.rpartition(":")[0]
         return self.id if self.kind is SubjectKind.TENANT else None

@@ -21,6 +21,7 @@ from rules.alarms.openings import alarm_name
 from rules.alarms.states import Change, Transition
 from rules.base import Block, Desk, Rule, Severity
 from rules.draw.summation_plan import Index
+from rules.model.dates import date_name
 from rules.notify.dashboards import dashboard_url
 from rules.notify.notification import (
     Clock,
@@ -148,6 +149,14 @@ class _Opening(msgspec.Struct):
     runbook: str = ""
 
 
+def _subject_told(said: _Opening) -> Subject:
+    """Return what a document is about."""
+    if said.tenant is None:
+        return Subject(SubjectKind.OTHER, said.subject)
+    is_date = said.subject != said.tenant
+    return Subject(SubjectKind.DATE if is_date else SubjectKind.TENANT, said.subject)
+
+
 def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, site: Site) -> Notification:
     """Return what is told of an alarm that nothing ended which was judged, without what held before.
 
@@ -170,7 +179,7 @@ def ended(alarm: Alarm, opening: Mapping[str, Any], reason: str, at_ms: int, sit
         change=Change.RETURNED,
         severity=Severity.of(said.severity),
         desks=said.desks,
-        subject=Subject(SubjectKind.OTHER if said.tenant is None else SubjectKind.TENANT, said.subject),
+        subject=_subject_told(said),
         subject_name=said.subject_name,
         at_ms=at_ms,
         since_ms=said.since_ms,
@@ -487,10 +496,12 @@ def _amount(offset_ms: int) -> str:
 
 
 def _subject_name(subject: Subject, site: Site) -> str:
-    """Return what people call a tenant, a gateway, a rack or another asset."""
+    """Return what people call a tenant, the date of a contract, a gateway, a rack or another asset."""
     name = subject.id
     if subject.kind is SubjectKind.TENANT:
         name = next((tenant.name for tenant in site.tenants if tenant.id == subject.id), subject.id)
+    elif subject.kind is SubjectKind.DATE:
+        name = date_name(site, subject.id)
     elif subject == Subject(SubjectKind.PUBLISHER, MONITOR):
         name = "the monitor's own machine"
     elif subject.kind in (SubjectKind.GROUP, SubjectKind.PUBLISHER):
