@@ -353,17 +353,18 @@ def ack(
     by: Annotated[str | None, typer.Option(help="Who takes it in hand; by default who is logged in.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an alarm in hand."""
+    """Take an alarm in hand: that ends repetition and escalation, also of one that nobody is told of yet."""
     from megawatch.cli import queries
+    from megawatch.cli.why import acknowledged_lines
     from megawatch.site.folder import open_site
 
-    name = who(by)
-    after = queries.acknowledge(open_site(site), alarm, name)
+    name, folder = who(by), open_site(site)
+    after = queries.acknowledge(folder, alarm, name)
     if as_json:
         print_json(queries.alarm_document(after))
     else:
-        already = "" if after.acknowledged_by == name else "; it was before you"
-        say(f"{after.id} {after.rule} {after.subject}: {after.state}, by {after.acknowledged_by}{already}")
+        for line in acknowledged_lines(after, folder, name):
+            say(line)
 
 
 _By = Annotated[str | None, typer.Option("--by", help="Who decides it; by default who is logged in.")]

@@ -280,14 +280,17 @@ def acknowledge(folder: SiteFolder, beginning: str, by: str) -> Alarm:
         by: Who takes it.
 
     Returns:
-        The alarm afterwards; unchanged where it was acknowledged before.
+        The alarm afterwards; unchanged where it was acknowledged before, or is over and was never told.
 
     Raises:
         NeverRan: Where no monitor ever did anything.
         MegawatchError: Where that is not one alarm.
+        WrongUsage: Where people were told of it, and it is over.
     """
     with open_ledger(folder) as reader:
         alarm = one_alarm(reader.alarm(beginning), beginning)
+    if not alarm.is_open and not alarm.is_told:
+        return alarm
     if not alarm.is_open:
         raise WrongUsage(f"expected an alarm that stands or waits for it, found {alarm.id}, which is over")
     with closing(Ledger(folder.data)) as ledger:

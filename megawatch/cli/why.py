@@ -105,6 +105,27 @@ def way_of(folder: SiteFolder, beginning: str) -> Way:
     )
 
 
+def acknowledged_lines(alarm: Alarm, folder: SiteFolder, by: str) -> Iterator[str]:
+    """Yield what became of an alarm that somebody took in hand, and what follows where nobody was told of it.
+
+    Args:
+        alarm: The alarm afterwards.
+        folder: The site's files.
+        by: Who took it.
+    """
+    name = f"{alarm.id} {alarm.rule} {alarm.subject}"
+    if alarm.acknowledged_by is None:
+        yield f"{name}: it is over, and there is nothing to take in hand"
+    else:
+        already = "" if alarm.acknowledged_by == by else "; it was before you"
+        yield f"{name}: {alarm.state}, by {alarm.acknowledged_by}{already}"
+    if alarm.is_told:
+        return
+    yield f"nobody was told of it: {way_of(folder, alarm.id).silence}"
+    if alarm.returned_ms is None:
+        yield "if it still stands once that is over, it is told once, and neither repeated nor escalated"
+
+
 def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:
     """Yield it for people: what happened, and under each change what was told of it."""
     alarm, zone = way.alarm, folder.file.site.zone
