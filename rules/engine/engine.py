@@ -448,7 +448,8 @@ class Engine:
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view, with_tables=is_judged)
-        view = replace(view, hides=self._hidden_by_cause())
+        if self._hides:
+            view = replace(view, hides=self._hidden_by_cause())
         view, found = self._damper.judge(view)
         self.view, changes = view, changes + found
         view.tables.close()
@@ -589,6 +590,8 @@ class Engine:
             view: The site at the moment.
         """
         carried: defaultdict[str, defaultdict[int, list[Carried]]] = defaultdict(lambda: defaultdict(list))
+        if not self._hides and all(hidden is None for hidden in hiding):
+            return carried  # as nearly always
         masks = {bank.rule: hidden for (_, bank, _, _), hidden in zip(stepped, hiding, strict=True)}
         for judge, bank, _, _ in stepped:
             self._hides.pop(bank.rule, None)

@@ -154,6 +154,10 @@ class Condition:
     def __invert__(self) -> Condition:
         return Condition(self.fails, self.holds)
 
+    def take(self, rows: NDArray[np.intp]) -> Condition:
+        """Return it of some rows."""
+        return Condition(self.holds[rows], self.fails[rows])
+
     @classmethod
     def of(cls, holds: BoolArray) -> Self:
         """Return a condition that is always known."""

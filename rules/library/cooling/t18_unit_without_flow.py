@@ -10,6 +10,7 @@ from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
 from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.draw.summation_plan import Index
 from rules.model.measured import Condition, Measured, above, below, largest_of
 from rules.model.rows import DRAW, Links, Place
 from rules.model.tables import Fold, Table
@@ -21,25 +22,32 @@ FLOW: Final = "rack.coolant.flow"
 SPEED: Final = "pump.speed"
 PUMPS: Final = Place(without=("fill",))
 PUMPS_OF_ITS_OWN: Final = Place(without=("fill",), kind="Pump")
+NO_RACKS: Final = np.zeros(0, np.intp)
 RUNS_PERCENT: Final = 1.0
 """Speed above which a pump runs (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Lost:
-    """Which racks have no flow; arrays of shape (racks,), but for `stands`.
+class _Looked:
+    """The units of which some rack may have no flow, with all of their racks.
 
     Attributes:
-        counts: Of which racks it can be told at all, and which draw enough for it to count.
-        is_lost: Where it is lost.
-        is_well: Where it is there by more than the deadband.
-        stands: Which units' pumps stand, all of each, shape (units,).
+        units: Their rows among all units, shape (looked,).
+        racks: The rows of their racks among all racks, shape (racks,).
+        links: Which of these racks each unit serves.
+        stands: Of which units all pumps stand, shape (looked,).
+        counts: Of which racks it can be told at all, and which draw enough for it to count, shape (racks,).
+        is_lost: Which of them have no flow.
+        is_well: Which have it by more than the deadband, or do not count.
     """
 
+    units: Index
+    racks: Index
+    links: Links
+    stands: Condition
     counts: Condition
     is_lost: Condition
     is_well: BoolArray
-    stands: Condition
 
 
 class UnitWithoutFlow(Rule):
@@ -82,28 +90,33 @@ class UnitWithoutFlow(Rule):
 
     def judge(self, view: View) -> Findings:
         """Count the racks of each unit that have no flow."""
-        units = view.table(SubjectKind.COOLANT_UNIT)
-        lost = self._lost(units, view.table(SubjectKind.RACK))
-        if lost.is_lost.fails.all() and lost.is_well.all():
-            return Findings.clear(len(units), 0.0)
-        links, stands = units.racks, lost.stands
-        of_least, of_most = _count(links, lost.counts.holds), _count(links, ~lost.counts.fails)
-        surely, possibly = _count(links, lost.is_lost.holds), _count(links, ~lost.is_lost.fails)
+        found, looked = Findings.clear(len(view.table(self.kind)), 0.0), self._look(view)
+        if looked is None:
+            return found
+        links, stands, counts = looked.links, looked.stands, looked.counts
+        of_least, of_most = _count(links, counts.holds), _count(links, ~counts.fails)
+        surely, possibly = _count(links, looked.is_lost.holds), _count(links, ~looked.is_lost.fails)
         breach = self._is_common(surely, of_most, stands.holds)
-        clear = ~self._is_common(possibly, of_least, ~stands.fails)
-        is_ill = self._is_common(_count(links, ~lost.is_well), of_least, ~stands.fails)
-        return Findings(
-            verdict=codes(breach, clear & ~breach),
+        clear = ~self._is_common(possibly, of_least, ~stands.fails) & ~breach
+        is_ill = self._is_common(_count(links, ~looked.is_well), of_least, ~stands.fails)
+        of_them = Findings(
+            verdict=codes(breach, clear),
             value=100 * surely / np.maximum(of_most, 1),
             limit=np.where(stands.holds, 0.0, self.least_percent),
-            returned=clear & ~breach & ~is_ill,
+            returned=clear & ~is_ill,
         )
+        found.put(looked.units, of_them)
+        return found
 
     def racks(self, view: View) -> Links:
         """Return the racks of each unit that are not known to have flow."""
-        units = view.table(SubjectKind.COOLANT_UNIT)
-        has_flow = self._lost(units, view.table(SubjectKind.RACK)).is_lost.fails
-        return Links.of([units.racks[row][~has_flow[units.racks[row]]] for row in range(len(units))])
+        looked, count = self._look(view), len(view.table(self.kind))
+        racks = [NO_RACKS] * count
+        if looked is not None:
+            for place, unit in enumerate(looked.units.tolist()):
+                own = looked.links[place]
+                racks[unit] = looked.racks[own[~looked.is_lost.fails[own]]]
+        return Links.of(racks)
 
     def _is_common(self, without: FloatArray, counted: FloatArray, stands: BoolArray) -> BoolArray:
         """Tell of which units so many racks without flow are the unit's own fault.
@@ -116,20 +129,36 @@ class UnitWithoutFlow(Rule):
         are_many = (without >= self.least_racks) & (without * 100 >= counted * self.least_percent)
         return are_many | (stands & (without > 0))
 
-    def _lost(self, units: Table, racks: Table) -> _Lost:
-        """Return which racks have no flow, though they draw enough to need it."""
+    def _look(self, view: View) -> _Looked | None:
+        """Look at the racks of units of which any may have no flow; None where all have, as nearly always."""
+        units, every = view.table(self.kind), view.table(SubjectKind.RACK)
+        stands, flow = _stands(units), every.measured(FLOW)
+        least, over = self.flow_percent / 100, 1 + self.deadband_percent / 100
+        near = flow.low < every.setting("rated_lpm") * least * over
+        may_lack = near & (flow.cause != Cause.NO_POINT)
+        if not may_lack.any() and stands.fails.all():
+            return None
+        chosen = np.flatnonzero((_count(units.racks, may_lack) > 0) | ~stands.fails)
+        members = np.unique(np.concatenate([units.racks[row] for row in chosen.tolist()] or [NO_RACKS]))
+        racks = every.part(members)
+        links = Links.of([np.searchsorted(members, units.racks[row]) for row in chosen.tolist()])
         flow, rated = racks.measured(FLOW), racks.setting("rated_lpm")
-        least = rated * self.flow_percent / 100
         loaded = above(racks.total(DRAW), racks.setting("rating_kw") * self.load_percent / 100)
-        stands = _stands(units)
-        told = Condition.of(racks.is_measured(FLOW) & ~np.isnan(rated))
-        is_lost = below(flow, least) & told
-        is_low = below(flow, least * (1 + self.deadband_percent / 100)) & told
+        told = Condition.of((flow.cause != Cause.NO_POINT) & ~np.isnan(rated))
+        is_lost, is_low = below(flow, rated * least) & told, below(flow, rated * least * over) & told
         if not stands.fails.all():
             # Where no flow is told, a unit whose pumps stand tells it.
-            dry = _all_stand(units.racks, stands, len(racks)) & ~told
+            dry = _all_stand(units.racks, stands, len(every)).take(members) & ~told
             is_lost, is_low, told = is_lost | dry, is_low | dry, told | Condition(~dry.fails, dry.fails)
-        return _Lost(told & loaded, is_lost & loaded, (is_low & loaded).fails, stands)
+        return _Looked(
+            units=chosen,
+            racks=members,
+            links=links,
+            stands=stands.take(chosen),
+            counts=told & loaded,
+            is_lost=is_lost & loaded,
+            is_well=(is_low & loaded).fails,
+        )
 
 
 def _stands(units: Table) -> Condition:
