@@ -65,8 +65,9 @@ from store.sqlite import Writer, failure, open_writer, prove, saving, told
 
 RECENT_ENTRIES: Final = 2_000
 """The last entries that are kept in memory, for who reads along."""
-RECENT_READINGS: Final = 500_000
-"""Readings in them at most: those of some 25 s of a large site, or 15 MB (our choice)."""
+RECENT_READINGS: Final = 200_000
+"""Readings in them at most: those of some 10 s of a large site, or 6 MB (our choice). Who reads along is
+a second behind; who is further behind reads from disk."""
 MOST_TRIMMED: Final = 50_000
 """Entries that are dropped at once; what is appended meanwhile waits for some 0.2 s (our choice)."""
 WARM_MS: Final = 120_000
