@@ -59,17 +59,19 @@ def reject(message: Message, reason: Reason, detail: str) -> Rejection:
 
 
 class Ranges:
-    """What values of each point may be: conversion and range, in columns by the point's number."""
+    """What values of each point may be: conversion and range, one column for all points with the same.
+
+    A site has tens of thousands of points, and some hundred conversions and ranges.
+    """
 
     def __init__(self) -> None:
-        self._figures = np.zeros((6, 64))
-        self._taken: set[int] = set()
-        self._name_columns()
+        self._place = np.zeros(64, np.int32)  # of each point in the columns; nothing is known of those at 0
+        self._places: dict[tuple[str, str, float | None], int] = {}
+        self._set_columns(np.zeros((6, 1)))
 
-    def _name_columns(self) -> None:
-        self._factor, self._offset, self._low, self._high, self._credible_low, self._credible_high = (
-            self._figures
-        )
+    def _set_columns(self, figures: FloatArray) -> None:
+        self._figures = figures
+        self._factor, self._offset, self._low, self._high, self._credible_low, self._credible_high = figures
 
     def set(self, number: int, point: Point, rating_kw: float | None) -> None:
         """Take in a point.
@@ -79,41 +81,53 @@ class Ranges:
             point: What it is.
             rating_kw: What its asset is rated [kW], None where that is not known.
         """
-        have = self._figures.shape[1]
+        have = len(self._place)
         if number >= have:
-            grown = np.zeros((6, room_for(number + 1, have)))
-            grown[:, :have] = self._figures
-            self._figures = grown
-            self._name_columns()
-        self._figures[:, number] = _figures(point.quantity, point.unit, rating_kw)
-        self._taken.add(number)
+            self._place = np.append(self._place, np.zeros(room_for(number + 1, have) - have, np.int32))
+        kind = point.quantity, point.unit, rating_kw
+        place = self._places.get(kind)
+        if place is None:
+            place = self._places[kind] = len(self._places) + 1
+            if place >= (have := self._figures.shape[1]):
+                more = np.zeros((6, room_for(place + 1, have) - have))
+                self._set_columns(np.concatenate((self._figures, more), axis=1))
+            self._figures[:, place] = _figures(*kind)
+        self._place[number] = place
 
     def contradicts(self, number: int, point: Point, rating_kw: float | None) -> bool:
         """Tell whether a point was taken in with another conversion or range; arguments as for `set`."""
-        return number in self._taken and bool(
-            (self._figures[:, number] != _figures(point.quantity, point.unit, rating_kw)).any()
-        )
+        place = self._place[number] if number < len(self._place) else 0
+        kind = point.quantity, point.unit, rating_kw
+        if not place or place == self._places.get(kind):
+            return False
+        return bool((self._figures[:, place] != _figures(*kind)).any())
 
     def convert(self, points: NDArray[np.int32], values: FloatArray) -> FloatArray:
         """Return values in canonical units; what is beyond a float then is infinite, and out of range."""
-        factor, offset = self._factor[points], self._offset[points]
+        place = self._place[points]
+        factor, offset = self._factor[place], self._offset[place]
         with np.errstate(over="ignore"):
             converted: FloatArray = values * factor + offset
         return converted
 
     def possible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
         """Tell which values are possible at all; NaN is."""
-        low, high = self._low[points], self._high[points]
-        return ~((values < low) | (values > high))
+        place = self._place[points]
+        low, high = self._low[place], self._high[place]
+        is_possible: NDArray[np.bool_] = ~((values < low) | (values > high))
+        return is_possible
 
     def credible(self, points: NDArray[np.int32], values: FloatArray) -> NDArray[np.bool_]:
         """Tell which values are possible with the asset's rating; NaN is."""
-        low, high = self._credible_low[points], self._credible_high[points]
-        return ~((values < low) | (values > high))
+        place = self._place[points]
+        low, high = self._credible_low[place], self._credible_high[place]
+        is_credible: NDArray[np.bool_] = ~((values < low) | (values > high))
+        return is_credible
 
     def describe(self, number: int) -> str:
         """Return the range of a point for people."""
-        return f"{self._low[number]:g} to {self._high[number]:g}"
+        place = self._place[number]
+        return f"{self._low[place]:g} to {self._high[place]:g}"
 
 
 @lru_cache(maxsize=1_024)

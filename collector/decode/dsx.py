@@ -333,7 +333,8 @@ class DsxDecoder:
 
     def _take_metadata(self, message: Message, topic: dsx.Topic, into: Gathered) -> None:
         text, payload, key = message.topic, message.payload, topic.key
-        before = self._entry(key, topic.publisher)
+        entries = self._entries.get(key, ())
+        before = _said_by(topic.publisher, entries)
         is_kept = before is not None and bool(before.digest)
         if before is not None and before.digest == _digest(payload):
             into.unchanged += 1
@@ -343,7 +344,7 @@ class DsxDecoder:
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
         found = self._read_metadata(message, topic, before) if payload else None
-        spoken = _by_publisher(self._entries.get(key, ()))
+        spoken = _by_publisher(entries) if entries else ()
         if before is not None:
             self._forget(key, before)
         if is_kept:
@@ -360,10 +361,10 @@ class DsxDecoder:
         elif found is not None:
             into.metadata[text] = payload
             self._keep(topic, found, payload)
-            for name in (topic.publisher, found.publisher):
+            for name in {topic.publisher, found.publisher}:
                 self.publishers.describes(name, message.received_ms)
             publisher, scope, stream = found.publisher, found.scope, found.point.stream
-        self._changed |= set(self._scopes.set(text, publisher, scope, stream))
+        self._changed.update(self._scopes.set(text, publisher, scope, stream))
         for publisher in self._route(key, spoken, into.rows, message):
             self._release(dsx.value_topic(publisher, key), into)
 
@@ -391,10 +392,7 @@ class DsxDecoder:
 
     def _entry(self, key: str, describer: str) -> _Entry | None:
         """Return what the metadata under a name say of a point, None where there are none."""
-        for entry in self._entries.get(key, ()):
-            if entry.describer == describer:
-                return entry
-        return None
+        return _said_by(describer, self._entries.get(key, ()))
 
     def _keep(self, topic: dsx.Topic, found: Described, payload: bytes) -> None:
         """Remember metadata that can be used."""
@@ -439,10 +437,11 @@ class DsxDecoder:
             else:
                 self._routes[sent] = self._declare(entry, said, topic, rows, message, was)
             self._value_topics.put(sent)
-        for publisher in before.keys() - found.keys():
-            self._value_topics.take(_sent(publisher, key))
-        if before and message is not None:
-            self._drop(key, before, found, rows, message)
+        if before:
+            for publisher in before.keys() - found.keys():
+                self._value_topics.take(_sent(publisher, key))
+            if message is not None:
+                self._drop(key, before, found, rows, message)
         return found
 
     def _drop(
@@ -501,8 +500,11 @@ class DsxDecoder:
         known = register.find(point.key)
         before = None if known is None else register.point(known)
         number = register.number(point, entry.asset)
-        self._note_said(entry, said, number)
-        if message is not None:
+        if before is None and point is said:
+            entry.said = said  # as the register has it: one object for both
+        else:
+            self._note_said(entry, said, number)
+        if message is not None and (before is not None or was is not None):
             self._try(number, before, point, was, rows, message)
         if before is not None:
             self._powers.take(before)
@@ -599,6 +601,14 @@ class DsxDecoder:
 def _sent(publisher: str, key: str) -> bytes:
     """Return the topic on which a publisher says the values of a point, as it is sent."""
     return as_sent(dsx.value_topic(publisher, key))
+
+
+def _said_by(describer: str, entries: tuple[_Entry, ...]) -> _Entry | None:
+    """Return which of the entries of a point is under a name, None where none is."""
+    for entry in entries:
+        if entry.describer == describer:
+            return entry
+    return None
 
 
 def _by_publisher(entries: tuple[_Entry, ...]) -> dict[str, _Entry]:

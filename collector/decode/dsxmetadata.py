@@ -118,7 +118,9 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
     if not own and publisher != topic.publisher:
         detail = f"expected no integration but {topic.publisher} itself, found {publisher[:MOST_NAME]!r}"
         return Refusal(Reason.IDENTITY_CONFLICT, detail, topic.publisher)
-    problem = _check(topic, found)
+    # What it is of: a rack, an object, or the object that it belongs to.
+    said_owner = found.rackLocationId or found.objectId or found.associateId or ""
+    problem = _problem(topic, found, said_owner)
     if problem is not None:
         return Refusal(*problem, publisher)
     try:
@@ -130,7 +132,7 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
     except LookupError as error:
         return Refusal(Reason.UNKNOWN_UNIT, str(error), publisher)
     stream = own_stream(broker, publisher)
-    owner = AssetId(_name(_owner(found)))
+    owner = AssetId(_name(said_owner))
     asset = _asset(owner, topic, found)
     scope = found.scope if found.scope and quantity.name == "heartbeat" else ""
     point = Point(
@@ -148,11 +150,6 @@ def describe(topic: dsx.Topic, payload: bytes, broker: str, *, is_kept: bool = F
         states=_states(found.stateText[:MOST_STATES]) if found.stateText else (),
     )
     return Described(point, asset, publisher, scope)
-
-
-def _owner(found: _Metadata) -> str:
-    """Return the asset that a point is of: a rack, an object, or the object that it belongs to."""
-    return found.rackLocationId or found.objectId or found.associateId or ""
 
 
 def _asset(owner: AssetId, topic: dsx.Topic, found: _Metadata) -> Asset | None:
@@ -189,20 +186,23 @@ def _shared_states(states: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str]
     return tuple([(value, _shown(text, MOST_NAME)) for value, text in states])
 
 
-def _check(topic: dsx.Topic, found: _Metadata) -> tuple[Reason, str] | None:
+def _problem(topic: dsx.Topic, found: _Metadata, owner: str) -> tuple[Reason, str] | None:
     """Check what the contract demands of the identity of a point; None where it is kept."""
-    for key, said, levelled in (
-        ("objectType", found.objectType, topic.object_type),
-        ("pointType", found.pointType, topic.point_type),
-    ):
-        if said is not None and said != levelled:
-            detail = f"expected the {key} of the topic, {levelled}, found {said[:MOST_NAME]!r}"
-            return Reason.IDENTITY_CONFLICT, detail
-    if not _owner(found):
+    if found.objectType is not None and found.objectType != topic.object_type:
+        return _not_that_of_the_topic("objectType", found.objectType, topic.object_type)
+    if found.pointType is not None and found.pointType != topic.point_type:
+        return _not_that_of_the_topic("pointType", found.pointType, topic.point_type)
+    if not owner:
         return Reason.MISSING_FIELD, "expected rackLocationId, objectId or associateId, found none"
-    served = found.servesId or ()
+    if (served := found.servesId) is None:
+        return None
     if "" in served:
         return Reason.BAD_NAME, "expected an id in servesId, found an empty text"
     if len(served) > MOST_SERVED:
         return Reason.TOO_LARGE, f"expected at most {MOST_SERVED} ids in servesId, found {len(served)}"
     return None
+
+
+def _not_that_of_the_topic(key: str, said: str, levelled: str) -> tuple[Reason, str]:
+    detail = f"expected the {key} of the topic, {levelled}, found {said[:MOST_NAME]!r}"
+    return Reason.IDENTITY_CONFLICT, detail
