@@ -231,6 +231,19 @@ class Damping:
     few_alarms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """From when on a breach that lasts is graver.
+
+    Attributes:
+        after_s: How long it must have lasted, what was not known meanwhile with it [s].
+        severity: How bad it is then, at least.
+    """
+
+    after_s: float
+    severity: Severity
+
+
 CANNOT_VERIFY: Final = "cannot-verify"
 """Ending of the name under which a rule's lasting UNKNOWN is an alarm."""
 
@@ -371,6 +384,11 @@ class Rule(BaseModel):
     @property
     def damping(self) -> Damping | None:
         """From when on alarms of other rules are held back for their number; None where it says nothing."""
+        return None
+
+    @property
+    def rise(self) -> Rise | None:
+        """From when on a breach of its limit that lasts is graver; None where it never is for that."""
         return None
 
     @property

@@ -121,7 +121,7 @@ RULES: Final[tuple[type[Rule], ...]] = (
 
 CHOICES: Final = ("assets", "tenants", "kinds")
 OF_THE_WHOLE: Final = (
-    *("unknown_delay_s", "above_s", "above_window_s"),
+    *("unknown_delay_s", "above_s", "above_window_s", "high_after_s"),
     *("least_openings", "within_s", "quiet_s", "most_alarms", "few_alarms"),
 )
 """Parameters that cannot differ between subjects."""

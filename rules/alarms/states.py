@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.alarms.life import Condition
 from rules.alarms.time_above import TimeAbove
-from rules.base import CodeArray, Findings, Severity, Verdict
+from rules.base import CodeArray, Findings, Rise, Severity, Verdict
 from rules.columns import Columns
 
 NORMAL: Final = int(Condition.NORMAL)
@@ -157,6 +157,7 @@ class Bank:
         on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
         off_delay_ms: How long it must be over [ms].
         above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
+        rise: From when on a breach that lasts is graver; None where it never is for that.
         is_worse_below: Whether a value below its limit is worse the lower it is.
     """
 
@@ -168,6 +169,7 @@ class Bank:
         off_delay_ms: int,
         above: TimeAbove | None = None,
         *,
+        rise: Rise | None = None,
         is_worse_below: bool = False,
     ) -> None:
         self.rule = rule
@@ -175,6 +177,7 @@ class Bank:
         self._on_delay_ms = on_delay_ms
         self._off_delay_ms = off_delay_ms
         self._above = above
+        self._rise = rise
         self._is_worse_below = is_worse_below
         self._columns = _Columns()
         self._edited: dict[str, str] = {}
@@ -302,6 +305,9 @@ class Bank:
         columns.severity[opens] = severity[opens]
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE
+        if self._rise is not None:
+            lasts = active & (at_ms - columns.since_ms >= round(self._rise.after_s * 1_000))
+            severity = np.where(lasts, np.maximum(severity, np.int8(self._rise.severity)), severity)
         if self._edited:
             # Whose limit is broken under the edited file too does not end by the edit.
             still = {self.subjects[place] for place in np.flatnonzero(active & breach).tolist()}

@@ -320,7 +320,15 @@ def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
     if rule.above_s:
         above = TimeAbove(round(rule.above_window_s * 1_000), round(rule.above_s * 1_000))
     on_ms, off_ms = round(rule.on_delay_s * 1_000), round(rule.off_delay_s * 1_000)
-    bank = Bank(rule.name, rule.severity, on_ms, off_ms, above, is_worse_below=rule.is_worse_below)
+    bank = Bank(
+        rule.name,
+        rule.severity,
+        on_ms,
+        off_ms,
+        above,
+        rise=rule.rise,
+        is_worse_below=rule.is_worse_below,
+    )
     unverified = None
     if rule.unknown_pages and tells_unknown:
         name = f"{rule.name}-{CANNOT_VERIFY}"
