@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
+# Rows hold nothing but texts and numbers: the search for cycles of references leaves them out (`gc=False`).
 MILLIWATT_MS_IN_KWH: Final = 3_600_000_000_000
 
 
-class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="tenant"):
+class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag="tenant"):
     """One tenant at one moment.
 
     Attributes:
@@ -36,7 +37,7 @@ class TenantDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     block_limit_kw: float | None
 
 
-class RackDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="rack"):
+class RackDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag="rack"):
     """One rack over one minute, looked at once a second, whatever meters it is measured by.
 
     Attributes:
@@ -56,7 +57,7 @@ class RackDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
     coverage: float
 
 
-class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="feed"):
+class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag="feed"):
     """One node of the power chain over one minute: what it carried, and what it would carry alone.
 
     Attributes:
@@ -88,7 +89,7 @@ class FeedDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
     alone_amps: float | None = None
 
 
-class SiteDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="site"):
+class SiteDraw(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag="site"):
     """The site over one minute, and what was promised and can be delivered at its end.
 
     Attributes:

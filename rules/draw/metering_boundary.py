@@ -18,6 +18,7 @@ from facility.quantities import QUANTITIES
 from facility.site import Site
 from rules.draw.meter_cutsets import Cut, Cuts
 from rules.draw.summation_plan import UNMETERED, Claim, Index, Layout, Meters, Unit, arrange
+from rules.view import UNBOUNDED
 
 CREDIBLE: Final = QUANTITIES["rack.power.active"].rating_high or 1.0
 """What a rack may be measured at and still be believed, as a multiple of its rating."""
@@ -106,6 +107,8 @@ class LayoutBuilder:
         }
         self._cuts = Cuts(graph, self._meter_points, lambda rack: site.rack(rack).feeds)
         self.racks = self._all_racks()
+        self._holders: tuple[TenantId, ...] = ()
+        self._held_from_ms = self._held_until_ms = 0
 
     def _keep_first_of(self, points: Mapping[int, Point]) -> None:
         """Leave of the points of each power those that come before all others."""
@@ -169,9 +172,14 @@ class LayoutBuilder:
         }
 
     def holders(self, instant_ms: int) -> tuple[TenantId, ...]:
-        """Return who holds each rack at an instant."""
-        held = {rack: tenant.id for tenant in self._site.tenants for rack in tenant.racks_at(instant_ms)}
-        return tuple(held.get(rack, OPERATOR) for rack in self.racks)
+        """Return who holds each rack at an instant; the same object while no holding begins or ends."""
+        if not self._held_from_ms <= instant_ms < self._held_until_ms:
+            changes = self._site.changes_ms()
+            self._held_from_ms = max((ms for ms in changes if ms <= instant_ms), default=-UNBOUNDED)
+            self._held_until_ms = min((ms for ms in changes if ms > instant_ms), default=UNBOUNDED)
+            held = {rack: tenant.id for tenant in self._site.tenants for rack in tenant.racks_at(instant_ms)}
+            self._holders = tuple(held.get(rack, OPERATOR) for rack in self.racks)
+        return self._holders
 
     def groups(self, streams: Mapping[AssetId, Iterable[str]]) -> dict[str, Index]:
         """Return what racks have in common, each with the places of its racks among `racks`.

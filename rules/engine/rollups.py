@@ -6,7 +6,7 @@ is counted here is shown, and no rule judges it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from facility.instants import MINUTE_MS, SECOND_MS
 from facility.invariants import present
-from facility.quantities import known_or_none
 from facility.readings import BoolArray, FloatArray, IntArray
 from facility.site import Site
 from rules.draw.draw import Known
 from rules.draw.metering_boundary import LayoutBuilder
-from rules.draw.summation_plan import UNMETERED, Layout, in_a_row
+from rules.draw.summation_plan import UNMETERED, Index, Layout, in_a_row
 from rules.telemetry.state import Knowledge
 from rules.view import NO_LIMIT, RackView, View
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
@@ -83,6 +82,39 @@ class _Tally:
         return self.total // np.maximum(self.seconds, 1)
 
 
+class Members:
+    """The racks beneath some nodes.
+
+    Args:
+        places: The places of those of each node, rising, at least one.
+
+    Attributes:
+        sizes: How many each node has, shape (nodes,).
+    """
+
+    def __init__(self, places: Sequence[Index]) -> None:
+        self._places, self._starts = in_a_row(places)
+        self.sizes: IntArray = np.diff(np.append(self._starts, len(self._places)))
+        ends = self._starts + self.sizes - 1
+        self._first, self._after = self._places[self._starts], self._places[ends] + 1
+        # As most are: racks are named by their rows.
+        self._are_neighbours = bool((self._after - self._first == self.sizes).all())
+
+    def sums(self, of_racks: IntArray | BoolArray) -> IntArray:
+        """Return the sum over the racks of each node, int64, shape (nodes,).
+
+        Args:
+            of_racks: What each rack adds, shape (racks,).
+        """
+        if not self._are_neighbours:
+            found: IntArray = np.add.reduceat(of_racks[self._places], self._starts, dtype=np.int64)
+            return found
+        before = np.zeros(len(of_racks) + 1, np.int64)
+        np.cumsum(of_racks, out=before[1:])
+        sums: IntArray = before[self._after] - before[self._first]
+        return sums
+
+
 def _speaks(points: IntArray, known: Known) -> BoolArray:
     """Tell which points have a known power; a missing point has none."""
     speaks: BoolArray = known.is_fresh[points] & (points != UNMETERED)
@@ -95,7 +127,11 @@ def _shown(points: IntArray, knowledge: Knowledge, at_ms: int) -> FloatArray:
 
 
 def _figures(values: FloatArray) -> list[float | None]:
-    return [known_or_none(value) for value in values.tolist()]
+    """Return values as they are written down: None where one is not known."""
+    figures: list[float | None] = values.tolist()
+    for row in np.flatnonzero(np.isnan(values)).tolist():
+        figures[row] = None
+    return figures
 
 
 class Rollups:
@@ -116,8 +152,7 @@ class Rollups:
         feeds = builder.feeds()
         ids = tuple(feeds)
         self._kinds = tuple(feed.kind for feed in feeds.values())
-        self._members, self._starts = in_a_row([feed.racks for feed in feeds.values()])
-        self._sizes = np.diff(np.append(self._starts, len(self._members)))
+        self._racks = Members([feed.racks for feed in feeds.values()])
         self._points = np.array([feed.point for feed in feeds.values()], np.int64)
         # One point more for each, so that no row is empty: nothing is ever known of it.
         self._currents, self._lines = in_a_row([(*feed.currents, UNMETERED) for feed in feeds.values()])
@@ -156,9 +191,9 @@ class Rollups:
         tallies["rack"].add(draw, fresh, fresh)
         heard = np.array([fresh.sum()], np.int64)
         tallies[_SITE].add(np.array([draw.sum()], np.int64), heard > 0, heard)
-        if len(self._starts):
-            heard = np.add.reduceat(fresh[self._members], self._starts, dtype=np.int64)
-            tallies["feed"].add(np.add.reduceat(draw[self._members], self._starts), heard > 0, heard)
+        if len(self._points):
+            heard = self._racks.sums(fresh)
+            tallies["feed"].add(self._racks.sums(draw), heard > 0, heard)
             is_told = _speaks(self._points, known)
             tallies["meter"].add(known.power[self._points], is_told, is_told)
         if len(self._supply):
@@ -168,7 +203,7 @@ class Rollups:
     # A minute -------------------------------------------------------------------------
 
     def _rack_draws(self, view: View) -> list[RackDraw]:
-        tally = self._tallies["rack"]
+        tally, start_ms = self._tallies["rack"], self._start_ms
         rows = zip(
             tally.ids,
             # Who holds it from the next minute on had nothing to do with this one.
@@ -182,7 +217,7 @@ class Rollups:
             RackDraw(
                 rack=rack,
                 tenant=tenant,
-                start_ms=self._start_ms,
+                start_ms=start_ms,
                 mean_milliwatts=mean,
                 most_milliwatts=most,
                 coverage=seconds / SECONDS,
@@ -192,13 +227,13 @@ class Rollups:
         ]
 
     def _feed_draws(self, view: View, knowledge: Knowledge, known: Known) -> list[FeedDraw]:
-        if not len(self._starts):
+        if not len(self._points):
             return []
-        tally, meter = self._tallies["feed"], self._tallies["meter"]
+        tally, meter, start_ms = self._tallies["feed"], self._tallies["meter"], self._start_ms
         rows = zip(
             tally.ids,
             self._kinds,
-            self._sizes.tolist(),
+            self._racks.sizes.tolist(),
             tally.means().tolist(),
             tally.most.tolist(),
             tally.heard.tolist(),
@@ -211,7 +246,7 @@ class Rollups:
             FeedDraw(
                 feed=feed,
                 kind=kind,
-                start_ms=self._start_ms,
+                start_ms=start_ms,
                 racks=count,
                 metered_milliwatts=metered if told else None,
                 racks_milliwatts=mean,
@@ -233,7 +268,7 @@ class Rollups:
         limits = _shown(self._limits, knowledge, view.at_ms)
         power = known.power[self._points]
         now = np.where(_speaks(self._points, known) & (power > 0), power, np.nan)
-        alone = np.add.reduceat(view.racks.draw[self._members], self._starts)
+        alone = self._racks.sums(view.racks.draw)
         return amps, limits, amps * alone / now
 
     def _site_draw(self, view: View, layout: Layout) -> list[SiteDraw]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec import structs
 
@@ -15,6 +16,7 @@ from facility.points import Asset, Cadence
 from facility.site import Holding, Site, Tenant
 from rules.engine import snapshot
 from rules.engine.engine import Step
+from rules.engine.rollups import Members
 from store.journal.entries import Known
 from store.series import FeedDraw, RackDraw, Rollup, SiteDraw
 from testing.builders import T0_MS, a_point
@@ -273,3 +275,23 @@ def test_a_tap_is_no_feed_of_what_is_not_on_it() -> None:
     counts = {row.feed: row.racks for row in minute(steps) if isinstance(row, FeedDraw)}
     assert "bus-c" not in counts
     assert counts["tap-r1-b"] == 1
+
+
+@pytest.mark.parametrize(
+    "places", [[[0, 1], [2, 3, 4], [0, 1, 2, 3, 4], [4]], [[0, 2], [1, 3], [0, 1, 2, 3, 4]], [[3]]]
+)
+def test_nodes_carry_their_racks_wherever_these_stand(places: list[list[int]]) -> None:
+    """Racks side by side or apart: a node carries the sum of its own, and no other."""
+    draws, are_heard = np.array([7, 11, 2**52, 5, -3]), np.array([True, False, True, True, False])
+    members = Members([np.array(row, np.intp) for row in places])
+
+    assert members.sizes.tolist() == [len(row) for row in places]
+    assert members.sums(draws).tolist() == [sum(int(draws[place]) for place in row) for row in places]
+    assert members.sums(are_heard).tolist() == [
+        sum(bool(are_heard[place]) for place in row) for row in places
+    ]
+
+
+def test_a_site_without_feeds_has_no_nodes() -> None:
+    """Nothing hangs on nothing."""
+    assert Members([]).sums(np.array([1, 2])).tolist() == []
