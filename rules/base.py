@@ -9,6 +9,7 @@ in `rules.causes`.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from functools import cache
@@ -175,11 +176,16 @@ class Findings:
         if both:
             raise ValueError(f"expected only what is clear to have returned, found {both} that are not")
 
-    def copy(self) -> Findings:
-        """Return the same in arrays of its own."""
-        columns = ((name, getattr(self, name)) for name in self.__slots__)
-        own: dict[str, Any] = {name: None if one is None else np.array(one) for name, one in columns}
-        return Findings(**own)
+    @classmethod
+    def joined(cls, parts: Sequence[Findings]) -> Findings:
+        """Return what was found of some subjects after the other, at least of none, in arrays of its own."""
+        own: dict[str, Any] = {
+            name: None
+            if getattr(parts[0], name) is None
+            else np.concatenate([getattr(part, name) for part in parts])
+            for name in cls.__slots__
+        }
+        return cls(**own)
 
     def put(self, rows: NDArray[np.intp], other: Findings) -> None:
         """Take in what was found of some subjects anew, in place.

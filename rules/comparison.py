@@ -223,7 +223,7 @@ class Band(Comparison):
 
     def compare(self, table: Table, value: Measured) -> Held:
         """Hold the value against both limits; the limit is the one that it is nearer to."""
-        least, most = (np.broadcast_to(side, len(table)) for side in (self.least(table), self.most(table)))
+        least, most = self.least(table), self.most(table)
         margin = self.deadband()
         is_nearer = np.isnan(most) | (np.abs(value.best - least) < np.abs(most - value.best))
         return Held(

@@ -30,10 +30,13 @@ from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
 from rules.engine.relations import are_all, covered, inside, listed, no_rows, rows_by, same, sharing
 from rules.model.rows import Links
-from rules.model.tables import Key
+from rules.model.tables import Key, Table
 from rules.subject import SubjectKind
 from rules.view import View
 
+BLOCK_ROWS: Final = 15_000
+"""So many rows are judged at a time: arrays of so many numbers stay in the processor's cache, and are smaller
+than what the C library asks the system for and gives back each time."""
 NOTHING: Final = Findings.nothing(0)
 """What is found of no subject."""
 NESTED: Final = frozenset({SubjectKind.COMPARISON, SubjectKind.ALARM})
@@ -129,9 +132,8 @@ class Judge:
         rows = table.changed(kept.uses) if kept is not None and is_next else None
         if kept is None or rows is None or len(rows) > count // 2:
             uses = table.watch()
-            found = rule.judge_rows(table)
-            found.check(count)
-            self._kept = _Kept(found.copy(), frozenset(uses), table.moment.at_ms)
+            found = _in_blocks(rule, table)
+            self._kept = _Kept(found, frozenset(uses), table.moment.at_ms)
         else:
             if len(rows):
                 anew = rule.judge_rows(table.part(rows))
@@ -334,6 +336,22 @@ def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:
         name = f"{rule.name}-{CANNOT_VERIFY}"
         unverified = Bank(name, Severity.MEDIUM, round(rule.unknown_delay_s * 1_000), 0)
     return Judge(rule, bank, unverified)
+
+
+def _in_blocks(rule: OfRows, table: Table) -> Findings:
+    """Return what a rule finds of every row of a table, in arrays of its own.
+
+    Args:
+        rule: A rule that looks at nothing but a row.
+        table: The table of its kind.
+    """
+    count, blocks = len(table), []
+    for first in range(0, max(count, 1), BLOCK_ROWS):
+        block = table if count <= BLOCK_ROWS else table.part(slice(first, min(first + BLOCK_ROWS, count)))
+        found = rule.judge_rows(block)
+        found.check(len(block))
+        blocks.append(found)
+    return Findings.joined(blocks)
 
 
 def doubt_of(found: Findings, starting: BoolArray | None) -> Findings:

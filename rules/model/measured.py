@@ -53,15 +53,15 @@ class Measured:
         """Whether every row is known exactly, as is seen at once."""
         return self.low is self.best and self.low is self.high and not self.cause.any()
 
-    def take(self, rows: NDArray[np.intp]) -> Measured:
-        """Return it of some rows."""
-        if self.low is self.best and self.low is self.high:
-            low = best = high = self.best[rows]
-        else:
-            low, best, high = self.low[rows], self.best[rows], self.high[rows]
-        return Measured(
-            low=low, best=best, high=low if self.low is self.high else high, cause=self.cause[rows]
-        )
+    def take(self, rows: NDArray[np.intp] | slice) -> Measured:
+        """Return it of some rows; of neighbours as a view, which is exact where each of them is."""
+        low, best, high, cause = self.low[rows], self.best, self.high, self.cause[rows]
+        best = low if self.low is best else best[rows]
+        high = low if self.low is high else high[rows]
+        if low is not best and isinstance(rows, slice) and not cause.any():
+            is_exact = np.array_equal(low, high) and np.array_equal(low, best)
+            low, high = (best, best) if is_exact else (low, high)
+        return Measured(low=low, best=best, high=high, cause=cause)
 
     def put(self, rows: NDArray[np.intp], other: Measured) -> Measured:
         """Return it with other values in some rows; this one stays as it is."""

@@ -321,10 +321,12 @@ class Table:
         Args:
             window: What is used up of what trips it, by the current of the line that carries most.
         """
-        curves, current = self.trip_curves(), self.line_current()
-        is_known = current.is_known & curves.is_known
         key = "time to trip", window
         self._uses.add(key)
+        if key in self._measured:
+            return self._measured[key]
+        curves, current = self.trip_curves(), self.line_current()
+        is_known = current.is_known & curves.is_known
         if curves.hold_all(np.where(is_known, current.high, 0.0)):
             self.moment.check(self.kind, window)
             held = replace(
@@ -402,8 +404,12 @@ class Table:
             return self._topology.at(self._rows, quantity, place)
         return self._rows.columns.get(quantity)
 
-    def part(self, rows: Index) -> Table:
-        """Return the table of some of the rows, for rules that look at nothing but a row."""
+    def part(self, rows: Index | slice) -> Table:
+        """Return the table of some of the rows, for rules that look at nothing but a row.
+
+        Args:
+            rows: Their places; or from which up to which, as a slice with both ends.
+        """
         return _Part(self, rows)
 
     def _rows_of(self, column: Column | None) -> Index:
@@ -478,16 +484,17 @@ class _Part(Table):
 
     Args:
         whole: The table of all of them.
-        rows: Their places in it.
+        rows: Their places in it; or from which up to which, as a slice with both ends.
     """
 
-    def __init__(self, whole: Table, rows: Index) -> None:
+    def __init__(self, whole: Table, rows: Index | slice) -> None:
         super().__init__(whole._rows, whole.moment, whole._topology)  # noqa: SLF001 - its own kind
         self._whole = whole
         self._of_whole = rows
 
     def __len__(self) -> int:
-        return len(self._of_whole)
+        rows = self._of_whole
+        return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
 
     def setting(self, name: str) -> FloatArray:
         """Return what the site file says of each of the rows."""

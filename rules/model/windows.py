@@ -330,12 +330,16 @@ class _Mean(_Sums):
             or self._is_exact != ("high_sum" not in self._over[1])
         ):
             names = [name for name in self.FILL if name != "high_sum" or not self._is_exact]
-            rest = np.arange(SLOTS) != self._slot % SLOTS
-            self._over = (
-                self._slot,
-                {name: self.columns[name].sum(axis=0, where=rest[:, None]) for name in names},
-            )
+            self._over = self._slot, {name: self._sum_over(self.columns[name]) for name in names}
         return self._over[1]
+
+    def _sum_over(self, column: FloatArray) -> FloatArray:
+        """Return the sum of a column over the slots that are over, always in one order; shape (rows,)."""
+        found = np.zeros(column.shape[1])
+        for slot in range(SLOTS):
+            if slot != self._slot % SLOTS:
+                found += column[slot]
+        return found
 
 
 class _Slope(_Sums):

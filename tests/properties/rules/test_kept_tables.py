@@ -103,4 +103,6 @@ def test_rows_that_count_as_unchanged_are_what_they_were(course: list[Event]) ->
             assert columns_of(found.take(rest)) == columns_of(before.take(rest))
             part = table.part(rows)
             assert columns_of(part.largest(QUANTITY)) == columns_of(found.take(rows))
+        neighbours = table.part(slice(1, len(METERS)))
+        assert columns_of(neighbours.largest(QUANTITY)) == columns_of(found.take(np.arange(1, len(METERS))))
         before = found
