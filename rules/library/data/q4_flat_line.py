@@ -62,6 +62,6 @@ class FlatLine(Rule):
         """Return of which racks most others of the same tenant moved lately."""
         holders, count = view.racks.holders, len(view.tenants.ids)
         racks = np.bincount(holders, minlength=count)[holders] - 1
-        moved = np.bincount(holders, moves, count)[holders] - moves
+        moved = np.bincount(holders[moves], minlength=count)[holders] - moves
         enough: BoolArray = (moved >= self.least_others) & (2 * moved >= racks)
         return enough
