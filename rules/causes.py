@@ -73,7 +73,8 @@ CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
             HiddenBy("T18", _SERVED_BY, is_early=True),
             HiddenBy("T5", _SERVED_BY, is_early=True),
         ),
-        "T7": (HiddenBy("T18", _SERVED_BY, is_early=True),),
+        # Of racks beside them, without flow for a reason of their own, T18 says nothing.
+        "T7": (HiddenBy("T18", _MEMBER_OF, is_early=True),),
         "T8": (
             HiddenBy("T18", _SERVED_BY, is_early=True),
             HiddenBy("T14", _SERVED_BY, is_early=True),

@@ -39,6 +39,7 @@ class _Looked:
         counts: Of which racks it can be told at all, and which draw enough for it to count, shape (racks,).
         is_lost: Which of them have no flow.
         is_well: Which have it by more than the deadband, or do not count.
+        are_left: Which of them are served by units whose pumps stand, and by no others.
     """
 
     units: Index
@@ -48,6 +49,30 @@ class _Looked:
     counts: Condition
     is_lost: Condition
     is_well: BoolArray
+    are_left: Condition
+
+    def count(self, flags: BoolArray, are_left: BoolArray) -> FloatArray:
+        """Return of how many racks of each unit a flag holds, shape (looked,).
+
+        A unit that stands may be in reserve: it has to answer only for racks that no other unit may serve.
+
+        Args:
+            flags: The flag of each rack.
+            are_left: Which racks such a unit has to answer for.
+        """
+        own = _count(self.links, flags & are_left)
+        return np.where(self.stands.holds, own, _count(self.links, flags))
+
+    def without(self, place: int) -> Index:
+        """Return the racks (their rows among all) that a unit answers for and that are not known to be well.
+
+        A rack within the deadband is one of them: its own alarm (T7) stands until it is above.
+        """
+        own = self.links[place]
+        may_lack = ~self.is_well[own]
+        if self.stands.holds[place]:
+            may_lack &= ~self.are_left.fails[own]
+        return self.racks[own[may_lack]]
 
 
 class UnitWithoutFlow(Rule):
@@ -55,8 +80,9 @@ class UnitWithoutFlow(Rule):
 
     A rack counts as in T7: below a fifth of its design flow, while it draws much of its rating. It is a unit
     that is told where that is so of at least two racks and of half of those that count (our choice), or of
-    any while the unit's pumps are known to stand. A rack whose flow nobody measures has none where the pumps
-    of every unit that serves it stand. One rack without flow beside others that are well is T7 alone.
+    any while the unit's pumps are known to stand, not counting racks that another unit may serve: a unit in
+    reserve stands. A rack whose flow nobody measures has none where the pumps of every unit that serves it
+    stand. One rack without flow beside others that are well is T7 alone.
 
     It tells once for the unit, with the racks that have no flow and their tenants: T7, T8, T9 and T6 of its
     racks are not told beside it, nor that the unit is off its set point (T5), has no pressure (T14) or no
@@ -95,10 +121,12 @@ class UnitWithoutFlow(Rule):
             return found
         links, stands, counts = looked.links, looked.stands, looked.counts
         of_least, of_most = _count(links, counts.holds), _count(links, ~counts.fails)
-        surely, possibly = _count(links, looked.is_lost.holds), _count(links, ~looked.is_lost.fails)
+        surely = looked.count(looked.is_lost.holds, looked.are_left.holds)
+        possibly = looked.count(~looked.is_lost.fails, ~looked.are_left.fails)
         breach = self._is_common(surely, of_most, stands.holds)
         clear = ~self._is_common(possibly, of_least, ~stands.fails) & ~breach
-        is_ill = self._is_common(_count(links, ~looked.is_well), of_least, ~stands.fails)
+        are_ill = looked.count(~looked.is_well, ~looked.are_left.fails)
+        is_ill = self._is_common(are_ill, of_least, ~stands.fails)
         of_them = Findings(
             verdict=codes(breach, clear),
             value=100 * surely / np.maximum(of_most, 1),
@@ -109,13 +137,12 @@ class UnitWithoutFlow(Rule):
         return found
 
     def racks(self, view: View) -> Links:
-        """Return the racks of each unit that are not known to have flow."""
+        """Return the racks of each unit that are not known to have flow above the deadband."""
         looked, count = self._look(view), len(view.table(self.kind))
         racks = [NO_RACKS] * count
         if looked is not None:
             for place, unit in enumerate(looked.units.tolist()):
-                own = looked.links[place]
-                racks[unit] = looked.racks[own[~looked.is_lost.fails[own]]]
+                racks[unit] = looked.without(place)
         return Links.of(racks)
 
     def _is_common(self, without: FloatArray, counted: FloatArray, stands: BoolArray) -> BoolArray:
@@ -146,9 +173,10 @@ class UnitWithoutFlow(Rule):
         loaded = above(racks.total(DRAW), racks.setting("rating_kw") * self.load_percent / 100)
         told = Condition.of((flow.cause != Cause.NO_POINT) & ~np.isnan(rated))
         is_lost, is_low = below(flow, rated * least) & told, below(flow, rated * least * over) & told
+        are_left = _all_stand(units.racks, stands, len(every)).take(members)
         if not stands.fails.all():
-            # Where no flow is told, a unit whose pumps stand tells it.
-            dry = _all_stand(units.racks, stands, len(every)).take(members) & ~told
+            # Where nobody measures the flow, a unit whose pumps stand tells it.
+            dry = are_left & Condition.of(flow.cause == Cause.NO_POINT)
             is_lost, is_low, told = is_lost | dry, is_low | dry, told | Condition(~dry.fails, dry.fails)
         return _Looked(
             units=chosen,
@@ -158,6 +186,7 @@ class UnitWithoutFlow(Rule):
             counts=told & loaded,
             is_lost=is_lost & loaded,
             is_well=(is_low & loaded).fails,
+            are_left=are_left,
         )
 
 
