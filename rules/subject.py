@@ -46,6 +46,8 @@ OF_NO_RACKS: Final = frozenset(
 """Kinds of subjects that stand for no racks; a tenant holds other racks at another time."""
 OF_NO_ASSET: Final = OF_NO_RACKS | {SubjectKind.SITE, SubjectKind.DATE}
 """Kinds of subjects that belong to no asset."""
+OF_A_TENANT: Final = frozenset({SubjectKind.TENANT, SubjectKind.DATE})
+"""Kinds of subjects of which each is a tenant, or the date of one's contract."""
 
 
 @dataclass(frozen=True, slots=True)

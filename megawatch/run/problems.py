@@ -11,10 +11,10 @@ from rules.base import Severity
 from rules.notify.base import labels_of
 from rules.notify.outbox import Outbox
 from rules.registry import RULES
-from rules.subject import SubjectKind
+from rules.subject import OF_A_TENANT
 
-ABOUT_TENANTS: Final = frozenset(rule.name for rule in RULES if rule.kind is SubjectKind.TENANT)
-"""Rules whose alarms are about tenants."""
+ABOUT_TENANTS: Final = frozenset(rule.name for rule in RULES if rule.kind in OF_A_TENANT)
+"""Rules whose alarms are about tenants, or about their contracts."""
 HISTORY_TITLE: Final = "the database refuses what is written"
 LOOK_AT_HISTORY: Final = (
     "Check the database's token, its bucket and its disk. Nothing is lost: the journal holds the readings"

@@ -17,6 +17,7 @@ from facility.instants import Clock
 from rules.alarms.states import Change, alarm_id
 from rules.base import Desk, Severity
 from rules.notify.base import Notifier
+from rules.notify.discretion import UNSAID_CAUSE, readers_of
 from rules.notify.memory import MemoryPages
 from rules.notify.message import notices_of
 from rules.notify.notification import Notification, message_key
@@ -151,7 +152,11 @@ class Distress:
 
     def _tell(self, episode: _Episode, change: Change, now_ms: int) -> None:
         told = self._compose(episode, change, now_ms)
-        self.pages.put(notices_of(told, self._routes(told, episode.problem.avoids), now_ms))
+        for route in self._routes(told, episode.problem.avoids):
+            # What is said of an error may name other tenants than those who read there, and where things are.
+            is_whole = readers_of(route, self.routes) is None
+            worded = worded_plainly(told, episode.problem.cause if is_whole else UNSAID_CAUSE)
+            self.pages.put(notices_of(worded, [route], now_ms))
         self.outbox.wake()
 
     def _routes(self, told: Notification, avoids: str) -> list[str]:
@@ -162,8 +167,9 @@ class Distress:
         return taking if taking or not avoids else [route for route in self.notifiers if route != avoids]
 
     def _compose(self, episode: _Episode, change: Change, now_ms: int) -> Notification:
+        """Return what is told of a problem, without its headline and its text."""
         problem = episode.problem
-        told = Notification(
+        return Notification(
             key=message_key(episode.alarm, change, problem.severity),
             alarm=episode.alarm,
             site=self.site,
@@ -181,4 +187,3 @@ class Distress:
             runbook=self.runbook,
             silences_all=problem.silences_all,
         )
-        return worded_plainly(told, problem.cause)

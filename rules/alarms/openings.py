@@ -18,6 +18,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from facility.names import CANARY
 from facility.readings import BoolArray
 from rules.alarms.states import Bank
 from rules.base import Damping, Severity
+from rules.subject import Subject, SubjectKind
 from rules.view import NO_ALARMS, AlarmView
 
 CHATTERS: Final = 3
@@ -45,6 +47,7 @@ FOR_FLOOD: Final = f"{DAMPED}: the alarms of this rule are a flood"
 
 ToldAs = Literal["told", "suppressed", "damped"]
 """What became of telling that an alarm opened: suppressed is under what says more, damped is by rule Q10."""
+NO_KINDS: Final[Mapping[str, SubjectKind]] = MappingProxyType({})
 Key = tuple[str, str]
 """The rule, as alarms name it, and the subject."""
 
@@ -96,18 +99,21 @@ class Openings:
     Args:
         damping: From when on alarms chatter and rules flood.
         exempt: The rules whose alarms are never suppressed, as alarms name them.
-        of_tenants: The rules whose subjects are tenants, likewise.
+        kinds: What the subjects are of the rules about tenants and their contracts, by the rules' names.
 
     Attributes:
         has_news: Whether anything opened or was told since `close`.
     """
 
     def __init__(
-        self, damping: Damping, exempt: Collection[str] = (), of_tenants: Collection[str] = ()
+        self,
+        damping: Damping,
+        exempt: Collection[str] = (),
+        kinds: Mapping[str, SubjectKind] = NO_KINDS,
     ) -> None:
         self._damping = damping
         self._exempt = exempt
-        self._of_tenants = of_tenants
+        self._kinds = kinds
         self._most = max(damping.least_openings, damping.most_alarms)
         self._window_ms = max(damping.within_ms, FLOOD_MS)
         # Each in the order in which it was last changed.
@@ -272,14 +278,27 @@ class Openings:
             stands_ms=damping.within_ms,
             quiet_ms=damping.quiet_ms,
             tenants=(
-                *(self._tenants_of(rule, self._held.get(rule, ())) for rule in rules),
+                *(self._tenants_of(rule, self._held_back(rule)) for rule in rules),
                 *(self._tenants_of(rule, (subject,)) for (rule, subject), _ in chatters),
             ),
         )
 
+    def _held_back(self, rule: str) -> Iterator[str]:
+        """Yield of what alarms of a rule are held back: for a flood, and in it those that chatter.
+
+        The flood is told in place of their chatter, which Q10 hides under it.
+        """
+        yield from self._held.get(rule, ())
+        if rule in self._kinds and self._flood_of(rule) is not None:
+            yield from (
+                subject for (of, subject), one in self._chatters.items() if of == rule and not one.is_over
+            )
+
     def _tenants_of(self, rule: str, subjects: Iterable[str]) -> frozenset[str]:
-        """Return the subjects of some alarms of a rule, where they are tenants."""
-        return frozenset(subjects if rule in self._of_tenants else ())
+        """Return the tenants whom alarms of a rule about some subjects concern; none of another rule."""
+        if (kind := self._kinds.get(rule)) is None:
+            return frozenset()
+        return frozenset(tenant for one in subjects if (tenant := Subject(kind, one).tenant) is not None)
 
     def begin_anew(self, at_ms: int) -> None:
         """Forget when anything opened or was told: our own clock was set, to a moment [ms]."""

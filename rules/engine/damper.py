@@ -11,7 +11,7 @@ from facility.readings import BoolArray
 from rules.alarms.openings import Openings
 from rules.alarms.states import NOT_DAMPED, Bank, Transition
 from rules.engine.judge import Judge
-from rules.subject import SubjectKind
+from rules.subject import OF_A_TENANT
 from rules.view import AlarmView, View
 
 
@@ -32,13 +32,13 @@ class Damper:
         exempt = {
             bank.rule for judge in judges.values() for bank in judge.banks() if judge.rule.is_never_suppressed
         }
-        of_tenants = {
-            bank.rule
+        kinds = {
+            bank.rule: judge.rule.kind
             for judge in judges.values()
             for bank in judge.banks()
-            if judge.rule.kind is SubjectKind.TENANT
+            if judge.rule.kind in OF_A_TENANT
         }
-        self._openings = None if damping is None else Openings(damping, exempt, of_tenants)
+        self._openings = None if damping is None else Openings(damping, exempt, kinds)
         self._error = ""
         self._is_failing = False
         self._alarms: AlarmView | None = None

@@ -58,9 +58,10 @@ class TooMany(Facts, frozen=True, kw_only=True):
 
 
 class HeldBack(Facts, frozen=True, kw_only=True):
-    """The tenants whose alarms are held back now because too much opens."""
+    """The tenants whose alarms are held back now because too much opens, and how many more are not named."""
 
     damped_tenants: list[str]
+    damped_others: int = 0
 
 
 class Hides(Facts, frozen=True, kw_only=True):

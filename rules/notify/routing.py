@@ -129,9 +129,13 @@ def routes_of(told: Notification, routes: Sequence[Route]) -> list[Route]:
 
 
 def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:
-    """Return the names of the routes that take a notification that waits, each once."""
+    """Return the names of the routes that take a notification that waits, each once.
+
+    What names tenants whose alarms are held back goes to no route of others: these are told by themselves.
+    """
     word, desks = str(body.get("severity", "")), body.get("desks") or ()
     rule, tenant = str(body.get("rule", "")), body.get("tenant")
     tenants = body.get("damped_tenants") or () if tenant is None else (tenant,)
-    taking = (r for r in routes if r.takes(severity=word, desks=desks, rule=rule, tenants=tenants))
+    may = (route for route in routes if not route.tenants or route.tenants.issuperset(tenants))
+    taking = (r for r in may if r.takes(severity=word, desks=desks, rule=rule, tenants=tenants))
     return list(dict.fromkeys(route.name for route in taking))

@@ -19,8 +19,9 @@ from facility.quantities import known_or_none
 from facility.site import Site
 from rules.alarms.states import Change, Transition
 from rules.base import CANNOT_VERIFY, Rule, Severity
+from rules.notify.discretion import notices_for
 from rules.notify.links import Links
-from rules.notify.message import compose, ended, notices_of
+from rules.notify.message import compose, ended
 from rules.notify.notification import Notification
 from rules.notify.routing import CONSOLE, Route, routes_of, takes_alarm
 from rules.notify.wording import worded
@@ -167,7 +168,7 @@ class Teller:
                 continue
             told, before = self._composed(alarm, Change.OPENED, view), self._told_at(alarm.id)
             late = [route.name for route in routes_of(told, of_tenants) if route.name not in before]
-            telling.notices += self._noted(notices_of(told, late, now_ms))
+            telling.notices += self._noted(self._addressed(told, late, now_ms))
 
     def _follow_acknowledgements(self, view: View, now_ms: int, telling: Telling) -> None:
         """Tell who acknowledged what, and what nobody has to the routes that wait for that."""
@@ -188,7 +189,7 @@ class Teller:
                         self._composed(alarm, Change.ACKNOWLEDGED, view), by=acknowledged[alarm.id]
                     )
                     told = worded(told, self._site.zone)
-                    telling.notices += notices_of(told, self._hearing(told), now_ms)
+                    telling.notices += self._addressed(told, self._hearing(told), now_ms)
             elif waiting and alarm.suppression is None:
                 telling.notices += self._late_notices(alarm, waiting, view, now_ms)
 
@@ -211,7 +212,7 @@ class Teller:
                 told = replace(told, key=f"{alarm.id}:repeated:{view.at_ms}")
             if last_ms is not None or route.unacknowledged_ms:
                 told = replace(told, unacknowledged_s=(view.at_ms - first_ms) // 1_000)
-            notices += self._noted(notices_of(worded(told, self._site.zone), [route.name], now_ms))
+            notices += self._noted(self._addressed(worded(told, self._site.zone), [route.name], now_ms))
         return notices
 
     def _composed(self, alarm: Alarm, change: Change, view: View) -> Notification:
@@ -273,7 +274,7 @@ class Teller:
         if not openings:
             return []
         told = ended(alarm, openings[0].body, reason, now_ms, self._site)
-        return notices_of(told, self._hearing(told), now_ms)
+        return self._addressed(told, self._hearing(told), now_ms)
 
     def _alarm_of(
         self, change: Transition, view: View | None, in_force: Callable[[int], Iterable[Suppression]]
@@ -340,7 +341,7 @@ class Teller:
         else:
             return
         composed = self._composed(alarm, change, view)
-        telling.notices += self._noted(notices_of(composed, self._hearing(composed), now_ms))
+        telling.notices += self._noted(self._addressed(composed, self._hearing(composed), now_ms))
 
     def _gravest_told(self, alarm_id: str) -> Severity:
         words = [str(notice.body.get("severity", "info")) for notice in self._ledger.notices_of(alarm_id)]
@@ -361,7 +362,11 @@ class Teller:
         if change.change is Change.OPENED:
             self._last_told.setdefault(change.alarm_id, {})
         told = self._compose(change, view)
-        return self._noted(notices_of(told, self._hearing(told), now_ms))
+        return self._noted(self._addressed(told, self._hearing(told), now_ms))
+
+    def _addressed(self, told: Notification, names: Iterable[str], now_ms: int) -> list[Notice]:
+        """Return a notification for each of some routes, as those who read there may read it."""
+        return notices_for(told, names, self._routes, self._site.zone, now_ms)
 
     def _hearing(self, told: Notification) -> list[str]:
         """Return where something is told now: where it is taken at once.

@@ -17,6 +17,7 @@ from rules.notify.notification import (
     Details,
     Doubt,
     Draw,
+    HeldBack,
     Notification,
     OpenBlock,
     Past,
@@ -208,9 +209,16 @@ def _damped_lines(details: Details) -> list[str]:
     found = details.too_many
     counted = [] if found is None else [f"opened: {found.openings:,}, not told {found.openings_untold:,}"]
     if details.held_back is not None:
-        tenants = [in_line(name) for name in details.held_back.damped_tenants]
-        counted.append(f"held back: alarms of {_listed(tenants)}")
+        counted.append(f"held back: alarms {_held_back(details.held_back)}")
     return counted if details.damped is None else [*counted, f"damped: {details.damped.damped}"]
+
+
+def _held_back(found: HeldBack) -> str:
+    """Return whose alarms are held back, and of how many others where the reader is not to know whose."""
+    own = [f"of {_listed([in_line(name) for name in found.damped_tenants])}"] if found.damped_tenants else []
+    count = found.damped_others
+    others = [f"of {count:,} other tenant{'s' if count > 1 else ''}"] if count else []
+    return " and ".join(own + others)
 
 
 def _doubt(doubt: Doubt) -> str:

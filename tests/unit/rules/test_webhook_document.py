@@ -139,6 +139,7 @@ def test_the_document_names_every_key() -> None:
         "incomplete",
         "damped",
         "damped_tenants",
+        "damped_others",
         "too_many",
         "openings",
         "openings_untold",
