@@ -239,10 +239,10 @@ class Damping:
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """From when on a breach that lasts is graver.
+    """From when on a limit that stays broken is graver.
 
     Attributes:
-        after_s: How long it must have lasted, what was not known meanwhile with it [s].
+        after_s: How long it must have been broken, and not known to be kept meanwhile [s].
         severity: How bad it is then, at least.
     """
 
@@ -394,7 +394,7 @@ class Rule(BaseModel):
 
     @property
     def rise(self) -> Rise | None:
-        """From when on a breach of its limit that lasts is graver; None where it never is for that."""
+        """From when on its limit is graver that stays broken; None where it never is for that."""
         return None
 
     @property

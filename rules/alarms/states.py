@@ -15,6 +15,9 @@ above, however often they were interrupted; not where a contract says how long t
 UNKNOWN starts nothing and ends nothing. A pending on-delay runs on through it, for the last that was known is
 a breach; a running off-delay begins anew after it, for it is not known to be clear meanwhile. Nor is it known
 to be broken: what nobody was told of is not told then.
+
+Where a rule asks for it, an alarm is graver once its limit was broken for long, and was not known to be kept
+meanwhile; one that stands only because it is not clear enough to end does not count.
 """
 
 from __future__ import annotations
@@ -130,6 +133,7 @@ class _Columns(Columns):
     opened_ms: IntArray
     returning_ms: IntArray
     over_ms: IntArray
+    broken_ms: IntArray  # since when, and not known to be kept meanwhile; only where a rule rises
     severity: CodeArray
     peak: FloatArray
     told: BoolArray
@@ -141,6 +145,7 @@ class _Columns(Columns):
         "opened_ms": (np.int64, NEVER),
         "returning_ms": (np.int64, NEVER),
         "over_ms": (np.int64, NEVER),
+        "broken_ms": (np.int64, NEVER),
         "severity": (np.int8, 0),
         "peak": (np.float64, np.nan),
         "told": (np.bool_, False),
@@ -157,7 +162,7 @@ class Bank:
         on_delay_ms: How long a breach must last, where findings carry nothing else [ms].
         off_delay_ms: How long it must be over [ms].
         above: How long a breach must last within a window, with breaks; None where breaks begin it anew.
-        rise: From when on a breach that lasts is graver; None where it never is for that.
+        rise: From when on a limit that stays broken is graver; None where it never is for that.
         is_worse_below: Whether a value below its limit is worse the lower it is.
     """
 
@@ -261,7 +266,7 @@ class Bank:
         """
         columns = self._columns
         columns.state[columns.state == PENDING] = NORMAL
-        columns.returning_ms[:] = columns.over_ms[:] = NEVER
+        columns.returning_ms[:] = columns.over_ms[:] = columns.broken_ms[:] = NEVER
         columns.is_ending[:] = False
         if self._above is not None:
             self._above.clear()
@@ -300,14 +305,13 @@ class Bank:
             for place in np.flatnonzero(swings).tolist():
                 columns.since_ms[place] = self._above.since_ms(place)
             opens |= swings
+        if self._rise is not None:
+            severity = self._risen(self._rise, severity, breach, clear, at_ms)
         columns.state[opens] = ACTIVE
         columns.opened_ms[opens] = at_ms
         columns.severity[opens] = severity[opens]
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE
-        if self._rise is not None:
-            lasts = active & (at_ms - columns.since_ms >= round(self._rise.after_s * 1_000))
-            severity = np.where(lasts, np.maximum(severity, np.int8(self._rise.severity)), severity)
         if self._edited:
             # Whose limit is broken under the edited file too does not end by the edit.
             still = {self.subjects[place] for place in np.flatnonzero(active & breach).tolist()}
@@ -330,6 +334,17 @@ class Bank:
         changes = self._report(opens, worsens, returns, found, at_ms)
         columns.state[returns] = NORMAL
         return gone + changes
+
+    def _risen(
+        self, rise: Rise, severity: CodeArray, breach: BoolArray, clear: BoolArray, at_ms: int
+    ) -> CodeArray:
+        """Note since when limits are broken, and return how bad that is, shape (subjects,)."""
+        broken_ms = self._columns.broken_ms
+        broken_ms[clear] = NEVER
+        broken_ms[breach & (broken_ms == NEVER)] = at_ms
+        lasts = (broken_ms != NEVER) & (at_ms - broken_ms >= round(rise.after_s * 1_000))
+        risen: CodeArray = np.where(lasts, np.maximum(severity, np.int8(rise.severity)), severity)
+        return risen
 
     def _report(
         self, opens: BoolArray, worsens: BoolArray, returns: BoolArray, found: Findings, at_ms: int

@@ -20,7 +20,8 @@ class Humidity(Several):
 
     Service levels usually promise 30 to 70 % relative humidity, counted over a day; ASHRAE TC 9.9 recommends
     a dew point of -9 to 15 °C, and allows class A1 -12 to 17 °C. Half an hour leaves a day to put it right,
-    and after 20 hours little of it is left (our choice). Sensors whose area on the bus names a hot aisle, a
+    and after 20 hours little of it is left (our choice): broken or not heard, and never known to be kept, not
+    even within the deadband in which the alarm stands. Sensors whose area on the bus names a hot aisle, a
     return or an exhaust do not count: the same air is drier there because it is warm.
     """
 
@@ -31,7 +32,7 @@ class Humidity(Several):
     unit: ClassVar[str] = "% or °C"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET, Desk.CONTRACT)
     severity_steps: ClassVar[Steps] = (
-        SeverityStep(Severity.HIGH, "once it has lasted for `high_after_s`", desks=(Desk.CHANNEL,)),
+        SeverityStep(Severity.HIGH, "once its limit was broken for `high_after_s`", desks=(Desk.CHANNEL,)),
     )
     look_at: ClassVar[str] = "Look at the humidifiers and dehumidifiers of the room, then at its outdoor air."
 
@@ -39,7 +40,9 @@ class Humidity(Several):
     on_delay_s: float = Field(1_800, ge=0, description="how long it must last to become an alarm [s]")
     off_delay_s: float = Field(1_800, ge=0, description="how long it must be over for the alarm to end [s]")
     high_after_s: float = Field(
-        72_000, ge=0, description="how long it has lasted when the day of a service level is nearly over [s]"
+        72_000,
+        ge=0,
+        description="how long its limit was broken when the day of a service level is nearly over [s]",
     )
     least_percent: float = Field(30, ge=0, le=100, description="lowest relative humidity [%]")
     most_percent: float = Field(70, ge=0, le=100, description="highest relative humidity [%]")
