@@ -37,8 +37,9 @@ that id, so a replay or a second attempt is recognised.
 - When what held it back is over and the alarm still stands, its opening is told then, under the key that
   it would have had. What became graver while that was not told is told then, too.
 - An acknowledgement stops repetition and escalation, also of an alarm that nobody was told of yet: that is
-  told once, where it still stands when its hold is over. It ends with the return: the next episode is
-  unacknowledged.
+  told at most once, where it still stands when its hold is over, on the routes that are open then. It is
+  not told when the hours of another begin, for somebody has taken it in hand. An acknowledgement ends with
+  the return: the next episode is unacknowledged.
 - Nobody can resolve an alarm whose condition stands.
 - UNKNOWN starts nothing and ends nothing: a pending on-delay runs on through it, an off-delay begins anew
   after it."""

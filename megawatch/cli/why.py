@@ -123,7 +123,10 @@ def acknowledged_lines(alarm: Alarm, folder: SiteFolder, by: str) -> Iterator[st
         return
     yield f"nobody was told of it: {way_of(folder, alarm.id).silence}"
     if alarm.returned_ms is None:
-        yield "if it still stands once that is over, it is told once, and neither repeated nor escalated"
+        yield (
+            "if it still stands once that is over, it is told then, once, on the routes that are open;"
+            " it is neither repeated nor escalated, and not told later"
+        )
 
 
 def lines_of(way: Way, folder: SiteFolder) -> Iterator[str]:

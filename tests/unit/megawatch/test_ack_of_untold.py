@@ -16,7 +16,10 @@ from testing.megawatch.asking import Answer, asking
 from testing.store.ledgers import a_change
 
 Ask = Callable[..., Answer]
-FOLLOWS = "if it still stands once that is over, it is told once, and neither repeated nor escalated"
+FOLLOWS = (
+    "if it still stands once that is over, it is told then, once, on the routes that are open;"
+    " it is neither repeated nor escalated, and not told later"
+)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
 
 
 def test_one_that_stands_is_taken_in_hand_and_what_hides_it_is_named(ask: Ask) -> None:
-    """It may be told yet, once; then it is in hand already."""
+    """It may be told yet, at most once; then it is in hand already."""
     answer = ask("bb02", "--by", "ann")
 
     assert answer.out.splitlines() == [

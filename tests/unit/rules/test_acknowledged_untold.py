@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from facility.hours import Hours
 from rules.notify.routing import Route
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
@@ -20,18 +22,25 @@ ROUTES: Final = (
     Route(name="first", repeat_ms=30_000, hears_acknowledgements=True),
     Route(name="second", unacknowledged_ms=20_000),
 )
+BY_DAY: Final = (
+    Route(name="day", hours=(Hours.read("18:00-20:27"), Hours.read("20:29-23:00")), repeat_ms=30_000),
+)
+"""Closed from 20 s after the beginning on, for two minutes: C1 still stands when they are over."""
 OVER_KW, NEAR_KW, WELL_KW = 70.0, 65.5, 30.0
 
 
 @pytest.mark.parametrize(
-    ("then_kw", "told"),
+    ("routes", "then_kw", "told"),
     [
-        (WELL_KW, []),
-        (NEAR_KW, [("opened", "first"), ("acknowledged", "first"), ("returned", "first")]),
+        (ROUTES, WELL_KW, []),
+        (ROUTES, NEAR_KW, [("opened", "first"), ("acknowledged", "first"), ("returned", "first")]),
+        (BY_DAY, NEAR_KW, []),
     ],
-    ids=["hidden to its end", "told late"],
+    ids=["hidden to its end", "told late", "while no route is open"],
 )
-def test_a_hidden_one_is_taken_in_hand(then_kw: float, told: list[tuple[str, str]], tmp_path: Path) -> None:
+def test_a_hidden_one_is_taken_in_hand(
+    routes: Sequence[Route], then_kw: float, told: list[tuple[str, str]], tmp_path: Path
+) -> None:
     """C1 under C2: over with it, or told once it is over, and then neither repeated nor escalated."""
     tape = Tape()
     tape.put(T0_MS - 1_000, known_racks_of(SITE))
@@ -42,7 +51,7 @@ def test_a_hidden_one_is_taken_in_hand(then_kw: float, told: list[tuple[str, str
             for second in seconds:
                 tape.second(second, each_kw, each_kw, each_kw)
             service = judge_as_it_comes(
-                a_judging(SITE, rules=RULES), tape, ledger, tmp_path, site=SITE, routes=ROUTES
+                a_judging(SITE, rules=RULES), tape, ledger, tmp_path, site=SITE, routes=routes
             )
             assert (service.lag.error, service.lag.store_error) == ("", "")
 
