@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
 from rules.subject import OF_NO_RACKS, SubjectKind
+from rules.telemetry.voices import Voices
 from store.series import DemandBlock
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class RackView:
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
         publishers: The places of the racks whose power each publisher tells, by what its stream is called.
         brokers: The places of the racks whose power comes over each broker, by its name.
+        voices: Which of these publishers and brokers do not speak; nothing where no rack is silent.
         shared: What the groups are called, and after them the brokers.
         members: The places of all groups, one group after the other, shape (members,).
         starts: Where each group begins among them, shape (groups,).
@@ -148,6 +150,7 @@ class RackView:
     groups: Mapping[str, NDArray[np.intp]]
     publishers: Mapping[str, NDArray[np.intp]]
     brokers: Mapping[str, NDArray[np.intp]]
+    voices: Voices
     shared: tuple[str, ...]
     members: NDArray[np.intp]
     starts: NDArray[np.intp]

@@ -18,6 +18,7 @@ from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER, broker_of
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
+from rules.telemetry.voices import ALL_SPEAK, Tellers, Voices
 from rules.view import RackView
 
 
@@ -46,6 +47,7 @@ class Racks:
         self._brokers = self._coming_by(streams, broker_of)
         self._shared = (*self._groups, *(f"broker {broker}" for broker in self._brokers))
         self._members, self._group_starts = in_a_row(list(self._groups.values()))
+        self._tellers: Tellers | None = None
         self._metered = self._points != UNMETERED
         self._is_metered = bool(self._metered.all())
         self._holders = np.zeros(len(self.ids), np.intp)
@@ -124,10 +126,18 @@ class Racks:
             groups=self._groups,
             publishers=self._publishers,
             brokers=self._brokers,
+            voices=self._voices(knowledge, awaited.at_ms) if is_silent.any() else ALL_SPEAK,
             shared=self._shared,
             members=self._members,
             starts=self._group_starts,
         )
+
+    def _voices(self, knowledge: Knowledge, at_ms: int) -> Voices:
+        """Return which publishers and brokers of the racks do not speak at a moment [ms]."""
+        streams = knowledge.heard.streams
+        if self._tellers is None or self._tellers.names != streams.names:
+            self._tellers = Tellers(streams.names, self._publishers)
+        return self._tellers.voices(streams, at_ms)
 
     def _points_of(self, racks: Index) -> tuple[Index, Index]:
         """Return the points of some racks, one rack's after the other's, and where those of each begin."""

@@ -333,6 +333,27 @@ class Streams:
         alive = (at_ms <= terms.alive_ms) & is_connected
         return sure, ~silent & has_spoken & is_connected, alive
 
+    def last_word_ms(self) -> IntArray:
+        """Return from when on the silence of each stream counts [ms], `NEVER` where it was never heard."""
+        columns = self._columns
+        since_ms = np.maximum(columns.heard_ms, columns.listening_ms)
+        return np.where(columns.heard_ms == NEVER, NEVER, since_ms)
+
+    def speak(self, at_ms: int) -> BoolArray:
+        """Return which streams are connected, and silent for no longer at a moment [ms] than they pause.
+
+        That is told by their habit from its first gaps on, and not by what they promised, which may be much
+        longer.
+        """
+        columns = self._columns
+        usual_ms, _ = self._gaps.usual_ms(np.arange(len(columns)))
+        pause_ms = np.maximum(np.maximum(usual_ms * USUAL_GAPS, LEAST_SILENCE_MS), columns.patience_ms)
+        return columns.is_connected & (at_ms - self.last_word_ms() <= pause_ms)
+
+    def keep_promises(self, at_ms: int) -> BoolArray:
+        """Return which streams are connected, and miss nothing that they promised at a moment [ms]."""
+        return self._columns.is_connected & (at_ms <= self._terms.alive_ms)
+
     @property
     def names(self) -> tuple[str, ...]:
         """What each stream is called."""

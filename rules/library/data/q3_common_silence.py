@@ -35,7 +35,9 @@ class CommonSilence(Rule):
 
     What is known needs no three racks: two of a gateway whose heartbeats stay away are enough, and one of a
     broker that we have no connection to. A broker is also to blame where all of its racks fall silent that
-    several publishers tell. It is told before anything that racks share: they may be well.
+    several publishers tell, all of these say nothing, and nobody else is heard over it since. It is told
+    before anything that racks share: they may be well. Where a rack is told by two gateways, one for each
+    feed, the one that speaks is not to blame for what the quiet one leaves out.
     """
 
     name: ClassVar[str] = "Q3"
@@ -65,6 +67,7 @@ class CommonSilence(Rule):
         sizes = [*(len(places) for places in shared), len(racks.ids)]
         share = silent / np.maximum(np.array(sizes, np.int64), 1)
         fires = (silent >= self.least_racks) & (share >= self.least_share)
+        self._excuse(racks, fires)
         fires[: len(racks.groups)] |= _are_dead(racks) & (share[: len(racks.groups)] >= self.least_share)
         fires[len(racks.groups) : -1] = [len(places) > 0 for places in away]
         told = self._explain(racks.is_silent & racks.is_contracted, groups, share, fires, len(racks.groups))
@@ -86,6 +89,24 @@ class CommonSilence(Rule):
         racks = view.racks
         shared = (*racks.groups.values(), *racks.brokers.values())
         return Links.of([*shared, np.flatnonzero(racks.is_unheard)])
+
+    def _excuse(self, racks: RackView, fires: BoolArray) -> None:
+        """Let no publisher that speaks be told for racks that another one tells as well, which is quiet.
+
+        Args:
+            racks: Every rack.
+            fires: Which groups may be told; it is changed.
+        """
+        quiet = racks.voices.quiet
+        if not quiet:
+            return
+        its_own = racks.is_silent.copy()
+        for name in quiet:
+            its_own[racks.publishers[name]] = False
+        for group, (name, places) in enumerate(racks.groups.items()):
+            if fires[group] and name in racks.publishers and name not in quiet:
+                count = np.count_nonzero(its_own[places])
+                fires[group] = count >= max(self.least_racks, self.least_share * len(places))
 
     @staticmethod
     def _explain(
@@ -117,25 +138,26 @@ class CommonSilence(Rule):
 def _away(racks: RackView) -> list[NDArray[np.intp]]:
     """Return the places of the racks of each broker that are silent because nothing comes over it.
 
-    That is known where we have no connection to it; it is also so where nothing of it speaks any more,
-    though several publishers tell of its racks.
+    That is known where we have no connection to it; it is also so where nothing speaks over it any more
+    (`Tellers.voices`), though several publishers tell of its racks.
     """
     is_away = racks.is_silent & (racks.cause == Cause.DISCONNECTED)
     fell_silent = racks.is_silent & ~racks.is_unheard
     found = []
     for broker, places in racks.brokers.items():
         publishers = sum(broker_of(publisher) == broker for publisher in racks.publishers)
-        is_all = publishers > 1 and bool(fell_silent[places].all())
-        found.append(places if is_all else places[is_away[places]])
+        is_mute = broker in racks.voices.mute and publishers > 1 and bool(fell_silent[places].all())
+        away = is_away[places] & (broker in racks.voices.away)
+        found.append(places if is_mute else places[away])
     return found
 
 
 def _are_dead(racks: RackView) -> BoolArray:
-    """Return which groups are a publisher whose heartbeats stay away, of two silent racks or more."""
-    dead = racks.is_silent & (racks.cause == Cause.PUBLISHER_DEAD)
-    if not dead.any():
+    """Return which groups are a publisher that misses its heartbeats, of two silent racks or more."""
+    dead = racks.voices.dead
+    if not dead:
         return np.zeros(len(racks.groups), np.bool_)
-    found = [name in racks.publishers and np.count_nonzero(dead[p]) > 1 for name, p in racks.groups.items()]
+    found = [name in dead and np.count_nonzero(racks.is_silent[p]) > 1 for name, p in racks.groups.items()]
     return np.array(found, np.bool_)
 
 
