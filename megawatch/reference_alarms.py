@@ -101,7 +101,7 @@ def alarms_reference() -> str:
             ("hold", "ISA-18.2", "OPC UA", "what it is", "begins", "ends", "not told meanwhile"), _holds()
         ),
         CAUSED,
-        _table(("alarm", "hidden by", "that is about", "also while that is pending"), _causes()),
+        _table(("alarm", "hidden by", "that is about", "also while that is pending", "only"), _causes()),
         "## What is told\n\nAt each event, the first row that is true, unless something holds it back.",
         _table(("told", "condition", "its opening was told", "only"), map(_telling, TELLINGS)),
         "## Words\n\nHow the list of alarms says a state; the first that is true.",
@@ -136,7 +136,11 @@ def _holds() -> Iterator[tuple[str, ...]]:
 def _causes() -> Iterator[tuple[str, ...]]:
     for alarm, causes in CAUSES.items():
         for cause in causes:
-            yield alarm, cause.rule, cause.relation.value, "yes" if cause.is_early else ""
+            late = cause.late_s
+            only = (
+                "" if late is None else f"begun before that opened, or {late:g} s after for the same tenant"
+            )
+            yield alarm, cause.rule, cause.relation.value, "yes" if cause.is_early else "", only
 
 
 def _telling(telling: Telling) -> tuple[str, ...]:

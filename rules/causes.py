@@ -34,14 +34,21 @@ class HiddenBy:
         rule: Name of the rule whose alarm says more.
         relation: How that alarm's subject hangs together with this one's.
         is_early: Whether an alarm that is only pending hides it as well.
+        late_s: Only what began before that alarm opened is hidden, and for so long after it what is of a
+            tenant of whom it told; None for whatever begins while it stands. For racks alone [s].
     """
 
     rule: str
     relation: Relation = Relation.SAME
     is_early: bool = False
+    late_s: float | None = None
 
 
 Causes = tuple[HiddenBy, ...]
+
+LATE_FLOW_S: Final = 10.0
+"""So long after a coolant unit is told, racks of the same tenants lose their flow by the same cause (our
+choice): meters are read some seconds apart."""
 
 _MEMBER_OF, _SERVED_BY, _SILENT_BY, _DARK_BY = (
     Relation.MEMBER_OF,
@@ -73,8 +80,8 @@ CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
             HiddenBy("T18", _SERVED_BY, is_early=True),
             HiddenBy("T5", _SERVED_BY, is_early=True),
         ),
-        # Of racks beside them, without flow for a reason of their own, T18 says nothing.
-        "T7": (HiddenBy("T18", _MEMBER_OF, is_early=True),),
+        # Of racks without flow that are not its own, or are so only since it was told, T18 says nothing.
+        "T7": (HiddenBy("T18", _MEMBER_OF, is_early=True, late_s=LATE_FLOW_S),),
         "T8": (
             HiddenBy("T18", _SERVED_BY, is_early=True),
             HiddenBy("T14", _SERVED_BY, is_early=True),

@@ -247,6 +247,11 @@ class Bank:
         return self._columns.is_ending
 
     @property
+    def since_ms(self) -> IntArray:
+        """Since when the limit of each subject is broken that has an alarm, or may have one soon [ms]."""
+        return self._columns.since_ms
+
+    @property
     def severities(self) -> CodeArray:
         """How bad the alarm of each subject was at worst, `Severity` codes, shape (subjects,)."""
         return self._columns.severity

@@ -182,7 +182,7 @@ class Judge:
         if hide.is_early:
             hides = hides | other.bank.is_pending
         match hide.relation:
-            case Relation.MEMBER_OF if self.rule.kind not in NESTED:
+            case Relation.MEMBER_OF if self.rule.kind not in NESTED and hide.late_s is None:
                 within = covered(other.rule.racks(view), hides, len(view.racks.ids))
                 # What is measured of a subject does not say what it stands for: one without racks is a
                 # member of nothing. Of any other rule, such a subject has nothing left to tell.
@@ -196,7 +196,9 @@ class Judge:
             case Relation.SILENT_BY:
                 return None  # of all of them together
             case Relation.SAME | Relation.SERVED_BY | Relation.MEMBER_OF:
-                places, _ = self._related(hide, bank, other, np.flatnonzero(hides), view)
+                rows = np.flatnonzero(hides)
+                places, rows = self._related(hide, bank, other, rows, view)
+                places, _ = _in_time(hide, bank, other.bank, (places, rows), view)
                 hidden = np.zeros(len(bank.subjects), np.bool_)
                 hidden[places] = True
                 return hidden
@@ -254,7 +256,8 @@ class Judge:
                 pairs = [no_rows()]
                 for hide in hides:
                     if hide.rule == name:
-                        places, causes = self._related(hide, bank, other, rows, view)
+                        related = self._related(hide, bank, other, rows, view)
+                        places, causes = _in_time(hide, bank, other.bank, related, view)
                         pairs.append((causes * count + places)[stands[places]])
                 causes, places = np.divmod(np.unique(np.concatenate(pairs)), max(count, 1))
                 yield other.bank, places, causes
@@ -309,6 +312,35 @@ class Judge:
         holders = view.racks.holders
         sizes = np.bincount(holders, minlength=len(view.tenants.ids))
         return Links(np.argsort(holders, kind="stable"), np.append(0, np.cumsum(sizes)))
+
+
+def _in_time(
+    hide: HiddenBy, bank: Bank, other: Bank, pairs: tuple[Index, Index], view: View
+) -> tuple[Index, Index]:
+    """Return the pairs of racks and causes of which the page of the cause says something, shape (pairs,).
+
+    That is said when the cause opens: what begins afterwards is told by itself. What is pending says nothing
+    yet, and may still say it of all.
+
+    Args:
+        hide: How they hang together, and until when.
+        bank: The alarms of racks.
+        other: The alarms that may hide them.
+        pairs: The places of both, shape (pairs,).
+        view: The site at the moment.
+    """
+    places, rows = pairs
+    if hide.late_s is None or not len(places):
+        return pairs
+    opened_ms = np.full(len(other.subjects), view.at_ms)
+    for row in np.flatnonzero(other.is_active).tolist():
+        opened_ms[row] = other.opened_ms(row)
+    after_ms = bank.since_ms[places] - opened_ms[rows]
+    is_named = (bank.is_active | bank.is_pending)[places] & (after_ms <= 0)
+    of_whom = rows * len(view.tenants.ids) + view.racks.holders[places]
+    is_soon = (after_ms <= hide.late_s * 1_000) & np.isin(of_whom, of_whom[is_named])
+    chosen = (after_ms <= 0) | is_soon
+    return places[chosen], rows[chosen]
 
 
 def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:

@@ -84,9 +84,10 @@ class UnitWithoutFlow(Rule):
     reserve stands. A rack whose flow nobody measures has none where the pumps of every unit that serves it
     stand. One rack without flow beside others that are well is T7 alone.
 
-    It tells once for the unit, with the racks that have no flow and their tenants: T7, T8, T9 and T6 of its
-    racks are not told beside it, nor that the unit is off its set point (T5), has no pressure (T14) or no
-    pump to spare (T16). Set `on_delay_s` as that of T7: longer where pumps may fail over.
+    It tells once for the unit, with the racks that have no flow and their tenants: T7 of these is not told
+    beside it, nor T8, T9 and T6 of the unit's racks, nor that the unit is off its set point (T5), has no
+    pressure (T14) or no pump to spare (T16). A rack that loses its flow later is told by T7. Set `on_delay_s`
+    as that of T7: longer where pumps may fail over.
     """
 
     name: ClassVar[str] = "T18"

@@ -218,6 +218,25 @@ def test_the_page_of_a_lost_block_counts_all_that_hangs_on_it(tmp_path: Path) ->
     assert {cause for view in views for cause in view.hides} == {("E4", "ups-a")}
 
 
+@pytest.mark.parametrize("later_s", [1, 12, 300], ids=str)
+def test_a_tenant_whose_racks_lose_flow_later_is_named(tmp_path: Path, later_s: int) -> None:
+    """The page of the coolant unit names one tenant: the racks of another one are told when they follow."""
+    site = '[[asset]]\nid = "cdu1"\nkind = "CDU"\nserves = ["a{1..4}"]\n'
+    site += '[[rack]]\nids = "a{1..4}"\nrating_kw = 100\nfeeds = 1\nrated_lpm = 100\n'
+    for tenant, racks in (("acme", "a{1..2}"), ("bolt", "a{3..4}")):
+        site += f'[[tenant]]\nid = "{tenant}"\nholds = [{{ racks = "{racks}", from = 2026-01-01 }}]\n'
+    flow = f'"a{{1..2}}" = "95x5 0x340"\n"a{{3..4}}" = "95x{8 + later_s} 0x{337 - later_s}"'
+    said = f'[kw]\n"a{{1..4}}" = "80x345"\n[measured."rack.coolant.flow"]\n{flow}'
+
+    found = heard(tmp_path, site, said)
+
+    assert found.page("T18", Change.OPENED)["tenants"] == ["acme"]
+    assert [line for line in found.told if " T7 " in line] == [
+        f"{11 + later_s} T7 a3 opened critical",
+        f"{11 + later_s} T7 a4 opened critical",
+    ]
+
+
 def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:
     """Nor the loss of a feed, but by the loss of what feeds it."""
     hidden = {rule.name: {hide.rule for hide in rule.causes_of(rule.name)} for rule in RULES}
