@@ -137,9 +137,8 @@ def _causes() -> Iterator[tuple[str, ...]]:
     for alarm, causes in CAUSES.items():
         for cause in causes:
             late = cause.late_s
-            only = (
-                "" if late is None else f"begun before that opened, or {late:g} s after for the same tenant"
-            )
+            only = "" if late is None else "begun before that opened"
+            only += f", or {late:g} s after for the same tenant" if late else ""
             yield alarm, cause.rule, cause.relation.value, "yes" if cause.is_early else "", only
 
 

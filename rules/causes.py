@@ -24,6 +24,7 @@ class Relation(StrEnum):
     SERVED_BY = "what serves it"
     SILENT_BY = "what its racks are members of that say nothing that counts"
     DARK_BY = "what leaves its racks without any feed"
+    INCLUDED_IN = "another one that has all of its racks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class HiddenBy:
         relation: How that alarm's subject hangs together with this one's.
         is_early: Whether an alarm that is only pending hides it as well.
         late_s: Only what began before that alarm opened is hidden, and for so long after it what is of a
-            tenant of whom it told; None for whatever begins while it stands. For racks alone [s].
+            tenant of whom it told; None for whatever begins while it stands. Above 0 for racks alone [s].
     """
 
     rule: str
@@ -50,11 +51,12 @@ LATE_FLOW_S: Final = 10.0
 """So long after a coolant unit is told, racks of the same tenants lose their flow by the same cause (our
 choice): meters are read some seconds apart."""
 
-_MEMBER_OF, _SERVED_BY, _SILENT_BY, _DARK_BY = (
+_MEMBER_OF, _SERVED_BY, _SILENT_BY, _DARK_BY, _INCLUDED_IN = (
     Relation.MEMBER_OF,
     Relation.SERVED_BY,
     Relation.SILENT_BY,
     Relation.DARK_BY,
+    Relation.INCLUDED_IN,
 )
 
 CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
@@ -95,6 +97,8 @@ CAUSES: Final[Mapping[str, Causes]] = MappingProxyType(
         ),
         "T14": (HiddenBy("T18", is_early=True),),
         "T16": (HiddenBy("T18", is_early=True),),
+        # Units side by side on one loop, with the same racks: the first of them.
+        "T18": (HiddenBy("T18", _INCLUDED_IN, is_early=True, late_s=0.0),),
         # Data: a broker, a gateway or its clock, then the rack; a dark rack has nothing to say.
         "Q1": (
             HiddenBy("Q3", _MEMBER_OF),

@@ -260,6 +260,14 @@ class Bank:
         """Return how bad the alarm of a subject was at worst, `Severity` code."""
         return int(self._columns.severity[place])
 
+    def opened_or(self, otherwise_ms: int) -> IntArray:
+        """Return when the alarm of each subject opened [ms], shape (subjects,).
+
+        Args:
+            otherwise_ms: What is returned of a subject that has none.
+        """
+        return np.where(self.is_active, self._columns.opened_ms, otherwise_ms)
+
     def opened_ms(self, place: int) -> int:
         """Return when the alarm of a subject opened [ms]."""
         return int(self._columns.opened_ms[place])

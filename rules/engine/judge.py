@@ -28,7 +28,17 @@ from rules.base import (
 from rules.causes import HiddenBy, Relation
 from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
-from rules.engine.relations import are_all, covered, inside, listed, no_rows, rows_by, same, sharing
+from rules.engine.relations import (
+    are_all,
+    covered,
+    including,
+    inside,
+    listed,
+    no_rows,
+    rows_by,
+    same,
+    sharing,
+)
 from rules.model.rows import Links
 from rules.model.tables import Key, Table
 from rules.subject import SubjectKind
@@ -195,7 +205,7 @@ class Judge:
                 return are_all(self.rule.racks(view), dark, of_none=False)
             case Relation.SILENT_BY:
                 return None  # of all of them together
-            case Relation.SAME | Relation.SERVED_BY | Relation.MEMBER_OF:
+            case Relation.SAME | Relation.SERVED_BY | Relation.MEMBER_OF | Relation.INCLUDED_IN:
                 rows = np.flatnonzero(hides)
                 places, rows = self._related(hide, bank, other, rows, view)
                 places, _ = _in_time(hide, bank, other.bank, (places, rows), view)
@@ -302,6 +312,8 @@ class Judge:
             case Relation.MEMBER_OF if self.rule.kind in NESTED:
                 is_comparison = self.rule.kind is SubjectKind.COMPARISON
                 return inside(view.meters.within if is_comparison else view.alarms.within, rows)
+            case Relation.INCLUDED_IN:
+                return including(self.rule.racks(view), other.bank.opened_or(view.at_ms), rows)
             case Relation.MEMBER_OF | Relation.SILENT_BY | Relation.DARK_BY:
                 return sharing(self._racks(view), other.rule.racks(view), rows, len(view.racks.ids))
 
@@ -317,14 +329,14 @@ class Judge:
 def _in_time(
     hide: HiddenBy, bank: Bank, other: Bank, pairs: tuple[Index, Index], view: View
 ) -> tuple[Index, Index]:
-    """Return the pairs of racks and causes of which the page of the cause says something, shape (pairs,).
+    """Return the pairs of alarms and causes of which the page of the cause says something, shape (pairs,).
 
     That is said when the cause opens: what begins afterwards is told by itself. What is pending says nothing
     yet, and may still say it of all.
 
     Args:
         hide: How they hang together, and until when.
-        bank: The alarms of racks.
+        bank: The alarms that may be hidden, of racks where some may be so that begin later.
         other: The alarms that may hide them.
         pairs: The places of both, shape (pairs,).
         view: The site at the moment.
@@ -332,14 +344,16 @@ def _in_time(
     places, rows = pairs
     if hide.late_s is None or not len(places):
         return pairs
-    opened_ms = np.full(len(other.subjects), view.at_ms)
-    for row in np.flatnonzero(other.is_active).tolist():
-        opened_ms[row] = other.opened_ms(row)
+    opened_ms = other.opened_or(view.at_ms)
+    # What is hidden itself has no page that names anything.
+    is_silent = other.is_untold & (opened_ms < view.at_ms)
+    places, rows = places[~is_silent[rows]], rows[~is_silent[rows]]
     after_ms = bank.since_ms[places] - opened_ms[rows]
-    is_named = (bank.is_active | bank.is_pending)[places] & (after_ms <= 0)
-    of_whom = rows * len(view.tenants.ids) + view.racks.holders[places]
-    is_soon = (after_ms <= hide.late_s * 1_000) & np.isin(of_whom, of_whom[is_named])
-    chosen = (after_ms <= 0) | is_soon
+    chosen = after_ms <= 0
+    if hide.late_s:
+        is_named = (bank.is_active | bank.is_pending)[places] & chosen
+        of_whom = rows * len(view.tenants.ids) + view.racks.holders[places]
+        chosen |= (after_ms <= hide.late_s * 1_000) & np.isin(of_whom, of_whom[is_named])
     return places[chosen], rows[chosen]
 
 
@@ -411,7 +425,7 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
         is_chosen = np.isin(view.tenants.ids, variant.tenants)
-        of_them = are_all(rule.racks(view), is_chosen[view.racks.holders], of_none=False)
+        of_them = are_all(rule.racks_of_whom(view), is_chosen[view.racks.holders], of_none=False)
         chosen &= False if of_them is None else of_them
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from facility.names import AssetId
-from facility.readings import BoolArray
+from facility.readings import BoolArray, IntArray
 from rules.draw.summation_plan import Index
 from rules.model.rows import Links
 
@@ -72,6 +72,28 @@ def sharing(mine: Links | None, theirs: Links | None, rows: Index, racks: int) -
     firsts = np.cumsum(counts) - counts
     places = np.arange(counts.sum()) + np.repeat(starts[members] - firsts, counts)
     return subjects[places], np.repeat(causes, counts)
+
+
+def including(racks: Links | None, opened_ms: IntArray, rows: Index) -> tuple[Index, Index]:
+    """Return which subjects stand for no rack that another one does not stand for: pairs, shape (pairs,).
+
+    Of several that stand for the same racks, it is the one that opened first, and the first of these.
+
+    Args:
+        racks: The racks of each subject; None where these stand for none.
+        opened_ms: When the alarm of each opened [ms].
+        rows: The places of those that may be the other one.
+    """
+    if racks is None or len(rows) < 2:  # noqa: PLR2004 - it and another one
+        return no_rows(), no_rows()
+    sets = [frozenset(racks[place].tolist()) for place in range(len(opened_ms))]
+    times = opened_ms.tolist()
+    return listed(
+        (place, row)
+        for row in rows.tolist()
+        for place, own in enumerate(sets)
+        if own and own <= sets[row] and (own != sets[row] or (times[row], row) < (times[place], place))
+    )
 
 
 def covered(theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:

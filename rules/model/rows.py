@@ -247,6 +247,7 @@ class Topology:
         self._at: dict[tuple[SubjectKind, str, Place], Column | None] = {}
         self._targets_of: dict[AssetId, list[int]] | None = None
         self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
+        self._nearest: dict[SubjectKind, Links] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
         """Return the rows of a kind."""
@@ -320,6 +321,22 @@ class Topology:
             circuits = {AssetId(asset): row for row, asset in enumerate(rows.assets)}
             self._failover = failover_of(self.power, circuits, self._rack_row, self._feeds)
         return self._failover
+
+    def nearest(self, rows: Rows) -> Links:
+        """Return the racks of each row that no other row beneath it serves: of a chain, the lowest."""
+        if rows.kind not in self._nearest:
+            row_of = {AssetId(asset): row for row, asset in enumerate(rows.assets)}
+            farther: dict[int, set[int]] = defaultdict(set)
+            for asset, row in row_of.items():
+                for above in self.serving(asset) & row_of.keys():
+                    if asset not in self.serving(above):
+                        farther[row_of[above]].update(rows.racks[row].tolist())
+            own = [
+                [rack for rack in rows.racks[row].tolist() if rack not in farther[row]]
+                for row in range(len(rows.assets))
+            ]
+            self._nearest[rows.kind] = Links.of(own) if any(farther.values()) else rows.racks
+        return self._nearest[rows.kind]
 
     def balance(self, rows: Rows) -> Balance:
         """Return which nodes can be balanced, of rows that are power nodes."""

@@ -265,6 +265,10 @@ class Table:
         found.cause[rows] = np.where(is_told & np.isfinite(most), Cause.NONE, Cause.GAPS)
         return found
 
+    def nearest_racks(self) -> Links:
+        """Return the racks that each row serves by no other row of its kind that lies between them."""
+        return self._topology.nearest(self._rows)
+
     def that_fail_over(self) -> Index:
         """Return the circuits to which the load of a rack would move if another part of the path failed."""
         return self._topology.failover(self._rows).moved_to

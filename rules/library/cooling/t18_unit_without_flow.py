@@ -82,7 +82,8 @@ class UnitWithoutFlow(Rule):
     that is told where that is so of at least two racks and of half of those that count (our choice), or of
     any while the unit's pumps are known to stand, not counting racks that another unit may serve: a unit in
     reserve stands. A rack whose flow nobody measures has none where the pumps of every unit that serves it
-    stand. One rack without flow beside others that are well is T7 alone.
+    stand. One rack without flow beside others that are well is T7 alone. Of units that serve units, each has
+    the racks that none beneath it serves; of units side by side with the same racks, one is told.
 
     It tells once for the unit, with the racks that have no flow and their tenants: T7 of these is not told
     beside it, nor T8, T9 and T6 of the unit's racks, nor that the unit is off its set point (T5), has no
@@ -146,6 +147,10 @@ class UnitWithoutFlow(Rule):
                 racks[unit] = looked.without(place)
         return Links.of(racks)
 
+    def racks_of_whom(self, view: View) -> Links | None:
+        """Return all racks of each unit, whatever their flow."""
+        return view.racks_of(self.kind)
+
     def _is_common(self, without: FloatArray, counted: FloatArray, stands: BoolArray) -> BoolArray:
         """Tell of which units so many racks without flow are the unit's own fault.
 
@@ -160,21 +165,21 @@ class UnitWithoutFlow(Rule):
     def _look(self, view: View) -> _Looked | None:
         """Look at the racks of units of which any may have no flow; None where all have, as nearly always."""
         units, every = view.table(self.kind), view.table(SubjectKind.RACK)
-        stands, flow = _stands(units), every.measured(FLOW)
+        served, stands, flow = units.nearest_racks(), _stands(units), every.measured(FLOW)
         least, over = self.flow_percent / 100, 1 + self.deadband_percent / 100
         near = flow.low < every.setting("rated_lpm") * least * over
         may_lack = near & (flow.cause != Cause.NO_POINT)
         if not may_lack.any() and stands.fails.all():
             return None
-        chosen = np.flatnonzero((_count(units.racks, may_lack) > 0) | ~stands.fails)
-        members = np.unique(np.concatenate([units.racks[row] for row in chosen.tolist()] or [NO_RACKS]))
+        chosen = np.flatnonzero((_count(served, may_lack) > 0) | ~stands.fails)
+        members = np.unique(np.concatenate([served[row] for row in chosen.tolist()] or [NO_RACKS]))
         racks = every.part(members)
-        links = Links.of([np.searchsorted(members, units.racks[row]) for row in chosen.tolist()])
+        links = Links.of([np.searchsorted(members, served[row]) for row in chosen.tolist()])
         flow, rated = racks.measured(FLOW), racks.setting("rated_lpm")
         loaded = above(racks.total(DRAW), racks.setting("rating_kw") * self.load_percent / 100)
         told = Condition.of((flow.cause != Cause.NO_POINT) & ~np.isnan(rated))
         is_lost, is_low = below(flow, rated * least) & told, below(flow, rated * least * over) & told
-        are_left = _all_stand(units.racks, stands, len(every)).take(members)
+        are_left = _all_stand(served, stands, len(every)).take(members)
         if not stands.fails.all():
             # Where nobody measures the flow, a unit whose pumps stand tells it.
             dry = are_left & Condition.of(flow.cause == Cause.NO_POINT)

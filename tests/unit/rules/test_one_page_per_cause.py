@@ -246,8 +246,7 @@ def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:
     assert hidden["E4"] == {"E4"}
     critical = {rule.name for rule in RULES if rule.model_fields["severity"].default is Severity.CRITICAL}
     # What hides a critical alarm is critical itself.
-    assert {name: hidden[name] for name in critical if hidden[name]} == {"T7": {"T18"}}
-    assert "T18" in critical
+    assert {name: hidden[name] for name in critical if hidden[name]} == {"T7": {"T18"}, "T18": {"T18"}}
 
 
 def test_500_sensors_that_swing_for_an_hour_cost_no_page_and_hide_no_leak(tmp_path: Path) -> None:
