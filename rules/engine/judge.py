@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from facility.names import AssetId
-from facility.patterns import choose
 from facility.readings import BoolArray
 from rules.alarms.states import Bank, Carried
 from rules.alarms.time_above import TimeAbove
@@ -26,6 +24,7 @@ from rules.base import (
     Verdict,
 )
 from rules.causes import HiddenBy, Relation
+from rules.chosen import chosen_by
 from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
 from rules.engine.relations import (
@@ -413,28 +412,3 @@ def doubt_of(found: Findings, starting: BoolArray | None) -> Findings:
         on_delay_ms=None,
         off_delay_ms=None,
     )
-
-
-def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: View) -> BoolArray:
-    """Return which subjects of a rule a variant is for, shape (subjects,)."""
-    chosen = np.ones(len(subjects), np.bool_)
-    assets = view.table(rule.kind).assets if rule.is_of_tables else subjects
-    if variant.assets:
-        chosen &= _named(variant.assets, assets, subjects)
-    if variant.tenants and rule.kind is SubjectKind.TENANT:
-        chosen &= np.isin(subjects, variant.tenants)
-    elif variant.tenants:
-        is_chosen = np.isin(view.tenants.ids, variant.tenants)
-        of_them = are_all(rule.racks_of_whom(view), is_chosen[view.racks.holders], of_none=False)
-        chosen &= False if of_them is None else of_them
-    if variant.kinds:
-        chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
-    return chosen
-
-
-@lru_cache(maxsize=16)
-def _named(patterns: tuple[str, ...], assets: tuple[str, ...], subjects: tuple[str, ...]) -> BoolArray:
-    """Return which subjects patterns choose, by their own ids or by those of their assets; read only."""
-    named = {found for pattern in patterns for found in choose(pattern, {*assets, *subjects})}
-    pairs = zip(assets, subjects, strict=True)
-    return np.array([asset in named or subject in named for asset, subject in pairs], np.bool_)

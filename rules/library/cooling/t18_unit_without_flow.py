@@ -10,6 +10,7 @@ from pydantic import Field
 
 from facility.readings import BoolArray, FloatArray
 from rules.base import Desk, Findings, Rule, Severity, codes
+from rules.chosen import chosen_by
 from rules.draw.summation_plan import Index
 from rules.model.measured import Condition, Measured, above, below, largest_of
 from rules.model.rows import DRAW, Links, Place
@@ -139,17 +140,27 @@ class UnitWithoutFlow(Rule):
         return found
 
     def racks(self, view: View) -> Links:
-        """Return the racks of each unit that are not known to have flow above the deadband."""
-        looked, count = self._look(view), len(view.table(self.kind))
-        racks = [NO_RACKS] * count
-        if looked is not None:
-            for place, unit in enumerate(looked.units.tolist()):
-                racks[unit] = looked.without(place)
+        """Return the racks of each unit that are not known to have flow, by its own parameters."""
+        racks = self._without(view)
+        for variant in self.variants:
+            if isinstance(rule := variant.rule, UnitWithoutFlow):
+                chosen = chosen_by(variant, self, self.subjects(view), view).tolist()
+                both = zip(chosen, rule._without(view), racks, strict=True)  # noqa: SLF001 - its own kind
+                racks = [theirs if is_chosen else own for is_chosen, theirs, own in both]
         return Links.of(racks)
 
     def racks_of_whom(self, view: View) -> Links | None:
         """Return all racks of each unit, whatever their flow."""
         return view.racks_of(self.kind)
+
+    def _without(self, view: View) -> list[Index]:
+        """Return the racks of each unit that may have no flow, by the parameters of this rule."""
+        looked = self._look(view)
+        racks = [NO_RACKS] * len(view.table(self.kind))
+        if looked is not None:
+            for place, unit in enumerate(looked.units.tolist()):
+                racks[unit] = looked.without(place)
+        return racks
 
     def _is_common(self, without: FloatArray, counted: FloatArray, stands: BoolArray) -> BoolArray:
         """Tell of which units so many racks without flow are the unit's own fault.

@@ -237,6 +237,20 @@ def test_a_tenant_whose_racks_lose_flow_later_is_named(tmp_path: Path, later_s: 
     ]
 
 
+def test_a_page_by_other_parameters_names_the_racks_of_these(tmp_path: Path) -> None:
+    """A unit is told at 40 % of the design flow, for a tenant that asked for 60 %: the tenant is named."""
+    site = '[[asset]]\nid = "cdu1"\nkind = "CDU"\nserves = ["a{1..4}"]\n'
+    site += '[[rack]]\nids = "a{1..4}"\nrating_kw = 100\nfeeds = 1\nrated_lpm = 100\n'
+    site += '[[tenant]]\nid = "acme"\nholds = [{ racks = "a{1..4}", from = 2026-01-01 }]\n'
+    site += '[[rules.T18.for]]\ntenants = ["acme"]\nflow_percent = 60'
+    flow = '"a{1..3}" = "95x5 40x25"\n"a4" = "95x30"'
+
+    found = heard(tmp_path, site, f'[kw]\n"a{{1..4}}" = "80x30"\n[measured."rack.coolant.flow"]\n{flow}')
+
+    page = found.page("T18", Change.OPENED)
+    assert (page["tenants"], page["racks"], page["tenant_kw"]) == (["acme"], 3, [240])
+
+
 def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:
     """Nor the loss of a feed, but by the loss of what feeds it."""
     hidden = {rule.name: {hide.rule for hide in rule.causes_of(rule.name)} for rule in RULES}
