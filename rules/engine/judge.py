@@ -231,7 +231,7 @@ class Judge:
             explained |= False if within is None else within
         if not explained.any():
             return None
-        silent = racks.is_silent | racks.is_misdated if bank is self.bank else racks.cause != 0
+        silent = self._says_nothing(bank, view)
         if self.rule.kind is SubjectKind.TENANT:
             rows, members = racks.holders, np.arange(len(racks.ids))
         elif (links := self.rule.racks(view)) is not None:
@@ -241,6 +241,11 @@ class Judge:
         are_silent = np.bincount(rows, silent[members], len(bank.subjects)) > 0
         stand_out = np.bincount(rows, (silent & ~explained)[members], len(bank.subjects)) > 0
         return are_silent & ~stand_out
+
+    def _says_nothing(self, bank: Bank, view: View) -> BoolArray:
+        """Return which racks say nothing that counts for alarms of a bank, as `_silent_by` has it."""
+        racks = view.racks
+        return racks.is_silent | racks.is_misdated if bank is self.bank else racks.cause != 0
 
     def causes(
         self, bank: Bank, hidden: BoolArray, others: Mapping[str, Judge], view: View
@@ -267,11 +272,23 @@ class Judge:
                     if hide.rule == name:
                         related = self._related(hide, bank, other, rows, view)
                         places, causes = _in_time(hide, bank, other.bank, related, view)
-                        pairs.append((causes * count + places)[stands[places]])
+                        are_its = stands & self._may_be_hidden_by(hide, bank, other, view)
+                        pairs.append((causes * count + places)[are_its[places]])
                 causes, places = np.divmod(np.unique(np.concatenate(pairs)), max(count, 1))
                 yield other.bank, places, causes
         except Exception as error:  # noqa: BLE001 - no fault of one rule may end the others
             self.telling_error = f"{type(error).__name__}: {error}"
+
+    def _may_be_hidden_by(self, hide: HiddenBy, bank: Bank, other: Judge, view: View) -> BoolArray | bool:
+        """Return which subjects another rule hides by all of their racks, True where a single pair says so.
+
+        What hangs together with some racks of a subject hides nothing of it: something else may.
+        """
+        is_by_racks = hide.relation is Relation.MEMBER_OF and self.rule.kind not in NESTED
+        if hide.relation is not Relation.DARK_BY and not (is_by_racks and hide.late_s is None):
+            return True
+        hidden = self._hidden_by(hide, bank, other, view)
+        return False if hidden is None else hidden
 
     def carried(self, bank: Bank, place: int) -> Carried:
         """Return what is said of one of its alarms by what hides that.
@@ -313,8 +330,12 @@ class Judge:
                 return inside(view.meters.within if is_comparison else view.alarms.within, rows)
             case Relation.INCLUDED_IN:
                 return including(self.rule.racks(view), other.bank.opened_or(view.at_ms), rows)
-            case Relation.MEMBER_OF | Relation.SILENT_BY | Relation.DARK_BY:
-                return sharing(self._racks(view), other.rule.racks(view), rows, len(view.racks.ids))
+            case Relation.MEMBER_OF | Relation.DARK_BY:
+                counts = np.ones(len(view.racks.ids), np.bool_)
+                return sharing(self._racks(view), other.rule.racks(view), rows, counts)
+            case Relation.SILENT_BY:
+                counts = self._says_nothing(bank, view)
+                return sharing(self._racks(view), other.rule.racks(view), rows, counts)
 
     def _racks(self, view: View) -> Links | None:
         """Return the racks of each subject, of a tenant those that it holds; None for subjects of none."""

@@ -50,28 +50,30 @@ def inside(within: Index, rows: Index) -> tuple[Index, Index]:
     return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])
 
 
-def sharing(mine: Links | None, theirs: Links | None, rows: Index, racks: int) -> tuple[Index, Index]:
-    """Return which subjects have a rack in common with some of another rule: pairs, shape (pairs,).
+def sharing(mine: Links | None, theirs: Links | None, rows: Index, counts: BoolArray) -> tuple[Index, Index]:
+    """Return which subjects have racks that count in common with some of another rule: pairs, shape (pairs,).
 
     Args:
         mine: The racks of each of the rule's own subjects; None where these stand for none.
         theirs: Those of each of the other's.
         rows: The places of those that count.
-        racks: How many racks there are.
+        counts: Which racks count, shape (racks,).
     """
     if mine is None or theirs is None or not len(rows):
         return no_rows(), no_rows()
     # The subjects of each rack, one rack's after the other's.
     order = np.argsort(mine.members, kind="stable")
     subjects = np.repeat(np.arange(len(mine.starts) - 1), np.diff(mine.starts))[order]
-    sizes = np.bincount(mine.members, minlength=racks)
+    sizes = np.bincount(mine.members, minlength=len(counts))
     starts = np.cumsum(sizes) - sizes
     members = np.concatenate([theirs[row] for row in rows.tolist()])
     causes = np.repeat(rows, [len(theirs[row]) for row in rows.tolist()])
-    counts = sizes[members]
-    firsts = np.cumsum(counts) - counts
-    places = np.arange(counts.sum()) + np.repeat(starts[members] - firsts, counts)
-    return subjects[places], np.repeat(causes, counts)
+    if not counts.all():
+        members, causes = members[counts[members]], causes[counts[members]]
+    of_each = sizes[members]
+    firsts = np.cumsum(of_each) - of_each
+    places = np.arange(of_each.sum()) + np.repeat(starts[members] - firsts, of_each)
+    return subjects[places], np.repeat(causes, of_each)
 
 
 def including(racks: Links | None, opened_ms: IntArray, rows: Index) -> tuple[Index, Index]:

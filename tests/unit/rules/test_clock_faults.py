@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from facility.instants import HOUR_MS
+from facility.names import AssetId
+from facility.points import Asset
 from facility.readings import Flag, Quality
 from rules.alarms.states import Change
 from rules.base import Severity
@@ -15,9 +17,22 @@ from rules.engine.engine import Engine, Step
 from rules.library.data.q6_clock_off import ClockOff
 from rules.notify.message import compose
 from rules.notify.notification import Notification
-from store.journal.entries import MarkKind
-from testing.builders import T0_MS
-from testing.rules.halls import Tape, an_engine, at_once, changes_of, known_racks_of, lines_of, one_tenant
+from store.journal.entries import Known, MarkKind
+from testing.builders import T0_MS, a_point
+from testing.rules.halls import (
+    Tape,
+    a_site,
+    a_tenant,
+    a_version,
+    an_engine,
+    at_once,
+    changes_of,
+    known_rack,
+    known_racks_of,
+    lines_of,
+    one_tenant,
+    racks_of,
+)
 
 SITE = one_tenant(1_000)
 
@@ -88,6 +103,37 @@ def test_what_follows_from_a_clock_is_told_by_it_alone() -> None:
     (worse,) = (c for c in changes_of(steps) if c.change is Change.WORSENED)
     assert (worse.rule, worse.severity, worse.is_told) == ("Q6", Severity.HIGH, True)
     assert worse.reason == "too few readings of a tenant at acme (Q2), told by this alone"
+
+
+def test_what_a_clock_hides_is_not_counted_by_a_feed_that_is_lost() -> None:
+    """Of two feeds, so its racks are alight: their values are refused for the stamps of their gateway."""
+    racks = "r0", "r1", "r2"
+    serves = tuple(map(AssetId, racks))
+    assets = tuple(Asset(id=AssetId(ups), kind="UPS", serves=serves) for ups in ("ua", "ub"))
+    site = a_site(racks_of(*racks, feeds=2), a_tenant("acme", racks, a_version(1_000)), assets=assets)
+    engine, tape = an_engine(site, lateness_ms=200), Tape()
+    volts = [
+        Known(3 + n, a_point(f"v/{ups}", asset=ups, quantity="voltage.ll", unit="V", stream="bus:switchgear"))
+        for n, ups in enumerate(("ua", "ub"))
+    ]
+    tape.put(T0_MS - 1_000, (*(known_rack(n, rack) for n, rack in enumerate(racks)), *volts))
+    tape.connect(T0_MS - 1_000)
+    for second in range(10):
+        tape.second(second, 50, 50, 50, 480, 480)
+    for second in range(10, 120):
+        now_ms = T0_MS + second * 1_000
+        ahead = at_once([np.nan] * 3, now_ms + 45_000, received_ms=now_ms, quality=Quality.REFUSED)
+        tape.put(now_ms, ahead)
+        tape.second(second, None, None, None, 480 if second < 60 else 0, 480)
+
+    steps = played(engine, tape, seconds=120)
+
+    told = [(c.rule, c.subject) for c in changes_of(steps) if c.is_told and c.change is Change.OPENED]
+    assert told == [("Q6", "bus:docs"), ("E4", "ua")]
+    views = [step.view for step in steps if step.view is not None]
+    assert views[-1].hides[("Q6", "bus:docs")] == {"Q5": 3, "Q2": 1}
+    # That its tenant is not heard, the feed would explain as well.
+    assert views[-1].hides[("E4", "ua")] == {"Q2": 1}
 
 
 def test_a_value_that_cannot_be_right_is_told_beside_a_clock_that_is_a_little_off() -> None:

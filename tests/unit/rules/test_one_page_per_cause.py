@@ -67,6 +67,15 @@ class Heard:
         opened = (c for c, _ in self.changes if c.change is Change.OPENED)
         return Counter(c.rule for c in opened if c.is_told == is_told)
 
+    def most_hidden(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Return how many alarms of each rule each cause hid at most, by its rule and subject."""
+        most: dict[tuple[str, str], dict[str, int]] = {}
+        for view in (step.view for _, step in self.changes if step.view is not None):
+            for cause, hides in view.hides.items():
+                counts = most.setdefault(cause, {})
+                counts.update({rule: max(count, counts.get(rule, 0)) for rule, count in hides.items()})
+        return most
+
     def page(self, rule: str, change: Change) -> dict[str, Any]:
         """Return the document of the one page of a rule."""
         ((found, step),) = (
@@ -249,6 +258,55 @@ def test_a_page_by_other_parameters_names_the_racks_of_these(tmp_path: Path) -> 
 
     page = found.page("T18", Change.OPENED)
     assert (page["tenants"], page["racks"], page["tenant_kw"]) == (["acme"], 3, [240])
+
+
+ONE_FEED_OF_TWO = """
+[[asset]]
+id = "ups-a"
+kind = "UPS"
+nominal_v = 480
+serves = ["r{1..4}"]
+[[asset]]
+id = "ups-b"
+kind = "UPS"
+nominal_v = 480
+serves = ["r{1..4}"]
+[[rack]]
+ids = "r{1..4}"
+rating_kw = 100
+feeds = 2
+[[rack]]
+ids = "x{1..4}"
+rating_kw = 100
+feeds = 1
+[[tenant]]
+id = "acme"
+holds = [{ racks = ["r{1..4}", "x{1..4}"], from = 2026-01-01 }]
+[[tenant.contract]]
+from = 2026-01-01
+committed_mw = 0.8
+"""
+"""Eight racks of one tenant, of which four have two feeds."""
+FEED_A_LOST = """
+[gateways]
+g1 = "r{1..4}"
+g2 = "x{1..4}"
+[measured."voltage.ll"]
+"ups-a" = "480x80 0x120"
+"ups-b" = "480x200"
+"""
+
+
+def test_the_page_of_a_lost_feed_does_not_count_what_a_dead_gateway_hides(tmp_path: Path) -> None:
+    """Its racks are alight and heard; that too little is heard of their tenant is for the gateway."""
+    found = heard(
+        tmp_path, ONE_FEED_OF_TWO, '[kw]\n"r{1..4}" = "50x200"\n"x{1..4}" = "50x30 _x170"' + FEED_A_LOST
+    )
+
+    assert found.opened(is_told=True) == {"Q3": 1, "E4": 1}
+    assert found.opened(is_told=False) == {"Q1": 4, "Q2": 1, "E8": 1}
+    counted = found.most_hidden()
+    assert counted == {("Q3", "bus:g2"): {"Q1": 4, "Q2": 1}, ("E4", "ups-a"): {"E8": 1}}
 
 
 def test_nothing_hides_a_leak_or_an_imminent_trip() -> None:
