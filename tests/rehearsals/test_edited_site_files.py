@@ -185,7 +185,17 @@ class Case:
 
 
 OPEN: Final = frozenset(
-    {"C2 acme", "C2-cannot-verify dora", "C4 blue", "C5 blue", "Q1 r8", "Q1 r9", "Q2 dora", "Q8 m23"}
+    {
+        "C2 acme",
+        "C2-cannot-verify dora",
+        "C4 blue",
+        "C5 blue",
+        "Q1 r8",
+        "Q1 r9",
+        "Q2 dora",
+        "Q3 broker annex",
+        "Q8 m23",
+    }
 )
 """The alarms that are open when the monitor stops."""
 GONE = "is not known any more"
