@@ -291,7 +291,7 @@ class DsxDecoder:
             rows.refuse(message, Reason.WRONG_PUBLISHER, self._expected_publisher(topic.publisher))
         elif topic.type == "Metadata":
             self._take_metadata(message, topic, into)
-        elif (owner := self._entry(topic.key, dsx.BUILDING_SYSTEM)) is not None:
+        elif (owner := _said_by(dsx.BUILDING_SYSTEM, self._entries.get(topic.key, ()))) is not None:
             detail = f"expected values from {owner.publisher}, found {topic.publisher}"
             rows.refuse(message, Reason.WRONG_PUBLISHER, detail)
         else:
@@ -344,7 +344,7 @@ class DsxDecoder:
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
         found = self._read_metadata(message, topic, before) if payload else None
-        spoken = _by_publisher(entries) if entries else ()
+        spoken = _by_publisher(entries)
         if before is not None:
             self._forget(key, before)
         if is_kept:
@@ -390,10 +390,6 @@ class DsxDecoder:
                 )
         return found
 
-    def _entry(self, key: str, describer: str) -> _Entry | None:
-        """Return what the metadata under a name say of a point, None where there are none."""
-        return _said_by(describer, self._entries.get(key, ()))
-
     def _keep(self, topic: dsx.Topic, found: Described, payload: bytes) -> None:
         """Remember metadata that can be used."""
         key, name = topic.key, found.point.key
@@ -437,11 +433,10 @@ class DsxDecoder:
             else:
                 self._routes[sent] = self._declare(entry, said, topic, rows, message, was)
             self._value_topics.put(sent)
-        if before:
-            for publisher in before.keys() - found.keys():
-                self._value_topics.take(_sent(publisher, key))
-            if message is not None:
-                self._drop(key, before, found, rows, message)
+        for publisher in before.keys() - found.keys():
+            self._value_topics.take(_sent(publisher, key))
+        if before and message is not None:
+            self._drop(key, before, found, rows, message)
         return found
 
     def _drop(
@@ -500,11 +495,8 @@ class DsxDecoder:
         known = register.find(point.key)
         before = None if known is None else register.point(known)
         number = register.number(point, entry.asset)
-        if before is None and point is said:
-            entry.said = said  # as the register has it: one object for both
-        else:
-            self._note_said(entry, said, number)
-        if message is not None and (before is not None or was is not None):
+        self._note_said(entry, said, number)
+        if message is not None:
             self._try(number, before, point, was, rows, message)
         if before is not None:
             self._powers.take(before)

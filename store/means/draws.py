@@ -49,8 +49,7 @@ class DrawMeans:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tenants: list[str] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # of tenants, in their order
         self._meaner = Meaner()
         self._heard: list[_Heard] = []
         self._heard_seq = 0
@@ -60,7 +59,7 @@ class DrawMeans:
         with suppress(KeyError):  # none, or of another version
             tenants = [str(tenant) for tenant in columns["tenants"]]
             self._meaner.restore(columns)
-            self._tenants, self._numbers = tenants, {tenant: i for i, tenant in enumerate(tenants)}
+            self._numbers = {tenant: number for number, tenant in enumerate(tenants)}
             self.seq = self._saved_seq = int(columns.get("seq", 0))  # files of older versions say none
 
     def hear(self, rows: Iterable[Row]) -> list[DrawMean]:
@@ -101,19 +100,19 @@ class DrawMeans:
         if self.seq == self._saved_seq:
             return
         self._saved_seq = self.seq
-        seq, tenants = np.array(self.seq, np.int64), np.array(self._tenants)
+        seq, tenants = np.array(self.seq, np.int64), np.array(list(self._numbers))
         save_columns(self._path, {"seq": seq, "tenants": tenants, **self._meaner.state()})
 
     def _number(self, tenant: str) -> int:
         if (number := self._numbers.get(tenant)) is None:
-            number = self._numbers[tenant] = len(self._tenants)
-            self._tenants.append(tenant)
+            number = self._numbers[tenant] = len(self._numbers)
             for place in range(len(AVERAGED)):
                 self._meaner.learn(number * len(AVERAGED) + place, HOLD_MS)
         return number
 
     def _by_tenant(self, means: Means) -> list[DrawMean]:
         """Return means by tenant and step; one of the best estimate is always among them."""
+        tenants = list(self._numbers)
         found: dict[tuple[int, int], dict[str, float]] = {}
         shares: dict[tuple[int, int], tuple[float, float]] = {}
         for number, start, mean, high, covered in zip(
@@ -131,7 +130,7 @@ class DrawMeans:
                 shares[tenant, start] = covered, high
         return [
             DrawMean(
-                tenant=self._tenants[tenant],
+                tenant=tenants[tenant],
                 step_ms=means.step_ms,
                 start_ms=start,
                 known=shares[tenant, start][0],
