@@ -427,7 +427,7 @@ class Rule(BaseModel):
         """Return the racks that each subject stands for, as rows of the racks; None where it is no racks."""
         return view.racks_of(self.kind)
 
-    def racks_of_whom(self, view: View) -> Links | None:
+    def racks_to_choose_by(self, view: View) -> Links | None:
         """Return the racks by whose tenants a subject is of a tenant, as other parameters for one choose it.
 
         Where what is measured says which racks a subject stands for, these must not change with it.

@@ -36,7 +36,7 @@ class HiddenBy:
         relation: How that alarm's subject hangs together with this one's.
         is_early: Whether an alarm that is only pending hides it as well.
         late_s: Only what began before that alarm opened is hidden, and for so long after it what is of a
-            tenant of whom it told; None for whatever begins while it stands. Above 0 for racks alone [s].
+            tenant that it named; None for whatever begins while it stands. Above 0 for racks alone [s].
     """
 
     rule: str

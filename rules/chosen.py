@@ -24,7 +24,7 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
         is_chosen = np.isin(view.tenants.ids, variant.tenants)
-        of_them = are_all(rule.racks_of_whom(view), is_chosen[view.racks.holders], of_none=False)
+        of_them = are_all(rule.racks_to_choose_by(view), is_chosen[view.racks.holders], of_none=False)
         chosen &= False if of_them is None else of_them
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]

@@ -295,7 +295,7 @@ class Openings:
             )
 
     def _tenants_of(self, rule: str, subjects: Iterable[str]) -> frozenset[str]:
-        """Return the tenants whom alarms of a rule about some subjects concern; none of another rule."""
+        """Return the tenants of some subjects of a rule; none of a rule that is not about tenants."""
         if (kind := self._kinds.get(rule)) is None:
             return frozenset()
         return frozenset(tenant for one in subjects if (tenant := Subject(kind, one).tenant) is not None)

@@ -372,8 +372,8 @@ def _in_time(
     chosen = after_ms <= 0
     if hide.late_s:
         is_named = (bank.is_active | bank.is_pending)[places] & chosen
-        of_whom = rows * len(view.tenants.ids) + view.racks.holders[places]
-        chosen |= (after_ms <= hide.late_s * 1_000) & np.isin(of_whom, of_whom[is_named])
+        of_tenant = rows * len(view.tenants.ids) + view.racks.holders[places]
+        chosen |= (after_ms <= hide.late_s * 1_000) & np.isin(of_tenant, of_tenant[is_named])
     return places[chosen], rows[chosen]
 
 

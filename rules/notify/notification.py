@@ -262,7 +262,7 @@ class Notification:
 
     @property
     def tenants(self) -> Collection[str] | None:
-        """Whom it is about, or whose alarms it keeps from being told; None for every tenant."""
+        """The tenants that it is about, or whose alarms it keeps from being told; None for every tenant."""
         if self.silences_all:
             return None
         held_back = self.details.held_back

@@ -77,7 +77,7 @@ class Route:
             severity: How bad it is, in a word.
             desks: The desks that have to act.
             rule: Name of the rule, such as C2 or C2-cannot-verify.
-            tenants: Whom it concerns; None for every tenant.
+            tenants: The tenants that it concerns; None for every tenant.
             assets: The asset that it is about and what serves that; None where that is not known.
         """
         concerned = self.tenants - {CANARY} if tenants is None else self.tenants.intersection(tenants)

@@ -149,7 +149,7 @@ class UnitWithoutFlow(Rule):
                 racks = [theirs if is_chosen else own for is_chosen, theirs, own in both]
         return Links.of(racks)
 
-    def racks_of_whom(self, view: View) -> Links | None:
+    def racks_to_choose_by(self, view: View) -> Links | None:
         """Return all racks of each unit, whatever their flow."""
         return view.racks_of(self.kind)
 
