@@ -1,7 +1,7 @@
 """Judging, as it runs: the journal is read, every tick that is due is judged, and what it brings is saved.
 
-The engine runs beside the event loop in a thread of its own making, one step at a time; the loop only keeps
-the rhythm. What a step brings is in the ledger before anybody is told.
+The engine runs beside the event loop in a thread that keeps the rhythm itself: a tick does not wait for the
+loop, and a site at rest wakes it for none. What a step brings is in the ledger before anybody is told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Final, Protocol
 
 import structlog
@@ -26,7 +27,7 @@ from rules.engine.engine import Engine, Step
 from rules.engine.judging import Judging
 from rules.notify.telling import Teller, Telling, Told
 from rules.view import View
-from store.cputime import CpuTime, charged_to
+from store.cputime import CpuTime
 from store.journal.entries import Entry
 from store.ledger.alarms import AlarmChange, Progress, rule_of
 from store.series import AnyDraw
@@ -193,19 +194,33 @@ class RulesService:
         _log.info("rules start", snapshot=found, seq=self._engine.seq)
 
     async def run(self) -> None:
-        """Judge until cancelled."""
+        """Judge until cancelled; a step that was begun is ended first."""
+        is_over = Event()
+        judging = asyncio.ensure_future(in_thread(self._judge_until, is_over))
+        try:
+            await asyncio.shield(judging)
+        finally:
+            is_over.set()
+            await judging
+
+    def _judge_until(self, is_over: Event) -> None:
+        """Judge whenever a tick is due, until told that it is over."""
         while True:
             self._rounds += 1
-            with charged_to(self.judging_cpu):
-                await in_thread(self.step, self._clock.now_ms())
-            if self.lag.store_error or self.lag.error:
-                await asyncio.sleep(PAUSE_S)
-                continue
-            period_ms = wait_ms = self._rhythm.tick_ms
-            if self._engine.tick_ms is not None:
-                due_ms = self._engine.tick_ms + period_ms + self._rhythm.lateness_ms
-                wait_ms = min(max(due_ms - self._clock.now_ms(), 1), period_ms)
-            await asyncio.sleep(wait_ms / 1_000)
+            with self.judging_cpu.measure():
+                self.step(self._clock.now_ms())
+            if is_over.wait(self._rest_s()):
+                return
+
+    def _rest_s(self) -> float:
+        """Return how long it is until a tick is due, or until a disk that refused is tried again [s]."""
+        if self.lag.store_error or self.lag.error:
+            return PAUSE_S
+        period_ms = self._rhythm.tick_ms
+        if self._engine.tick_ms is None:
+            return period_ms / 1_000
+        due_ms = self._engine.tick_ms + period_ms + self._rhythm.lateness_ms
+        return min(max(due_ms - self._clock.now_ms(), 1), period_ms) / 1_000
 
     def step(self, now_ms: int) -> None:
         """Judge every tick that is due.

@@ -128,15 +128,21 @@ class Receiver:
 
     async def run(self) -> None:
         """Keep what is due on its way, until cancelled."""
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         under_way: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 self.rounds += 1
                 self._wake.clear()
                 for notice in await self._next(under_way):
-                    under_way[notice.key] = group.create_task(self._tell(notice), name=f"page {notice.key}")
-                await self._until_something_changes(under_way)
+                    page = group.create_task(self._tell(notice), name=f"page {notice.key}")
+                    page.add_done_callback(lambda _: self._wake.set())
+                    under_way[notice.key] = page
+                look = loop.call_later(POLL_S, self._wake.set)
+                try:
+                    await self._wake.wait()
+                finally:
+                    look.cancel()
                 under_way = {key: task for key, task in under_way.items() if not task.done()}
 
     async def _next(self, under_way: Mapping[str, object]) -> list[Notice]:
@@ -153,16 +159,6 @@ class Receiver:
             if notice.key not in under_way and free - len(chosen) >= needed:
                 chosen.append(notice)
         return chosen
-
-    async def _until_something_changes(self, under_way: Mapping[str, asyncio.Task[None]]) -> None:
-        """Wait until something new comes, something is done, or it is time to look again."""
-        wakes = asyncio.create_task(self._wake.wait())
-        try:
-            await asyncio.wait(
-                {wakes, *under_way.values()}, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            wakes.cancel()
 
     async def _tell(self, notice: Notice) -> None:
         """Make one attempt, whatever comes of it."""

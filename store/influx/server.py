@@ -93,17 +93,15 @@ def identify(http: Http) -> tuple[Kind, str]:
     return kinds.get(generation[1] if generation else "", Kind.OTHER), version_text.removeprefix("v")
 
 
-def started(http: Http, kind: Kind) -> str:
-    """Return when a database that answers before it has lines on disk was started, in its own words.
+def started(http: Http) -> str:
+    """Return when a VictoriaMetrics was started, which answers before it has lines on disk.
 
     Returns:
-        A VictoriaMetrics' time, to the second; "" of others, and where it does not say.
+        Its time in its own words, to the second; "" where it does not say.
 
     Raises:
         StoreBusy: Where no server answers.
     """
-    if kind is not Kind.VICTORIA_METRICS:
-        return ""
     found = _STARTED.search(http.request("GET", "/metrics").body.decode("utf-8", "replace"))
     return found[1] if found else ""
 

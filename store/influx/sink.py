@@ -214,8 +214,10 @@ class InfluxSink:
             await self._repeat(connection)
             while work.spans:
                 await self._send(connection, work)
+            if connection.kind is not Kind.VICTORIA_METRICS:
+                return
             before = self._started
-            self._started = await asyncio.to_thread(started, connection.http, connection.kind) or before
+            self._started = await asyncio.to_thread(started, connection.http) or before
             if before in ("", self._started):
                 return
             self._is_broken = True
