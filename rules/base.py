@@ -97,7 +97,7 @@ class SeverityStep:
         severity: How bad it is then, at least.
         when: When that is, in a few words; they name a parameter in backticks where one sets it.
         on_delay: The parameter that says how long it must last then [s]; "" for the rule's own on-delay.
-        desks: Who has to act then, besides those whom the rule calls anyway.
+        desks: Who has to act then, besides those that the rule calls anyway.
     """
 
     severity: Severity

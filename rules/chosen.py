@@ -9,7 +9,6 @@ import numpy as np
 from facility.patterns import choose
 from facility.readings import BoolArray
 from rules.base import Rule, Variant
-from rules.engine.relations import are_all
 from rules.subject import SubjectKind
 from rules.view import View
 
@@ -24,8 +23,8 @@ def chosen_by(variant: Variant, rule: Rule, subjects: tuple[str, ...], view: Vie
         chosen &= np.isin(subjects, variant.tenants)
     elif variant.tenants:
         is_chosen = np.isin(view.tenants.ids, variant.tenants)
-        of_them = are_all(rule.racks_to_choose_by(view), is_chosen[view.racks.holders], of_none=False)
-        chosen &= False if of_them is None else of_them
+        racks = rule.racks_to_choose_by(view)
+        chosen &= False if racks is None else racks.all_have(is_chosen[view.racks.holders], of_none=False)
     if variant.kinds:
         chosen &= [view.tables.topology.kind_of(asset) in variant.kinds for asset in assets]
     return chosen

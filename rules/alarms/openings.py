@@ -147,10 +147,10 @@ class Openings:
         """
         rule, kept, held = bank.rule, dict[int, str](), dict[str, int]()
         for place in np.flatnonzero(due).tolist():
-            subject, severity = bank.subjects[place], bank.severity(place)
+            subject, severity = bank.subjects[place], int(bank.severities[place])
             if subject == CANARY:
                 continue
-            opened_ms = bank.opened_ms(place)
+            opened_ms = int(bank.opened_ms[place])
             chatter, is_new = self._chatter_of((rule, subject)), opened_ms == at_ms
             if is_new:
                 self._note((rule, subject), at_ms)

@@ -228,7 +228,7 @@ class Bank:
     def active_ids(self) -> set[str]:
         """Return the identities of the alarms that there are."""
         places = np.flatnonzero(self.is_active).tolist()
-        return {alarm_id(self.rule, self.subjects[place], self.opened_ms(place)) for place in places}
+        return {alarm_id(self.rule, self.subjects[place], int(self.opened_ms[place])) for place in places}
 
     @property
     def has_untold(self) -> bool:
@@ -242,9 +242,10 @@ class Bank:
         return untold
 
     @property
-    def is_ending(self) -> BoolArray:
-        """Which subjects have an alarm that was over when it was last known, shape (subjects,)."""
-        return self._columns.is_ending
+    def stands(self) -> BoolArray:
+        """Which subjects have an alarm that is neither told nor known to be over, shape (subjects,)."""
+        stands: BoolArray = self.is_untold & ~self._columns.is_ending
+        return stands
 
     @property
     def since_ms(self) -> IntArray:
@@ -256,21 +257,10 @@ class Bank:
         """How bad the alarm of each subject was at worst, `Severity` codes, shape (subjects,)."""
         return self._columns.severity
 
-    def severity(self, place: int) -> int:
-        """Return how bad the alarm of a subject was at worst, `Severity` code."""
-        return int(self._columns.severity[place])
-
-    def opened_or(self, otherwise_ms: int) -> IntArray:
-        """Return when the alarm of each subject opened [ms], shape (subjects,).
-
-        Args:
-            otherwise_ms: What is returned of a subject that has none.
-        """
-        return np.where(self.is_active, self._columns.opened_ms, otherwise_ms)
-
-    def opened_ms(self, place: int) -> int:
-        """Return when the alarm of a subject opened [ms]."""
-        return int(self._columns.opened_ms[place])
+    @property
+    def opened_ms(self) -> IntArray:
+        """When the alarm of each subject opened that has one [ms], shape (subjects,)."""
+        return self._columns.opened_ms
 
     def begin_anew(self) -> None:
         """Forget every delay that runs, and what was above lately: it was judged by a clock that was set.
@@ -505,7 +495,8 @@ class Bank:
 
     def _hidden(self, suppressed: BoolArray | None) -> BoolArray:
         """Return whose alarm is not told: what is suppressed, and what was over when it was last known."""
-        return self.is_ending.copy() if suppressed is None else self.is_ending | suppressed
+        ending = self._columns.is_ending
+        return ending.copy() if suppressed is None else ending | suppressed
 
     def _places(self) -> Mapping[str, int]:
         """Return the place of each subject."""

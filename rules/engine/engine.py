@@ -92,6 +92,7 @@ class Step:
     is_settled: bool = False
 
 
+NO_ALARM: Final = np.zeros(0, np.bool_)
 _Stepped = tuple[Judge, Bank, Findings, list[Transition]]
 """A rule, its alarms or those of not being able to tell, what it found, and what that changed."""
 
@@ -175,6 +176,8 @@ class Engine:
         self.view: View | None = None
         self._publishers: PublisherView | None = None
         self._hides: dict[str, dict[tuple[str, str], int]] = {}  # by the rule that is hidden
+        self._standing: dict[str, BoolArray] = {}  # which alarms stand that others hide, by rule
+        self._carried: Mapping[str, Mapping[int, list[Carried]]] = {}
         self._brought: list[Step] = []
 
     def _make_judge(self, rule: Rule) -> Judge:
@@ -567,11 +570,12 @@ class Engine:
             judge.hidden(bank, self._by_name, view) if changes or bank.has_untold else None
             for judge, bank, _, changes in stepped
         ]
-        carried = self._carried(stepped, hiding, view)
+        if with_tables or self._is_otherwise(stepped, hiding):
+            self._carried = self._find_carried(stepped, hiding, view)
         told: list[Transition] = []
         self._damper.begin(view.at_ms)
         for (_, bank, found, happened), hidden in zip(stepped, hiding, strict=True):
-            changes = bank.rise(happened, carried.get(bank.rule, {}), found, view.at_ms)
+            changes = bank.rise(happened, self._carried.get(bank.rule, {}), found, view.at_ms)
             if not changes and not bank.has_untold:
                 self._damper.pass_over(bank)
                 continue
@@ -579,7 +583,23 @@ class Engine:
             told += bank.tell(changes, hidden, found, view.at_ms, damped)
         return tuple(told)
 
-    def _carried(
+    def _is_otherwise(self, stepped: Sequence[_Stepped], hiding: Sequence[BoolArray | None]) -> bool:
+        """Tell whether an alarm changed, or whether others stand that are hidden, than at the tick before.
+
+        Where nothing of that is so, what hides which alarm is found out once a second, for it takes long.
+
+        Args:
+            stepped: What the rules found.
+            hiding: Which alarms of each others hide, shape (subjects,); None for none.
+        """
+        is_otherwise = False
+        for (_, bank, _, changes), hidden in zip(stepped, hiding, strict=True):
+            before = self._standing.get(bank.rule, NO_ALARM)
+            stands = self._standing[bank.rule] = NO_ALARM if hidden is None else bank.stands & hidden
+            is_otherwise |= bool(changes) or not (stands is before or np.array_equal(stands, before))
+        return is_otherwise
+
+    def _find_carried(
         self, stepped: Sequence[_Stepped], hiding: Sequence[BoolArray | None], view: View
     ) -> Mapping[str, Mapping[int, list[Carried]]]:
         """Return what each alarm hides that is graver than it, by rule and place; count all that it hides.
@@ -595,9 +615,9 @@ class Engine:
         masks = {bank.rule: hidden for (_, bank, _, _), hidden in zip(stepped, hiding, strict=True)}
         for judge, bank, _, _ in stepped:
             self._hides.pop(bank.rule, None)
-            if (hidden := masks[bank.rule]) is None or not hidden.any():
+            if (hidden := masks[bank.rule]) is None or not (stands := bank.stands & hidden).any():
                 continue
-            for other, places, causes in judge.causes(bank, hidden, self._by_name, view):
+            for other, places, causes in judge.causes(bank, stands, self._by_name, view):
                 graver = bank.severities[places] > other.severities[causes]
                 for place, cause in zip(places[graver].tolist(), causes[graver].tolist(), strict=True):
                     carried[other.rule][cause].append(judge.carried(bank, place))

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from facility.names import AssetId
-from facility.readings import BoolArray
+from facility.readings import BoolArray, IntArray
 from rules.alarms.states import Bank, Carried
 from rules.alarms.time_above import TimeAbove
 from rules.base import (
@@ -28,7 +28,6 @@ from rules.chosen import chosen_by
 from rules.comparison import OfRows
 from rules.draw.summation_plan import Index
 from rules.engine.relations import (
-    are_all,
     covered,
     including,
     inside,
@@ -192,16 +191,19 @@ class Judge:
             hides = hides | other.bank.is_pending
         match hide.relation:
             case Relation.MEMBER_OF if self.rule.kind not in NESTED and hide.late_s is None:
-                within = covered(other.rule.racks(view), hides, len(view.racks.ids))
+                racks, theirs = self.rule.racks(view), other.rule.racks(view)
+                if racks is None or theirs is None:
+                    return None
                 # What is measured of a subject does not say what it stands for: one without racks is a
                 # member of nothing. Of any other rule, such a subject has nothing left to tell.
-                of_none = not self.rule.is_of_tables
-                return None if within is None else are_all(self.rule.racks(view), within, of_none=of_none)
+                within = covered(theirs, hides, len(view.racks.ids))
+                return racks.all_have(within, of_none=not self.rule.is_of_tables)
             case Relation.DARK_BY:
                 assets = view.table(other.rule.kind).assets
                 dead = [AssetId(assets[row]) for row in np.flatnonzero(hides).tolist()]
                 dark = view.tables.topology.without_supply(dead)
-                return are_all(self.rule.racks(view), dark, of_none=False)
+                racks = self.rule.racks(view)
+                return None if racks is None else racks.all_have(dark, of_none=False)
             case Relation.SILENT_BY:
                 return None  # of all of them together
             case Relation.SAME | Relation.SERVED_BY | Relation.MEMBER_OF | Relation.INCLUDED_IN:
@@ -227,8 +229,8 @@ class Judge:
             if other is None:
                 continue
             active = other.bank.is_active | other.bank.is_pending if hide.is_early else other.bank.is_active
-            within = covered(other.rule.racks(view), active, len(racks.ids)) if active.any() else None
-            explained |= False if within is None else within
+            theirs = other.rule.racks(view) if active.any() else None
+            explained |= False if theirs is None else covered(theirs, active, len(racks.ids))
         if not explained.any():
             return None
         silent = self._says_nothing(bank, view)
@@ -248,7 +250,7 @@ class Judge:
         return racks.is_silent | racks.is_misdated if bank is self.bank else racks.cause != 0
 
     def causes(
-        self, bank: Bank, hidden: BoolArray, others: Mapping[str, Judge], view: View
+        self, bank: Bank, stands: BoolArray, others: Mapping[str, Judge], view: View
     ) -> Iterator[tuple[Bank, Index, Index]]:
         """Yield what hides alarms that stand, by each rule: its bank, and which hide which, pair by pair.
 
@@ -256,12 +258,11 @@ class Judge:
 
         Args:
             bank: The rule's own bank, or that of not being able to tell.
-            hidden: Which of its alarms others hide, shape (subjects,).
+            stands: Which of its alarms stand that others hide, shape (subjects,).
             others: Every rule by its name.
             view: The site at the moment.
         """
-        stands = bank.is_untold & ~bank.is_ending & hidden
-        hides = self.rule.causes_of(bank.rule) if stands.any() else ()
+        hides = self.rule.causes_of(bank.rule)
         try:
             for name in dict.fromkeys(hide.rule for hide in hides):
                 if (other := others.get(name)) is None or not other.bank.is_active.any():
@@ -298,7 +299,7 @@ class Judge:
             place: The place of its subject.
         """
         title = self.rule.title_of(bank.rule)
-        return Carried(bank.severity(place), bank.rule, title, bank.subjects[place])
+        return Carried(int(bank.severities[place]), bank.rule, title, bank.subjects[place])
 
     def _related(
         self, hide: HiddenBy, bank: Bank, other: Judge, rows: Index, view: View
@@ -329,7 +330,7 @@ class Judge:
                 is_comparison = self.rule.kind is SubjectKind.COMPARISON
                 return inside(view.meters.within if is_comparison else view.alarms.within, rows)
             case Relation.INCLUDED_IN:
-                return including(self.rule.racks(view), other.bank.opened_or(view.at_ms), rows)
+                return including(self.rule.racks(view), _opened_ms(other.bank, view), rows)
             case Relation.MEMBER_OF | Relation.DARK_BY:
                 counts = np.ones(len(view.racks.ids), np.bool_)
                 return sharing(self._racks(view), other.rule.racks(view), rows, counts)
@@ -364,17 +365,25 @@ def _in_time(
     places, rows = pairs
     if hide.late_s is None or not len(places):
         return pairs
-    opened_ms = other.opened_or(view.at_ms)
+    opened_ms = _opened_ms(other, view)
     # What is hidden itself has no page that names anything.
-    is_silent = other.is_untold & (opened_ms < view.at_ms)
+    is_silent = other.is_untold & (opened_ms != view.at_ms)
     places, rows = places[~is_silent[rows]], rows[~is_silent[rows]]
-    after_ms = bank.since_ms[places] - opened_ms[rows]
-    chosen = after_ms <= 0
+    since_ms, opened_ms = bank.since_ms[places], opened_ms[rows]
+    after_ms = since_ms - opened_ms
+    # What opened later than now is dated by a clock that was set back: what is not, began after that.
+    chosen = (after_ms <= 0) & ((opened_ms <= view.at_ms) | (since_ms > view.at_ms))
     if hide.late_s:
         is_named = (bank.is_active | bank.is_pending)[places] & chosen
         of_tenant = rows * len(view.tenants.ids) + view.racks.holders[places]
-        chosen |= (after_ms <= hide.late_s * 1_000) & np.isin(of_tenant, of_tenant[is_named])
+        is_late = (after_ms > 0) & (after_ms <= hide.late_s * 1_000)
+        chosen |= is_late & np.isin(of_tenant, of_tenant[is_named])
     return places[chosen], rows[chosen]
+
+
+def _opened_ms(bank: Bank, view: View) -> IntArray:
+    """Return when the alarm of each subject opened, for those that have none now [ms], shape (subjects,)."""
+    return np.where(bank.is_active, bank.opened_ms, view.at_ms)
 
 
 def make_judge(rule: Rule, *, tells_unknown: bool) -> Judge:

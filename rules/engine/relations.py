@@ -98,27 +98,9 @@ def including(racks: Links | None, opened_ms: IntArray, rows: Index) -> tuple[In
     )
 
 
-def covered(theirs: Links | None, hides: BoolArray, racks: int) -> BoolArray | None:
-    """Return which racks belong to subjects of another rule that hide; None where its subjects have none."""
-    if theirs is None:
-        return None
+def covered(theirs: Links, hides: BoolArray, racks: int) -> BoolArray:
+    """Return which racks belong to subjects of another rule that hide, shape (racks,)."""
     covered = np.zeros(racks, np.bool_)
     for row in np.flatnonzero(hides).tolist():
         covered[theirs[row]] = True
     return covered
-
-
-def are_all(links: Links | None, flags: BoolArray, *, of_none: bool) -> BoolArray | None:
-    """Return for which rows a flag holds of every rack; None where rows stand for no racks.
-
-    Args:
-        links: The racks of each row.
-        flags: The flag of each rack.
-        of_none: What is returned for a row without racks.
-    """
-    if links is None:
-        return None
-    lacking = np.concatenate(([0], np.cumsum(~flags[links.members])))
-    begin, end = links.starts[:-1], links.starts[1:]
-    are_all: BoolArray = lacking[end] == lacking[begin]
-    return are_all if of_none else are_all & (end > begin)

@@ -68,6 +68,18 @@ class Links:
     def __getitem__(self, row: int) -> Index:
         return self.members[self.starts[row] : self.starts[row + 1]]
 
+    def all_have(self, flags: BoolArray, *, of_none: bool) -> BoolArray:
+        """Return for which rows a flag holds of every member.
+
+        Args:
+            flags: The flag of each row of the other table.
+            of_none: What is returned for a row without members.
+        """
+        lacking = np.concatenate(([0], np.cumsum(~flags[self.members])))
+        begin, end = self.starts[:-1], self.starts[1:]
+        have: BoolArray = lacking[end] == lacking[begin]
+        return have if of_none else have & (end > begin)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from facility.instants import HOUR_MS
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.quantities import QUANTITIES
@@ -19,7 +20,7 @@ from rules.engine.judging import Judging
 from rules.engine.settled import Patience
 from rules.registry import make_rules
 from rules.telemetry.timing import Timing
-from store.journal.entries import Entry, Known, Mark, MarkKind
+from store.journal.entries import EVERY_BROKER, Entry, Known, Mark, MarkKind
 from testing.scenarios.reading import BROKER, Scenario, Value
 
 PUBLISHER: Final = "PUB"
@@ -51,6 +52,7 @@ def run(
     told: Callable[[Step], None] | None = None,
     *,
     again: Callable[[Judging, list[Entry], int], Judging] | None = None,
+    set_back_at: int | None = None,
 ) -> Found:
     """Let a site say what a scenario says, and follow its alarms.
 
@@ -59,6 +61,7 @@ def run(
         told: Is given every step of the engine.
         again: Is given the judgements before each step, the descriptions and the number of the step; what it
             returns goes on.
+        set_back_at: Before which step every clock is set back by an hour; None for never.
     """
     source = ScenarioSource(scenario)
     engine = Judging(
@@ -81,7 +84,8 @@ def run(
         if again is not None:
             engine = again(engine, [entry for entry in opening if isinstance(entry.content, tuple)], number)
             banks = banks_of(engine)
-        steps = [step for entry in source.entries(number) for step in engine.take(entry)]
+        set_back = [source.set_back(number)] if number == set_back_at else []
+        steps = [step for entry in (*set_back, *source.entries(number)) for step in engine.take(entry)]
         steps += engine.advance(source.at_ms(number))
         if told is not None:
             for step in steps:
@@ -138,6 +142,7 @@ class ScenarioSource:
             self._points[name] = self._known(name, asset, is_meter=asset in meters)
         self._beats = self._heartbeats()
         self._published: dict[str, tuple[float | None, int]] = {}
+        self._back_ms = 0
 
     @property
     def timing(self) -> Timing:
@@ -149,7 +154,12 @@ class ScenarioSource:
 
     def at_ms(self, number: int) -> int:
         """Return when a step is [ms]."""
-        return self._scenario.begin_ms + number * self._scenario.step_ms
+        return self._scenario.begin_ms + number * self._scenario.step_ms - self._back_ms
+
+    def set_back(self, number: int) -> Entry:
+        """Set every clock back by an hour before a step, and return what the journal says of it."""
+        before_ms, self._back_ms = self.at_ms(number) - 1, HOUR_MS
+        return self._entry(number, Mark(MarkKind.STEPPED, EVERY_BROKER, before_ms), before_ms=1)
 
     def opening(self) -> Iterator[Entry]:
         """Yield what is there a step before the first: the points, and a connection."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from facility.instants import HOUR_MS
 from rules.alarms.states import Change, Transition
 from rules.base import Severity
 from rules.engine.engine import Step
@@ -86,7 +87,7 @@ class Heard:
         return compose(found, judges[rule], step.view, self.scenario.file.site).document()
 
 
-def heard(folder: Path, site: str, said: str, *, step_s: int = 1) -> Heard:
+def heard(folder: Path, site: str, said: str, *, step_s: int = 1, set_back_at: int | None = None) -> Heard:
     """Play a site.
 
     Args:
@@ -94,13 +95,14 @@ def heard(folder: Path, site: str, said: str, *, step_s: int = 1) -> Heard:
         site: The site file.
         said: What it says, as tables of a scenario.
         step_s: Length of a step [s].
+        set_back_at: Before which step every clock is set back by an hour; None for never.
     """
     path = folder / "scenario.toml"
     head = f'about = "a test"\nkind = "more"\nstep_s = {step_s}'
     path.write_text(f'{head}\nsite = """\n{site}\n"""\n{said}\n[expect]\n')
     scenario = read(path)
     steps: list[Step] = []
-    run(scenario, steps.append)
+    run(scenario, steps.append, set_back_at=set_back_at)
     return Heard([(change, step) for step in steps for change in step.changes], scenario)
 
 
@@ -243,6 +245,22 @@ def test_a_tenant_whose_racks_lose_flow_later_is_named(tmp_path: Path, later_s: 
     assert [line for line in found.told if " T7 " in line] == [
         f"{11 + later_s} T7 a3 opened critical",
         f"{11 + later_s} T7 a4 opened critical",
+    ]
+
+
+def test_a_rack_that_loses_flow_once_our_clock_was_set_back_is_told(tmp_path: Path) -> None:
+    """The page of the unit is dated an hour ahead of it: it did not name the rack for all that."""
+    site = '[[asset]]\nid = "cdu1"\nkind = "CDU"\nserves = ["a{1..4}"]\n'
+    site += '[[rack]]\nids = "a{1..4}"\nrating_kw = 100\nfeeds = 1\nrated_lpm = 100\n'
+    site += '[[tenant]]\nid = "acme"\nholds = [{ racks = "a{1..4}", from = 2026-01-01 }]\n'
+    flow = '"a{1..2}" = "95x5 0x95"\n"a3" = "95x60 0x40"\n"a4" = "95x100"'
+    said = f'[kw]\n"a{{1..4}}" = "80x100"\n[measured."rack.coolant.flow"]\n{flow}'
+
+    found = heard(tmp_path, site, said, set_back_at=20)
+
+    assert [line for line in found.told if " T" in line] == [
+        "8 T18 cdu1 opened critical",
+        f"{63 - HOUR_MS // 1_000} T7 a3 opened critical",
     ]
 
 
