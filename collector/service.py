@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -144,7 +145,7 @@ class Collector(Source):
         self._decoder.settle(self._now_ms(), gathered)
         if gathered.settled or self._held_since_ms is not None:
             async with self._context.turn:
-                intake = self._intake(gathered)
+                intake = await self._intake(gathered)
             await self._appender.append(intake)
 
     async def _look(self) -> None:
@@ -185,27 +186,29 @@ class Collector(Source):
         gathered, reading = Gathered(), self.counters.reading
         try:
             for messages in taken:
-                steps = self._decoder.decode(messages, gathered)
-                while True:
-                    with reading.measure():
-                        is_over = next(steps, _OVER) is _OVER
-                    if is_over:
-                        break
-                    await asyncio.sleep(0)
+                await self._work_off(self._decoder.decode(messages, gathered))
             with reading.measure():
                 self._decoder.settle(self._now_ms(), gathered)
             if len(gathered.rows) > MANY_ROWS:
                 with charged_to(reading):
                     await in_thread(gathered.rows.seal, self._context.ranges)
-            with reading.measure():
-                return gathered, self._intake(gathered)
+            return gathered, await self._intake(gathered)
         except Exception as error:  # noqa: BLE001 - whatever it is, each message must have an end
             _log.exception("decoder failed", broker=self.name, messages=count_of(taken))
             failed = gathered.rows
             gathered.rows = Rows(rejections=failed.rejections, sealed=failed.sealed)
             for message in failed.messages():
                 gathered.rows.refuse(message, Reason.DECODER_FAILED, repr(error))
-        return gathered, self._intake(gathered)
+        return gathered, await self._intake(gathered)
+
+    async def _work_off(self, steps: Iterator[None]) -> None:
+        """Let others have their turn after each step of decoding."""
+        while True:
+            with self.counters.reading.measure():
+                is_over = next(steps, _OVER) is _OVER
+            if is_over:
+                return
+            await asyncio.sleep(0)
 
     async def _tell(self, marks: list[Mark]) -> None:
         """Tell the journal, and people, what happened to the connection."""
@@ -216,12 +219,18 @@ class Collector(Source):
         if marks:
             await self._appender.append(Intake(marks=marks))
 
-    def _intake(self, gathered: Gathered) -> Intake:
+    async def _intake(self, gathered: Gathered) -> Intake:
         """Return what is appended; what became known of points only once no more messages wait."""
         now_ms, register = self._now_ms(), self._context.register
         since_ms = now_ms if self._held_since_ms is None else self._held_since_ms
-        may_hold = self._session.waiting > 0 and now_ms - since_ms < HELD_MS
-        intake = gathered.intake(self._context, now_ms, may_hold=may_hold)
+        may_hold = gathered.rows.is_empty and self._session.waiting > 0 and now_ms - since_ms < HELD_MS
+        if not may_hold:
+            try:
+                await self._work_off(self._decoder.complete())
+            except Exception:  # noqa: BLE001 - a fault of its own: what is known is true, if not complete
+                _log.exception("decoder failed", broker=self.name)
+        with self.counters.reading.measure():
+            intake = gathered.intake(self._context, now_ms, may_hold=may_hold)
         self._held_since_ms = since_ms if register.has_news else None
         return self._appender.count(intake)
 

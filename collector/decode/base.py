@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -112,6 +113,13 @@ class Decoder(Protocol):
         """
         ...
 
+    def complete(self) -> Iterator[None]:
+        """Find out what of points follows from what else was said, while this is iterated over.
+
+        To be called before what became known of them is appended. Yields as `decode`.
+        """
+        ...
+
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Give up on what has waited for its metadata too long.
 
@@ -167,8 +175,8 @@ def decode_in_turn(
 
 
 def decode_at_once(decoder: Decoder, messages: Messages, into: Gathered) -> None:
-    """Decode messages while nothing else runs; arguments as for `Decoder.decode`."""
-    for _ in decoder.decode(messages, into):
+    """Decode messages to the end while nothing else runs; arguments as for `Decoder.decode`."""
+    for _ in chain(decoder.decode(messages, into), decoder.complete()):
         pass
 
 

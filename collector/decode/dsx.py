@@ -138,6 +138,7 @@ class DsxDecoder:
         self._has_canary = CANARY in context.site.racks
         self._scopes = Scopes()
         self._changed: set[str] = set()
+        self._ungrouped: dict[bytes, None] = {}  # the topics of values of which no scope was looked for yet
         self._heard_ms = 0
         self._last_ms = 0
         self._used = _Used(context.register.numbers)
@@ -174,8 +175,24 @@ class DsxDecoder:
             self._heard_ms += min(max(passed_ms, 0), MOST_PASSED_MS)
             self._last_ms = last_ms
         yield from self._decode_all(messages, into)
-        if self._changed:
+
+    def complete(self) -> Iterator[None]:
+        """Find the stream of every point that is new, or that a changed scope covers, or covered.
+
+        Once for all that came together: when a monitor starts, thousands of points and hundreds of scopes
+        become known at once.
+        """
+        done = 0
+        while self._ungrouped:
+            topic, _ = self._ungrouped.popitem()
+            self._value_topics.put(topic)
+            self._group(topic)
+            done += 1
+            if done % REGROUPED == 0:
+                yield
+        if self._changed and done < len(self._routes):
             yield from self._regroup()
+        self._changed.clear()
 
     def problems(self, now_ms: int) -> dict[str, str]:
         """Return what is wrong with what is said on the bus."""
@@ -432,9 +449,16 @@ class DsxDecoder:
                 self._routes[sent] = said
             else:
                 self._routes[sent] = self._declare(entry, said, topic, rows, message, was)
-            self._value_topics.put(sent)
+            if message is None:
+                self._value_topics.put(sent)
+            elif publisher not in before:
+                self._ungrouped[sent] = None
         for publisher in before.keys() - found.keys():
-            self._value_topics.take(_sent(publisher, key))
+            sent = _sent(publisher, key)
+            if sent in self._ungrouped:
+                del self._ungrouped[sent]
+            else:
+                self._value_topics.take(sent)
         if before and message is not None:
             self._drop(key, before, found, rows, message)
         return found
@@ -478,7 +502,7 @@ class DsxDecoder:
         message: Message | None,
         was: int | Refused | None,
     ) -> int:
-        """Put a point into the register, with the stream that a heartbeat's scope gives it.
+        """Put a point into the register, with the stream that it has; one that has none gets it later.
 
         Args:
             entry: What its metadata say.
@@ -488,7 +512,9 @@ class DsxDecoder:
             message: What describes it; None where that is not new.
             was: What the values on its topic were before.
         """
-        stream = self._stream_of(point, entry.publisher, topic)
+        # Of what is new, scopes may still come, and are looked for once.
+        is_new = message is not None and was is None
+        stream = point.stream if is_new else self._stream_of(point, entry.publisher, topic)
         said = point if stream == point.stream else replace(point, stream=stream)
         register = self._context.register
         point = register.own(said)
@@ -536,10 +562,7 @@ class DsxDecoder:
         rows.doubt(number, message)
 
     def _regroup(self) -> Iterator[None]:
-        """Find the stream anew of every point that a changed scope covers, or covered.
-
-        Once for all messages of a call: when a monitor starts, hundreds of scopes become known at once.
-        """
+        """Find the stream anew of every point that a changed scope covers, or covered."""
         done = 0
         yield from self._value_topics.look_for(self._changed)
         for scope in sorted(self._changed):
@@ -548,7 +571,6 @@ class DsxDecoder:
                 done += 1
                 if done % REGROUPED == 0:
                     yield
-        self._changed.clear()
 
     def _group(self, topic: bytes) -> None:
         """Put the point of a topic of values into the stream that the scopes say."""

@@ -89,6 +89,10 @@ class RackDocumentDecoder:
             one=lambda message: self._decode(message, into.rows),
         )
 
+    def complete(self) -> Iterator[None]:
+        """Nothing is left open: a document explains itself."""
+        return iter(())
+
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits here: a document explains itself."""
 

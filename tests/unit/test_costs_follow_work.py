@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def test_metadata_some_at_a_time() -> None:
     """However large a site is, no step of decoding what describes it takes longer: others run in between."""
 
     def longest(count: int) -> int:
-        steps = Hearing().decoder.decode(Messages.of(described(count)), Gathered())
+        decoder = Hearing().decoder
+        steps = chain(decoder.decode(Messages.of(described(count)), Gathered()), decoder.complete())
         costs, goes_on = [], True
 
         def step() -> None:

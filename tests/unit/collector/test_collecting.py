@@ -68,6 +68,10 @@ class Broken:
             into.rows.add(10**6, T0_MS, 1.0, is_good=True, message=message)
             yield
 
+    def complete(self) -> Iterator[None]:
+        """Nothing is left open."""
+        return iter(())
+
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits."""
 

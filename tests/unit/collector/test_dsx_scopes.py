@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.decode.base import Gathered
 from collector.decode.dsxscopes import ScopeIndex, TopicIndex
-from collector.mqtt.message import as_sent, text_of
+from collector.mqtt.message import Messages, as_sent, text_of
 from formats import dsx
-from testing.collector.hearing import Hearing, heartbeat, metadata
+from testing.collector.hearing import Hearing, heartbeat, metadata, withdrawn
 
 VALUE = "BMS/v1/PUB/Value/Rack/RackPower/nvidia/titan/pod1C/rowE/rack01/power"
 SCOPES = [
@@ -139,7 +140,7 @@ def test_topics_are_found_by_the_scopes_that_cover_them(many: list[str], some: l
 def test_a_start_looks_at_each_point_a_few_times_however_many_heartbeats_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Scopes that become known between points cost one more look at each, and not one for each scope."""
+    """Scopes that become known between points cost no more look at any: each is looked at once."""
     rows = 40
     paths = [f"row{row}/rack{rack}" for row in range(rows) for rack in range(5)]
     described = [metadata(path, rackLocationId=path.replace("/", ".")) for path in paths]
@@ -161,4 +162,30 @@ def test_a_start_looks_at_each_point_a_few_times_however_many_heartbeats_there_a
     streams = {str(known.point.asset): known.point.stream for known in hearing.known.values()}
     for row in range(rows):
         assert streams[f"row{row}.rack0"] == f"bus:PUB:client-{row}"
-    assert looks <= 3 * len(messages)
+    assert looks == len(described)
+
+
+@given(st.data())
+def test_streams_are_the_same_wherever_points_are_completed(data: st.DataObject) -> None:
+    """Points, scopes and what withdraws them in any order: whatever was completed on the way."""
+    said = [metadata(path, rackLocationId=path.replace("/", ".")) for path in ("a/r1", "a/r2", "b/r1")]
+    said += [heartbeat(f"client-{number}", scope=scope) for number, scope in enumerate(("a", "b", "a/r2"))]
+    order = [said[i] for i in data.draw(st.lists(st.integers(0, len(said) - 1), max_size=14))]
+    steps = [(withdrawn(m) if data.draw(st.booleans()) else m, data.draw(st.booleans())) for m in order]
+    whole, parts, gathered = Hearing(), Hearing(), Gathered()
+    for message, _ in steps:
+        whole.hear(message)
+
+    for message, is_completed in steps:
+        for _ in parts.decoder.decode(Messages.of([message]), gathered):
+            pass
+        for _ in parts.decoder.complete() if is_completed else ():
+            pass
+    parts.hear()
+
+    # Of a point that is withdrawn nothing is said, by whichever stream.
+    found, expected = (
+        {n: known.point for n, known in hearing.known.items() if not known.point.is_withdrawn}
+        for hearing in (parts, whole)
+    )
+    assert found == expected

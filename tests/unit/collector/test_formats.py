@@ -36,6 +36,10 @@ class Teller:
             into.rows.refuse(message, Reason.BAD_JSON, f"a tale for {self.heard_by}")
             yield
 
+    def complete(self) -> Iterator[None]:
+        """Nothing is left open."""
+        return iter(())
+
     def settle(self, now_ms: int, into: Gathered) -> None:
         """Nothing waits."""
 
