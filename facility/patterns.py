@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from facility.names import ID_RULE, id_of, may_be_written, written
+from facility.names import ID_RULE, id_of, is_name, may_be_written, written
 
 MOST: Final = 200_000
 """The most names one pattern may stand for; more is a mistake of writing."""
@@ -50,6 +50,8 @@ def expand(pattern: str) -> list[str]:
         PatternError: Where it cannot be read, stands for no names, for too many, or for text that
             cannot be a name.
     """
+    if is_name(pattern):
+        return [pattern]  # as nearly all of a large site
     names = [""]
     for choices in _parts(pattern):
         if len(names) * len(choices) > MOST:

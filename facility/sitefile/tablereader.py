@@ -53,8 +53,9 @@ def read_table(value: object, model: type[_TableType], path: str, faults: list[F
     if not isinstance(value, dict):
         faults.append(Fault(path=path, expected="a table", found=show(value)))
         return None
-    fields = {field.alias or name: (name, field) for name, field in model.model_fields.items()}
-    faults += _unknown_keys(value, sorted(fields), path)
+    fields = _fields_of(model)
+    if not fields.keys() >= value.keys():
+        faults += _unknown_keys(value, sorted(fields), path)
     found: dict[str, Any] = {}
     is_whole = True
     for key, (name, field) in fields.items():
@@ -115,11 +116,10 @@ def _unknown_keys(table: Mapping[str, object], known: list[str], path: str) -> l
 
 
 def _read_field(value: object, model: type[Table], name: str, path: str, faults: list[Fault]) -> object:
-    field = model.model_fields[name]
-    inner = _table_in(field.annotation)
+    inner = _tables_of(model).get(name)
     if inner is None:
         return _read_value(value, model, name, path, faults)
-    if get_origin(field.annotation) is not list:
+    if get_origin(model.model_fields[name].annotation) is not list:
         table = read_table(value, inner, path, faults)
         return _UNREADABLE if table is None else table
     if not isinstance(value, list):
@@ -162,6 +162,19 @@ def _expected(item: Any, context: Mapping[str, Any]) -> str:  # noqa: ANN401 - p
         if bound in context:
             return f"{words} {context[bound]:,}"
     return str(item["msg"]).removeprefix("Input should be ")
+
+
+@cache
+def _fields_of(model: type[Table]) -> Mapping[str, tuple[str, FieldInfo]]:
+    """Return name and description of each field by its key in the file."""
+    return {field.alias or name: (name, field) for name, field in model.model_fields.items()}
+
+
+@cache
+def _tables_of(model: type[Table]) -> Mapping[str, type[Table]]:
+    """Return what is read in each field that holds a table or tables, by its name."""
+    found = {name: _table_in(field.annotation) for name, field in model.model_fields.items()}
+    return {name: table for name, table in found.items() if table is not None}
 
 
 @cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from facility.contracts import Contract, Method, Version
@@ -174,6 +174,8 @@ def said(value: object) -> object:
     another order says the same, except variants of a rule: of those that choose a subject, the last holds.
     """
     match value:
+        case str():
+            return value
         case Rack():
             return repr(value)  # there may be 100,000
         case Rule():
@@ -186,12 +188,18 @@ def said(value: object) -> object:
             return sorted((key, said(found)) for key, found in value.items())
         case tuple():
             return sorted(map(said, value), key=repr)
-        case _ if is_dataclass(value):
-            unjudged = UNJUDGED.get(type(value), ())
-            names = (field.name for field in fields(value))
-            return [(name, said(getattr(value, name))) for name in names if name not in unjudged]
         case _:
-            return value
+            kind: Any = type(value)
+            names = _judged_fields(kind)
+            return value if names is None else [(name, said(getattr(value, name))) for name in names]
+
+
+@cache
+def _judged_fields(kind: type[Any]) -> Sequence[str] | None:
+    """Return the names of the fields of a dataclass that judgements depend on; None of another type."""
+    unjudged = UNJUDGED.get(kind, ())
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else None
+    return names and [name for name in names if name not in unjudged]
 
 
 class Edits:
