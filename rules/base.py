@@ -257,7 +257,7 @@ CANNOT_VERIFY: Final = "cannot-verify"
 class Rule(BaseModel):
     """Base of every rule."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: ClassVar[str]
     """The name in the catalogue of rules, part of an alarm's identity."""

@@ -12,15 +12,22 @@ from facility.sitefile.tables import CanaryTable, RackTable, RouteTable, TenantT
 BEGAN: Final = date(2020, 1, 1)
 """From when on it holds its rack: before any reading."""
 
-CANARY_RACK: Final = RackTable.model_validate({"ids": [CANARY], "rating_kw": Decimal("0.01")})
-CANARY_TENANT: Final = TenantTable.model_validate(
-    {
-        "id": CANARY,
-        "name": "Megawatch's own canary",
-        "holds": [{"racks": [CANARY], "from": BEGAN}],
-        "contract": [{"from": BEGAN, "committed_mw": Decimal("0.000001")}],
-    }
-)
+
+def canary_rack() -> RackTable:
+    """Return the rack that the canary's contract holds."""
+    return RackTable.model_validate({"ids": [CANARY], "rating_kw": Decimal("0.01")})
+
+
+def canary_tenant() -> TenantTable:
+    """Return who holds it, by a contract of one watt."""
+    return TenantTable.model_validate(
+        {
+            "id": CANARY,
+            "name": "Megawatch's own canary",
+            "holds": [{"racks": [CANARY], "from": BEGAN}],
+            "contract": [{"from": BEGAN, "committed_mw": Decimal("0.000001")}],
+        }
+    )
 
 
 def canary_route(table: CanaryTable) -> RouteTable:

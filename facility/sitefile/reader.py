@@ -16,7 +16,7 @@ from facility.errors import Fault, SiteFileError
 from facility.names import nearest
 from facility.site import Site
 from facility.sitefile.builder import Builder
-from facility.sitefile.canary import CANARY_RACK, CANARY_TENANT, canary_route
+from facility.sitefile.canary import canary_rack, canary_route, canary_tenant
 from facility.sitefile.influxdb import patient, read_feed
 from facility.sitefile.notes import Located
 from facility.sitefile.tablereader import read_table, show
@@ -122,8 +122,8 @@ def read_site(text: str, source: str = "site.toml") -> SiteFile:
     tenants = _array(document, "tenant", TenantTable, faults)
     routes = _array(document, "route", RouteTable, faults)
     if canary is not None:
-        racks.append(Located("canary", CANARY_RACK))
-        tenants.append(Located("canary", CANARY_TENANT))
+        racks.append(Located("canary", canary_rack()))
+        tenants.append(Located("canary", canary_tenant()))
         routes.append(Located("canary", canary_route(canary)))
     rules = _rules(document.get("rules", {}), faults)
     is_fed = _is_fed(document.get("rules", {}), faults)

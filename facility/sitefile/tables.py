@@ -48,7 +48,7 @@ from facility.sitefile.fields import (
 class Table(BaseModel):
     """A table of the site file: frozen, and with no keys but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
 
 
 class Pace(Protocol):
