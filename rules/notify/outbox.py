@@ -191,7 +191,9 @@ class Receiver:
             notice = self._failed(notice, fault_of(fault))
         else:
             notice = replace(notice, state="delivered", error="", delivered_ms=self._now_ms())
-        self._outcomes[notice.key] = notice
+        # What it says is not needed to say again what became of it: ten thousand pages are 80 MB.
+        is_over = notice.state != "waiting"
+        self._outcomes[notice.key] = replace(notice, body={}) if is_over else notice
         if len(self._outcomes) > MOST_REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
         with suppress(Exception):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from facility.errors import DeliveryError, Outlook, StoreUnavailable
+from rules.notify.memory import MemoryPages
 from rules.notify.outbox import Outbox
 from rules.notify.webhook import WebhookNotifier
 from store.ledger.alarms import Alarm, AlarmChange, Notice, Progress
@@ -49,6 +52,10 @@ class RecordingNotifier:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class Said(dict[str, str]):
+    """What a page says, as an object that shows whether it is still kept."""
 
 
 @dataclass(slots=True)
@@ -123,6 +130,21 @@ def test_what_is_accepted_is_delivered_once(tmp_path: Path) -> None:
         assert (done.state, done.attempts, done.delivered_ms) == ("delivered", 1, T0_MS + 70)
         assert round_of(outbox, ledger, hand) == []
     assert pager.told == ["a:opened"]
+
+
+def test_what_a_delivered_page_said_is_kept_by_the_ledger_alone() -> None:
+    """What became of ten thousand pages is remembered, and not their texts."""
+    pager, hand, pages = RecordingNotifier(), Hand(), MemoryPages()
+    outbox = Outbox(pages, {"pager": pager}, now_ms=hand, random_source=random.Random(1))  # noqa: S311 - jitter
+    said = Said({"headline": "overdraw", "severity": "high"})
+    pages.put([replace(a_notice("a:opened"), body=said)])
+    text = weakref.ref(said)
+    del said
+
+    assert asyncio.run(outbox.receivers["pager"].attempt(pages.waiting[0])).state == "delivered"
+
+    gc.collect()
+    assert text() is None
 
 
 def test_a_failed_attempt_is_repeated_under_the_same_key(tmp_path: Path) -> None:
