@@ -138,6 +138,7 @@ class _Columns(Columns):
     peak: FloatArray
     told: BoolArray
     is_ending: BoolArray
+    is_of_old_clock: BoolArray  # whether its alarm opened before our clock was last set
 
     FILL: ClassVar[Mapping[str, tuple[Any, Any]]] = {
         "state": (np.int8, NORMAL),
@@ -150,6 +151,7 @@ class _Columns(Columns):
         "peak": (np.float64, np.nan),
         "told": (np.bool_, False),
         "is_ending": (np.bool_, False),
+        "is_of_old_clock": (np.bool_, False),
     }
 
 
@@ -262,6 +264,11 @@ class Bank:
         """When the alarm of each subject opened that has one [ms], shape (subjects,)."""
         return self._columns.opened_ms
 
+    @property
+    def is_of_old_clock(self) -> BoolArray:
+        """Whether the alarm of each subject opened before our clock was last set, shape (subjects,)."""
+        return self._columns.is_of_old_clock & self.is_active
+
     def begin_anew(self) -> None:
         """Forget every delay that runs, and what was above lately: it was judged by a clock that was set.
 
@@ -271,6 +278,7 @@ class Bank:
         columns.state[columns.state == PENDING] = NORMAL
         columns.returning_ms[:] = columns.over_ms[:] = columns.broken_ms[:] = NEVER
         columns.is_ending[:] = False
+        columns.is_of_old_clock = columns.state == ACTIVE
         if self._above is not None:
             self._above.clear()
 
@@ -312,6 +320,7 @@ class Bank:
             severity = self._risen(self._rise, severity, breach, clear, at_ms)
         columns.state[opens] = ACTIVE
         columns.opened_ms[opens] = at_ms
+        columns.is_of_old_clock[opens] = False
         columns.severity[opens] = severity[opens]
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE

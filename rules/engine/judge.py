@@ -369,14 +369,14 @@ def _in_time(
     # What is hidden itself has no page that names anything.
     is_silent = other.is_untold & (opened_ms != view.at_ms)
     places, rows = places[~is_silent[rows]], rows[~is_silent[rows]]
-    since_ms, opened_ms = bank.since_ms[places], opened_ms[rows]
-    after_ms = since_ms - opened_ms
-    # What opened later than now is dated by a clock that was set back: what is not, began after that.
-    chosen = (after_ms <= 0) & ((opened_ms <= view.at_ms) | (since_ms > view.at_ms))
+    # Times before and after our clock was set do not compare: what stood already came before what is new.
+    stood, was_told = bank.is_of_old_clock[places], other.is_of_old_clock[rows]
+    after_ms = bank.since_ms[places] - opened_ms[rows]
+    chosen = stood | (~was_told & (after_ms <= 0))
     if hide.late_s:
         is_named = (bank.is_active | bank.is_pending)[places] & chosen
         of_tenant = rows * len(view.tenants.ids) + view.racks.holders[places]
-        is_late = (after_ms > 0) & (after_ms <= hide.late_s * 1_000)
+        is_late = ~was_told & (after_ms <= hide.late_s * 1_000)
         chosen |= is_late & np.isin(of_tenant, of_tenant[is_named])
     return places[chosen], rows[chosen]
 

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from facility.instants import HOUR_MS
 from facility.names import AssetId
 from facility.points import Asset, Cadence, Point
 from facility.quantities import QUANTITIES
@@ -53,6 +52,7 @@ def run(
     *,
     again: Callable[[Judging, list[Entry], int], Judging] | None = None,
     set_back_at: int | None = None,
+    set_back_s: int = 3_600,
 ) -> Found:
     """Let a site say what a scenario says, and follow its alarms.
 
@@ -61,7 +61,8 @@ def run(
         told: Is given every step of the engine.
         again: Is given the judgements before each step, the descriptions and the number of the step; what it
             returns goes on.
-        set_back_at: Before which step every clock is set back by an hour; None for never.
+        set_back_at: Before which step every clock is set back; None for never.
+        set_back_s: By how much [s].
     """
     source = ScenarioSource(scenario)
     engine = Judging(
@@ -84,7 +85,7 @@ def run(
         if again is not None:
             engine = again(engine, [entry for entry in opening if isinstance(entry.content, tuple)], number)
             banks = banks_of(engine)
-        set_back = [source.set_back(number)] if number == set_back_at else []
+        set_back = [source.set_back(number, set_back_s)] if number == set_back_at else []
         steps = [step for entry in (*set_back, *source.entries(number)) for step in engine.take(entry)]
         steps += engine.advance(source.at_ms(number))
         if told is not None:
@@ -156,9 +157,9 @@ class ScenarioSource:
         """Return when a step is [ms]."""
         return self._scenario.begin_ms + number * self._scenario.step_ms - self._back_ms
 
-    def set_back(self, number: int) -> Entry:
-        """Set every clock back by an hour before a step, and return what the journal says of it."""
-        before_ms, self._back_ms = self.at_ms(number) - 1, HOUR_MS
+    def set_back(self, number: int, by_s: int) -> Entry:
+        """Set every clock back before a step, and return what the journal says of it."""
+        before_ms, self._back_ms = self.at_ms(number) - 1, by_s * 1_000
         return self._entry(number, Mark(MarkKind.STEPPED, EVERY_BROKER, before_ms), before_ms=1)
 
     def opening(self) -> Iterator[Entry]:

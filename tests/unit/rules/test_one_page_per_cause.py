@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from facility.instants import HOUR_MS
 from rules.alarms.states import Change, Transition
 from rules.base import Severity
 from rules.engine.engine import Step
@@ -87,7 +86,15 @@ class Heard:
         return compose(found, judges[rule], step.view, self.scenario.file.site).document()
 
 
-def heard(folder: Path, site: str, said: str, *, step_s: int = 1, set_back_at: int | None = None) -> Heard:
+def heard(
+    folder: Path,
+    site: str,
+    said: str,
+    *,
+    step_s: int = 1,
+    set_back_at: int | None = None,
+    set_back_s: int = 3_600,
+) -> Heard:
     """Play a site.
 
     Args:
@@ -95,14 +102,15 @@ def heard(folder: Path, site: str, said: str, *, step_s: int = 1, set_back_at: i
         site: The site file.
         said: What it says, as tables of a scenario.
         step_s: Length of a step [s].
-        set_back_at: Before which step every clock is set back by an hour; None for never.
+        set_back_at: Before which step every clock is set back; None for never.
+        set_back_s: By how much [s].
     """
     path = folder / "scenario.toml"
     head = f'about = "a test"\nkind = "more"\nstep_s = {step_s}'
     path.write_text(f'{head}\nsite = """\n{site}\n"""\n{said}\n[expect]\n')
     scenario = read(path)
     steps: list[Step] = []
-    run(scenario, steps.append, set_back_at=set_back_at)
+    run(scenario, steps.append, set_back_at=set_back_at, set_back_s=set_back_s)
     return Heard([(change, step) for step in steps for change in step.changes], scenario)
 
 
@@ -248,19 +256,23 @@ def test_a_tenant_whose_racks_lose_flow_later_is_named(tmp_path: Path, later_s: 
     ]
 
 
-def test_a_rack_that_loses_flow_once_our_clock_was_set_back_is_told(tmp_path: Path) -> None:
-    """The page of the unit is dated an hour ahead of it: it did not name the rack for all that."""
+@pytest.mark.parametrize("back_s", [30, 3_600])
+@pytest.mark.parametrize("lost_at", [30, 36, 60])
+def test_a_rack_that_loses_flow_once_our_clock_was_set_back_is_told(
+    tmp_path: Path, lost_at: int, back_s: int
+) -> None:
+    """The page of the unit did not name it, though its date may be one to come; those that it named wait."""
     site = '[[asset]]\nid = "cdu1"\nkind = "CDU"\nserves = ["a{1..4}"]\n'
     site += '[[rack]]\nids = "a{1..4}"\nrating_kw = 100\nfeeds = 1\nrated_lpm = 100\n'
     site += '[[tenant]]\nid = "acme"\nholds = [{ racks = "a{1..4}", from = 2026-01-01 }]\n'
-    flow = '"a{1..2}" = "95x5 0x95"\n"a3" = "95x60 0x40"\n"a4" = "95x100"'
+    flow = f'"a{{1..2}}" = "95x5 0x95"\n"a3" = "95x{lost_at} 0x{100 - lost_at}"\n"a4" = "95x100"'
     said = f'[kw]\n"a{{1..4}}" = "80x100"\n[measured."rack.coolant.flow"]\n{flow}'
 
-    found = heard(tmp_path, site, said, set_back_at=20)
+    found = heard(tmp_path, site, said, set_back_at=20, set_back_s=back_s)
 
     assert [line for line in found.told if " T" in line] == [
         "8 T18 cdu1 opened critical",
-        f"{63 - HOUR_MS // 1_000} T7 a3 opened critical",
+        f"{lost_at + 3 - back_s} T7 a3 opened critical",
     ]
 
 
