@@ -250,9 +250,8 @@ class Composition:
         parts.acknowledgements = self._acknowledgements(parts)
         parts.canary = self._canary(parts)
         parts.distress = self.distress(notifiers, parts.clock)
-        taking = partial(
-            routes_of_document, routes=make_routes(self.site.file.routes, self.site.file.site.zone)
-        )
+        routes = make_routes(self.site.file.routes, self.site.file.site.zone)
+        taking = partial(routes_of_document, routes=routes, at_ms=parts.clock.now_ms())
         if moved := parts.ledger.reroute(notifiers, taking):
             _log.warning("pages waited for routes that the site file names no longer", pages=moved)
         parts.distress.problems = partial(problems_of, parts)

@@ -55,6 +55,25 @@ class Change(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An alarm that another one hides, and that is graver than it.
+
+    Attributes:
+        severity: How bad it is, `Severity` code.
+        rule: Name of its rule, as alarms give it.
+        title: What it says, in a few words.
+        subject: What it is about.
+        alarm_id: Its identity.
+    """
+
+    severity: int
+    rule: str
+    title: str
+    subject: str
+    alarm_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """A change of one alarm.
@@ -76,6 +95,7 @@ class Transition:
         over_ms: Since when the limit is broken no more [ms]; None while it is.
         is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
         is_damped: Whether it opens and is not told because too much opens: that is told in its place.
+        carried: The alarm that it hides and became as grave as; None where it is as grave by itself.
     """
 
     alarm_id: str
@@ -94,29 +114,14 @@ class Transition:
     over_ms: int | None = None
     is_past: bool = False
     is_damped: bool = False
+    carried: Carried | None = None
 
     @classmethod
     def restored(cls, values: Mapping[str, Any]) -> Self:
         """Return the transition that `dataclasses.asdict` made these plain values of."""
         change, severity = Change(values["change"]), Severity(values["severity"])
-        return cls(**{**values, "change": change, "severity": severity})
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """An alarm that another one hides, and that is graver than it.
-
-    Attributes:
-        severity: How bad it is, `Severity` code.
-        rule: Name of its rule, as alarms give it.
-        title: What it says, in a few words.
-        subject: What it is about.
-    """
-
-    severity: int
-    rule: str
-    title: str
-    subject: str
+        carried = values.get("carried") and Carried(**values["carried"])
+        return cls(**{**values, "change": change, "severity": severity, "carried": carried})
 
 
 def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
@@ -439,11 +444,11 @@ class Bank:
             reason = f"{child.title} at {child.subject} ({child.rule}){more}, told by this alone"
             at = next((i for i, change in enumerate(risen) if change.subject == subject), None)
             if at is not None:
-                risen[at] = replace(risen[at], severity=severity)
+                risen[at] = replace(risen[at], severity=severity, carried=child)
                 continue
             value, limit = float(found.value[place]), float(found.limit[place])
             worse = self._transition(place, Change.WORSENED, at_ms, value, limit)
-            risen.append(replace(worse, reason=reason))
+            risen.append(replace(worse, reason=reason, carried=child))
         return risen
 
     def due(self, suppressed: BoolArray | None) -> BoolArray:

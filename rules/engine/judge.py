@@ -10,7 +10,7 @@ import numpy as np
 
 from facility.names import AssetId
 from facility.readings import BoolArray, IntArray
-from rules.alarms.states import Bank, Carried
+from rules.alarms.states import Bank, Carried, alarm_id
 from rules.alarms.time_above import TimeAbove
 from rules.base import (
     BREACH,
@@ -299,7 +299,10 @@ class Judge:
             place: The place of its subject.
         """
         title = self.rule.title_of(bank.rule)
-        return Carried(int(bank.severities[place]), bank.rule, title, bank.subjects[place])
+        subject, opened_ms = bank.subjects[place], int(bank.opened_ms[place])
+        return Carried(
+            int(bank.severities[place]), bank.rule, title, subject, alarm_id(bank.rule, subject, opened_ms)
+        )
 
     def _related(
         self, hide: HiddenBy, bank: Bank, other: Judge, rows: Index, view: View

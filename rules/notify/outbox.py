@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -117,6 +118,7 @@ class Receiver:
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outcomes: dict[str, Notice] = {}
+        self._looked_ms = sys.maxsize
         self.label = label
         self.failing: Failing | None = None
         self.rounds = 0
@@ -147,8 +149,12 @@ class Receiver:
 
     async def _next(self, under_way: Mapping[str, object]) -> list[Notice]:
         """Return what is to be sent on its way now."""
+        before_ms, self._looked_ms = self._looked_ms, self._now_ms()
         try:
-            due = await in_thread(self._pages.due, self._now_ms(), self._route, 2 * AT_ONCE)
+            # Pauses are dated by our clock as it was before it was set back, or before this start.
+            if self._looked_ms < before_ms:
+                await in_thread(self._pages.hasten, self._route, self._looked_ms)
+            due = await in_thread(self._pages.due, self._looked_ms, self._route, 2 * AT_ONCE)
         except Exception as error:  # noqa: BLE001 - whatever ails the ledger: it is asked again
             _log.error("the ledger does not say what is to be told", route=self.label, error=repr(error))
             return []

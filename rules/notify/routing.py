@@ -128,14 +128,21 @@ def routes_of(told: Notification, routes: Sequence[Route]) -> list[Route]:
     ]
 
 
-def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:
+def routes_of_document(body: Mapping[str, Any], routes: Sequence[Route], at_ms: int) -> list[str]:
     """Return the names of the routes that take a notification that waits, each once.
 
     What names tenants whose alarms are held back goes to no route of others: these are told by themselves.
+    So are those that wait for an acknowledgement or for their hours, once it is time.
+
+    Args:
+        body: What it says.
+        routes: Every route.
+        at_ms: The time [ms].
     """
     word, desks = str(body.get("severity", "")), body.get("desks") or ()
     rule, tenant = str(body.get("rule", "")), body.get("tenant")
     tenants = body.get("damped_tenants") or () if tenant is None else (tenant,)
     may = (route for route in routes if not route.tenants or route.tenants.issuperset(tenants))
-    taking = (r for r in may if r.takes(severity=word, desks=desks, rule=rule, tenants=tenants))
+    now = (route for route in may if route.takes_at_once(at_ms))
+    taking = (r for r in now if r.takes(severity=word, desks=desks, rule=rule, tenants=tenants))
     return list(dict.fromkeys(route.name for route in taking))

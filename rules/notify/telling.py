@@ -54,6 +54,10 @@ class Told(Protocol):
         """Return who acknowledged the alarms that are not over, by their ids."""
         ...
 
+    def cursor(self) -> tuple[int, int]:
+        """Return up to which entry and which tick [ms] was judged; zeros before that began."""
+        ...
+
 
 @dataclass(slots=True)
 class Telling:
@@ -66,6 +70,19 @@ class Telling:
 
     changes: list[AlarmChange] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What was told of an alarm on a route.
+
+    Attributes:
+        last_ms: When it was last told there, in event time [ms].
+        severity: How grave it was at worst.
+    """
+
+    last_ms: int
+    severity: Severity
 
 
 class Teller:
@@ -96,9 +113,11 @@ class Teller:
         self._standing = {a.id: a for a in ledger.alarms(only_open=True) if a.returned_ms is None}
         self._over = set[str]()
         self._acknowledged = set[str]()
-        self._last_told: dict[str, dict[str, int]] = {}
+        self._heard: dict[str, dict[str, _Heard]] = {}  # by alarm and route
         self._first_told_ms: dict[str, int] = {}
         self._has_followed = False
+        self._known_ms = ledger.cursor()[1]  # ticks up to here were judged by an earlier start
+        self._at_ms = 0
 
     def tell(self, changes: Iterable[Transition], view: View | None, now_ms: int) -> Telling:
         """Return what is kept and told of what one tick changed.
@@ -132,11 +151,17 @@ class Teller:
             now_ms: The time [ms].
         """
         telling = Telling()
-        if view is None or not self._standing:
+        if view is None:
             return telling
-        self._follow_suppressions(view, now_ms, telling)
-        self._follow_damping(view, now_ms, telling)
-        self._follow_acknowledgements(view, now_ms, telling)
+        if view.at_ms < self._at_ms:  # our clock was set back: nothing is as late as what was judged by it
+            self._known_ms = 0
+        self._at_ms = view.at_ms
+        if self._standing:
+            self._follow_suppressions(view, now_ms, telling)
+            self._follow_damping(view, now_ms, telling)
+            # What is judged again may have been acknowledged, and be over.
+            if view.at_ms > self._known_ms:
+                self._follow_acknowledgements(view, now_ms, telling)
         return telling
 
     def _follow_suppressions(self, view: View, now_ms: int, telling: Telling) -> None:
@@ -148,7 +173,8 @@ class Teller:
                 continue  # what another alarm hides is not told anyway
             suppression = self._covering(in_force, alarm, view)
             if suppression is None and alarm.suppression is not None:
-                self._unsuppress(alarm, view, now_ms, telling)
+                if not self._is_still_to_begin(alarm, view.at_ms):
+                    self._unsuppress(alarm, view, now_ms, telling)
             elif suppression is not None and alarm.suppression_id != suppression.id:
                 kept = replace(alarm, suppression=suppression.kind.value, suppression_id=suppression.id)
                 self._standing[alarm.id] = kept
@@ -156,6 +182,13 @@ class Teller:
                     alarm=kept, change="suppressed", at_ms=view.at_ms, reason=suppression.words
                 )
                 telling.changes.append(event)
+
+    def _is_still_to_begin(self, alarm: Alarm, at_ms: int) -> bool:
+        """Tell whether what suppresses an alarm begins after a moment [ms].
+
+        So it is where the past is judged again, and where our clock was set back: it holds nonetheless.
+        """
+        return any(s.id == alarm.suppression_id and at_ms < s.from_ms for s in self._ledger.suppressions())
 
     def _follow_damping(self, view: View, now_ms: int, telling: Telling) -> None:
         """Tell what holds alarms of a tenant back on the routes of that tenant, once it is so."""
@@ -181,9 +214,9 @@ class Teller:
             if alarm.id in self._over or alarm.rule not in self._rules or not alarm.is_told:
                 continue
             if alarm.id in acknowledged:
-                told_at = self._told_at(alarm.id).values()
+                last_ms = [self._no_later(heard, view.at_ms) for heard in self._told_at(alarm.id).values()]
                 # What is told at the same time has no order.
-                if alarm.id not in self._acknowledged and told_at and max(told_at) < view.at_ms:
+                if alarm.id not in self._acknowledged and last_ms and max(last_ms) < view.at_ms:
                     self._acknowledged.add(alarm.id)
                     told = replace(
                         self._composed(alarm, Change.ACKNOWLEDGED, view), by=acknowledged[alarm.id]
@@ -195,25 +228,37 @@ class Teller:
 
     def _late_notices(self, alarm: Alarm, waiting: Sequence[Route], view: View, now_ms: int) -> list[Notice]:
         """Return what is told of an alarm now because it still stands and was not acknowledged."""
-        rule, last_told = self._rules[alarm.rule], self._told_at(alarm.id)
+        rule, told_on = self._rules[alarm.rule], self._told_at(alarm.id)
+        severity = Severity.of(alarm.severity)
         notices: list[Notice] = []
         for route in waiting:
             first_ms = self._first_told_ms.get(alarm.id, alarm.opened_ms)
-            last_ms = last_told.get(route.name)
-            if last_ms is None:
+            if first_ms > view.at_ms:  # by our clock before it was set back
+                first_ms = self._first_told_ms[alarm.id] = view.at_ms
+            heard, change, key = told_on.get(route.name), Change.OPENED, ""
+            if heard is None:
                 is_due = view.at_ms - first_ms >= route.unacknowledged_ms
+            elif route.hours and severity > heard.severity:  # it worsened outside them
+                change, is_due = Change.WORSENED, True
             else:
-                is_due = bool(route.repeat_ms) and view.at_ms - last_ms >= route.repeat_ms
+                passed_ms = view.at_ms - self._no_later(heard, view.at_ms)
+                is_due = bool(route.repeat_ms) and passed_ms >= route.repeat_ms
+                key = f"{alarm.id}:repeated:{view.at_ms}"
             assets = view.tables.topology.about(rule.kind, alarm.subject) if route.assets else None
             if not (is_due and takes_alarm(route, alarm, rule, assets, _damped(alarm, rule, view))):
                 continue
-            told = self._composed(alarm, Change.OPENED, view)
-            if last_ms is not None:
-                told = replace(told, key=f"{alarm.id}:repeated:{view.at_ms}")
-            if last_ms is not None or route.unacknowledged_ms:
+            told = self._composed(alarm, change, view)
+            told = replace(told, key=key or told.key)
+            if heard is not None or route.unacknowledged_ms:
                 told = replace(told, unacknowledged_s=(view.at_ms - first_ms) // 1_000)
             notices += self._noted(self._addressed(worded(told, self._site.zone), [route.name], now_ms))
         return notices
+
+    @staticmethod
+    def _no_later(heard: _Heard, at_ms: int) -> int:
+        """Return when a route last heard of an alarm: no later than now, also once our clock is set back."""
+        heard.last_ms = min(heard.last_ms, at_ms)
+        return heard.last_ms
 
     def _composed(self, alarm: Alarm, change: Change, view: View) -> Notification:
         """Return what is told now of an alarm that opened before."""
@@ -238,17 +283,21 @@ class Teller:
         url = self._links.to(change.alarm_id) if self._links is not None and is_open else ""
         return compose(change, self._rules[change.rule], view, self._site, acknowledge_url=url)
 
-    def _told_at(self, alarm_id: str) -> dict[str, int]:
-        """Return when an alarm was last told on each route [ms], in event time."""
-        if alarm_id not in self._last_told:
-            self._last_told[alarm_id] = {}
-            self._noted(sorted(self._ledger.notices_of(alarm_id), key=lambda notice: notice.source_ms))
-        return self._last_told[alarm_id]
+    def _told_at(self, alarm_id: str) -> dict[str, _Heard]:
+        """Return what was told of an alarm, by route."""
+        if alarm_id not in self._heard:
+            self._heard[alarm_id] = {}
+            self._noted(self._ledger.notices_of(alarm_id))
+        return self._heard[alarm_id]
 
     def _noted(self, notices: list[Notice]) -> list[Notice]:
         """Remember on which routes notifications are told."""
         for notice in notices:
-            self._told_at(notice.alarm_id)[notice.route] = notice.source_ms
+            severity = Severity.of(str(notice.body.get("severity", "info")))
+            heard = self._told_at(notice.alarm_id).setdefault(
+                notice.route, _Heard(notice.source_ms, severity)
+            )
+            heard.last_ms, heard.severity = notice.source_ms, max(heard.severity, severity)
             self._first_told_ms.setdefault(notice.alarm_id, notice.source_ms)
         return notices
 
@@ -256,7 +305,7 @@ class Teller:
         """Forget the alarms that are over: that is in the ledger now."""
         for alarm_id in self._over:
             self._standing.pop(alarm_id, None)
-            self._last_told.pop(alarm_id, None)
+            self._heard.pop(alarm_id, None)
             self._first_told_ms.pop(alarm_id, None)
         self._acknowledged -= self._over
         self._over.clear()
@@ -270,10 +319,11 @@ class Teller:
             now_ms: The time [ms].
         """
         self._over.add(alarm.id)
-        openings = self._ledger.opening(alarm.id)
-        if not openings:
+        # Where it was told only once it was worse, that is its beginning there.
+        told_before = self._ledger.opening(alarm.id) or self._ledger.notices_of(alarm.id)
+        if not told_before:
             return []
-        told = ended(alarm, openings[0].body, reason, now_ms, self._site)
+        told = ended(alarm, told_before[0].body, reason, now_ms, self._site)
         return self._addressed(told, self._hearing(told), now_ms)
 
     def _alarm_of(
@@ -309,6 +359,9 @@ class Teller:
         suppression = None
         if change.is_told and view is not None:
             suppression = self._covering(in_force(change.at_ms), alarm, view)
+            # Who shelves what is mild has not shelved what it hides.
+            if suppression is not None and self._carries_more(change, in_force(change.at_ms), view):
+                return alarm, change.reason
         if suppression is not None:
             # After a crash it may be judged again that it opened, once people were told in another life.
             was_told = bool(self._told_at(alarm.id)) if before is None else before.is_told
@@ -336,31 +389,41 @@ class Teller:
         severity = Severity.of(alarm.severity)
         if not alarm.is_told:
             change = Change.OPENED
-        elif severity > self._gravest_told(alarm.id):
+        elif severity > max((heard.severity for heard in self._told_at(alarm.id).values()), default=severity):
             change = Change.WORSENED
         else:
             return
         composed = self._composed(alarm, change, view)
         telling.notices += self._noted(self._addressed(composed, self._hearing(composed), now_ms))
 
-    def _gravest_told(self, alarm_id: str) -> Severity:
-        words = [str(notice.body.get("severity", "info")) for notice in self._ledger.notices_of(alarm_id)]
-        return max((Severity.of(word) for word in words), default=Severity.INFO)
-
     def _covering(self, in_force: Iterable[Suppression], alarm: Alarm, view: View) -> Suppression | None:
         """Return what keeps an alarm from being told, the one that began first; None where nothing may."""
-        rule = self._rules[alarm.rule]
-        if rule.is_never_suppressed or alarm.subject == CANARY:
+        return self._suppressing(in_force, (alarm.id, alarm.rule, alarm.subject), view)
+
+    def _carries_more(self, change: Transition, in_force: Iterable[Suppression], view: View) -> bool:
+        """Tell whether an alarm is as grave as it is for one that it hides, and that nothing suppresses."""
+        child = change.carried
+        if child is None or child.rule not in self._rules:
+            return False
+        return self._suppressing(in_force, (child.alarm_id, child.rule, child.subject), view) is None
+
+    def _suppressing(
+        self, in_force: Iterable[Suppression], named: tuple[str, str, str], view: View
+    ) -> Suppression | None:
+        """Return what suppresses an alarm, named by its id, its rule and its subject; None for nothing."""
+        alarm_id, name, subject = named
+        rule = self._rules[name]
+        if rule.is_never_suppressed or subject == CANARY:
             return None
         for suppression in in_force:
-            assets = view.tables.topology.about(rule.kind, alarm.subject) if suppression.assets else ()
-            if suppression.covers(alarm.id, alarm.rule, alarm.subject, assets):
+            assets = view.tables.topology.about(rule.kind, subject) if suppression.assets else ()
+            if suppression.covers(alarm_id, name, subject, assets):
                 return suppression
         return None
 
     def _notices(self, change: Transition, view: View, now_ms: int) -> list[Notice]:
         if change.change is Change.OPENED:
-            self._last_told.setdefault(change.alarm_id, {})
+            self._heard.setdefault(change.alarm_id, {})
         told = self._compose(change, view)
         return self._noted(self._addressed(told, self._hearing(told), now_ms))
 

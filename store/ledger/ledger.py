@@ -592,7 +592,8 @@ class Ledger(LedgerReader):
         """
         with self._lock, saving(self._writer, self.path) as connection:
             rows = connection.execute(
-                _NOTICES + " WHERE state = 'waiting' AND route NOT IN (SELECT value FROM json_each(?))",  # noqa: S608 - likewise
+                _NOTICES + " WHERE state = 'waiting' AND route NOT IN (SELECT value FROM json_each(?))"  # noqa: S608 - likewise
+                " ORDER BY source_ms, key",
                 (json.dumps(list(named)),),
             )
             lost = _readable(rows, _notice)
@@ -713,10 +714,22 @@ def _readable(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], R])
 
 def _put_notices(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
     connection.executemany(
+        # What is made later is told later, also where our clock was set back in between.
         "INSERT OR IGNORE INTO outbox (key, route, alarm_id, body, source_ms, created_ms, due_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (:key, :route, :alarm_id, :body, coalesce(("
+        "SELECT max(source_ms) + 1 FROM outbox"
+        " WHERE alarm_id = :alarm_id AND route = :route AND source_ms > :source_ms"
+        "), :source_ms), :created_ms, :due_ms)",
         [
-            (n.key, n.route, n.alarm_id, json.dumps(n.body), n.source_ms, n.created_ms, n.due_ms)
+            {
+                "key": n.key,
+                "route": n.route,
+                "alarm_id": n.alarm_id,
+                "body": json.dumps(n.body),
+                "source_ms": n.source_ms,
+                "created_ms": n.created_ms,
+                "due_ms": n.due_ms,
+            }
             for n in notices
         ],
     )

@@ -225,6 +225,20 @@ def test_what_is_over_before_its_hours_begin_is_not_told_there(tmp_path: Path) -
         assert {route for _, route, _ in hall.told()} == {"first"}
 
 
+def test_what_worsens_outside_the_hours_is_told_when_they_begin(tmp_path: Path) -> None:
+    """It was told as it was; that it is critical by now nobody would know who reads there."""
+    begin = 60 - T0_MS // 1_000 % 60 + 120
+    minute = T0_MS // 60_000 % (24 * 60)
+    first = Hours(frozenset(range(7)), minute, (minute + 1) % (24 * 60))
+    hall = a_hall(tmp_path, Route(name="day", hours=(first, *hours_from(begin))))
+    with closing(hall.ledger):
+        hall.play(range(begin - 60), 75)
+        hall.play(range(begin - 60, begin + 90), 90)
+
+        assert [told[:1] + told[2:] for told in hall.told()] == [("opened", 5), ("worsened", begin)]
+        assert hall.alarm.severity == "critical"
+
+
 def test_the_canary_s_alarm_is_over_when_it_is(tmp_path: Path) -> None:
     """It waits for nobody to acknowledge it, and nothing else that is found of it is kept."""
     names = ["r0", "r1", "r2"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from facility.hours import Hours
 from rules.notify.routing import CONSOLE, Route, routes_of_document
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
@@ -36,13 +37,13 @@ def told(ledger: Ledger) -> list[tuple[str, str]]:
     return [(str(notice.body["change"]), notice.route) for notice in notices]
 
 
-def an_overdraw() -> Tape:
+def an_overdraw(each_kw: float = 80) -> Tape:
     """Return 20 s of three racks that draw too much."""
     tape = Tape()
     tape.put(T0_MS - 1_000, known_racks_of(one_tenant(200)))
     tape.connect(T0_MS - 1_000)
     for second in range(20):
-        tape.second(second, 80, 80, 80)
+        tape.second(second, each_kw, each_kw, each_kw)
     return tape
 
 
@@ -85,6 +86,34 @@ def test_an_alarm_of_a_rule_that_is_off_ends_there_too(tmp_path: Path) -> None:
         assert told(ledger) == [("opened", "pager"), ("returned", "new")]
 
 
+def test_an_alarm_that_was_told_only_once_it_was_worse_ends_too(tmp_path: Path) -> None:
+    """Its route takes what is critical: what was told there first is that it worsened."""
+    tape, route = an_overdraw(75), replace(PAGER, severities=frozenset({"critical"}))
+    for second in range(20, 40):
+        tape.second(second, 90, 90, 90)
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, route)
+        run(ledger, tmp_path, tape, route, C2={"enabled": False})
+
+        assert told(ledger) == [("worsened", "pager"), ("returned", "pager")]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [Route(name="second", unacknowledged_ms=900_000), Route(name="by day", hours=(Hours(frozenset()),))],
+    ids=lambda route: route.name,
+)
+def test_what_waits_goes_to_no_route_that_is_told_later(tmp_path: Path, late: Route) -> None:
+    """The first receiver gets another address: that is no reason to call the second, or anybody at night."""
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, an_overdraw(), Route(name="wrong"), late)
+
+        taking = partial(routes_of_document, routes=[PAGER, late], at_ms=T0_MS + 20_000)
+        ledger.reroute({"pager", late.name}, taking)
+
+        assert ledger.waiting() == {"pager": 1}
+
+
 def test_what_waits_for_a_route_that_is_gone_goes_where_it_is_taken_now(tmp_path: Path) -> None:
     """Its address was wrong and is put right: the page that waited is told, under the same key, once."""
     with closing(Ledger(tmp_path)) as ledger:
@@ -95,7 +124,7 @@ def test_what_waits_for_a_route_that_is_gone_goes_where_it_is_taken_now(tmp_path
             Route(name="other", rules=frozenset({"Q1"})),
         ]
 
-        taking = partial(routes_of_document, routes=routes)
+        taking = partial(routes_of_document, routes=routes, at_ms=T0_MS + 20_000)
         assert [ledger.reroute({"pager", "other", CONSOLE}, taking) for _ in range(2)] == [1, 0]
 
         (moved,) = ledger.due(T0_MS + 10**9, "pager")

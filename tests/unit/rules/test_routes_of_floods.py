@@ -80,12 +80,12 @@ def test_a_flood_is_told_to_the_tenants_whose_alarms_it_holds_back(tmp_path: Pat
     assert (first["damped_tenants"], first["damped_others"]) == (["t12"], 1)
     assert "held back: alarms of t12 and of 1 other tenant" in str(first["text"]).splitlines()
     assert "t11" not in str(first)
-    assert routes_of_document(first, routes) == ["all", "t12"]
+    assert routes_of_document(first, routes, T0_MS) == ["all", "t12"]
     whole = next(n.body for n in notices if (n.route, n.body["change"]) == ("all", "opened"))
     assert (whole["damped_tenants"], whole["damped_others"]) == (["t11", "t12"], 0)
     assert "held back: alarms of t11, t12" in str(whole["text"]).splitlines()
     # Where it has waited for a route that there is no more, it goes to no tenant that may not read it.
-    assert routes_of_document(whole, [*routes, of("t11", "t12")]) == ["all", "t11"]
+    assert routes_of_document(whole, [*routes, of("t11", "t12")], T0_MS) == ["all", "t11"]
     names = {name for n in notices if n.route == "t13" for name in TENANTS if name in str(n.body)}
     assert names == {"t13"}
 

@@ -10,13 +10,23 @@ from typing import Any
 
 import pytest
 
+from facility.instants import HOUR_MS
 from facility.site import Site
 from rules.alarms.openings import ToldAs
+from rules.alarms.states import Change
+from rules.engine.engine import Step
+from rules.notify.routing import Route
+from rules.notify.telling import Teller
+from rules.registry import make_rules
+from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
+from testing.fakes.memory_ledger import MemoryLedger
 from testing.rules.halls import ONLY_C2, Tape, a_judging, a_row_of, known_racks_of, one_tenant
 from testing.rules.services import judge_as_it_comes
+from testing.scenarios.reading import FOLDER, read
+from testing.scenarios.runner import run
 
 SITE = one_tenant(200)
 
@@ -229,3 +239,34 @@ def test_it_says_what_it_is_about() -> None:
     assert found.scope == "rule T1, T2; asset CDU-*"
     assert "\n" not in found.words
     assert a_suppression(alarm_id="abc").scope == "alarm abc"
+
+
+@pytest.mark.parametrize(
+    ("of", "is_told"),
+    [
+        pytest.param({}, True, id="the alarm alone"),
+        pytest.param({"rules": ("T17", "T5", "T6"), "alarm_id": ""}, False, id="and what it hides"),
+    ],
+)
+def test_shelving_what_is_mild_shelves_nothing_graver_that_it_hides(
+    of: Mapping[str, Any], *, is_told: bool
+) -> None:
+    """Facility water is too warm, and shelved; then coolant units are off their set point too, for it."""
+    scenario, ledger = read(FOLDER / "t17_facility_water_warm" / "chillers_stop.toml"), MemoryLedger()
+    rules = {rule.name: rule for rule in make_rules(scenario.file.rules, [])}
+    teller = Teller(ledger, rules, site=scenario.file.site, routes=(Route(name="pager"),))
+
+    def keep(step: Step) -> None:
+        changes = [change for change in step.changes if change.rule in ("T17", "T5", "T6")]
+        told = teller.tell(changes, step.view, step.at_ms)
+        ledger.save(Progress(seq=step.seq, tick_ms=step.at_ms, changes=told.changes, notices=told.notices))
+        teller.saved()
+        for change in changes:
+            if (change.rule, change.change) == ("T17", Change.OPENED):
+                facts = {"alarm_id": change.alarm_id, "from_ms": step.at_ms, "to_ms": step.at_ms + HOUR_MS}
+                ledger.kept.append(a_suppression(**{**facts, **of}))
+
+    run(scenario, keep)
+
+    heard = [(notice.body["change"], notice.body["severity"]) for notice in ledger.notices]
+    assert heard == [("opened", "medium"), *[("worsened", "high")] * is_told, ("returned", "high")]
