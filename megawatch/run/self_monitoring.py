@@ -137,6 +137,8 @@ class Distress:
         Args:
             now_ms: The time [ms].
         """
+        for episode in self._episodes.values():  # our clock may have been set back
+            episode.since_ms, episode.seen_ms = min(episode.since_ms, now_ms), min(episode.seen_ms, now_ms)
         for problem in self.problems():
             episode = self._episodes.setdefault(problem.subject, _Episode(problem, now_ms, now_ms))
             episode.seen_ms, episode.problem = now_ms, problem

@@ -242,7 +242,7 @@ class Receiver:
         headline, since_ms = str(notice.body.get("headline", "")), self._now_ms()
         before = self.failing
         if before is not None:
-            since_ms = before.since_ms
+            since_ms = min(before.since_ms, since_ms)  # our clock may have been set back
             if before.severity > severity:
                 headline, severity = before.headline, before.severity
         self.failing = Failing(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from facility.errors import DeliveryError, Outlook
+from facility.instants import HOUR_MS
 from megawatch.run.self_monitoring import OFF_DELAY_MS, ON_DELAY_MS, RULE, Distress, Problem
 from rules.notify.routing import Route
 from store.ledger.alarms import Notice
@@ -96,6 +97,20 @@ def test_a_disk_that_stays_full_is_told_once_and_once_more_when_it_is_over() -> 
     assert opened.key != returned.key
     assert "disk is full" in opened.body["text"]
     assert "look at" in opened.body["text"]
+
+
+def test_it_begins_and_ends_by_the_time_that_passes_where_our_clock_is_set_back() -> None:
+    """An hour is lost twice: neither its beginning nor its end waits for the clock to come there again."""
+    receiver = Receiver()
+    site = Site({"pager": receiver}, {"journal": FULL})
+    site.live(2)
+    site.at_ms -= HOUR_MS
+    site.live(ON_DELAY_MS // 1_000 + 2)
+    site.at_ms -= HOUR_MS
+    site.problems = {}
+    site.live(OFF_DELAY_MS // 1_000 + 2)
+
+    assert [notice.body["change"] for notice in receiver.took] == ["opened", "returned"]
 
 
 def test_a_moment_without_room_is_not_told() -> None:
