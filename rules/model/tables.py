@@ -239,9 +239,11 @@ class Table:
         return found
 
     def losses(self, racks: Table) -> Measured:
-        """Return what each power node carries and does not pass on, as a share of what it carries.
+        """Return what each power node carries and does not pass on, as a share of how much it carries.
 
-        Nothing measures it of a node that cannot be balanced.
+        Nothing measures it of a node that cannot be balanced; of one that may carry nothing it is not known.
+        Readings count with their sign: of a node that reads power flowing upwards over loads that draw,
+        the share is below zero.
 
         Args:
             racks: The table of racks, of the same moment.
@@ -251,18 +253,22 @@ class Table:
             return found
         carried, draw = self.measured(SUPPLY), racks.total(DRAW)
         wide, rack_wide = (self._topology.tolerance(table._rows) for table in (self, racks))  # noqa: SLF001 - its own kind
-        low, high = np.maximum(carried.low, 0.0) / (1 + wide), carried.high / np.maximum(1 - wide, 1e-9)
-        least = balance.passed_on(low, np.maximum(draw.low, 0.0) / (1 + rack_wide))
-        most = balance.passed_on(high, draw.high / np.maximum(1 - rack_wide, 1e-9))
+        low, high = _widened(carried, wide)
+        rack_low, rack_high = _widened(draw, rack_wide)
+        # What is not known draws at least nothing.
+        at_least = [np.where(np.isfinite(side), side, 0.0) for side in (low, rack_low)]
+        least, most = balance.passed_on(*at_least), balance.passed_on(high, rack_high)
         likely = balance.passed_on(carried.best, draw.best)
         rows = balance.nodes
-        is_told = carried.is_known[rows] & (low[rows] > 0)
-        least_kw, most_kw = (np.where(is_told, side[rows], 1.0) for side in (low, high))
-        found.low[rows] = np.where(is_told & np.isfinite(most), (least_kw - most) / least_kw, -np.inf)
-        found.high[rows] = np.where(is_told, (most_kw - least) / most_kw, np.inf)
+        is_told = carried.is_known[rows] & ((low[rows] > 0) | (high[rows] < 0))
+        is_bounded = is_told & np.isfinite(most)
+        ends = [np.where(is_told, side[rows], 1.0) for side in (low, high)]
+        shares = [(end - passed) / np.abs(end) for end in ends for passed in (least, most)]
         likely_kw = np.where(is_told, carried.best[rows], 1.0)
-        found.best[rows] = np.where(is_told, (likely_kw - likely) / likely_kw, np.nan)
-        found.cause[rows] = np.where(is_told & np.isfinite(most), Cause.NONE, Cause.GAPS)
+        found.low[rows] = np.where(is_bounded, np.minimum.reduce(shares), -np.inf)
+        found.high[rows] = np.where(is_told, np.maximum.reduce(shares), np.inf)
+        found.best[rows] = np.where(is_told, (likely_kw - likely) / np.abs(likely_kw), np.nan)
+        found.cause[rows] = np.where(is_bounded, Cause.NONE, Cause.GAPS)
         return found
 
     def nearest_racks(self) -> Links:
@@ -829,6 +835,13 @@ def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -
         high=bounds.reduceat(found.high, starts),
         cause=most_telling(found.cause, starts),
     )
+
+
+def _widened(found: Measured, share: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return what flows at least and at most for what is read, by an error of a share of what flows."""
+    by_least, by_most = 1 + share, np.maximum(1 - share, 1e-9)
+    low = np.minimum(found.low / by_least, found.low / by_most)
+    return low, np.maximum(found.high / by_least, found.high / by_most)
 
 
 def _unmeasured(count: int) -> Measured:

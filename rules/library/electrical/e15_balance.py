@@ -11,7 +11,7 @@ from pydantic import Field
 from facility.readings import FloatArray
 from rules.base import Desk, Findings, Rule, Severity
 from rules.comparison import Held
-from rules.model.measured import Condition, above, outside
+from rules.model.measured import Condition, above, below, outside
 from rules.model.rows import SUPPLY
 from rules.model.tables import Table
 from rules.subject import SubjectKind
@@ -28,7 +28,8 @@ class Balance(Rule):
     cables up to 1.5 % (usual efficiencies, from memory: our choice). A loss below zero cannot be. Either is
     a wrong current transformer, a wrong graph, or a load that nobody meters. Class errors of both sides
     count, by `meter_tolerance_percent` of `[site]` where a meter has no class: what they leave open is no
-    breach. Only nodes are judged beneath which everything is metered and hangs on them alone.
+    breach. Only nodes are judged beneath which everything is metered and hangs on them alone. Readings count
+    with their sign: one below zero over loads that draw is a reversed current transformer.
     """
 
     name: ClassVar[str] = "E15"
@@ -46,7 +47,7 @@ class Balance(Rule):
     transformer_percent: float = Field(1.5, gt=0, lt=50, description="the most that a transformer loses [%]")
     other_percent: float = Field(1.5, gt=0, lt=50, description="the most that any other node loses [%]")
     least_kw: float = Field(
-        10, ge=0, description="power below which losses without load are too large a share [kW]"
+        10, ge=0, description="power, either way, below which losses without load are too large a share [kW]"
     )
     deadband_percent: float = Field(
         0.5, ge=0, le=10, description="how far inside the band it must be for the alarm to end [%]"
@@ -67,7 +68,9 @@ class Balance(Rule):
             Condition(broken.holds, broken.fails | (known & ~broken.holds)),
             ~outside(best, least, most - self.deadband_percent),
         )
-        return held.where(above(table.measured(SUPPLY), self.least_kw)).findings(self)
+        carried = table.measured(SUPPLY)
+        counts = above(carried, self.least_kw) | below(carried, -self.least_kw)
+        return held.where(counts).findings(self)
 
     def _most(self, table: Table) -> FloatArray:
         is_ups, is_transformer = table.is_of(UPS), table.is_of(TRANSFORMER)
