@@ -18,8 +18,9 @@ from rules.telemetry.cause import Cause, most_telling
 from rules.telemetry.liveness import NEVER, broker_of
 from rules.telemetry.starting import Awaited
 from rules.telemetry.state import Knowledge
+from rules.telemetry.trust import Memory
 from rules.telemetry.voices import ALL_SPEAK, Tellers, Voices
-from rules.view import RackView
+from rules.view import UNBOUNDED, RackView
 
 
 class Racks:
@@ -37,7 +38,8 @@ class Racks:
     def __init__(self, builder: LayoutBuilder, points: Mapping[int, Point]) -> None:
         self.ids: tuple[str, ...] = builder.racks
         self.power_points = {rack: builder.power_of(rack) for rack in builder.racks}
-        self._points, self._starts = in_a_row(list(self.power_points.values()))
+        self._units = tuple(self.power_points.values())
+        self._points, self._starts = in_a_row(self._units)
         streams: dict[AssetId, list[str]] = {
             rack: [points[p].stream for p in found if p != UNMETERED]
             for rack, found in self.power_points.items()
@@ -80,6 +82,22 @@ class Racks:
         row = {tenant: place for place, tenant in enumerate(tenants)}
         self._holders = np.array([row[holder] for holder in holders], np.intp)
         self._is_contracted = self._holders != row[OPERATOR]
+
+    def proved(self, memory: Memory, known: Known) -> IntArray:
+        """Return the most that was ever measured of each rack [mW], shape (racks,).
+
+        `UNBOUNDED` where more than is credible of its rating was measured since; 0 of a rack that no unit of
+        a tenant is made of alone.
+
+        Args:
+            memory: What is remembered of units.
+            known: What is known of every point at the moment.
+        """
+        found = memory.proved_of(self._units)
+        if len(found) and known.beyond_rating.any():
+            beyond = known.beyond_rating[self._points] & self._metered
+            found[np.logical_or.reduceat(beyond, self._starts)] = UNBOUNDED
+        return found
 
     def view(self, knowledge: Knowledge, known: Known, awaited: Awaited) -> RackView:
         """Return every rack at a moment.

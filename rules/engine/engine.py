@@ -447,7 +447,7 @@ class Engine:
             meters=meter_view(layout, self._arrangement.sources, compared, merged, self.memory, known)
             if SubjectKind.COMPARISON in self._kinds
             else NO_METERS,
-            tables=self._tables_at(at_ms, racks.holders, tenants.rack_cap, is_judged=is_judged),
+            tables=self._tables_at(at_ms, racks.holders, tenants.rack_cap, known, is_judged=is_judged),
             publishers=self._publishers_at(at_ms) if SubjectKind.PUBLISHER in self._kinds else NO_PUBLISHERS,
         )
         changes = self._judge(view, with_tables=is_judged)
@@ -478,7 +478,13 @@ class Engine:
         return self._find_draw(self._arrangement.layout_at(at_ms), at_ms)[0]
 
     def _tables_at(
-        self, at_ms: int, holders: NDArray[np.intp], rack_cap: IntArray, *, is_judged: bool
+        self,
+        at_ms: int,
+        holders: NDArray[np.intp],
+        rack_cap: IntArray,
+        known: PointValues,
+        *,
+        is_judged: bool,
     ) -> Tables:
         """Return the tables of measured quantities: new ones where they are judged, else those before."""
         if self._topology is None:
@@ -487,7 +493,10 @@ class Engine:
         if is_judged or self._tables is None:
             before = self._tables
             agreed = Agreed.of(holders, rack_cap, NOTHING_AGREED if before is None else before.moment.agreed)
-            self._tables = Tables(at_ms, self._topology, self.knowledge, self.windows, agreed, before)
+            proved = partial(self._arrangement.racks.proved, self.memory, known)
+            self._tables = Tables(
+                at_ms, self._topology, self.knowledge, self.windows, agreed, before, proved=proved
+            )
         if is_judged:
             self._tables.note()
         return self._tables

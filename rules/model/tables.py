@@ -20,6 +20,7 @@ import numpy as np
 
 from facility.names import AssetId
 from facility.readings import BoolArray, FloatArray, IntArray
+from rules.draw.metering_boundary import CREDIBLE
 from rules.draw.summation_plan import UNMETERED, Index
 from rules.model.measured import Measured, chosen, largest_of
 from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Place, Rows, Topology
@@ -157,10 +158,10 @@ class Table:
     def all_draw(self) -> Measured:
         """Return what all racks draw together [kW], of the table of racks; shape (1,).
 
-        A rack that is not known draws between nothing and its rating.
+        A rack that is not known draws between nothing and the most that it may draw by its rating.
         """
         draw = self.total(DRAW)
-        low, high = np.maximum(draw.low, 0.0).sum(), np.fmin(draw.high, self.setting("rating_kw")).sum()
+        low, high = np.maximum(draw.low, 0.0).sum(), self.most_draw().sum()
         best = np.where(draw.is_known, draw.best, np.clip(np.nan_to_num(draw.best), 0.0, None)).sum()
         is_bounded = np.isfinite(high)
         return Measured(
@@ -169,6 +170,23 @@ class Table:
             high=np.array([max(low, high)]),
             cause=np.array([Cause.NONE if is_bounded else Cause.GAPS], np.int8),
         )
+
+    def most_draw(self) -> FloatArray:
+        """Return the most that each rack draws [kW], of the table of racks; shape (rows,).
+
+        Of one that is not known that is its rating, as long as nothing more was ever measured of it; else it
+        is what is credible of the rating, or inf where that was exceeded as well or nothing is rated.
+        """
+        draw = self.total(DRAW)
+        lacking = np.flatnonzero(~np.isfinite(draw.high))
+        if not len(lacking):
+            return draw.high
+        rating = self.setting("rating_kw")[lacking]
+        proved_kw = np.fmax(self.moment.proved(len(self))[lacking] / KILOWATT, draw.best[lacking])
+        credible = np.where(proved_kw <= rating * CREDIBLE, rating * CREDIBLE, np.inf)
+        high = draw.high.copy()
+        high[lacking] = np.where(proved_kw <= rating, rating, credible)
+        return high
 
     def line_current(self) -> Measured:
         """Return the current of the line that carries most: of the phases, or the circuit's own current."""
@@ -288,9 +306,9 @@ class Table:
             racks: The table of racks, of the same moment.
         """
         failover, rows = self._topology.failover(self._rows), self.that_fail_over()
-        draw, rating, part = racks.total(DRAW), racks.setting("rating_kw"), self.part(rows)
+        draw, part = racks.total(DRAW), self.part(rows)
         least_kw, most_kw = (
-            each[rows] for each in failover.loads(np.maximum(draw.low, 0.0), np.fmin(draw.high, rating))
+            each[rows] for each in failover.loads(np.maximum(draw.low, 0.0), racks.most_draw())
         )
         most_kw = most_kw / (1 - self._topology.path_loss)
         amps, power = part.line_current(), part.measured("meter.power.active")
@@ -595,6 +613,8 @@ class Moment:
         windows: The figures over time that rules declare.
         agreed: What contracts say of each rack.
         before_ms: The moment of the tables before [ms]; None where nothing is kept of them.
+        proved: Gives the most that was ever measured of each rack [mW], shape (racks,); 0 where that is not
+            remembered.
 
     Attributes:
         at_ms: The moment [ms].
@@ -612,8 +632,10 @@ class Moment:
         windows: Windows,
         agreed: Agreed = NOTHING_AGREED,
         before_ms: int | None = None,
+        proved: Callable[[], IntArray] | None = None,
     ) -> None:
         self.at_ms = at_ms
+        self._proved = proved
         self.before_ms = before_ms
         news = knowledge.take_news(at_ms)
         self.is_new = None if before_ms is None else news
@@ -621,6 +643,10 @@ class Moment:
         self.windows = windows
         self.agreed = agreed
         self.faults: dict[tuple[SubjectKind, Window], Exception] = {}
+
+    def proved(self, racks: int) -> IntArray:
+        """Return the most that was ever measured of each of so many racks [mW], 0 where nothing was."""
+        return np.zeros(racks, np.int64) if self._proved is None else self._proved()
 
     def window(self, kind: SubjectKind, window: Window) -> Measured | None:
         """Return a window's figure of each row of a kind; raises what the window raised at the moment.
@@ -649,7 +675,7 @@ class Moment:
 
     def end(self) -> None:
         """End it: what was asked for stays."""
-        self._knowledge = None
+        self._knowledge = self._proved = None
 
 
 class Tables:
@@ -662,6 +688,8 @@ class Tables:
         windows: The figures over time that rules declare.
         agreed: What contracts say of each rack.
         before: The tables of an earlier moment, the last that were made of this knowledge; None for none.
+        proved: Gives the most that was ever measured of each rack [mW], shape (racks,); None where nothing
+            was.
 
     Attributes:
         at_ms: The moment [ms].
@@ -677,13 +705,14 @@ class Tables:
         windows: Windows,
         agreed: Agreed = NOTHING_AGREED,
         before: Tables | None = None,
+        *,
+        proved: Callable[[], IntArray] | None = None,
     ) -> None:
         self.at_ms = at_ms
         self.topology = topology
         is_alike = before is not None and before.topology is topology
-        self.moment = Moment(
-            at_ms, knowledge, windows, agreed, before.at_ms if before is not None and is_alike else None
-        )
+        before_ms = before.at_ms if before is not None and is_alike else None
+        self.moment = Moment(at_ms, knowledge, windows, agreed, before_ms, proved)
         self._before = before._tables if before is not None and is_alike else {}  # noqa: SLF001 - its own kind
         self._tables: dict[SubjectKind, Table] = {}
 

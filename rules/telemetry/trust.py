@@ -14,7 +14,7 @@ import numpy as np
 
 from facility.contracts import PPM
 from facility.readings import BoolArray, IntArray
-from rules.draw.summation_plan import Layout, Level
+from rules.draw.summation_plan import Index, Layout, Level
 from rules.telemetry.liveness import NEVER
 
 PATIENCE_MS: Final = 2_000
@@ -90,6 +90,7 @@ class Memory:
         self._layout: Layout | None = None
         self._in_question: dict[str, tuple[int, bool]] = {}
         self._above_cap: dict[tuple[int, ...], int] = {}
+        self._rows: tuple[Layout | None, Sequence[tuple[int, ...]], Index] | None = None
 
     def align(self, layout: Layout) -> None:
         """Bring what is remembered of a layout into its order; what is not in it stays remembered."""
@@ -99,6 +100,22 @@ class Memory:
         self._layout = layout
         self.levels = tuple(self._trust_in(level) for level in layout.levels)
         self.proved = np.array([self._above_cap.get(points, 0) for points in layout.unit_points], np.int64)
+
+    def proved_of(self, units: Sequence[tuple[int, ...]]) -> IntArray:
+        """Return the most that was ever measured of what is summed of some points [mW], shape (units,).
+
+        0 for what is no unit of the layout.
+
+        Args:
+            units: The points of each; the same object as long as they are the same.
+        """
+        if self._rows is None or self._rows[0] is not self._layout or self._rows[1] is not units:
+            listed = () if self._layout is None else self._layout.unit_points
+            place = {points: row for row, points in enumerate(listed)}
+            rows = np.array([place.get(points, len(listed)) for points in units], np.intp)
+            self._rows = self._layout, units, rows
+        found: IntArray = np.append(self.proved, 0)[self._rows[2]]
+        return found
 
     def align_twins(self, keys: tuple[str, ...]) -> None:
         """Bring what is remembered of points that say the same into their order."""

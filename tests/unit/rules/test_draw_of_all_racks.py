@@ -24,10 +24,17 @@ UNRATED = '[site]\nname = "hall"\n[[rack]]\nids = ["r0", "r1"]\n'
     [
         (RATED, (60.0, 40.0), Quality.GOOD, (100, 100)),
         (RATED, (60.0, None), Quality.GOOD, (60, 160)),
+        (RATED, (130.0, 40.0), Quality.GOOD, (170, 170)),
         (UNRATED, (60.0, None), Quality.GOOD, (60, float("inf"))),
         (RATED, (60.0, 40.0), Quality.SOURCE_DOUBTS, (0, 200)),
     ],
-    ids=["all are heard", "one is silent", "one is silent and not rated", "both are doubted"],
+    ids=[
+        "all are heard",
+        "one is silent",
+        "one is above its rating",
+        "one is silent and not rated",
+        "both are doubted",
+    ],
 )
 def test_a_rack_that_is_not_known_draws_between_nothing_and_its_rating(
     text: str, said: tuple[float | None, ...], quality: Quality, bounds: tuple[float, float]
