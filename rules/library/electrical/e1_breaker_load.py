@@ -15,17 +15,18 @@ from rules.subject import SubjectKind
 
 
 class BreakerLoad(Threshold):
-    """The largest phase current of a circuit is above its share of the rated current.
+    """The line of a circuit that carries most is above its share of the rated current.
 
     A breaker may carry 80 % of its rating for three hours and more (NEC 210.20, 215.3), one that is rated for
     it 100 %: set `percent`. Ten minutes leave time to shift load (our choice). Above its rating it trips
     sooner or later. The rating is `rated_a` of the site file, else the current limit that the bus tells.
+    Where no phase is measured, the circuit's own current counts.
     """
 
     name: ClassVar[str] = "E1"
     title: ClassVar[str] = "circuit loaded above what it may carry for long"
     kind: ClassVar[SubjectKind] = SubjectKind.BREAKER
-    quantities: ClassVar[tuple[str, ...]] = ("current.phase", "current.limit")
+    quantities: ClassVar[tuple[str, ...]] = ("current.phase", "current", "current.limit")
     unit: ClassVar[str] = "A"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "Compare the phases; shift load to the other feed or to another circuit."
@@ -38,8 +39,8 @@ class BreakerLoad(Threshold):
     critical_percent: float = Field(100, gt=0, le=200, description="share from which it is critical [%]")
 
     def value(self, table: Table) -> Measured:
-        """Return the current of the phase that carries most."""
-        return table.largest("current.phase")
+        """Return the current of the line that carries most."""
+        return table.line_current()
 
     def limit(self, table: Table) -> FloatArray:
         """Return the current that each circuit may carry for long."""

@@ -20,8 +20,9 @@ class Overload(Threshold):
 
     A UPS carries an overload for a short time, then it goes to bypass or drops the load: designs without a
     reserve count on about 10 s at 133 % (Microsoft's Flex, from memory). What is rated is `rated_kva`,
-    `rated_kw` or `rated_a` of the site file; a UPS that tells its load in percent needs none. Where E2 tells
-    when the breaker of a circuit trips, this says nothing more.
+    `rated_kw` or `rated_a` of the site file; a UPS that tells its load in percent needs none. The current is
+    that of the line that carries most; where no phase is measured, the circuit's own. Where E2 tells when the
+    breaker of a circuit trips, this says nothing more.
     """
 
     name: ClassVar[str] = "E6"
@@ -32,6 +33,7 @@ class Overload(Threshold):
         "meter.power.active",
         "ups.load",
         "current.phase",
+        "current",
     )
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
@@ -56,7 +58,7 @@ class Overload(Threshold):
         return largest_of(
             relative(table.measured("meter.power.apparent"), table.setting("rated_kva")) * 100,
             relative(table.measured("meter.power.active"), table.setting("rated_kw")) * 100,
-            relative(table.largest("current.phase"), table.setting("rated_a")) * 100,
+            relative(table.line_current(), table.setting("rated_a")) * 100,
             table.measured("ups.load"),
         )
 
