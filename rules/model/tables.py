@@ -43,6 +43,11 @@ class Fold(StrEnum):
     TOTAL = "total"
 
 
+HIGHEST_VOLTAGE: Final = 1.1
+"""The most that a voltage is of its nominal one in normal operation (EN 50160)."""
+LEAST_CURRENT_A: Final = 1.0
+"""Below this a current is the resolution of its meter (our choice)."""
+
 _ColumnKey = tuple[Any, ...]
 """A quantity and how it is measured; or a quantity, its place and how."""
 Key = _ColumnKey | Window
@@ -297,13 +302,17 @@ class Table:
         """Return the circuits to which the load of a rack would move if another part of the path failed."""
         return self._topology.failover(self._rows).moved_to
 
-    def failover_current(self, racks: Table) -> Measured:
+    def failover_current(self, racks: Table, light_a: FloatArray, power_factor: float) -> Measured:
         """Return the line current that each of them would carry then [A].
 
-        Its own current now, for each kilowatt that it carries now, for all that it would carry then.
+        Its own current now, for each kilowatt that it carries now, for all that it would carry then. What a
+        circuit takes for a kilowatt while it carries next to nothing is more than it takes under load: there
+        it tells the most only, and the least is told by the nominal voltage.
 
         Args:
             racks: The table of racks, of the same moment.
+            light_a: Below which current each of them carries too little to tell [A], shape (circuits,).
+            power_factor: The least that is assumed of the load that would move to such a circuit.
         """
         failover, rows = self._topology.failover(self._rows), self.that_fail_over()
         draw, part = racks.total(DRAW), self.part(rows)
@@ -313,20 +322,48 @@ class Table:
         most_kw = most_kw / (1 - self._topology.path_loss)
         amps, power = part.line_current(), part.measured("meter.power.active")
         is_told = amps.is_known & power.is_known & (power.low > 0)
-        is_bounded = is_told & np.isfinite(most_kw)
         # What a kilowatt takes now, at least and at most; anything where that is not told.
         least_a, most_a = (np.where(is_told, np.maximum(each, 0.0), 0.0) for each in (amps.low, amps.high))
         low_kw, best_kw, high_kw = (
             np.where(is_told, each, 1.0) for each in (power.low, power.best, power.high)
         )
-        low = np.where(is_told, least_a / high_kw * least_kw, -np.inf)
-        high = np.where(is_bounded, most_a / low_kw * np.where(is_bounded, most_kw, 0.0), np.inf)
+        least_each = least_a / high_kw
+        best_each = np.where(is_told, amps.best / best_kw, np.nan)
+        most_each = np.where(is_told, most_a / low_kw, np.inf)
+        is_light, of_voltage = amps.is_known & (amps.best < light_a), part.amperes_of_a_kilowatt()
+        by_voltage = is_light & ~np.isnan(of_voltage)
+        least_each = np.where(is_light, np.where(by_voltage, of_voltage / HIGHEST_VOLTAGE, 0.0), least_each)
+        best_each = np.where(is_light, of_voltage, best_each)
+        most_each = np.where(is_light & (amps.best < LEAST_CURRENT_A), np.inf, most_each)
+        # A line of a circuit that has not three may carry all of it.
+        has_three = by_voltage & self._has_three_lines()[rows]
+        most_each = np.where(has_three, np.fmin(most_each, of_voltage / power_factor), most_each)
+        is_bounded = np.isfinite(most_each) & np.isfinite(most_kw)
+        low = np.where(is_told | is_light, least_each * least_kw, -np.inf)
+        most_each, most_kw = (np.where(is_bounded, each, 0.0) for each in (most_each, most_kw))
+        high = np.where(is_bounded, most_each * most_kw, np.inf)
+        cause = np.where(amps.cause == Cause.NONE, power.cause, amps.cause)
         return Measured(
             low=low,
-            best=np.where(is_told, amps.best / best_kw * least_kw, np.nan),
+            best=best_each * least_kw,
             high=np.maximum(low, high),
-            cause=np.where(amps.cause == Cause.NONE, power.cause, amps.cause),
+            cause=np.where(has_three, Cause.NONE, cause).astype(np.int8),
         )
+
+    def amperes_of_a_kilowatt(self) -> FloatArray:
+        """Return what each line of three carries for each kilowatt of all [A/kW], at the nominal voltage.
+
+        At a power factor of 1 and in balance; NaN where the site file names no voltage, shape (rows,).
+        """
+        amperes: FloatArray = 1_000 / (math.sqrt(3) * self.setting("nominal_v"))
+        return amperes
+
+    def _has_three_lines(self) -> BoolArray:
+        """Return which rows have a current of each of three phases, shape (rows,)."""
+        found, column = np.zeros(len(self), np.bool_), self._rows.columns.get("current.phase")
+        if column is not None:
+            found[column.trios] = True
+        return found
 
     def trip_curves(self) -> TripCurves:
         """Return by which curve each circuit's breaker trips."""

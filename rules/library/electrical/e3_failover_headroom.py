@@ -19,8 +19,12 @@ class FailoverHeadroom(Rule):
     With two feeds (2N) each may carry half of that, so that one can carry both: what a circuit would carry
     then is its line current now, for each kilowatt of all that the racks beneath it draw, each rack once. It
     is taken for the part of the path whose failure is worst for the circuit, so at every level. A breaker may
-    carry 80 % of its rating for long (NEC 210.20), and trips above all of it. What cannot be attributed, such
-    as a load beneath it that nobody described, leaves that circuit UNKNOWN.
+    carry 80 % of its rating for long (NEC 210.20), and trips above all of it.
+
+    A circuit that carries next to nothing, such as a feed that stands by, has a poor power factor: what it
+    takes for a kilowatt then is more than under load, and proves no breach. There `nominal_v` tells what its
+    load would take. What cannot be attributed, such as a load beneath it that nobody described, leaves that
+    circuit UNKNOWN.
     """
 
     name: ClassVar[str] = "E3"
@@ -50,13 +54,29 @@ class FailoverHeadroom(Rule):
         2, ge=0, lt=50, description="how far below the limit it must be for the alarm to end [%]"
     )
 
+    light_percent: float = Field(
+        10,
+        ge=0,
+        le=50,
+        description="share of the rated current below which a circuit carries next to nothing [%]",
+    )
+    light_power_factor: float = Field(
+        0.9,
+        gt=0.3,
+        le=1,
+        description="least power factor of a load that moves to such a circuit, where `nominal_v` is given; "
+        "how unbalanced its phases are counts in it (our choice)",
+    )
+
     def judge(self, view: View) -> Findings:
         """Hold what each circuit would carry against its rating; all is clear where nothing can move."""
         table = view.table(self.kind)
         all_found, rows = Findings.clear(len(table)).of(self), table.that_fail_over()
         if len(rows):
-            found = table.failover_current(view.table(SubjectKind.RACK))
             rated = table.part(rows).rated_current()
+            found = table.failover_current(
+                view.table(SubjectKind.RACK), rated * self.light_percent / 100, self.light_power_factor
+            )
             limit = rated * self.percent / 100
             held = Held.over(found, limit, limit * self.deadband_percent / 100)
             reached = above(found, rated * self.critical_percent / 100).holds
