@@ -26,7 +26,7 @@ from megawatch.run.clock import SteadyClock
 from megawatch.run.metrics import MetricsServer
 from megawatch.run.part import ALL_PARTS, Part, metrics_port
 from megawatch.run.parts import Parts
-from megawatch.run.process import end
+from megawatch.run.process import end, give_back_pages
 from megawatch.run.self_monitoring import LOOK_AT_START, START_TITLE, Distress, Problem, given
 from megawatch.run.servicemanager import show_life
 from megawatch.run.source import SourcePart
@@ -42,7 +42,7 @@ from store.ledger.ledger import Ledger
 from store.threads import in_thread
 
 TRIM_S: Final = 60.0
-"""How often what is needed no more is dropped from journal and ledger."""
+"""How often what is needed no more is dropped from journal and ledger, and free memory is given back."""
 START_PAUSE_S: Final = 5.0
 """How long to wait before a start that the disk did not allow is tried again (our choice)."""
 STATUS_S: Final = 1.0
@@ -127,6 +127,7 @@ class Monitor:
         if parts.journal is not None:
             work = partial(self._trim, parts.journal, parts.ledger)
             add("trim", Every(period_s=TRIM_S, work=work), bound_s=WRITING_BOUND_S)
+        add("memory", Every(period_s=TRIM_S, work=partial(in_thread, give_back_pages)))
         add("status", Every(period_s=STATUS_S, work=status.write))
         add("count of notifications", Every(period_s=STATUS_S, work=status.count))
         if self.site.file.metrics.port:

@@ -17,6 +17,7 @@ from megawatch.run.process import (
     TRIM_THRESHOLD,
     TURN_S,
     give_back_memory,
+    give_back_pages,
     run_until_stopped,
 )
 
@@ -45,6 +46,16 @@ def test_glibc_is_told_to_give_back_memory(monkeypatch: pytest.MonkeyPatch) -> N
     give_back_memory()
 
     assert told == [(ARENA_MAX, ARENAS), (MMAP_THRESHOLD, BLOCK_BYTES), (TRIM_THRESHOLD, BLOCK_BYTES)]
+
+
+def test_free_pages_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them: nothing is kept at the end of the heap."""
+    told: list[int] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(malloc_trim=told.append))
+
+    give_back_pages()
+
+    assert told == [0]
 
 
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
