@@ -120,9 +120,10 @@ class Encoder:
 
     def __init__(self, hold: Callable[[Point], int] = hold_ms) -> None:
         self._hold = hold
-        self._points: dict[int, Point] = {}  # as they were when their lines were made to begin so
-        self._readings: dict[int, bytes] = {}  # how a reading begins, up to its value
-        self._told_days: dict[int, int] = {}  # on which day what is known of a point was last written
+        # In the places of the points' numbers: dictionaries of a site would take five times the memory.
+        self._points: list[Point | None] = []  # as they were when their lines were made to begin so
+        self._readings: list[bytes] = []  # how a reading begins, up to its value
+        self._told_days: list[int] = []  # on which day what is known of a point was last written, 0 for never
         self._faults: dict[int, str] = {}  # why a point has no lines
 
     def encode(self, chunk: Chunk) -> Lines:
@@ -163,12 +164,16 @@ class Encoder:
 
     def _learn(self, numbers: set[int], points: Mapping[int, Point]) -> None:
         """Find out how the lines of points begin that are new, or known better."""
+        if (more := max(numbers, default=-1) + 1 - len(self._points)) > 0:
+            self._points += [None] * more
+            self._readings += [b""] * more
+            self._told_days += [0] * more
         for number in numbers:
-            point, known = points[number], self._points.get(number)
+            point, known = points[number], self._points[number]
             if known is not None and (point is known or point == known):
                 continue
             self._points[number] = point
-            self._told_days.pop(number, None)
+            self._told_days[number] = 0
             try:
                 self._readings[number] = head(_READING.decode(), tags_of(point)) + _VALUE
                 self._faults.pop(number, None)
@@ -179,8 +184,9 @@ class Encoder:
         """Return what is known of points, where it was not written since it became known, or today."""
         day, found = now_ms // DAY_MS, []
         for number in sorted(numbers - self._faults.keys()):
-            if self._told_days.get(number) != day:
-                self._told_days[number], point = day, self._points[number]
+            point = self._points[number]
+            if point is not None and self._told_days[number] != day:
+                self._told_days[number] = day
                 fields: dict[str, float | str | None] = {
                     "asset": point.asset,
                     "cadence": point.cadence.value,

@@ -43,6 +43,10 @@ reached, and less than a server of two cores takes, so that it still answers oth
 RECENT_S: Final = 15.0
 """How long what was accepted is kept here, to be sent again [s]: three times what VictoriaMetrics may hold in
 memory only (5 s, its documentation: storage)."""
+SYNCED_S: Final = 2.0
+"""The same for those that sync each write before they accept it, or may be told to put that off for a moment:
+`storage-wal-fsync-delay` of InfluxDB 2 (our choice)."""
+_SYNCED: Final = frozenset({Kind.INFLUXDB_1, Kind.INFLUXDB_2})
 
 _TOO_LARGE: Final = 413
 _BAD_LINES: Final = (400, 422)
@@ -174,7 +178,7 @@ class InfluxSink:
         await self._deliver(connection, work)
         await self._read_back(connection, work)
         self._work = None
-        self._note(chunk)
+        self._note(chunk, SYNCED_S if connection.kind in _SYNCED else RECENT_S)
         return work.rejected
 
     async def check(self) -> None:
@@ -232,10 +236,11 @@ class InfluxSink:
                 await self._send(connection, work)
         self._is_broken = False
 
-    def _note(self, chunk: Chunk) -> None:
+    def _note(self, chunk: Chunk, kept_s: float) -> None:
+        """Keep a chunk that was accepted, in case that it was not on the database's disk yet."""
         now_s = asyncio.get_running_loop().time()
         self._recent.append((now_s, chunk))
-        while now_s - self._recent[0][0] > RECENT_S:
+        while now_s - self._recent[0][0] > kept_s:
             self._recent.popleft()
 
     async def _send(self, connection: _Connection, work: _Work) -> None:
