@@ -266,6 +266,7 @@ class Rollups:
         """Return the highest line current of each feed now, its limit, and that current were it alone [A]."""
         amps = np.fmax.reduceat(_shown(self._currents, knowledge, view.at_ms), self._lines)
         limits = _shown(self._limits, knowledge, view.at_ms)
+        limits[limits <= 0] = np.nan  # One that was never set in the meter.
         power = known.power[self._points]
         now = np.where(_speaks(self._points, known) & (power > 0), power, np.nan)
         alone = self._racks.sums(view.racks.draw)

@@ -246,10 +246,11 @@ class Table:
     def rated_current(self) -> FloatArray:
         """Return what each circuit may carry [A]: as the site file says, else the limit that the bus tells.
 
-        NaN where neither says anything; shape (rows,).
+        A limit of 0 A is one that was never set in the meter, and says nothing. NaN where neither says
+        anything; shape (rows,).
         """
-        rated = self.setting("rated_a")
-        return np.where(np.isnan(rated), self.measured("current.limit").best, rated)
+        rated, told = self.setting("rated_a"), self.measured("current.limit").best
+        return np.where(np.isnan(rated), np.where(told > 0, told, np.nan), rated)
 
     def is_of(self, kind: str) -> BoolArray:
         """Return which rows are assets of a kind."""

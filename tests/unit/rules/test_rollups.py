@@ -160,9 +160,10 @@ def test_a_line_current_grows_as_the_power_would() -> None:
     tape.connect(T0_MS - 1_000)
     for second in range(61):
         tape.second(FIRST + second, 30.0, 40.0, 35.0, 0.0, 50.0, 60.0, 55.0, 100.0)
-    silent = Tape([*tape.entries])
+    silent, unset = Tape([*tape.entries]), Tape([*tape.entries])
     for second in range(61, 121):
         silent.second(FIRST + second, 30.0, 40.0, 35.0, 0.0)
+        unset.second(FIRST + second, 30.0, 40.0, 35.0, 0.0, 50.0, 60.0, 55.0, 0.0)
 
     def of(steps: list[Step], start_ms: int = BEGIN_MS) -> dict[str, tuple[float | None, ...]]:
         feeds = [row for row in minute(steps, start_ms) if isinstance(row, FeedDraw)]
@@ -172,6 +173,8 @@ def test_a_line_current_grows_as_the_power_would() -> None:
     # A meter that carries nothing, and one without currents.
     assert of(played(site, tape, 60))["bus-b"] == (None, None, None)
     assert of(played(site, silent, 120), BEGIN_MS + MINUTE_MS)["bus-a"] == (None, None, None)
+    # A limit that was never set in the meter.
+    assert of(played(site, unset, 120), BEGIN_MS + MINUTE_MS)["bus-a"] == (60.0, None, 120.0)
 
 
 def test_a_minute_belongs_to_who_held_the_rack_in_it() -> None:
