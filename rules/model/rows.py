@@ -157,6 +157,15 @@ class Place:
     point_type: str = ""
     kind: str = ""
 
+    def __str__(self) -> str:
+        """Return it in words that differ where places do: saved windows are found again by them."""
+        words = ("its set point" * self.is_target, self.point_type, self.kind)
+        areas = (
+            f"in {' '.join(self.within)}" * bool(self.within),
+            f"not in {' '.join(self.without)}" * bool(self.without),
+        )
+        return " ".join(filter(None, (*words, *areas)))
+
     def has(self, point: Point) -> bool:
         """Tell whether a point is meant, by what it says of itself."""
         area = " ".join(point.area).lower()

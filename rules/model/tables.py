@@ -156,6 +156,9 @@ class Table:
         """Return what a window takes in of each row at the moment."""
         if window.statistic is Statistic.TRIP:
             return self.line_current()
+        if window.places:
+            found = (self.at(window.quantity, place, fold=Fold.LARGEST) for place in window.places)
+            return largest_of(*found)
         if window.of_total:
             return self.total(window.quantity)
         return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)

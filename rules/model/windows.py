@@ -22,6 +22,7 @@ from facility.invariants import present
 from facility.quantities import QUANTITIES
 from facility.readings import BoolArray, FloatArray
 from rules.model.measured import Measured
+from rules.model.rows import Place
 from rules.model.trip import TripCurves
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
@@ -48,6 +49,7 @@ class Statistic(StrEnum):
     FALL = "fall"  # the last fall of a counter: from the high to the low of the figure, 0 for none
     COLLAPSE = "collapse"  # the last fall to less than a hundredth, until the value is back: likewise
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
+    STOOD = "stood"  # 1 where it was known to be no more than a level for a while on end, else 0
     TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
 
 
@@ -61,6 +63,9 @@ class Window:
         over_s: Over how long [s]; the time constant of a dose, or how soon a breaker forgets.
         of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
         of_total: Whether it is of their sum (supply meters).
+        places: Whether it is of the largest point at one of these places (a unit's pumps); empty for not.
+        level: The most that it is while it stands, in its canonical unit; of `STOOD` alone.
+        level_s: How long it must be known to stand on end [s]; of `STOOD` alone.
 
     Raises:
         ValueError: Where there is no such quantity, or no such time.
@@ -71,6 +76,9 @@ class Window:
     over_s: float
     of_largest: bool = False
     of_total: bool = False
+    places: tuple[Place, ...] = ()
+    level: float = 0.0
+    level_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:
@@ -85,7 +93,9 @@ class Window:
 
     def __str__(self) -> str:
         fold = "largest " if self.of_largest else "total " if self.of_total else ""
-        return f"{fold}{self.quantity} {self.statistic} over {self.over_s!r} s"
+        where = "".join(f" at {place}" for place in self.places)
+        stood = f" {self.level!r} for {self.level_s!r} s" if self.statistic is Statistic.STOOD else ""
+        return f"{fold}{self.quantity}{where} {self.statistic}{stood} over {self.over_s!r} s"
 
 
 _Bounds = tuple[FloatArray, FloatArray, FloatArray, BoolArray]
@@ -492,6 +502,35 @@ class _Collapse(_Fall):
     BACK: ClassVar[float] = 0.1
 
 
+class _Stood(_Figure):
+    """Whether a value was known to be at most a level for a while on end, within the window.
+
+    What was not heard is no standing, and begins the while anew: it may have been anything.
+    """
+
+    FILL: ClassVar[Mapping[str, float]] = {"stands_ms": -1.0, "ago_ms": np.inf}
+    SLOTS: ClassVar[int] = 1
+
+    def _note(self, found: Measured, past_ms: int) -> bool:
+        stands_ms, ago_ms = (self.columns[name][0] for name in self.FILL)
+        before = self._has_stood()
+        stands = found.is_known & (found.high <= self._window.level)
+        # Below zero where it is not known to stand.
+        is_followed = stands & (stands_ms >= 0) & (past_ms <= self._longest_step_ms)
+        stands_ms[:] = np.where(is_followed, stands_ms + past_ms, np.where(stands, 0.0, -1.0))
+        ago_ms += past_ms
+        ago_ms[stands_ms >= self._window.level_s * 1_000] = 0.0
+        return not np.array_equal(before, self._has_stood())
+
+    def _has_stood(self) -> BoolArray:
+        within: BoolArray = self.columns["ago_ms"][0] <= self._window.over_s * 1_000
+        return within
+
+    def _bounds(self) -> _Bounds:
+        found = self._has_stood().astype(np.float64)
+        return found, found, found, np.ones(len(found), np.bool_)
+
+
 class _Dose(_Figure):
     """The mean square with exponential memory; while it is not known, it may be anything that is possible.
 
@@ -566,6 +605,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.FALL: _Fall,
         Statistic.COLLAPSE: _Collapse,
         Statistic.DOSE: _Dose,
+        Statistic.STOOD: _Stood,
         Statistic.TRIP: _Trip,
     }
 )

@@ -17,18 +17,27 @@ from rules.subject import SubjectKind
 
 SUPPLY: Final = Place(within=("secondary", "supply"))
 SET_POINT: Final = Place(within=("secondary", "supply"), is_target=True)
-PUMPS: Final = Window("pump.speed", Statistic.LEAST, 1_200, of_largest=True)
 RUNS_PERCENT: Final = 1.0
 """Speed above which a pump runs (our choice)."""
+PUMPS: Final = Window(
+    "pump.speed",
+    Statistic.STOOD,
+    1_200,
+    places=(Place(without=("fill",)), Place(without=("fill",), kind="Pump")),
+    level=RUNS_PERCENT,
+    level_s=60,
+)
+"""Whether all pumps of a unit stood within 20 minutes, for a minute on end (our choice)."""
 
 
 class SupplyOffSetPoint(Band):
     """The secondary supply of a coolant unit is off its set point: valve, pump or facility water is at fault.
 
     2 K for two minutes, with a hysteresis of 1 K, are the defaults of coolant units (Coolcentric's manual);
-    so is that nothing is told for 20 minutes after the pumps started. Set point and temperature are those
-    whose area on the bus says `Secondary` and `Supply`. Racks that get it too warm (T6) are told by it alone,
-    with their tenants; it is not told beside facility water that is too warm (T17).
+    so is that nothing is told for 20 minutes after the pumps started: after all that are measured stood for a
+    minute at least. Set point and temperature are those whose area on the bus says `Secondary` and `Supply`.
+    Racks that get it too warm (T6) are told by it alone, with their tenants; it is not told beside facility
+    water that is too warm (T17).
     """
 
     name: ClassVar[str] = "T5"
@@ -72,8 +81,8 @@ class SupplyOffSetPoint(Band):
         return self.deadband_k
 
     def applies(self, table: Table) -> Condition:
-        """Return where no pump is known to have stood within the last 20 minutes."""
-        return Condition.of(~above(table.over(PUMPS), RUNS_PERCENT).fails)
+        """Return where the pumps are not known to have stood within the last 20 minutes."""
+        return Condition.of(~above(table.over(PUMPS), 0).holds)
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return which units give coolant that is too warm for racks."""

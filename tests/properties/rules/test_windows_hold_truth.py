@@ -25,8 +25,8 @@ LEAST, MOST = -10.0, 10.0
 SUBJECTS: Final = ("a", "b", "c")
 STEPS_MS: Final = (250, 999, 1_000, LONGEST_STEP_MS, LONGEST_STEP_MS + 1, 7_000, 90_000)
 OVER_S: Final = (0.012, 3.0, 12.0, 60.0)
-OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE)
-"""Figures that tell of a moment: they have a test of their own."""
+OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE, Statistic.STOOD)
+"""Figures that tell of a moment, or of what is known alone: they have a test of their own."""
 EPS: Final = 1e-6
 """What sums of floats may be off by."""
 
@@ -136,7 +136,7 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
-            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE:
+            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE | Statistic.STOOD:
                 raise AssertionError("expected a window that needs no curve and tells a figure of a time")
 
 
@@ -309,6 +309,44 @@ def test_a_fall_is_remembered_as_long_as_the_window(
     found = windows.figure(key)
 
     assert (found.low[0], found.high[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([8.0, 0.0, 8.0, 8.0], 0.0),
+        ([8.0, 0.0, 0.0, 0.0, 8.0], 0.0),
+        ([8.0, 0.0, 0.0, 0.0, 0.0], 1.0),
+        ([8.0, 0.0, 0.0, None, 0.0, 0.0], 0.0),
+        ([None, 0.0, 0.0, 0.0, 0.0, None], 1.0),
+        ([0.0, 0.0, 0.0, 0.0, *[8.0] * 10], 1.0),
+        ([0.0, 0.0, 0.0, 0.0, *[8.0] * 11], 0.0),
+        ([0.5, 0.5, 0.5, 0.5, 0.5], 0.0),
+    ],
+    ids=[
+        "in one sample",
+        "too short",
+        "long enough",
+        "with a gap",
+        "then silence",
+        "lately",
+        "long ago",
+        "not quite",
+    ],
+)
+def test_what_stood_for_a_while_is_remembered_as_long_as_the_window(
+    said: list[float | None], expected: float
+) -> None:
+    """Three seconds on end without a gap, at most at the level; the window is ten seconds long."""
+    key = SubjectKind.RACK, Window(QUANTITY, Statistic.STOOD, 10.0, level=0.1, level_s=3.0)
+    windows = Windows([key])
+
+    for number, value in enumerate(said):
+        saying = Saying(0.0, value or 0.0, is_known=value is not None, error=0.0)
+        windows.note(key, ("a",), said_of([saying]), T0_MS + number * 1_000)
+    found = windows.figure(key)
+
+    assert (found.low[0], found.high[0]) == (expected, expected)
 
 
 @pytest.mark.parametrize(("tick_ms", "is_whole"), [(1_000, False), (60_000, True)])
