@@ -41,6 +41,7 @@ class Fold(StrEnum):
     LARGEST = "largest"
     SMALLEST = "smallest"
     TOTAL = "total"
+    COUNT = "count"
 
 
 HIGHEST_VOLTAGE: Final = 1.1
@@ -813,7 +814,7 @@ def _intervals(column: Column, moment: Moment) -> Measured:
 
 
 def _folded_by(fold: Callable[[Measured, Column], Measured], found: Measured, column: Column) -> Measured:
-    return found if column.is_single and fold is not _unbalance else fold(found, column)
+    return found if column.is_single and fold not in _OF_ONE_TOO else fold(found, column)
 
 
 def _hull(found: Measured, column: Column) -> Measured:
@@ -847,8 +848,32 @@ def _total(found: Measured, column: Column) -> Measured:
     return _folded(found, column, np.add, np.add)
 
 
+def _count(found: Measured, column: Column) -> Measured:
+    """Return how many points of each row say 1 and not 0; one that is not known may say either.
+
+    The best guess is the most that may be.
+    """
+    known, starts = found.is_known, column.starts
+    cause = most_telling(found.cause, starts)
+    is_there = cause != Cause.NO_POINT
+    low = np.add.reduceat(np.where(known, found.low, 0.0), starts)
+    high = np.add.reduceat(np.where(known, found.high, 1.0), starts)
+    return Measured(
+        low=np.where(is_there, low, -np.inf),
+        best=np.where(is_there, high, np.nan),
+        high=np.where(is_there, high, np.inf),
+        cause=cause,
+    )
+
+
 _FOLDS: Final[Mapping[Fold, Callable[[Measured, Column], Measured]]] = MappingProxyType(
-    {Fold.HULL: _hull, Fold.LARGEST: _largest, Fold.SMALLEST: _smallest, Fold.TOTAL: _total}
+    {
+        Fold.HULL: _hull,
+        Fold.LARGEST: _largest,
+        Fold.SMALLEST: _smallest,
+        Fold.TOTAL: _total,
+        Fold.COUNT: _count,
+    }
 )
 
 
@@ -894,6 +919,10 @@ def _unbalance(found: Measured, column: Column) -> Measured:
     rows.high[each] = np.divide(apart_most, mean_least, out=np.full(len(each), np.inf), where=is_told)
     rows.cause[each] = cause
     return rows
+
+
+_OF_ONE_TOO: Final = frozenset({_unbalance, _count})
+"""What is made of one point is not the point itself."""
 
 
 def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -> Measured:

@@ -24,7 +24,8 @@ class PumpRedundancy(OneSided):
 
     N + 1 pumps that take over within 5 s are what NVIDIA's guide asks of coolant units: without the spare,
     the next fault stops the flow, and racks overheat within tens of seconds. `pumps_needed` of the unit in
-    the site file is N; available is what the bus tells of each `Pump` that serves the unit.
+    the site file is N; available is what the bus tells of each `Pump` that serves the unit. One of which that
+    is not known may be available: where there are too few even with these, it is an alarm.
     """
 
     name: ClassVar[str] = "T16"
@@ -47,8 +48,8 @@ class PumpRedundancy(OneSided):
         return any("pumps_needed" in settings for settings in site.settings.values())
 
     def value(self, table: Table) -> Measured:
-        """Return how many pumps of each unit are available."""
-        return table.at("state", ABLE, fold=Fold.TOTAL)
+        """Return how many pumps of each unit are available, at least and at most."""
+        return table.at("state", ABLE, fold=Fold.COUNT)
 
     def limit(self, table: Table) -> FloatArray:
         """Return how many make it redundant."""
