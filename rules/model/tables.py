@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,6 +103,17 @@ class Table:
     def measured(self, quantity: str) -> Measured:
         """Return a quantity of each row; where several points measure it, the hull of what they say."""
         return self._get(quantity, "hull", _hull)
+
+    def measured_above(self, quantity: str, level: float) -> Measured:
+        """Return a quantity of each row, without points that are known to say nothing above a level.
+
+        Where every point says no more than that, it is what these say.
+
+        Args:
+            quantity: Name of a quantity that the rule declares.
+            level: What a point must be above to count, in the quantity's canonical unit.
+        """
+        return self._get(quantity, f"above {level!r}", partial(_hull_above, level=level))
 
     def largest(self, quantity: str) -> Measured:
         """Return the largest of a quantity's points, of the phases of a circuit for one."""
@@ -833,6 +845,23 @@ def _hull(found: Measured, column: Column) -> Measured:
         best=np.where(any_known, best, np.fmax.reduceat(found.best, starts)),
         high=np.where(any_known, high, np.inf),
         cause=np.where(any_known, cause, most_telling(found.cause, starts)).astype(np.int8),
+    )
+
+
+def _hull_above(found: Measured, column: Column, *, level: float) -> Measured:
+    """Return what lies between the points that may be above a level; between all where none may."""
+    is_out, starts = found.is_known & (found.high <= level), column.starts
+    all_are = np.logical_and.reduceat(is_out, starts)
+    is_out &= ~np.repeat(all_are, np.diff(np.append(starts, len(is_out))))
+    return _hull(
+        Measured(
+            low=np.where(is_out, -np.inf, found.low),
+            best=np.where(is_out, np.nan, found.best),
+            high=np.where(is_out, np.inf, found.high),
+            # Of what is left, each cause tells more.
+            cause=np.where(is_out, Cause.GAPS, found.cause).astype(np.int8),
+        ),
+        column,
     )
 
 

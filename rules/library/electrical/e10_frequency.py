@@ -20,7 +20,8 @@ class Frequency(Band):
 
     Outside 58.8 to 61.2 Hz, which loads must bear for ever (SPP, ERCOT), 49 to 51 Hz in a 50 Hz system, the
     grid is in an emergency and loads may trip: that is critical. It is judged where the site file has a
-    `[grid]` table; a supply without voltage has no frequency.
+    `[grid]` table. A supply without voltage has no frequency, nor has a meter that shows none: then the other
+    meters are judged. Of meters that say different frequencies none is believed.
     """
 
     name: ClassVar[str] = "E10"
@@ -50,7 +51,7 @@ class Frequency(Band):
     deadband_hz: float = Field(
         0.05, ge=0, le=1, description="how far inside the range it must be for the alarm to end [Hz]"
     )
-    dead_hz: float = Field(40, ge=0, le=45, description="what is no frequency of a live supply [Hz]")
+    dead_hz: float = Field(40, ge=0, le=45, description="what is at most no frequency of a live supply [Hz]")
 
     @classmethod
     def is_used(cls, site: Site) -> bool:
@@ -58,8 +59,8 @@ class Frequency(Band):
         return site.grid is not None
 
     def value(self, table: Table) -> Measured:
-        """Return the frequency."""
-        return table.measured("frequency")
+        """Return the frequency of what is live."""
+        return table.measured_above("frequency", self.dead_hz)
 
     def least(self, table: Table) -> FloatArray | float:
         """Return the lowest frequency that is well."""
@@ -75,7 +76,7 @@ class Frequency(Band):
 
     def applies(self, table: Table) -> Condition:
         """Return where there is a supply at all."""
-        return above(table.measured("frequency"), self.dead_hz)
+        return above(self.value(table), self.dead_hz)
 
     def reached(self, table: Table, value: Measured) -> tuple[BoolArray, ...]:
         """Return where it is outside what loads must bear for ever."""
