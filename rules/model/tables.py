@@ -319,6 +319,10 @@ class Table:
         """Return the circuits to which the load of a rack would move if another part of the path failed."""
         return self._topology.failover(self._rows).moved_to
 
+    def open_to_failover(self) -> Index:
+        """Return the circuits of none of these to which load may move that cannot be attributed."""
+        return self._topology.failover(self._rows).open_to
+
     def failover_current(self, racks: Table, light_a: FloatArray, power_factor: float) -> Measured:
         """Return the line current that each of them would carry then [A].
 

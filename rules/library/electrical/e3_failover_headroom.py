@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from rules.base import Desk, Findings, Rule, Severity, SeverityStep, Steps
+from rules.base import UNKNOWN, Desk, Findings, Rule, Severity, SeverityStep, Steps
 from rules.comparison import Held
 from rules.model.measured import above
 from rules.subject import SubjectKind
@@ -24,7 +24,8 @@ class FailoverHeadroom(Rule):
     A circuit that carries next to nothing, such as a feed that stands by, has a poor power factor: what it
     takes for a kilowatt then is more than under load, and proves no breach. There `nominal_v` tells what its
     load would take. What cannot be attributed, such as a load beneath it that nobody described, leaves that
-    circuit UNKNOWN.
+    circuit UNKNOWN; so does a load that may move to it through a transfer switch, or by a feed that nobody
+    described. That is no alarm.
     """
 
     name: ClassVar[str] = "E3"
@@ -72,6 +73,8 @@ class FailoverHeadroom(Rule):
         """Hold what each circuit would carry against its rating; all is clear where nothing can move."""
         table = view.table(self.kind)
         all_found, rows = Findings.clear(len(table)).of(self), table.that_fail_over()
+        is_open = table.open_to_failover()
+        all_found.verdict[is_open], all_found.returned[is_open] = UNKNOWN, False
         if len(rows):
             rated = table.part(rows).rated_current()
             found = table.failover_current(
