@@ -413,7 +413,9 @@ class Table:
             return self._measured[key]
         curves, current = self.trip_curves(), self.line_current()
         is_known = current.is_known & curves.is_known
-        if curves.hold_all(np.where(is_known, current.high, 0.0)):
+        # Of a line that is not known the others prove how much it is at least.
+        least = np.where(curves.is_known, np.maximum(current.low, 0.0), 0.0)
+        if curves.hold_all(np.where(is_known, current.high, least)):
             self.moment.check(self.kind, window)
             held = replace(
                 current,
@@ -426,21 +428,18 @@ class Table:
             self._measured[key] = before if before is not None and is_same else held
             return self._measured[key]
         used = self.over(window)
-        least, likely, most = (
-            np.where(is_known, each, 0.0) for each in (current.low, current.best, current.high)
-        )
+        likely, most = (np.where(is_known, each, 0.0) for each in (current.best, current.high))
 
-        def left_s(share: FloatArray, current_a: FloatArray, otherwise: float) -> FloatArray:
-            found = np.minimum(
-                curves.left_s(np.clip(share, 0.0, 1.0), np.maximum(current_a, 0.0)), FOR_EVER_S
-            )
-            return np.where(is_known, found, otherwise)
+        def left_s(share: FloatArray, current_a: FloatArray) -> FloatArray:
+            left = curves.left_s(np.clip(share, 0.0, 1.0), np.maximum(current_a, 0.0))
+            return np.minimum(left, FOR_EVER_S)
 
+        high = np.where(curves.is_known, left_s(used.low, least), FOR_EVER_S)
         self._measured[key] = replace(
             current,
-            low=left_s(used.high, most, 0.0),
-            best=left_s(used.best, likely, np.nan),
-            high=left_s(used.low, least, FOR_EVER_S),
+            low=np.where(is_known, left_s(used.high, most), 0.0),
+            best=np.where(is_known, left_s(used.best, likely), np.where(high < FOR_EVER_S, high, np.nan)),
+            high=high,
         )
         return self._measured[key]
 

@@ -570,13 +570,14 @@ class _Trip(_Figure):
     def _note(self, found: Measured, past_ms: int) -> bool:
         curves = present(self._curves, "the curves of breakers, with their currents")
         low, best, high = (self.columns[name][0] for name in self.FILL)
-        known = found.is_known & curves.is_known & (past_ms <= self._longest_step_ms)
+        is_followed = curves.is_known & (past_ms <= self._longest_step_ms)
+        known = found.is_known & is_followed
         if found.low is found.high and known.all():
             least = likely = most = np.maximum(found.best, 0.0)
         else:
-            least, likely, most = (
-                np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.low, found.best, found.high)
-            )
+            likely, most = (np.where(known, np.maximum(each, 0.0), 0.0) for each in (found.best, found.high))
+            # Of a line that is not known the others prove how much it is at least.
+            least = np.where(is_followed, np.maximum(found.low, 0.0), 0.0)
         past_s = past_ms / 1_000
         low[:] = curves.step(low, least, past_s)
         best[:] = np.where(known, curves.step(best, likely, past_s), best)
