@@ -45,6 +45,7 @@ class Statistic(StrEnum):
     LEAST = "least"
     MOST = "most"
     SLOPE = "slope"  # per second, between the oldest part of the window and the newest
+    CHANGE = "change"  # per second, what it changed by over the whole window, sudden or not
     UNCHANGED = "unchanged"  # seconds for which the value has not changed, at most the window
     FALL = "fall"  # the last fall of a counter: from the high to the low of the figure, 0 for none
     COLLAPSE = "collapse"  # the last fall to less than a hundredth, until the value is back: likewise
@@ -241,15 +242,15 @@ class _Slotted(_Figure):
         """
         begin_ms = self.at_ms - past_ms
         now, before = self.at_ms // self._slot_ms, begin_ms // self._slot_ms
-        oldest = now - SLOTS + 1
+        oldest = now - self.SLOTS + 1
         for slot in range(max(before + 1, oldest), now + 1):
             for name, fill in self.FILL.items():
-                self.columns[name][slot % SLOTS] = fill
+                self.columns[name][slot % self.SLOTS] = fill
         if past_ms > self._longest_step_ms:
             return []
         parts = (
             (
-                slot % SLOTS,
+                slot % self.SLOTS,
                 min((slot + 1) * self._slot_ms, self.at_ms) - max(slot * self._slot_ms, begin_ms),
             )
             for slot in range(max(before, oldest), now + 1)
@@ -360,14 +361,46 @@ class _Slope(_Sums):
         return past_ms == 0 or (self.at_ms - past_ms) // self._slot_ms != self._slot
 
     def _bounds(self) -> _Bounds:
-        new, old = self._mean_of((self._slot - 1) % SLOTS), self._mean_of((self._slot + 1) % SLOTS)
-        over_s = (SLOTS - 2) * self._slot_ms / 1_000
+        return self._between(SLOTS - 1, 1, SLOTS - 2)
+
+    def _between(self, first: int, last: int, slots: int) -> _Bounds:
+        """Return what it changed by from one slot to another, per second.
+
+        Args:
+            first: How many slots ago the first one was.
+            last: How many slots ago the last one was.
+            slots: Over how many slots that is taken.
+        """
+        old, new = (self._mean_of((self._slot - ago) % self.SLOTS) for ago in (first, last))
+        over_s = slots * self._slot_ms / 1_000
         low, best, high = new[0] - old[2], new[1] - old[1], new[2] - old[0]
         return low / over_s, best / over_s, high / over_s, new[3] & old[3]
 
     def _mean_of(self, slot: int) -> _Bounds:
         low, high, known_ms = (self.columns[name][slot] for name in ("low_sum", "high_sum", "known_ms"))
         return self._mean(low, high, known_ms, self._slot_ms)
+
+
+class _Change(_Slope):
+    """What it changed by over the whole window, from means over slots: the smaller of two figures.
+
+    From the slot before the window to the one after it, a step is as large as it is, and a long ramp larger.
+    From its first slot to its last, a ramp of any length is as steep as it is, and a step steeper.
+    """
+
+    SLOTS: ClassVar[int] = SLOTS + 3
+
+    def _bounds(self) -> _Bounds:
+        around, within = self._between(SLOTS + 2, 1, SLOTS), self._between(SLOTS + 1, 2, SLOTS - 1)
+        low, best, high = (_smaller(a, b) for a, b in zip(around[:3], within[:3], strict=True))
+        return low, best, high, around[3] & within[3]
+
+
+def _smaller(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the one that is nearer to 0, of two on the same side of it; else 0."""
+    nearer = np.where((np.abs(one) < np.abs(other)) | np.isnan(one), one, other)
+    found: FloatArray = np.where(np.sign(one) == -np.sign(other), 0.0, nearer)
+    return found
 
 
 class _Extremes(_Slotted):
@@ -602,6 +635,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.LEAST: _Least,
         Statistic.MOST: _Most,
         Statistic.SLOPE: _Slope,
+        Statistic.CHANGE: _Change,
         Statistic.UNCHANGED: _Unchanged,
         Statistic.FALL: _Fall,
         Statistic.COLLAPSE: _Collapse,

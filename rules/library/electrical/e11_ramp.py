@@ -17,7 +17,7 @@ from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
 from rules.subject import SubjectKind
 
-SHORT, LONG = (Window(SUPPLY, Statistic.SLOPE, over_s, of_total=True) for over_s in RAMP_WINDOWS_S)
+SHORT, LONG = (Window(SUPPLY, Statistic.CHANGE, over_s, of_total=True) for over_s in RAMP_WINDOWS_S)
 MW_PER_MIN: Final = 60 / 1_000
 """One kilowatt a second."""
 
@@ -26,8 +26,9 @@ class Ramp(Several):
     """The site's load rises or falls by more megawatts a minute than the limit of the `[grid]` table.
 
     Operators ask large loads for at most 20 MW/min (Southern; CAISO's straw proposal, as a mean over ten
-    minutes; IESO). A fall is as bad for the grid as a rise. A ramp is taken between the first and the last
-    twelfth of its window, by the supply meters together, so compliance over minutes can be told.
+    minutes; IESO). A fall is as bad for the grid as a rise. A ramp is what the load changed by over the time
+    that the table says, a step as well, by the supply meters together: between means over a twelfth of that
+    time, so that compliance over minutes can be told of a load that swings.
     """
 
     name: ClassVar[str] = "E11"

@@ -126,6 +126,15 @@ class Course:
                 new = self.mean((now - 1) * slot_ms, now * slot_ms)
                 old = self.mean(begin_ms, begin_ms + slot_ms)
                 return (new - old) / ((SLOTS - 2) * slot_ms / 1_000)
+            case Statistic.CHANGE:
+                means = {
+                    ago: self.mean((now - ago) * slot_ms, (now - ago + 1) * slot_ms)
+                    for ago in (SLOTS + 2, SLOTS + 1, 2, 1)
+                }
+                around = (means[1] - means[SLOTS + 2]) / SLOTS
+                within = (means[2] - means[SLOTS + 1]) / (SLOTS - 1)
+                smaller = min(around, within, key=abs) if around * within > 0 else 0.0
+                return smaller / (slot_ms / 1_000)
             case Statistic.UNCHANGED:
                 last = self.pieces[-1][2]
                 since = [end for _, end, value in self.pieces if value != last]
@@ -199,7 +208,9 @@ def test_the_truth_lies_within_what_a_window_says(
             assert found.low[row] - EPS <= found.best[row] <= found.high[row] + EPS, name
 
 
-@pytest.mark.parametrize("statistic", [Statistic.MEAN, Statistic.LEAST, Statistic.MOST, Statistic.SLOPE])
+@pytest.mark.parametrize(
+    "statistic", [Statistic.MEAN, Statistic.LEAST, Statistic.MOST, Statistic.SLOPE, Statistic.CHANGE]
+)
 @given(course=notes(is_whole=True), over_s=st.sampled_from(OVER_S[:3]))
 def test_where_nothing_is_missing_a_window_says_the_truth(
     statistic: Statistic, over_s: float, course: list[Note]
@@ -212,7 +223,7 @@ def test_where_nothing_is_missing_a_window_says_the_truth(
         at_ms += note.step_ms
         for _ in note.sayings:
             name, found, row, truth = next(seen)
-            if at_ms - began_ms >= over_s * 1_000:
+            if at_ms - began_ms >= over_s * 1_000 * (SLOTS + 3) / SLOTS:
                 assert found.cause[row] == Cause.NONE
                 assert found.low[row] == pytest.approx(truth, abs=EPS), name
                 assert found.high[row] == pytest.approx(truth, abs=EPS), name
@@ -239,7 +250,7 @@ def test_the_memory_of_a_window_is_bounded(statistic: Statistic) -> None:
         windows.note(key, ids, said, T0_MS + second * 1_000, curves_of(ids))
 
         arrays, _ = windows.save()
-        assert sum(array.size for array in arrays.values()) <= 3 * SLOTS * len(ids)
+        assert sum(array.size for array in arrays.values()) <= 3 * (SLOTS + 3) * len(ids)
 
 
 @pytest.mark.parametrize("statistic", Statistic)
@@ -257,6 +268,29 @@ def test_where_the_clock_was_set_back_a_window_begins_anew(statistic: Statistic)
 
     found, expected = windows.figure(key), fresh.figure(key)
     assert (found.low[0], found.high[0]) == (expected.low[0], expected.high[0])
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "beyond"), [(1, 0.0), (30, 0.0), (50, 0.0), (60, 0.0125), (63, 0.0125), (70, 0.0), (300, 0.0)]
+)
+@pytest.mark.parametrize("begins_s", range(100, 105))
+def test_a_change_is_that_over_the_window_however_sudden_it_was(
+    lasts_s: int, beyond: float, begins_s: int
+) -> None:
+    """A step, a ramp and a long ramp to one side of 6 in a minute each: no more, and the least bit less."""
+    key = SubjectKind.SITE, Window(QUANTITY, Statistic.CHANGE, 60.0)
+    windows, most = Windows([key]), 0.0
+    rise = 6.0 * max(1.0, lasts_s / 60)
+
+    for second in range(500):
+        now = -9.0 + rise * min(1.0, max(0.0, (second - begins_s) / lasts_s))
+        windows.note(
+            key, ("hall",), said_of([Saying(now, now, is_known=True, error=0.0)]), T0_MS + second * 1_000
+        )
+        if second > 80:
+            most = max(most, float(windows.figure(key).best[0]) * 60)
+
+    assert 6.0 * (1 - beyond) - EPS <= most <= 6.0 + EPS
 
 
 @pytest.mark.parametrize(("quantity", "over_s"), [("draught", 60), ("current", 0), ("current", math.inf)])
