@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -95,14 +94,14 @@ class _Entry(msgspec.Struct, gc=False):
         publisher: Who publishes its values.
         said: The point that its values are of.
         asset: Its asset, None where the metadata do not describe it.
-        digest: What tells their payload from any other; empty where they cannot be used.
+        digest: What tells their payload from any other, in this process; None where they cannot be used.
     """
 
     describer: str
     publisher: str
     said: Point | Refused
     asset: Asset | None = None
-    digest: bytes = b""
+    digest: int | None = None
 
 
 class DsxDecoder:
@@ -352,8 +351,8 @@ class DsxDecoder:
         text, payload, key = message.topic, message.payload, topic.key
         entries = self._entries.get(key, ())
         before = _said_by(topic.publisher, entries)
-        is_kept = before is not None and bool(before.digest)
-        if before is not None and before.digest == _digest(payload):
+        is_kept = before is not None and before.digest is not None
+        if before is not None and before.digest == hash(payload):
             into.unchanged += 1
             return
         if payload and not is_kept and len(self._names) >= MOST_TOPICS:
@@ -413,7 +412,7 @@ class DsxDecoder:
         number = self._context.register.find(name)
         if number is not None:
             name = present(self._context.register.point(number), "a point with a number").key
-        entry = _Entry(topic.publisher, found.publisher, found.point, found.asset, _digest(payload))
+        entry = _Entry(topic.publisher, found.publisher, found.point, found.asset, hash(payload))
         self._names[name] = entry
         if key == name:
             key = name  # one text for all: a site has tens of thousands of them
@@ -681,11 +680,6 @@ def _stamp(payload: bytes) -> int | None:
         return _STAMP_DECODER.decode(payload).timestamp
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-
-
-def _digest(payload: bytes) -> bytes:
-    """Return what tells a payload from any other, and is shorter."""
-    return blake2b(payload, digest_size=16).digest()
 
 
 def _too_large(payload: bytes) -> tuple[Reason, str]:
