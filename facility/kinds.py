@@ -12,6 +12,7 @@ RACK: Final = "Rack"
 METER: Final = "PowerMeter"
 BREAKER: Final = "Breaker"
 COOLANT_UNIT: Final = "CDU"
+SENSOR: Final = "Sensor"
 
 _POWER_PATH: Final = frozenset(
     {
@@ -28,7 +29,7 @@ ELECTRICAL: Final = _POWER_PATH | {"PowerMeter", "BESS", "UPS", "ATS", "Generato
 MECHANICAL: Final = frozenset(
     {
         "CDU", "CoolingTower", "HX", "CRAH", "CRAC", "AHU", "Chiller",
-        "Valve", "Pump", "Fan", "Damper", "Sensor", "Tank",
+        "Valve", "Pump", "Fan", "Damper", SENSOR, "Tank",
     }
 )  # fmt: skip
 PLACES: Final = _PLACES | {"System"}

@@ -15,7 +15,7 @@ import numpy as np
 
 from facility.contracts import PPM
 from facility.graph import Graph
-from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES
+from facility.kinds import BREAKER, COOLANT_UNIT, ELECTRICAL, METER, PLACES, SENSOR
 from facility.names import OPERATOR, AssetId, path_of
 from facility.points import Point
 from facility.quantities import QUANTITIES
@@ -149,6 +149,7 @@ class Place:
         is_target: Whether its set points are meant instead of what is measured.
         point_type: What the publisher calls the measurement; "" for anything.
         kind: Kind of the assets that are meant, of those that serve the row's asset directly; "" for itself.
+        is_around: Whether sensors and places that serve it, and those of these places, are meant as well.
     """
 
     within: tuple[str, ...] = ()
@@ -156,10 +157,11 @@ class Place:
     is_target: bool = False
     point_type: str = ""
     kind: str = ""
+    is_around: bool = False
 
     def __str__(self) -> str:
         """Return it in words that differ where places do: saved windows are found again by them."""
-        words = ("its set point" * self.is_target, self.point_type, self.kind)
+        words = ("its set point" * self.is_target, "around it" * self.is_around, self.point_type, self.kind)
         areas = (
             f"in {' '.join(self.within)}" * bool(self.within),
             f"not in {' '.join(self.without)}" * bool(self.without),
@@ -269,6 +271,7 @@ class Topology:
         self._targets_of: dict[AssetId, list[int]] | None = None
         self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
         self._nearest: dict[SubjectKind, Links] = {}
+        self._sensed_by: dict[AssetId, Sequence[AssetId]] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
         """Return the rows of a kind."""
@@ -391,7 +394,7 @@ class Topology:
             found = [
                 [
                     number
-                    for part in self._parts_of(AssetId(asset), place.kind)
+                    for part in self._parts_of(AssetId(asset), place)
                     for number in self._of(part, is_target=place.is_target)
                     if self._all_points[number].quantity == quantity and place.has(self._all_points[number])
                 ]
@@ -404,11 +407,23 @@ class Topology:
             )
         return self._at[key]
 
-    def _parts_of(self, asset: AssetId, kind: str) -> Sequence[AssetId]:
-        """Return the asset itself, or those of a kind that serve it directly."""
-        if not kind:
+    def _parts_of(self, asset: AssetId, place: Place) -> Sequence[AssetId]:
+        """Return the assets of which points at a place of an asset may be."""
+        if place.is_around:
+            return (asset, *self._around(asset))
+        if not place.kind:
             return (asset,)
-        return [part for part in self.served_by(asset) if self.kind_of(part) == kind]
+        return [part for part in self.served_by(asset) if self.kind_of(part) == place.kind]
+
+    def _around(self, asset: AssetId) -> Sequence[AssetId]:
+        """Return the sensors and the places that serve an asset, directly or by a place that does."""
+        if asset not in self._sensed_by:
+            self._sensed_by[asset] = ()  # for places that serve each other
+            near = [part for part in self.served_by(asset) if self.kind_of(part) in _SENSING]
+            places = [part for part in near if self.kind_of(part) in PLACES]
+            found = [*near, *(part for place in places for part in self._around(place))]
+            self._sensed_by[asset] = tuple(dict.fromkeys(found))
+        return self._sensed_by[asset]
 
     def _of(self, asset: AssetId, *, is_target: bool) -> Sequence[int]:
         """Return the points of an asset, or its set points."""
@@ -684,6 +699,8 @@ def _loop_of(point: Point) -> str:
     return point.area[0] if point.area else ""
 
 
+_SENSING: Final = PLACES | {SENSOR}
+"""Kinds of what measures the air around the assets that it serves."""
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingProxyType(
     {
@@ -701,7 +718,7 @@ _MAKERS: Final[Mapping[SubjectKind, Callable[[Topology], _Members]]] = MappingPr
         SubjectKind.COOLANT_UNIT: lambda topology: topology.of_kinds(frozenset({COOLANT_UNIT})),
         SubjectKind.LOOP: lambda topology: topology.parts(_loop_of, frozenset({COOLANT_UNIT})),
         SubjectKind.VALVE: lambda topology: topology.measuring(frozenset({"valve.position"})),
-        SubjectKind.SENSOR: lambda topology: topology.of_kinds(frozenset({"Sensor"})),
+        SubjectKind.SENSOR: lambda topology: topology.of_kinds(frozenset({SENSOR})),
         SubjectKind.AIR: lambda topology: topology.measuring(frozenset({"humidity", "dew.point"})),
         SubjectKind.LEAK_DETECTION: lambda topology: topology.measuring(frozenset({"leak", "leak.fault"})),
     }

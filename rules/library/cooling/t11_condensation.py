@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from pydantic import Field
@@ -11,14 +11,18 @@ from facility.readings import BoolArray, FloatArray
 from rules.base import Desk, Severity, SeverityStep, Steps
 from rules.comparison import OneSided
 from rules.model.measured import Measured, below
-from rules.model.tables import Table
+from rules.model.rows import Place
+from rules.model.tables import Fold, Table
 from rules.subject import SubjectKind
+
+AROUND: Final = Place(without=("outdoor", "outside"), is_around=True)
 
 
 class Condensation(OneSided):
     """The coolant supply of a rack is hardly warmer than the dew point there: water condenses on the pipes.
 
-    Guides of liquid-cooled racks ask for 2 to 3 K above the dew point.
+    Guides of liquid-cooled racks ask for 2 to 3 K above the dew point: the highest of what the rack itself,
+    the sensors that serve it, and the rooms, rows and halls that it stands in measure; not of outdoor air.
     """
 
     name: ClassVar[str] = "T11"
@@ -45,7 +49,7 @@ class Condensation(OneSided):
 
     def value(self, table: Table) -> Measured:
         """Return how far each rack's supply is above the dew point."""
-        return table.smallest("coolant.supply") - table.largest("dew.point")
+        return table.smallest("coolant.supply") - table.at("dew.point", AROUND, fold=Fold.LARGEST)
 
     def limit(self, table: Table) -> FloatArray:
         """Return the least distance."""
