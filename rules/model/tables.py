@@ -174,7 +174,20 @@ class Table:
             return largest_of(*found)
         if window.of_total:
             return self.total(window.quantity)
+        if window.of_smallest:
+            return self.smallest(window.quantity)
         return self.largest(window.quantity) if window.of_largest else self.measured(window.quantity)
+
+    def pause_s(self, quantity: str) -> FloatArray:
+        """Return how long after a reading of each row the next may come [s]; 0 of what tells of each change.
+
+        Of several points the longest; shape (rows,).
+        """
+        column = self._rows.columns.get(quantity)
+        if column is None:
+            return np.zeros(len(self))
+        pauses: FloatArray = np.maximum.reduceat(self.moment.pauses_s(column), column.starts)
+        return pauses
 
     def all_draw(self) -> Measured:
         """Return what all racks draw together [kW], of the table of racks; shape (1,).
@@ -729,6 +742,17 @@ class Moment:
         if self._knowledge is None:
             raise LookupError(f"no rule asked for it at {self.at_ms}")
         return self._knowledge.values_at(column.points, self.at_ms)
+
+    def pauses_s(self, column: Column) -> FloatArray:
+        """Return how long after a reading of each of a column's points the next may come [s].
+
+        Raises:
+            LookupError: Where the moment is over.
+        """
+        if self._knowledge is None:
+            raise LookupError(f"no rule asked for it at {self.at_ms}")
+        found = self._knowledge.pauses_ms(column.points) / 1_000
+        return np.where(column.points == UNMETERED, 0.0, found)
 
     def end(self) -> None:
         """End it: what was asked for stays."""

@@ -49,6 +49,7 @@ class Statistic(StrEnum):
     UNCHANGED = "unchanged"  # seconds for which the value has not changed, at most the window
     FALL = "fall"  # the last fall of a counter: from the high to the low of the figure, 0 for none
     COLLAPSE = "collapse"  # the last fall to less than a hundredth, until the value is back: likewise
+    STEP = "step"  # how far it fell within two seconds, and stayed for one; below zero where it rose
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
     STOOD = "stood"  # 1 where it was known to be no more than a level for a while on end, else 0
     TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
@@ -63,6 +64,7 @@ class Window:
         statistic: Which figure.
         over_s: Over how long [s]; the time constant of a dose, or how soon a breaker forgets.
         of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
+        of_smallest: Whether it is of the smallest of them.
         of_total: Whether it is of their sum (supply meters).
         places: Whether it is of the largest point at one of these places (a unit's pumps); empty for not.
         level: The most that it is while it stands, in its canonical unit; of `STOOD` alone.
@@ -77,6 +79,7 @@ class Window:
     over_s: float
     of_largest: bool = False
     of_total: bool = False
+    of_smallest: bool = False
     places: tuple[Place, ...] = ()
     level: float = 0.0
     level_s: float = 0.0
@@ -93,7 +96,8 @@ class Window:
         return LINE_CURRENTS if self.statistic is Statistic.TRIP else frozenset({self.quantity})
 
     def __str__(self) -> str:
-        fold = "largest " if self.of_largest else "total " if self.of_total else ""
+        folds = {"largest ": self.of_largest, "smallest ": self.of_smallest, "total ": self.of_total}
+        fold = "".join(name for name, is_so in folds.items() if is_so)
         where = "".join(f" at {place}" for place in self.places)
         stood = f" {self.level!r} for {self.level_s!r} s" if self.statistic is Statistic.STOOD else ""
         return f"{fold}{self.quantity}{where} {self.statistic}{stood} over {self.over_s!r} s"
@@ -535,6 +539,41 @@ class _Collapse(_Fall):
     BACK: ClassVar[float] = 0.1
 
 
+class _Step(_Figure):
+    """How far a value fell within two seconds, by moments of which it was known on both sides.
+
+    What it is now and was at the moment before is held against what it was at the two moments before the one
+    between: one moment that says something else is no step, such as that between readings of two meters of
+    which one takes over from the other. A gap may lie between, as long as all five lie within the window.
+    """
+
+    FILL: ClassVar[Mapping[str, float]] = {"at_ms": -np.inf, "low": -np.inf, "high": np.inf}
+    SLOTS: ClassVar[int] = 5
+
+    def _note(self, found: Measured, past_ms: int) -> bool:
+        del past_ms
+        known = found.is_known
+        for name, now in (
+            ("at_ms", np.full(len(known), float(self.at_ms))),
+            ("low", found.low),
+            ("high", found.high),
+        ):
+            column = self.columns[name]
+            column[1:, known] = column[:-1, known]
+            column[0, known] = now[known]
+        return True
+
+    def _bounds(self) -> _Bounds:
+        at_ms, low, high = (self.columns[name] for name in self.FILL)
+        is_whole = (at_ms[0] == self.at_ms) & (self.at_ms - at_ms[-1] <= self._window.over_s * 1_000)
+        before_low, before_high = low[3:].min(axis=0), high[3:].min(axis=0)
+        now_low, now_high = low[:2].max(axis=0), high[:2].max(axis=0)
+        least = np.where(is_whole, before_low - now_high, -np.inf)
+        most = np.where(is_whole, before_high - now_low, np.inf)
+        best = np.add(least, most, out=np.full(len(least), np.nan), where=is_whole) / 2
+        return least, best, most, is_whole
+
+
 class _Stood(_Figure):
     """Whether a value was known to be at most a level for a while on end, within the window.
 
@@ -639,6 +678,7 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.UNCHANGED: _Unchanged,
         Statistic.FALL: _Fall,
         Statistic.COLLAPSE: _Collapse,
+        Statistic.STEP: _Step,
         Statistic.DOSE: _Dose,
         Statistic.STOOD: _Stood,
         Statistic.TRIP: _Trip,

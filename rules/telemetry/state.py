@@ -305,6 +305,16 @@ class Knowledge:
             cause[rows] = self.causes_of(numbers[rows], at_ms)
         return Values(points.value[numbers], cause)
 
+    def pauses_ms(self, numbers: Index) -> IntArray:
+        """Return how long after a reading of some points the next may come, by their habit [ms].
+
+        0 of a point whose source tells of each change.
+        """
+        pauses: IntArray = np.where(
+            self.heard.points.is_periodic[numbers], self.heard.terms.lasts_ms[numbers], 0
+        )
+        return pauses
+
     def take_news(self, at_ms: int) -> BoolArray | None:
         """Return which judged points may be known otherwise than at the call before; None for any of them.
 

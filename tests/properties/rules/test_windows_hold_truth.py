@@ -25,7 +25,7 @@ LEAST, MOST = -10.0, 10.0
 SUBJECTS: Final = ("a", "b", "c")
 STEPS_MS: Final = (250, 999, 1_000, LONGEST_STEP_MS, LONGEST_STEP_MS + 1, 7_000, 90_000)
 OVER_S: Final = (0.012, 3.0, 12.0, 60.0)
-OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE, Statistic.STOOD)
+OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE, Statistic.STOOD, Statistic.STEP)
 """Figures that tell of a moment, or of what is known alone: they have a test of their own."""
 EPS: Final = 1e-6
 """What sums of floats may be off by."""
@@ -145,7 +145,7 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
-            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE | Statistic.STOOD:
+            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE | Statistic.STOOD | Statistic.STEP:
                 raise AssertionError("expected a window that needs no curve and tells a figure of a time")
 
 
@@ -343,6 +343,52 @@ def test_a_fall_is_remembered_as_long_as_the_window(
     found = windows.figure(key)
 
     assert (found.low[0], found.high[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([9.0, 9.0, 9.0, 2.0, 2.0], 7.0),
+        ([9.0, 9.0, 9.0, 9.0, 2.0], 0.0),
+        ([9.0, 9.0, 7.0, 4.0, 4.0], 5.0),
+        ([9.0, 9.0, 2.0, 9.0, 9.0], 0.0),
+        ([4.0, 9.0, 4.0, 4.0, 4.0], 0.0),
+        ([9.0, 7.0, 5.0, 3.0, 1.0], 4.0),
+        ([4.0, 4.0, 4.0, 9.0, 9.0], -5.0),
+        ([9.0, 9.0, 9.0, *[None] * 5, 2.0, 2.0], 7.0),
+        ([9.0, 9.0, 9.0, *[None] * 6, 2.0, 2.0], None),
+        ([9.0, 9.0, 9.0, 2.0, 2.0, None], None),
+        ([9.0, 9.0, 2.0, 2.0], None),
+    ],
+    ids=[
+        "a step",
+        "not for a second yet",
+        "in two seconds",
+        "a dip of a second",
+        "a peak of a second",
+        "a ramp by what it falls in two seconds",
+        "a rise",
+        "across a gap",
+        "across too long a gap",
+        "then silence",
+        "not known for long",
+    ],
+)
+def test_a_step_is_a_fall_within_two_seconds_that_stays(
+    said: list[float | None], expected: float | None
+) -> None:
+    """One second that says something else is none; the window is nine seconds long."""
+    key = SubjectKind.RACK, Window(QUANTITY, Statistic.STEP, 9.0)
+    windows = Windows([key])
+
+    for number, value in enumerate(said):
+        saying = Saying(0.0, value or 0.0, is_known=value is not None, error=0.0)
+        windows.note(key, ("a",), said_of([saying]), T0_MS + number * 1_000)
+    found = windows.figure(key)
+
+    bounds = (-math.inf, math.inf) if expected is None else (expected, expected)
+    assert (found.low[0], found.high[0]) == bounds
+    assert found.is_known[0] == (expected is not None)
 
 
 @pytest.mark.parametrize(
