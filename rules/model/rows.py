@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -35,16 +35,13 @@ DRAW: Final = "draw"
 """The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
 SUPPLY: Final = "meter.power.active"
 """The quantity of the site that its supply meters measure together [kW]."""
-_PHASES: Final = 3
+PHASES: Final = 3
+"""Phases of a three-phase line."""
 _FEW: Final = 8
 """Looking up the row of each of some points is faster than folding all rows for one in so many of them."""
 
 _WITH_ERRORS: Final = frozenset({Dimension.POWER, Dimension.CURRENT, Dimension.ENERGY})
 """What class errors of electricity meters are about."""
-
-
-def _nowhere() -> Index:
-    return np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,32 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Trios:
+    """The three phases of a line of rows, one line each.
+
+    Attributes:
+        rows: The rows that have one, ascending, shape (trios,).
+        places: The places of its points among those of the column, shape (trios, 3).
+    """
+
+    rows: Index
+    places: Index
+
+    def take(self, rows: Index, moved: Index) -> Trios:
+        """Return those of some rows.
+
+        Args:
+            rows: The rows that are taken.
+            moved: By how many places the points of each of them are moved.
+        """
+        order = np.argsort(rows)
+        among = np.minimum(np.searchsorted(rows[order], self.rows), len(rows) - 1)
+        at = order[among]
+        is_taken = rows[at] == self.rows
+        return Trios(at[is_taken], self.places[is_taken] + moved[at[is_taken], None])
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """What measures one quantity of each row; several points where it has several phases or areas.
 
@@ -92,7 +115,7 @@ class Column:
         is_single: Whether each row has one.
         at_least: What flows at least for one that is read, by the class error, shape (members,); None for 1.
         at_most: What flows at most.
-        trios: Rows of three points of three phases, shape (trios,).
+        trios: The first three points of three phases of each row, then the second and so on.
     """
 
     points: Index
@@ -101,7 +124,7 @@ class Column:
     is_single: bool
     at_least: FloatArray | None
     at_most: FloatArray | None
-    trios: Index = field(default_factory=_nowhere)
+    trios: tuple[Trios, ...] = ()
 
     def rows_of(self, is_new: BoolArray) -> Index:
         """Return the rows of which a flag holds of any point.
@@ -135,7 +158,7 @@ class Column:
             is_single=self.is_single,
             at_least=None if self.at_least is None else self.at_least[places],
             at_most=None if self.at_most is None else self.at_most[places],
-            trios=np.flatnonzero(np.isin(rows, self.trios)) if len(self.trios) else self.trios,
+            trios=tuple(trios.take(rows, starts - self.starts[rows]) for trios in self.trios),
         )
 
 
@@ -498,6 +521,8 @@ class Topology:
         members = _MAKERS[kind](self)
         assets = tuple(asset for asset, _ in members.values())
         columns = self._columns([numbers for _, numbers in members.values()])
+        if kind in _OF_THREE_PHASES:
+            columns = {name: replace(column, trios=self._trios(column)) for name, column in columns.items()}
         if kind is SubjectKind.RACK:
             columns[DRAW] = self._column([list(numbers) for numbers in self._racks.values()], Dimension.POWER)
         settings = self._settings(assets)
@@ -553,11 +578,8 @@ class Topology:
         at_least = at_most = None
         if dimension in _WITH_ERRORS and (errors := self._errors(points)).any():
             at_least, at_most = 1 / (1 + errors / PPM), 1 / np.maximum(1 - errors / PPM, 1e-9)
-        threes = np.flatnonzero(sizes == _PHASES)
-        are_trios = [self._is_trio(points[start : start + _PHASES]) for start in starts[threes].tolist()]
-        trios = threes[np.array(are_trios, np.bool_)]
         missing = np.flatnonzero(points == UNMETERED)
-        return Column(points, starts, missing, len(points) == rows, at_least, at_most, trios)
+        return Column(points, starts, missing, len(points) == rows, at_least, at_most)
 
     def _errors(self, points: Index) -> FloatArray:
         """Return the class error of the meter of each point [millionths], 0 where none is given."""
@@ -567,12 +589,34 @@ class Topology:
         ]
         return np.array(errors, np.float64)
 
-    def _is_trio(self, numbers: Index) -> bool:
-        """Tell whether three points are of three phases."""
-        phases = {
-            "" if number == UNMETERED else self._all_points[number].phase for number in numbers.tolist()
-        }
-        return len(phases) == _PHASES and "" not in phases
+    def _trios(self, column: Column) -> tuple[Trios, ...]:
+        """Return the three phases of each line of the rows: of an input and an output, each by its area."""
+        found: list[list[tuple[int, list[int]]]] = []
+        sizes = np.diff(np.append(column.starts, len(column.points)))
+        for row in np.flatnonzero(sizes >= PHASES).tolist():
+            start, lines = int(column.starts[row]), defaultdict[tuple[str, ...], list[int]](list)
+            for place in range(start, start + int(sizes[row])):
+                point = self._all_points[int(column.points[place])]
+                lines[point.feed, *point.area].append(place)
+            told = [places for places in lines.values() if self._is_trio(column, places)]
+            everything = list(range(start, start + int(sizes[row])))
+            if not told and self._is_trio(column, everything):
+                told = [everything]
+            for rank, places in enumerate(told):
+                if rank == len(found):
+                    found.append([])
+                found[rank].append((row, places))
+        return tuple(
+            Trios(
+                np.array([row for row, _ in some], np.intp), np.array([three for _, three in some], np.intp)
+            )
+            for some in found
+        )
+
+    def _is_trio(self, column: Column, places: Sequence[int]) -> bool:
+        """Tell whether points are three of three phases."""
+        phases = {self._all_points[int(column.points[place])].phase for place in places}
+        return len(places) == len(phases) == PHASES and "" not in phases
 
     def _settings(self, assets: Sequence[str]) -> Mapping[str, FloatArray]:
         found: dict[str, FloatArray] = defaultdict(lambda: np.full(len(assets), np.nan))
@@ -699,6 +743,8 @@ def _loop_of(point: Point) -> str:
     return point.area[0] if point.area else ""
 
 
+_OF_THREE_PHASES: Final = frozenset({SubjectKind.NODE, SubjectKind.METER, SubjectKind.BREAKER})
+"""Kinds whose phases are looked for."""
 _SENSING: Final = PLACES | {SENSOR}
 """Kinds of what measures the air around the assets that it serves."""
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})

@@ -24,7 +24,7 @@ from facility.readings import BoolArray, FloatArray, IntArray
 from rules.draw.metering_boundary import CREDIBLE
 from rules.draw.summation_plan import UNMETERED, Index
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import DRAW, SUPPLY, Column, Lines, Links, Place, Rows, Topology
+from rules.model.rows import DRAW, PHASES, SUPPLY, Column, Lines, Links, Place, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -56,6 +56,7 @@ Key = _ColumnKey | Window
 """What a table is asked for: a column, or a figure over time."""
 _AGREED: Final = ("agreed",)
 _Fold = Callable[[Measured, Column], Measured]
+_TrioFold = Callable[..., Measured]
 _NO_ROWS: Final[Index] = np.zeros(0, np.intp)
 
 
@@ -157,13 +158,31 @@ class Table:
             self._get(quantity, "total", _total), self._topology.lines(self._rows, quantity)
         )
 
-    def unbalance(self, quantity: str) -> Measured:
-        """Return how unbalanced the three phases of each row are: the largest deviation from their mean.
+    def trios(self, quantity: str) -> int:
+        """Return how many times three phases the row has that has most of them, such as in and out."""
+        column = self._rows.columns.get(quantity)
+        return 0 if column is None else len(column.trios)
+
+    def unbalance(self, quantity: str, trio: int = 0) -> Measured:
+        """Return how unbalanced three phases of each row are: the largest deviation from their mean.
 
         As a share of that mean, the unbalance of NEMA MG-1. Nothing measures it of a row that has not three
         points of three phases.
+
+        Args:
+            quantity: Name of a quantity that the rule declares.
+            trio: Which three of those of a row, below `trios`.
         """
-        return self._get(quantity, "unbalance", _unbalance)
+        return self._of_trio(quantity, trio, "unbalance", _unbalance)
+
+    def largest_of_trio(self, quantity: str, trio: int = 0) -> Measured:
+        """Return the largest of three phases of each row, with the arguments of `unbalance`."""
+        return self._of_trio(quantity, trio, "largest", _largest_of_three)
+
+    def _of_trio(self, quantity: str, trio: int, how: str, fold: _TrioFold) -> Measured:
+        if trio >= self.trios(quantity):
+            return _unmeasured(len(self))
+        return self._get(quantity, f"{how} of trio {trio}", partial(fold, trio=trio))
 
     def noted(self, window: Window) -> Measured:
         """Return what a window takes in of each row at the moment."""
@@ -396,7 +415,8 @@ class Table:
         """Return which rows have a current of each of three phases, shape (rows,)."""
         found, column = np.zeros(len(self), np.bool_), self._rows.columns.get("current.phase")
         if column is not None:
-            found[column.trios] = True
+            for three in column.trios:
+                found[three.rows] = True
         return found
 
     def trip_curves(self) -> TripCurves:
@@ -526,7 +546,7 @@ class Table:
     def _key_of(self, quantity: str, how: str) -> _ColumnKey:
         """Return the key of a column: one point of a row is the hull, the largest and the sum of itself."""
         column = self._rows.columns.get(quantity)
-        is_the_one = column is not None and column.is_single and how != "unbalance"
+        is_the_one = column is not None and column.is_single
         return quantity, "the one" if is_the_one else how
 
     def _asked(self, key: _ColumnKey, fold: _Fold | None) -> Measured:
@@ -853,7 +873,7 @@ def _intervals(column: Column, moment: Moment) -> Measured:
 
 
 def _folded_by(fold: Callable[[Measured, Column], Measured], found: Measured, column: Column) -> Measured:
-    return found if column.is_single and fold not in _OF_ONE_TOO else fold(found, column)
+    return found if column.is_single and fold is not _count else fold(found, column)
 
 
 def _hull(found: Measured, column: Column) -> Measured:
@@ -952,12 +972,22 @@ def _where_lacking(rows: Measured, lines: Lines) -> Measured:
     return replace(rows, high=high, cause=cause)
 
 
-def _unbalance(found: Measured, column: Column) -> Measured:
+def _largest_of_three(found: Measured, column: Column, *, trio: int) -> Measured:
+    """Return the largest of three phases."""
+    rows, three = _unmeasured(len(column.starts)), column.trios[trio]
+    places = three.places
+    for side, of in ((rows.low, found.low), (rows.best, found.best), (rows.high, found.high)):
+        side[three.rows] = np.max(of[places], axis=1)
+    rows.cause[three.rows] = most_telling(found.cause[places].ravel(), np.arange(0, places.size, PHASES))
+    return rows
+
+
+def _unbalance(found: Measured, column: Column, *, trio: int) -> Measured:
     """Return the largest deviation of three phases from their mean, as a share of it."""
-    rows = _unmeasured(len(column.starts))
-    places = column.starts[column.trios][:, None] + np.arange(3)
+    rows, three = _unmeasured(len(column.starts)), column.trios[trio]
+    places = three.places
     low, best, high = (np.maximum(each[places], 0.0) for each in (found.low, found.best, found.high))
-    cause = most_telling(found.cause[places].ravel(), np.arange(0, places.size, 3))
+    cause = most_telling(found.cause[places].ravel(), np.arange(0, places.size, PHASES))
     known = cause == Cause.NONE
     low, high = np.where(known[:, None], low, 0.0), np.where(known[:, None], high, 0.0)
     lowest, highest = low.sum(axis=1, keepdims=True), high.sum(axis=1, keepdims=True)
@@ -969,16 +999,12 @@ def _unbalance(found: Measured, column: Column) -> Measured:
     mean_least, mean, mean_most = lowest[:, 0] / 3, best.mean(axis=1), highest[:, 0] / 3
     apart = np.abs(best - mean[:, None]).max(axis=1)
     is_told = known & (mean_least > 0)
-    each = column.trios
+    each = three.rows
     rows.low[each] = np.divide(apart_least, mean_most, out=np.full(len(each), -np.inf), where=is_told)
     rows.best[each] = np.divide(apart, mean, out=np.full(len(each), np.nan), where=mean > 0)
     rows.high[each] = np.divide(apart_most, mean_least, out=np.full(len(each), np.inf), where=is_told)
     rows.cause[each] = cause
     return rows
-
-
-_OF_ONE_TOO: Final = frozenset({_unbalance, _count})
-"""What is made of one point is not the point itself."""
 
 
 def _folded(found: Measured, column: Column, bounds: np.ufunc, best: np.ufunc) -> Measured:

@@ -19,7 +19,9 @@ class Unbalance(Several):
 
     NEMA MG-1 defines voltage unbalance so; ANSI C84.1 allows 3 % of it, and MG-1 runs no motor above 5 %. A
     utility asks that phase currents differ by no more than about 10 % (PG&E's guidance). Currents say little
-    below 30 % of the rating, so they are judged above that only, where a rating is known (our choice).
+    below 30 % of the rating, so they are judged above that only, where a rating is known (our choice). Of a
+    node that has several times three, such as the input and the output of a UPS by the areas of its points,
+    each three are judged by themselves.
     """
 
     name: ClassVar[str] = "E7"
@@ -51,20 +53,30 @@ class Unbalance(Several):
     )
 
     def held(self, table: Table) -> tuple[Held, ...]:
-        """Return both voltages that there may be, then the currents."""
-        load = relative(table.largest("current.phase"), table.rated_current()) * 100
-        currents = table.unbalance("current.phase") * 100
-        return (
-            Held.over(self._voltages(table), self.voltage_percent, self.deadband_percent),
-            Held.over(currents, self.current_percent, self.deadband_percent).where(
-                above(load, self.load_percent)
-            ),
+        """Return the voltages that there may be, then the currents, of each three phases."""
+        voltages = (
+            Held.over(voltage, self.voltage_percent, self.deadband_percent) for voltage in _voltages(table)
         )
+        currents = (self._currents(table, trio) for trio in range(max(1, table.trios("current.phase"))))
+        return (*voltages, *currents)
 
     def reached(self, table: Table) -> tuple[BoolArray, ...]:
         """Return where voltages are so uneven that motors must stop."""
-        return (above(self._voltages(table), self.severe_voltage_percent).holds,)
+        return (above(largest_of(*_voltages(table)), self.severe_voltage_percent).holds,)
 
-    @staticmethod
-    def _voltages(table: Table) -> Measured:
-        return largest_of(*(table.unbalance(name) * 100 for name in ("voltage.ll", "voltage.ln")))
+    def _currents(self, table: Table, trio: int) -> Held:
+        """Return the currents of three phases, where they carry enough."""
+        load = relative(table.largest_of_trio("current.phase", trio), table.rated_current()) * 100
+        currents = table.unbalance("current.phase", trio) * 100
+        return Held.over(currents, self.current_percent, self.deadband_percent).where(
+            above(load, self.load_percent)
+        )
+
+
+def _voltages(table: Table) -> list[Measured]:
+    """Return how unbalanced the voltages of each three phases are [%], from line to line and to neutral."""
+    return [
+        table.unbalance(name, trio) * 100
+        for name in ("voltage.ll", "voltage.ln")
+        for trio in range(max(1, table.trios(name)))
+    ]

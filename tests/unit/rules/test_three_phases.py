@@ -80,7 +80,13 @@ def test_class_errors_widen_the_unbalance() -> None:
 
 @pytest.mark.parametrize(
     ("phases", "values"),
-    [("12", (200.0, 300.0)), ("1", (200.0,)), ("112", (1.0, 2.0, 3.0)), ("---", (1.0,) * 3)],
+    [
+        ("12", (200.0, 300.0)),
+        ("1", (200.0,)),
+        ("112", (1.0, 2.0, 3.0)),
+        ("---", (1.0,) * 3),
+        ("123123", (1.0,) * 6),
+    ],
 )
 def test_what_are_not_three_phases_has_no_unbalance(phases: str, values: tuple[float, ...]) -> None:
     """Nothing measures it, so it is not known: two legs may be all that there is, or not."""
