@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from pydantic import Field
@@ -18,8 +18,12 @@ from rules.base import Findings, Rule, codes
 from rules.model.measured import Condition, Measured, above, below, outside
 from rules.model.rows import DRAW
 from rules.model.tables import Table
+from rules.model.windows import Statistic, Window
 from rules.telemetry.cause import Cause
 from rules.view import View
+
+DRAW_OF_A_MINUTE: Final = Window(DRAW, Statistic.MEAN, 60)
+"""What a rack draws as coolant follows it: the load of a training run swings within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +239,30 @@ class Band(Comparison):
 
 
 class OfLoadedRacks(Comparison):
-    """Base of rules about racks that count from some load on."""
+    """Base of rules about racks that count from some load on, which is not known of one without a rating."""
 
     load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
 
+    def draw(self, table: Table) -> Measured:
+        """Return what racks draw [kW], as far as it counts."""
+        return table.total(DRAW)
+
     def applies(self, table: Table) -> Condition:
         """Return where racks draw enough for it to count."""
-        return above(table.total(DRAW), table.setting("rating_kw") * self.load_percent / 100)
+        rating = table.setting("rating_kw")
+        is_loaded = above(self.draw(table), rating * self.load_percent / 100)
+        return replace(is_loaded, fails=is_loaded.fails & ~np.isnan(rating))
+
+
+class OfSteadilyLoadedRacks(OfLoadedRacks):
+    """Base of rules that hold slow coolant against the load: the mean of a minute counts, however it swings.
+
+    They declare the window `DRAW_OF_A_MINUTE`.
+    """
+
+    def draw(self, table: Table) -> Measured:
+        """Return what racks draw as a mean of a minute [kW]."""
+        return table.over(DRAW_OF_A_MINUTE)
 
 
 class Several(OfRows):

@@ -191,7 +191,7 @@ class Table:
         if window.places:
             found = (self.at(window.quantity, place, fold=Fold.LARGEST) for place in window.places)
             return largest_of(*found)
-        if window.of_total:
+        if window.of_total or window.quantity == DRAW:
             return self.total(window.quantity)
         if window.of_smallest:
             return self.smallest(window.quantity)
@@ -837,7 +837,7 @@ class Tables:
         """
         windows, faults = self.moment.windows, self.moment.faults
         for kind, window in windows:
-            if window.quantities.isdisjoint(self.measured) and not windows.has_begun((kind, window)):
+            if window.asked_beside.isdisjoint(self.measured) and not windows.has_begun((kind, window)):
                 continue
             try:
                 table = self.table(kind)

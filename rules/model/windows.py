@@ -22,7 +22,7 @@ from facility.invariants import present
 from facility.quantities import QUANTITIES
 from facility.readings import BoolArray, FloatArray
 from rules.model.measured import Measured
-from rules.model.rows import Place
+from rules.model.rows import DRAW, Place
 from rules.model.trip import TripCurves
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
@@ -34,6 +34,8 @@ LONGEST_STEP_MS: Final = 2_000
 those are longer; tables are made once a second (our choice)."""
 LINE_CURRENTS: Final = frozenset({"current.phase", "current"})
 """What flows in a line of a circuit."""
+OF_COOLANT: Final = frozenset({"rack.coolant.flow", "coolant.return"})
+"""What the draw of a rack over time is held against: without these nothing asks for it."""
 FORGOTTEN: Final = 0.01
 """A dose counts as known once less than this share of its memory is not (our choice)."""
 
@@ -60,7 +62,7 @@ class Window:
     """A figure over the last time; it slides by a twelfth of that.
 
     Attributes:
-        quantity: Of which quantity.
+        quantity: Of which quantity, or of the draw of a rack.
         statistic: Which figure.
         over_s: Over how long [s]; the time constant of a dose, or how soon a breaker forgets.
         of_largest: Whether it is of the largest of a row's points (phases), instead of what they agree on.
@@ -85,7 +87,7 @@ class Window:
     level_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.quantity not in QUANTITIES:
+        if self.quantity not in QUANTITIES and self.quantity != DRAW:
             raise ValueError(f"expected a quantity of facility.quantities, found '{self.quantity}'")
         if not 0 < self.over_s < math.inf:
             raise ValueError(f"expected a window of more than 0 s, found {self.over_s} s")
@@ -93,7 +95,14 @@ class Window:
     @property
     def quantities(self) -> frozenset[str]:
         """What is measured for it: of a circuit without currents of its phases, its own current trips it."""
+        if self.quantity == DRAW:
+            return frozenset()
         return LINE_CURRENTS if self.statistic is Statistic.TRIP else frozenset({self.quantity})
+
+    @property
+    def asked_beside(self) -> frozenset[str]:
+        """Without which quantities nothing asks for it: a draw is summed of points that no rule names."""
+        return OF_COOLANT if self.quantity == DRAW else self.quantities
 
     def __str__(self) -> str:
         folds = {"largest ": self.of_largest, "smallest ": self.of_smallest, "total ": self.of_total}
@@ -126,7 +135,7 @@ class _Figure(ABC):
     SLOTS: ClassVar[int] = SLOTS
 
     def __init__(self, window: Window, longest_step_ms: int) -> None:
-        quantity = QUANTITIES[window.quantity]
+        quantity = QUANTITIES["rack.power.active" if window.quantity == DRAW else window.quantity]
         self._window = window
         self._longest_step_ms = longest_step_ms
         self._least, self._most = quantity.low, quantity.high

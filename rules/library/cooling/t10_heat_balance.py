@@ -8,9 +8,8 @@ from pydantic import Field
 
 from facility.readings import BoolArray
 from rules.base import Desk, Severity, SeverityStep, Steps
-from rules.comparison import Band, OfLoadedRacks
+from rules.comparison import DRAW_OF_A_MINUTE, Band, OfSteadilyLoadedRacks
 from rules.model.measured import Measured, below
-from rules.model.rows import DRAW
 from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
 from rules.subject import SubjectKind
@@ -20,20 +19,20 @@ SUPPLY: Window = Window("coolant.supply", Statistic.MEAN, 60)
 RETURN: Window = Window("coolant.return", Statistic.MEAN, 60)
 
 
-class HeatBalance(Band, OfLoadedRacks):
+class HeatBalance(Band, OfSteadilyLoadedRacks):
     """The heat that coolant carries away is not what the rack draws: it goes elsewhere, or a meter is wrong.
 
     `Q = k · flow · ΔT`, with k = 0.0659 kW per L/min and K for PG25 and 0.0691 for water, both at 40 °C. A
     rack gives 85 to 100 % of its heat to the coolant; more than all of it cannot be, so that is a fault of a
-    flow, temperature or power meter. Means of a minute, for coolant and metal lag behind (limits are our
-    choice).
+    flow, temperature or power meter. All are means of a minute, for coolant and metal lag behind (limits are
+    our choice).
     """
 
     name: ClassVar[str] = "T10"
     title: ClassVar[str] = "heat carried away does not fit the draw"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("rack.coolant.flow", "coolant.supply", "coolant.return")
-    windows: ClassVar[tuple[Window, ...]] = (FLOW, SUPPLY, RETURN)
+    windows: ClassVar[tuple[Window, ...]] = (FLOW, SUPPLY, RETURN, DRAW_OF_A_MINUTE)
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = "Compare flow, supply and return with the rack's neighbours'."
@@ -61,7 +60,7 @@ class HeatBalance(Band, OfLoadedRacks):
         """Return the share of each rack's draw that coolant carries away [%]."""
         rise = table.over(RETURN) - table.over(SUPPLY)
         heat = table.over(FLOW).times(rise) * self.kw_per_lpm_k
-        return heat.per(table.total(DRAW)) * 100
+        return heat.per(self.draw(table)) * 100
 
     def least(self, table: Table) -> float:
         """Return the least share [%]."""

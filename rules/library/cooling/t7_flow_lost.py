@@ -19,7 +19,8 @@ class FlowLost(Threshold, OfLoadedRacks):
 
     A rack without flow overheats within tens of seconds, so the delay is 3 s; 5 s where pumps may fail over
     (levels and delay are our choice). The design flow is `rated_lpm` of the site file; a rack that has none
-    is not judged. Many racks of one coolant unit without flow are told by that alone (T18).
+    is not judged, and of one without `rating_kw` it is not known whether it is loaded. Many racks of one
+    coolant unit without flow are told by that alone (T18).
     """
 
     name: ClassVar[str] = "T7"

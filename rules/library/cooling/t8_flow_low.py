@@ -9,9 +9,8 @@ from pydantic import Field
 
 from facility.readings import FloatArray
 from rules.base import Desk, Severity
-from rules.comparison import OfLoadedRacks, Threshold
+from rules.comparison import DRAW_OF_A_MINUTE, OfSteadilyLoadedRacks, Threshold
 from rules.model.measured import Measured
-from rules.model.rows import DRAW
 from rules.model.tables import Table
 from rules.model.windows import Statistic, Window
 from rules.subject import SubjectKind
@@ -19,18 +18,18 @@ from rules.subject import SubjectKind
 FLOW: Window = Window("rack.coolant.flow", Statistic.MEAN, 60)
 
 
-class FlowLow(Threshold, OfLoadedRacks):
+class FlowLow(Threshold, OfSteadilyLoadedRacks):
     """A rack that is loaded gets less coolant for each kilowatt than its servers need.
 
     Racks are designed for 1.0 to 1.5 L/min and kilowatt (OCP: 1.5 at 10 K; NVIDIA's guide: 1.5 with PG25).
-    The flow is the mean of a minute, for pumps hunt.
+    Flow and draw are means of a minute, for pumps hunt and loads swing with each step of a training run.
     """
 
     name: ClassVar[str] = "T8"
     title: ClassVar[str] = "too little coolant flow for the load"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("rack.coolant.flow",)
-    windows: ClassVar[tuple[Window, ...]] = (FLOW,)
+    windows: ClassVar[tuple[Window, ...]] = (FLOW, DRAW_OF_A_MINUTE)
     falls: ClassVar[bool] = True
     unit: ClassVar[str] = "L/min per kW"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
@@ -48,7 +47,7 @@ class FlowLow(Threshold, OfLoadedRacks):
 
     def value(self, table: Table) -> Measured:
         """Return the flow of each rack for each kilowatt that it draws."""
-        return table.over(FLOW).per(table.total(DRAW))
+        return table.over(FLOW).per(self.draw(table))
 
     def limit(self, table: Table) -> FloatArray:
         """Return what a kilowatt needs."""

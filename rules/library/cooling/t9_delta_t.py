@@ -8,23 +8,26 @@ from pydantic import Field
 
 from facility.readings import BoolArray
 from rules.base import Desk, Severity, SeverityStep, Steps
-from rules.comparison import Band, OfLoadedRacks
+from rules.comparison import DRAW_OF_A_MINUTE, Band, OfSteadilyLoadedRacks
 from rules.model.measured import Measured, above
 from rules.model.tables import Table
+from rules.model.windows import Window
 from rules.subject import SubjectKind
 
 
-class DeltaT(Band, OfLoadedRacks):
+class DeltaT(Band, OfSteadilyLoadedRacks):
     """The coolant of a loaded rack warms up by more than flow can be enough for, or by too little.
 
     8 to 12 K are usual at 1.0 to 1.5 L/min and kilowatt. Above 15 K the rack starves; below 4 K coolant goes
-    past it, and pumps work for nothing (both limits are our choice).
+    past it, and pumps work for nothing (both limits are our choice). What a rack draws is the mean of a
+    minute.
     """
 
     name: ClassVar[str] = "T9"
     title: ClassVar[str] = "coolant temperature rise out of its band"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("coolant.supply", "coolant.return")
+    windows: ClassVar[tuple[Window, ...]] = (DRAW_OF_A_MINUTE,)
     unit: ClassVar[str] = "K"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.TICKET,)
     look_at: ClassVar[str] = "Compare the rack's flow with its neighbours': a high rise is too little flow."
