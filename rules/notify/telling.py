@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -44,6 +44,10 @@ class Told(Protocol):
 
     def notices_of(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell of an alarm, in the order of what it tells."""
+        ...
+
+    def changes_of(self, alarm_id: str) -> list[AlarmChange]:
+        """Return what happened to an alarm, in order."""
         ...
 
     def suppressions(self, at_ms: int | None = None) -> list[Suppression]:
@@ -115,6 +119,7 @@ class Teller:
         self._acknowledged = set[str]()
         self._heard: dict[str, dict[str, _Heard]] = {}  # by alarm and route
         self._first_told_ms: dict[str, int] = {}
+        self._told_as: dict[str, Severity] = {}  # the worst that was told since we run, wherever
         self._has_followed = False
         self._known_ms = ledger.cursor()[1]  # ticks up to here were judged by an earlier start
         self._at_ms = 0
@@ -307,6 +312,7 @@ class Teller:
             self._standing.pop(alarm_id, None)
             self._heard.pop(alarm_id, None)
             self._first_told_ms.pop(alarm_id, None)
+            self._told_as.pop(alarm_id, None)
         self._acknowledged -= self._over
         self._over.clear()
 
@@ -393,6 +399,7 @@ class Teller:
             change = Change.WORSENED
         else:
             return
+        self._tells(alarm.id, severity)
         composed = self._composed(alarm, change, view)
         telling.notices += self._noted(self._addressed(composed, self._hearing(composed), now_ms))
 
@@ -424,8 +431,31 @@ class Teller:
     def _notices(self, change: Transition, view: View, now_ms: int) -> list[Notice]:
         if change.change is Change.OPENED:
             self._heard.setdefault(change.alarm_id, {})
+        if change.change is not Change.RETURNED:
+            self._tells(change.alarm_id, change.severity)
         told = self._compose(change, view)
         return self._noted(self._addressed(told, self._hearing(told), now_ms))
+
+    def _tells(self, alarm_id: str, severity: Severity) -> None:
+        """Note how grave an alarm is that is told now, whether or not any route takes it."""
+        self._told_as[alarm_id] = max(severity, self._told_as.get(alarm_id, severity))
+
+    def _as_told(self, told: Notification) -> Notification:
+        """Return what is told as grave as its alarm was at worst when it was told: not under a shelf.
+
+        As grave as it is, where nobody knows.
+        """
+        severities = [
+            Severity.of(change.alarm.severity)
+            for change in self._ledger.changes_of(told.alarm)
+            if change.change in _TELLING and change.alarm.is_told and change.alarm.suppression is None
+        ]
+        severities += [self._told_as[told.alarm]] if told.alarm in self._told_as else []
+        rule = self._rules.get(told.rule)
+        if not severities or rule is None:
+            return told
+        severity = max(severities)
+        return replace(told, severity=severity, desks=rule.desks_of(severity))
 
     def _addressed(self, told: Notification, names: Iterable[str], now_ms: int) -> list[Notice]:
         """Return a notification for each of some routes, as those who read there may read it."""
@@ -434,8 +464,8 @@ class Teller:
     def _hearing(self, told: Notification) -> list[str]:
         """Return where something is told now: where it is taken at once.
 
-        What worsens or is over is told also where the alarm was told; that somebody acknowledged it, only
-        there. A route that the site file names no longer has no receiver.
+        What worsens is told also where the alarm was told; that it is over, or that somebody acknowledged it,
+        only there. A route that the site file names no longer has no receiver.
         """
         taking = routes_of(told, self._routes)
         names = [route.name for route in taking if route.takes_at_once(told.at_ms)]
@@ -450,11 +480,17 @@ class Teller:
                 before = self._told_at(told.alarm)
                 named = {CONSOLE, *(route.name for route in self._routes)}
                 told_on = sorted(route for route in before if route in named)
-                names = told_on or [route.name for route in taking if not route.waits]
+                # Of a route that is gone, or where notices are lost, it ends where it would have been told.
+                took = routes_of(self._as_told(told), self._routes) if not told_on else ()
+                names = told_on or [route.name for route in took if not route.waits]
             case Change.ACKNOWLEDGED:
                 before = self._told_at(told.alarm)
                 names = [r.name for r in self._routes if r.hears_acknowledgements and r.name in before]
         return list(dict.fromkeys(names))
+
+
+_TELLING: Final = frozenset({"opened", "worsened", "unsuppressed"})
+"""Changes of an alarm that are told, where it is not suppressed."""
 
 
 def _damped(alarm: Alarm, rule: Rule, view: View) -> frozenset[str]:

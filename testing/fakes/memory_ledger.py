@@ -42,6 +42,10 @@ class MemoryLedger:
         found = sorted(self._alarms.values(), key=lambda alarm: (alarm.opened_ms, alarm.id))
         return [alarm for alarm in found if alarm.is_open] if only_open else found
 
+    def changes_of(self, alarm_id: str) -> list[AlarmChange]:
+        """Return what happened to one alarm, in order."""
+        return [change for change in self.changes if change.alarm.id == alarm_id]
+
     def opening(self, alarm_id: str) -> list[Notice]:
         """Return what was made to tell that an alarm opened, one notification for each route."""
         return [notice for notice in self.notices if notice.key == f"{alarm_id}:opened"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -13,12 +14,23 @@ import pytest
 
 from facility.hours import Hours
 from rules.notify.routing import CONSOLE, Route, routes_of_document
-from store.ledger.ledger import Ledger
+from store.ledger.ledger import FILE, Ledger
+from store.ledger.suppressions import Suppression, SuppressionKind
 from testing.builders import T0_MS
 from testing.rules.halls import ONLY_C2, Tape, a_judging, known_racks_of, one_tenant
 from testing.rules.services import a_service
 
 PAGER = Route(name="pager")
+A_SHELF = Suppression(
+    id="0001",
+    kind=SuppressionKind.SHELVED,
+    rules=("C2",),
+    from_ms=T0_MS + 12_000,
+    to_ms=T0_MS + 10_000_000,
+    by="ann",
+    why="the meter is exchanged",
+    made_ms=T0_MS,
+)
 
 
 def run(ledger: Ledger, folder: Path, tape: Tape, *routes: Route, **rules: Mapping[str, Any]) -> None:
@@ -96,6 +108,66 @@ def test_an_alarm_that_was_told_only_once_it_was_worse_ends_too(tmp_path: Path) 
         run(ledger, tmp_path, tape, route, C2={"enabled": False})
 
         assert told(ledger) == [("worsened", "pager"), ("returned", "pager")]
+
+
+@pytest.mark.parametrize("stops_s", [20, 40, None])
+def test_what_became_graver_under_a_shelf_does_not_end_where_nobody_was_told(
+    tmp_path: Path, stops_s: int | None
+) -> None:
+    """It opened for nobody, was shelved, and became critical then; after a restart too."""
+    tape, route = an_overdraw(75), replace(PAGER, severities=frozenset({"critical"}))
+    with closing(Ledger(tmp_path)) as ledger:
+        ledger.suppress(A_SHELF)
+        if stops_s == 20:
+            run(ledger, tmp_path, tape, route)
+        for second in range(20, 40):
+            tape.second(second, 90, 90, 90)
+        if stops_s == 40:
+            run(ledger, tmp_path, tape, route)
+        for second in range(40, 120):
+            tape.second(second, 10, 10, 10)
+        run(ledger, tmp_path, tape, route)
+
+        assert told(ledger) == []
+        (alarm,) = (alarm for alarm in ledger.alarms() if alarm.rule == "C2")
+        assert (alarm.severity, alarm.returned_ms is None) == ("critical", False)
+
+
+@pytest.mark.parametrize("each_kw", [75, 90], ids=["high", "critical"])
+def test_what_became_graver_under_a_shelf_ends_where_it_was_told_by_another_name(
+    tmp_path: Path, each_kw: float
+) -> None:
+    """Its route is renamed; that of what is critical hears of the end only where it would have been told."""
+    tape, grave = an_overdraw(each_kw), Route(name="grave", severities=frozenset({"critical"}))
+    with closing(Ledger(tmp_path)) as ledger:
+        ledger.suppress(A_SHELF)
+        run(ledger, tmp_path, tape, PAGER)
+        for second in range(20, 40):
+            tape.second(second, 90, 90, 90)
+        for second in range(40, 120):
+            tape.second(second, 10, 10, 10)
+        run(ledger, tmp_path, tape, Route(name="new"), grave)
+
+        ends = [("returned", "grave")] * (each_kw == 90) + [("returned", "new")]
+        assert told(ledger) == [("opened", "pager"), *ends]
+
+
+@pytest.mark.parametrize("lost", [("outbox",), ("outbox", "change")])
+def test_an_alarm_ends_where_it_would_have_been_told_though_its_notices_are_lost(
+    tmp_path: Path, lost: tuple[str, ...]
+) -> None:
+    """A damaged ledger is begun anew with what can be read of it."""
+    tape, other = an_overdraw(), replace(PAGER, name="other", rules=frozenset({"Q1"}))
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, PAGER, other)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        for table in lost:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+    end_it(tape)
+    with closing(Ledger(tmp_path)) as ledger:
+        run(ledger, tmp_path, tape, PAGER, other)
+
+        assert told(ledger) == [("returned", "pager")]
 
 
 @pytest.mark.parametrize(
