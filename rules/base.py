@@ -271,6 +271,8 @@ class Rule(BaseModel):
     """The measured quantities that it needs."""
     windows: ClassVar[tuple[Window, ...]] = ()
     """The figures over time that it needs."""
+    feed_windows: ClassVar[tuple[Window, ...]] = ()
+    """Those that it needs of each feed, besides."""
     unit: ClassVar[str]
     """The unit of values and limits."""
     desks: ClassVar[tuple[Desk, ...]]
@@ -406,7 +408,8 @@ class Rule(BaseModel):
     @cache
     def judged_quantities(cls) -> frozenset[str]:
         """Return the measured quantities without which it has nothing to judge."""
-        return frozenset(cls.quantities).union(*(window.quantities for window in cls.windows))
+        windows = (*cls.windows, *cls.feed_windows)
+        return frozenset(cls.quantities).union(*(window.quantities for window in windows))
 
     @classmethod
     def is_used(cls, site: Site) -> bool:

@@ -147,7 +147,13 @@ class Engine:
             *(rule.judged_quantities() for rule in rules if rule.is_used(site))
         )
         self.windows = Windows(
-            ((rule.kind, window) for rule in rules for window in rule.windows), tick_ms=tick_ms
+            (
+                (kind, window)
+                for rule in rules
+                for kind, windows in ((rule.kind, rule.windows), (SubjectKind.FEED, rule.feed_windows))
+                for window in windows
+            ),
+            tick_ms=tick_ms,
         )
         self._topology: Topology | None = None
         self._tables: Tables | None = None

@@ -294,6 +294,7 @@ class Topology:
         self._targets_of: dict[AssetId, list[int]] | None = None
         self._of_kinds: dict[tuple[SubjectKind, str], BoolArray] = {}
         self._nearest: dict[SubjectKind, Links] = {}
+        self._rack_rows: dict[SubjectKind, Index] = {}
         self._sensed_by: dict[AssetId, Sequence[AssetId]] = {}
 
     def rows(self, kind: SubjectKind) -> Rows:
@@ -492,6 +493,13 @@ class Topology:
             found = np.array([self.kind_of(asset) == kind for asset in rows.assets], np.bool_)
             self._of_kinds[rows.kind, kind] = found
         return self._of_kinds[rows.kind, kind]
+
+    def rack_rows(self, rows: Rows) -> Index:
+        """Return which rack the asset of each row is, as rows of the racks' table; -1 where it is none."""
+        if rows.kind not in self._rack_rows:
+            found = [self._rack_row.get(AssetId(asset), -1) for asset in rows.assets]
+            self._rack_rows[rows.kind] = np.array(found, np.intp)
+        return self._rack_rows[rows.kind]
 
     @property
     def _feeds(self) -> list[int]:

@@ -101,6 +101,14 @@ class Table:
             return np.zeros(len(self), np.bool_)
         return np.logical_or.reduceat(column.points != UNMETERED, column.starts)
 
+    def has_any(self, quantities: Iterable[str]) -> bool:
+        """Tell whether some point of any row measures one of some quantities."""
+        return not self._rows.columns.keys().isdisjoint(quantities)
+
+    def rack_rows(self) -> Index:
+        """Return which rack the asset of each row is, as rows of the racks' table; -1 where it is none."""
+        return self._topology.rack_rows(self._rows)
+
     def measured(self, quantity: str) -> Measured:
         """Return a quantity of each row; where several points measure it, the hull of what they say."""
         return self._get(quantity, "hull", _hull)
@@ -841,6 +849,8 @@ class Tables:
                 continue
             try:
                 table = self.table(kind)
+                if not (table.has_any(window.asked_beside) or windows.has_begun((kind, window))):
+                    continue
                 curves = table.trip_curves() if window.statistic is Statistic.TRIP else None
                 windows.note((kind, window), table.ids, table.noted(window), self.at_ms, curves)
             except Exception as error:  # noqa: BLE001 - no fault of one window may end the others

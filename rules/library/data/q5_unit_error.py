@@ -24,9 +24,10 @@ HOT_C: Final = {"air.inlet": 55.0, "coolant.supply": 70.0}
 class UnitError(Rule):
     """A rack's power was refused or is out of range, or a value is in another unit than it says.
 
-    Power that becomes a thousandth within a reading is in MW instead of kW; a temperature that is what its
-    tenant's other racks show, on the line from °C to °F, is in °F: each within 5 %, which hardly ever happens
-    by accident (our choice). What is a thousand times too much is out of range. Q1 says nothing beside it.
+    Power of a rack or of a feed that becomes a thousandth within a reading is in MW instead of kW; a
+    temperature that is what its tenant's other racks show, on the line from °C to °F, is in °F: each within
+    5 %, which hardly ever happens by accident (our choice). A thousand times too much is out of range. Q1
+    says nothing beside it.
     """
 
     name: ClassVar[str] = "Q5"
@@ -34,6 +35,7 @@ class UnitError(Rule):
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("rack.power.active", *HOT_C)
     windows: ClassVar[tuple[Window, ...]] = (COLLAPSE,)
+    feed_windows: ClassVar[tuple[Window, ...]] = (COLLAPSE,)
     unit: ClassVar[str] = ""
     desks: ClassVar[tuple[Desk, ...]] = (Desk.DATA,)
     look_at: ClassVar[str] = "Compare the meter's unit and its factor with what its gateway publishes."
@@ -49,9 +51,13 @@ class UnitError(Rule):
     def judge(self, view: View) -> Findings:
         """Look at why power is not known, what it fell from, and what others show."""
         table, cause = view.table(self.kind), view.racks.cause
-        draw, fall, share = table.total(DRAW), table.over(COLLAPSE), self.within_percent / 100
+        draw = table.total(DRAW)
         is_off = (cause == Cause.REFUSED) | (cause == Cause.IMPLAUSIBLE)
-        is_off |= (fall.high > 0) & (np.abs(fall.low * 1_000 - fall.high) <= fall.high * share)
+        is_off |= self._is_a_thousandth(table.over(COLLAPSE))
+        feeds = view.table(SubjectKind.FEED)
+        if feeds.has_any(COLLAPSE.quantities):
+            racks = feeds.rack_rows()
+            is_off[racks[self._is_a_thousandth(feeds.over(COLLAPSE)) & (racks >= 0)]] = True
         value = np.where(is_off, draw.best, np.nan)
         for quantity, from_c in HOT_C.items():
             found = table.largest(quantity)
@@ -64,6 +70,12 @@ class UnitError(Rule):
             limit=np.full(len(table), np.nan),
             returned=clear,
         )
+
+    def _is_a_thousandth(self, fall: Measured) -> BoolArray:
+        """Return which power fell to a thousandth within a reading, and is not back."""
+        near = np.abs(fall.low * 1_000 - fall.high) <= fall.high * self.within_percent / 100
+        found: BoolArray = (fall.high > 0) & near
+        return found
 
     def _in_fahrenheit(self, view: View, found: Measured, looked_at: BoolArray) -> BoolArray:
         """Return which temperatures are in °F what the others of the same tenant are in °C."""
