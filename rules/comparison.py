@@ -250,7 +250,7 @@ class OfLoadedRacks(Comparison):
     def applies(self, table: Table) -> Condition:
         """Return where racks draw enough for it to count."""
         rating = table.setting("rating_kw")
-        is_loaded = above(self.draw(table), rating * self.load_percent / 100)
+        is_loaded = above(table.load(self.draw(table)), rating * self.load_percent / 100)
         return replace(is_loaded, fails=is_loaded.fails & ~np.isnan(rating))
 
 

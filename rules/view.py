@@ -127,7 +127,7 @@ class RackView:
         is_contracted: Whether a tenant holds it.
         silent_ms: For how long [ms], int64; 0 where it is not.
         cause: Why its power is not known for certain, `Cause` codes, int8; 0 where it is.
-        draw: Its power, the last that was known [mW], int64.
+        draw: Its power, the last that was known [mW], int64; of racks that share their meters an equal part.
         groups: What racks have in common (a gateway, a feed, a coolant unit): name to their places.
         publishers: The places of the racks whose power each publisher tells, by what its stream is called.
         brokers: The places of the racks whose power comes over each broker, by its name.

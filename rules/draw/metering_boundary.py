@@ -17,7 +17,7 @@ from facility.points import Point
 from facility.quantities import QUANTITIES
 from facility.site import Site
 from rules.draw.meter_cutsets import Cut, Cuts
-from rules.draw.summation_plan import UNMETERED, Claim, Index, Layout, Meters, Unit, arrange
+from rules.draw.summation_plan import UNMETERED, Claim, Index, Layout, Meters, Sharing, Unit, arrange
 from rules.view import UNBOUNDED
 
 CREDIBLE: Final = QUANTITIES["rack.power.active"].rating_high or 1.0
@@ -151,6 +151,26 @@ class LayoutBuilder:
         """Return the points that tell a rack's power: its own, or those of the meters that serve it."""
         own = self._own(rack)
         return own.points if own.points != (UNMETERED,) else self._taps([rack], self._direct(rack)).points
+
+    def sharing(self) -> Sharing:
+        """Return the racks whose power is told by meters that serve others as well."""
+        parts: dict[AssetId, int] = {}
+        together: dict[tuple[AssetId, ...], list[AssetId]] = defaultdict(list)
+        listed = frozenset(self.racks)
+        serves = {meter: frozenset(self._graph.assets[meter].serves) for meter in self._meter_points}
+        for rack in self.racks:
+            if self._own(rack).points != (UNMETERED,):
+                continue
+            taps = self._direct(rack)
+            if any(serves[tap] != {rack} for tap in taps):
+                parts[rack] = len(listed.intersection(child for tap in taps for child in serves[tap]))
+                together[tuple(self._cuts.parents[rack])].append(rack)
+        groups = tuple(
+            tuple(racks)
+            for racks in together.values()
+            if len(racks) > 1 and all(serves[tap] == set(racks) for tap in self._direct(racks[0]))
+        )
+        return Sharing(parts, groups)
 
     def point_of(self, meter: AssetId) -> int:
         """Return the point of a meter's power, `UNMETERED` where it has none."""

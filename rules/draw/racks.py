@@ -33,11 +33,14 @@ class Racks:
     Attributes:
         ids: Id of each rack.
         power_points: The points that tell the power of each rack, in the order of the racks.
+        sharing: The racks whose points tell the power of others as well.
     """
 
     def __init__(self, builder: LayoutBuilder, points: Mapping[int, Point]) -> None:
         self.ids: tuple[str, ...] = builder.racks
         self.power_points = {rack: builder.power_of(rack) for rack in builder.racks}
+        self.sharing = builder.sharing()
+        self._parts = np.array([self.sharing.parts.get(rack, 1) for rack in builder.racks], np.int64)
         self._units = tuple(self.power_points.values())
         self._points, self._starts = in_a_row(self._units)
         streams: dict[AssetId, list[str]] = {
@@ -116,6 +119,8 @@ class Racks:
             fresh = np.logical_and.reduceat(fresh, self._starts)
             certain = np.logical_and.reduceat(certain, self._starts)
             draw = np.add.reduceat(draw, self._starts)
+        if self.sharing.parts:
+            draw = draw // self._parts
         is_silent, is_unheard, is_starting, is_misdated = np.zeros((4, len(self.ids)), np.bool_)
         silent_ms, cause = np.zeros(len(self.ids), np.int64), np.zeros(len(self.ids), np.int8)
         stale = np.flatnonzero(~fresh)

@@ -9,7 +9,7 @@ over neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -150,6 +150,23 @@ class Meters:
 
     points: tuple[int, ...]
     errors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Racks without a meter of their own, behind meters that serve others as well.
+
+    Attributes:
+        parts: How many racks the meters of each serve, by the rack.
+        groups: Racks that share all that feeds them, and whose meters serve nobody else; each at most once.
+    """
+
+    parts: Mapping[AssetId, int]
+    groups: tuple[tuple[AssetId, ...], ...]
+
+
+NOBODY_SHARES: Final = Sharing({}, ())
+"""Where each rack has meters of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -494,8 +494,15 @@ class Engine:
     ) -> Tables:
         """Return the tables of measured quantities: new ones where they are judged, else those before."""
         if self._topology is None:
-            arrangement, powers = self._arrangement, self._arrangement.racks.power_points
-            self._topology = Topology(self.site, arrangement.graph, self.points, self._quantities, powers)
+            arrangement, racks = self._arrangement, self._arrangement.racks
+            self._topology = Topology(
+                self.site,
+                arrangement.graph,
+                self.points,
+                self._quantities,
+                racks.power_points,
+                racks.sharing,
+            )
         if is_judged or self._tables is None:
             before = self._tables
             agreed = Agreed.of(holders, rack_cap, NOTHING_AGREED if before is None else before.moment.agreed)

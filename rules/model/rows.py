@@ -23,7 +23,7 @@ from facility.readings import BoolArray, FloatArray
 from facility.site import Site
 from facility.units import Dimension
 from formats.dsx import REQUESTS, SET_POINTS
-from rules.draw.summation_plan import UNMETERED, Index, in_a_row
+from rules.draw.summation_plan import NOBODY_SHARES, UNMETERED, Index, Sharing, in_a_row
 from rules.model.balance import Balance, balance_of
 from rules.model.dates import stage_settings, stages_of
 from rules.model.failover import Failover, failover_of
@@ -32,7 +32,11 @@ from rules.subject import OF_NO_ASSET, SubjectKind
 from rules.view import KILOWATT
 
 DRAW: Final = "draw"
-"""The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW]."""
+"""The quantity of a rack that its own meter measures, or its feeds', or the meters that serve it [kW].
+
+Of a rack whose meters serve others as well it is between nothing and what they measure."""
+SHARED: Final = "draw of all behind its meters"
+"""The quantity of such a rack that these meters measure; nothing measures it of others [kW]."""
 SUPPLY: Final = "meter.power.active"
 """The quantity of the site that its supply meters measure together [kW]."""
 PHASES: Final = 3
@@ -252,9 +256,11 @@ class Topology:
         points: Every known point, by its number.
         quantities: The quantities that rules judge.
         racks: Every rack, in the order of its table, with the points that tell its power.
+        sharing: Racks whose points tell the power of others as well.
 
     Attributes:
         measured: The quantities that any of these points measures, of those that rules judge.
+        sharing: The racks of each group that share all that feeds them, as rows of the racks' table.
     """
 
     def __init__(
@@ -264,11 +270,14 @@ class Topology:
         points: Mapping[int, Point],
         quantities: frozenset[str],
         racks: Mapping[AssetId, tuple[int, ...]],
+        sharing: Sharing = NOBODY_SHARES,
     ) -> None:
         self._site = site
         self._graph = graph
         self._racks = racks
         self._rack_row = {rack: row for row, rack in enumerate(racks)}
+        self._shares = np.array([rack in sharing.parts for rack in racks], np.bool_)
+        self.sharing = Links.of([[self._rack_row[rack] for rack in group] for group in sharing.groups])
         self._all_points = points
         self._points = {
             number: point
@@ -532,7 +541,7 @@ class Topology:
         if kind in _OF_THREE_PHASES:
             columns = {name: replace(column, trios=self._trios(column)) for name, column in columns.items()}
         if kind is SubjectKind.RACK:
-            columns[DRAW] = self._column([list(numbers) for numbers in self._racks.values()], Dimension.POWER)
+            columns |= self._draws()
         settings = self._settings(assets)
         if kind is SubjectKind.SITE:
             if SUPPLY in columns:
@@ -549,6 +558,21 @@ class Topology:
             settings=settings,
             racks=Links.of([self._racks_of(asset) for asset in assets]),
         )
+
+    def _draws(self) -> dict[str, Column]:
+        """Return the columns of what racks draw."""
+        told = self._column([list(numbers) for numbers in self._racks.values()], Dimension.POWER)
+        if not self._shares.any():
+            return {DRAW: told}
+        shares = np.repeat(self._shares, np.diff(np.append(told.starts, len(told.points))))
+        ones = np.ones(len(told.points))
+        at_least = np.where(shares, 0.0, ones if told.at_least is None else told.at_least)
+        own = replace(told, at_least=at_least, at_most=ones if told.at_most is None else told.at_most)
+        shared = [
+            list(numbers) if is_shared else [UNMETERED]
+            for numbers, is_shared in zip(self._racks.values(), self._shares.tolist(), strict=True)
+        ]
+        return {DRAW: own, SHARED: self._column(shared, Dimension.POWER)}
 
     def _columns(self, rows: Sequence[Sequence[int]]) -> dict[str, Column]:
         """Return a column for each quantity that any row has a point of."""

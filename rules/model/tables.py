@@ -24,7 +24,7 @@ from facility.readings import BoolArray, FloatArray, IntArray
 from rules.draw.metering_boundary import CREDIBLE
 from rules.draw.summation_plan import UNMETERED, Index
 from rules.model.measured import Measured, chosen, largest_of
-from rules.model.rows import DRAW, PHASES, SUPPLY, Column, Lines, Links, Place, Rows, Topology
+from rules.model.rows import DRAW, PHASES, SHARED, SUPPLY, Column, Lines, Links, Place, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
 from rules.model.windows import Statistic, Window, Windows
 from rules.subject import SubjectKind
@@ -221,7 +221,7 @@ class Table:
 
         A rack that is not known draws between nothing and the most that it may draw by its rating.
         """
-        draw = self.total(DRAW)
+        draw = self.drawn()
         low, high = np.maximum(draw.low, 0.0).sum(), self.most_draw().sum()
         best = np.where(draw.is_known, draw.best, np.clip(np.nan_to_num(draw.best), 0.0, None)).sum()
         is_bounded = np.isfinite(high)
@@ -232,13 +232,45 @@ class Table:
             cause=np.array([Cause.NONE if is_bounded else Cause.GAPS], np.int8),
         )
 
+    def load(self, draw: Measured) -> Measured:
+        """Return what tells whether each rack is loaded [kW], of the table of racks.
+
+        That is its draw, or all that its meters measure where these serve others as well: it may be its own.
+
+        Args:
+            draw: What each rack draws, now or over a time [kW].
+        """
+        if SHARED not in self._rows.columns:
+            return draw
+        shared = self.total(SHARED)
+        return chosen(shared.cause != Cause.NO_POINT, shared, draw)
+
+    def drawn(self) -> Measured:
+        """Return what each rack adds to a sum over racks [kW], of the table of racks.
+
+        Of racks that share all that feeds them, the first adds what all of them draw and the others nothing.
+        """
+        draw, groups = self.total(DRAW), self._topology.sharing
+        if not len(groups.members):
+            return draw
+        sizes = np.diff(groups.starts)
+        firsts = groups.members[groups.starts[:-1]]
+        shared = self.total(SHARED).take(firsts)
+        told = shared.is_known
+        members = groups.members[np.repeat(told, sizes)]
+        nothing = np.zeros(len(members))
+        return draw.put(
+            members,
+            Measured(low=nothing, best=nothing, high=nothing, cause=np.zeros(len(members), np.int8)),
+        ).put(firsts[told], shared.take(np.flatnonzero(told)))
+
     def most_draw(self) -> FloatArray:
-        """Return the most that each rack draws [kW], of the table of racks; shape (rows,).
+        """Return the most that each rack adds to a sum over racks [kW], of the table of racks; shape (rows,).
 
         Of one that is not known that is its rating, as long as nothing more was ever measured of it; else it
         is what is credible of the rating, or inf where that was exceeded as well or nothing is rated.
         """
-        draw = self.total(DRAW)
+        draw = self.drawn()
         lacking = np.flatnonzero(~np.isfinite(draw.high))
         if not len(lacking):
             return draw.high
@@ -331,7 +363,7 @@ class Table:
         balance, found = self._topology.balance(self._rows), _unmeasured(len(self))
         if not len(balance.nodes):
             return found
-        carried, draw = self.measured(SUPPLY), racks.total(DRAW)
+        carried, draw = self.measured(SUPPLY), racks.drawn()
         wide, rack_wide = (self._topology.tolerance(table._rows) for table in (self, racks))  # noqa: SLF001 - its own kind
         low, high = _widened(carried, wide)
         rack_low, rack_high = _widened(draw, rack_wide)
@@ -376,7 +408,7 @@ class Table:
             power_factor: The least that is assumed of the load that would move to such a circuit.
         """
         failover, rows = self._topology.failover(self._rows), self.that_fail_over()
-        draw, part = racks.total(DRAW), self.part(rows)
+        draw, part = racks.drawn(), self.part(rows)
         least_kw, most_kw = (
             each[rows] for each in failover.loads(np.maximum(draw.low, 0.0), racks.most_draw())
         )

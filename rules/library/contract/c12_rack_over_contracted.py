@@ -20,7 +20,8 @@ class RackOverContracted(OfRows):
 
     The feeds of a rack are sold as one circuit and its reserve: both together, phase by phase, may carry what
     one may alone. In North America and Asia that is 80 % of its rating (Equinix's colocation terms), in
-    Europe and the Middle East 100 %: set `percent`. The rating is `rated_a` of the rack.
+    Europe and the Middle East 100 %: set `percent`. The rating is `rated_a` of the rack. Whose load a tap of
+    several racks measures is not known: such a rack is never told for its draw.
     """
 
     name: ClassVar[str] = "C12"

@@ -187,7 +187,7 @@ class UnitWithoutFlow(Rule):
         racks = every.part(members)
         links = Links.of([np.searchsorted(members, served[row]) for row in chosen.tolist()])
         flow, rated = racks.measured(FLOW), racks.setting("rated_lpm")
-        loaded = above(racks.total(DRAW), racks.setting("rating_kw") * self.load_percent / 100)
+        loaded = above(racks.load(racks.total(DRAW)), racks.setting("rating_kw") * self.load_percent / 100)
         told = Condition.of((flow.cause != Cause.NO_POINT) & ~np.isnan(rated))
         is_lost, is_low = below(flow, rated * least) & told, below(flow, rated * least * over) & told
         are_left = _all_stand(served, stands, len(every)).take(members)

@@ -96,7 +96,7 @@ class FlatLine(Rule):
         """Hold how long each rack's power was the same against how its tenant's other racks moved."""
         table = view.table(self.kind)
         least_kw = table.setting("rating_kw") * self.least_percent / 100
-        found = _looked_at(table.over(SAME), above(table.total(DRAW), least_kw))
+        found = _looked_at(table.over(SAME), above(table.load(table.total(DRAW)), least_kw))
         feeds = view.table(SubjectKind.FEED)
         if len(table) and feeds.has_any(SAME.quantities):
             racks = feeds.rack_rows()
