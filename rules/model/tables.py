@@ -26,7 +26,7 @@ from rules.draw.summation_plan import UNMETERED, Index
 from rules.model.measured import Measured, chosen, largest_of
 from rules.model.rows import DRAW, PHASES, SHARED, SUPPLY, Column, Lines, Links, Place, Rows, Topology
 from rules.model.trip import FOR_EVER_S, TripCurves
-from rules.model.windows import Statistic, Window, Windows
+from rules.model.windows import BY_CURVES, OF_LINES, Window, Windows
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause, most_telling
 from rules.view import KILOWATT, NO_LIMIT
@@ -194,7 +194,7 @@ class Table:
 
     def noted(self, window: Window) -> Measured:
         """Return what a window takes in of each row at the moment."""
-        if window.statistic is Statistic.TRIP:
+        if window.statistic in OF_LINES:
             return self.line_current()
         if window.places:
             found = (self.at(window.quantity, place, fold=Fold.LARGEST) for place in window.places)
@@ -474,13 +474,16 @@ class Table:
             )
         return self._curves
 
-    def trip_time(self, window: Window) -> Measured:
+    def trip_time(self, window: Window, swing: Window) -> Measured:
         """Return for how long each circuit's breaker still holds the present current [s], at most a day.
+
+        Where a current that swings trips it sooner, for how long that is held. No swing proves that it holds.
 
         Args:
             window: What is used up of what trips it, by the current of the line that carries most.
+            swing: How much that wears it.
         """
-        key = "time to trip", window
+        key = "time to trip", window, swing
         self._uses.add(key)
         if key in self._measured:
             return self._measured[key]
@@ -488,7 +491,10 @@ class Table:
         is_known = current.is_known & curves.is_known
         # Of a line that is not known the others prove how much it is at least.
         least = np.where(curves.is_known, np.maximum(current.low, 0.0), 0.0)
-        if curves.hold_all(np.where(is_known, current.high, least)):
+        swings = self.moment.window(self.kind, swing)
+        if curves.hold_all(np.where(is_known, current.high, least)) and (
+            swings is None or not swings.low.any()
+        ):
             self.moment.check(self.kind, window)
             held = replace(
                 current,
@@ -507,11 +513,14 @@ class Table:
             left = curves.left_s(np.clip(share, 0.0, 1.0), np.maximum(current_a, 0.0))
             return np.minimum(left, FOR_EVER_S)
 
-        high = np.where(curves.is_known, left_s(used.low, least), FOR_EVER_S)
+        wear = np.zeros(len(self)) if swings is None else swings.low
+        by_swing = np.minimum(curves.left_of_swing_s(np.clip(used.low, 0.0, 1.0), wear), FOR_EVER_S)
+        high = np.minimum(np.where(curves.is_known, left_s(used.low, least), FOR_EVER_S), by_swing)
+        best = np.where(is_known, left_s(used.best, likely), np.nan)
         self._measured[key] = replace(
             current,
-            low=np.where(is_known, left_s(used.high, most), 0.0),
-            best=np.where(is_known, left_s(used.best, likely), np.where(high < FOR_EVER_S, high, np.nan)),
+            low=np.minimum(np.where(is_known, left_s(used.high, most), 0.0), by_swing),
+            best=np.where(high < FOR_EVER_S, np.fmin(best, high), best),
             high=high,
         )
         return self._measured[key]
@@ -550,7 +559,7 @@ class Table:
             elif isinstance(use, Window):
                 is_other = is_other or self.over(use) is not self._kept(use)
             elif isinstance(use[1], Window):
-                is_other = is_other or self.trip_time(use[1]) is not self._kept(use)
+                is_other = is_other or self.trip_time(use[1], use[2]) is not self._kept(use)
             elif not is_other:
                 flags[self._rows_of(self._column(use))] = True
         return None if is_other else np.flatnonzero(flags)
@@ -683,9 +692,9 @@ class _Part(Table):
         """Return a window's figure of each of the rows."""
         return self._whole.over(window).take(self._of_whole)
 
-    def trip_time(self, window: Window) -> Measured:
+    def trip_time(self, window: Window, swing: Window) -> Measured:
         """Return for how long the breakers of the rows still hold their present current [s]."""
-        return self._whole.trip_time(window).take(self._of_whole)
+        return self._whole.trip_time(window, swing).take(self._of_whole)
 
     def trip_curves(self) -> TripCurves:
         """Return by which curve each of these breakers trips."""
@@ -883,7 +892,7 @@ class Tables:
                 table = self.table(kind)
                 if not (table.has_any(window.asked_beside) or windows.has_begun((kind, window))):
                     continue
-                curves = table.trip_curves() if window.statistic is Statistic.TRIP else None
+                curves = table.trip_curves() if window.statistic in BY_CURVES else None
                 windows.note((kind, window), table.ids, table.noted(window), self.at_ms, curves)
             except Exception as error:  # noqa: BLE001 - no fault of one window may end the others
                 windows.begin_anew((kind, window))

@@ -98,6 +98,37 @@ class TripCurves:
             left = np.where(is_image, np.where(trips, self._tau_s * np.log(ratio), np.inf), left)
         return np.asarray(left, np.float64)
 
+    def wear(self, current_a: FloatArray) -> FloatArray:
+        """Return how much a current wears each breaker, so that means over a swing say when it trips.
+
+        The share that is used up in a second [1/s], 0 where the current is held for ever; of a thermal image
+        the share that it tends to.
+
+        Args:
+            current_a: The current of each [A].
+        """
+        over = current_a / self.set_a
+        worn = 1 / self._curve_s(over)
+        return np.where(self._is_image, (over / self.pickup) ** 2, worn) if self._has_image else worn
+
+    def left_of_swing_s(self, used: FloatArray, wear: FloatArray) -> FloatArray:
+        """Return how long a current that swings is still held [s], inf where for ever.
+
+        What it uses up, less what fades of it now, goes on. None of what is said to take less than ten
+        minutes fades so fast that it never trips.
+
+        Args:
+            used: The share that is used up of what trips it, 0 to 1.
+            wear: What `wear` gives, as a mean over the swing.
+        """
+        gain = wear - used / FADES_S
+        left = np.divide(1 - used, gain, out=np.full(len(used), np.inf), where=gain > 0)
+        if self._has_image:
+            trips = self._is_image & (wear > 1)
+            ratio = np.divide(wear - used, wear - 1, out=np.ones(len(used)), where=trips)
+            left = np.where(self._is_image, np.where(trips, self._tau_s * np.log(ratio), np.inf), left)
+        return np.asarray(left, np.float64)
+
     def step(self, used: FloatArray, current_a: FloatArray, past_s: float) -> FloatArray:
         """Return the share that is used up after a current that held for some time.
 

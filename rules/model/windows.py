@@ -55,6 +55,14 @@ class Statistic(StrEnum):
     DOSE = "dose"  # the mean square with exponential memory: what heats a conductor
     STOOD = "stood"  # 1 where it was known to be no more than a level for a while on end, else 0
     TRIP = "trip"  # the share that is used up of what trips a breaker, by its own curve
+    WEAR = "wear"  # how much that wears it, in the half of the window in which it is less; at least
+    RMS = "rms"  # the root of the mean square of a line's current; at least
+
+
+OF_LINES: Final = frozenset({Statistic.TRIP, Statistic.WEAR, Statistic.RMS})
+"""Figures of the line of a circuit that carries most."""
+BY_CURVES: Final = frozenset({Statistic.TRIP, Statistic.WEAR})
+"""Figures that follow from the curve of a breaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class Window:
         """What is measured for it: of a circuit without currents of its phases, its own current trips it."""
         if self.quantity == DRAW:
             return frozenset()
-        return LINE_CURRENTS if self.statistic is Statistic.TRIP else frozenset({self.quantity})
+        return LINE_CURRENTS if self.statistic in OF_LINES else frozenset({self.quantity})
 
     @property
     def asked_beside(self) -> frozenset[str]:
@@ -671,6 +679,69 @@ class _Trip(_Figure):
         return low.copy(), np.clip(best, low, high), high.copy(), high - low < FORGOTTEN
 
 
+class _AtLeast(_Slotted):
+    """A mean of what is certain: what was not known counts as nothing, so it is known at any time."""
+
+    FILL: ClassVar[Mapping[str, float]] = {"known_ms": 0.0, "sum": 0.0}
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._is_any = bool(self.columns["sum"].any())
+
+    def _note(self, found: Measured, past_ms: int) -> bool:
+        was_any = self._is_any
+        super()._note(found, past_ms)
+        self._is_any = bool(self.columns["sum"].any())
+        return was_any or self._is_any
+
+    def _put(self, slot: int, part_ms: int, found: Measured, known: BoolArray | None) -> None:
+        del known
+        self.columns["sum"][slot] += self._amounts(np.maximum(found.low, 0.0)) * part_ms
+
+    @abstractmethod
+    def _amounts(self, least: FloatArray) -> FloatArray:
+        """Return what the mean is of, by the least that the quantity of each row is, at least 0."""
+
+    @abstractmethod
+    def _mean(self) -> FloatArray:
+        """Return the figure."""
+
+    def _bounds(self) -> _Bounds:
+        mean = self._mean()
+        return mean, mean, mean, np.ones(len(mean), np.bool_)
+
+    def _sums(self, first: int, count: int) -> FloatArray:
+        """Return the sum over some slots, of which the first is so many before the one that is not over."""
+        slots = (self._slot - first - np.arange(count)) % SLOTS
+        total: FloatArray = self.columns["sum"][slots].sum(axis=0)
+        return total
+
+
+class _Wear(_AtLeast):
+    """What certainly wears a breaker in both halves of the window: what happens once is no swing."""
+
+    def _amounts(self, least: FloatArray) -> FloatArray:
+        curves = present(self._curves, "the curves of breakers, with their currents")
+        least = np.where(curves.is_known, least, 0.0)
+        return np.zeros(len(least)) if curves.hold_all(least) else np.nan_to_num(curves.wear(least))
+
+    def _mean(self) -> FloatArray:
+        half = SLOTS // 2
+        newer = self._sums(0, half) / (self._span_ms - half * self._slot_ms)
+        older = self._sums(half, half) / (half * self._slot_ms)
+        return np.minimum(newer, older)
+
+
+class _Rms(_AtLeast):
+    """The root of the mean square."""
+
+    def _amounts(self, least: FloatArray) -> FloatArray:
+        return least**2
+
+    def _mean(self) -> FloatArray:
+        return np.sqrt(self._sums(0, SLOTS) / self._span_ms)
+
+
 def _divided(amount: FloatArray, by: FloatArray) -> FloatArray:
     """Return quotients, NaN where nothing is to divide by."""
     quotient: FloatArray = np.divide(amount, by, out=np.full(len(by), np.nan), where=by > 0)
@@ -691,6 +762,8 @@ _FIGURES: Final[Mapping[Statistic, type[_Figure]]] = MappingProxyType(
         Statistic.DOSE: _Dose,
         Statistic.STOOD: _Stood,
         Statistic.TRIP: _Trip,
+        Statistic.WEAR: _Wear,
+        Statistic.RMS: _Rms,
     }
 )
 

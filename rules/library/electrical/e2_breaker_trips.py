@@ -18,10 +18,12 @@ from rules.subject import SubjectKind
 
 USED: Final = Window("current.phase", Statistic.TRIP, FADES_S)
 """How much of what trips a breaker is used up."""
+SWING: Final = Window("current.phase", Statistic.WEAR, 24)
+"""How much it wears in each of two times of 12 s: iterations of training take 1 to 10 s."""
 
 
 class BreakerTrips(Threshold):
-    """The line that carries most would trip its breaker within minutes at the present current.
+    """The line that carries most would trip its breaker within minutes at the present load.
 
     An overloaded breaker trips the sooner the more it carries and the longer it has carried it (UL 489,
     IEC 60947-2). The curve is that of the site file: `trip_tr_s` of an electronic unit for I²t, with
@@ -30,13 +32,18 @@ class BreakerTrips(Threshold):
     curves of makers. Where no phase is measured, the circuit's own current counts; where one is not known,
     what the others carry is the least that there is. Five minutes are what people need to shed load, one is
     the last of it (our choice).
+
+    The load is the present current, or what it swings by: a training run is above the level and below it
+    every few seconds, and what that uses up adds up. It counts as a swing once it was above the level in both
+    of the last two times of 12 s (our choice), so that a transient is none; the time left is then how long
+    the mean of what they used up takes to trip it, where that is sooner.
     """
 
     name: ClassVar[str] = "E2"
-    title: ClassVar[str] = "breaker could trip: time left at the present current"
+    title: ClassVar[str] = "breaker could trip: time left at the present load"
     kind: ClassVar[SubjectKind] = SubjectKind.BREAKER
     quantities: ClassVar[tuple[str, ...]] = ("current.phase", "current", "current.limit")
-    windows: ClassVar[tuple[Window, ...]] = (USED,)
+    windows: ClassVar[tuple[Window, ...]] = (USED, SWING)
     falls: ClassVar[bool] = True
     unit: ClassVar[str] = "s"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
@@ -51,8 +58,8 @@ class BreakerTrips(Threshold):
     critical_left_s: float = Field(60, gt=0, le=7_200, description="less time than this is critical [s]")
 
     def value(self, table: Table) -> Measured:
-        """Return for how long the present current is still held, a day where it is for ever."""
-        return table.trip_time(USED)
+        """Return for how long the present load is still held, a day where it is for ever."""
+        return table.trip_time(USED, SWING)
 
     def limit(self, table: Table) -> FloatArray:
         """Return the least time that is well, of circuits that have a rating."""

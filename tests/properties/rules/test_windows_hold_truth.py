@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,8 @@ STEPS_MS: Final = (250, 999, 1_000, LONGEST_STEP_MS, LONGEST_STEP_MS + 1, 7_000,
 OVER_S: Final = (0.012, 3.0, 12.0, 60.0)
 OF_NO_TIME: Final = (Statistic.FALL, Statistic.COLLAPSE, Statistic.STOOD, Statistic.STEP)
 """Figures that tell of a moment, or of what is known alone: they have a test of their own."""
+AT_LEAST: Final = (Statistic.WEAR, Statistic.RMS)
+"""Figures of what is certain: what was not known counts as nothing."""
 EPS: Final = 1e-6
 """What sums of floats may be off by."""
 
@@ -110,6 +112,25 @@ class Course:
             used = curves.step(used, np.array([max(value, 0.0)]), (end - begin) / 1_000)
         return float(used[0])
 
+    def mean_of(self, amount: Callable[[float], float], begin_ms: int, end_ms: int) -> float:
+        """Return the mean over a time of what follows from each value, where that is above 0."""
+        parts = ((part, amount(max(value, 0.0))) for part, value in self.between(begin_ms, end_ms))
+        return sum(part * found for part, found in parts) / (end_ms - begin_ms)
+
+    def at_least(self, window: Window, at_ms: int, curves: TripCurves) -> float:
+        """Return the figure of a window of what is certain, if all were."""
+        slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
+        now = at_ms // slot_ms
+        begin_ms, middle_ms = ((now - slots + 1) * slot_ms for slots in (SLOTS, SLOTS // 2))
+        if window.statistic is Statistic.RMS:
+            return math.sqrt(self.mean_of(lambda value: value**2, begin_ms, at_ms))
+
+        def wear(value: float) -> float:
+            return float(curves.wear(np.array([value]))[0])
+
+        halves = ((begin_ms, middle_ms), (middle_ms, at_ms))
+        return min(self.mean_of(wear, *half) for half in halves)
+
     def figure(self, window: Window, at_ms: int) -> float:
         """Return a window's figure at a moment, by its definition."""
         slot_ms = max(1, round(window.over_s * 1_000 / SLOTS))
@@ -145,7 +166,15 @@ class Course:
                 for begin, end, value in self.pieces:
                     dose += (value**2 - dose) * -math.expm1((begin - end) / (window.over_s * 1_000))
                 return dose
-            case Statistic.TRIP | Statistic.FALL | Statistic.COLLAPSE | Statistic.STOOD | Statistic.STEP:
+            case (
+                Statistic.TRIP
+                | Statistic.WEAR
+                | Statistic.RMS
+                | Statistic.FALL
+                | Statistic.COLLAPSE
+                | Statistic.STOOD
+                | Statistic.STEP
+            ):
                 raise AssertionError("expected a window that needs no curve and tells a figure of a time")
 
 
@@ -191,12 +220,16 @@ def figures(window: Window, course: Sequence[Note]) -> Iterator[tuple[str, Measu
         found = windows.figure(key)
         for row, name in enumerate(there):
             course_of = truth[name]
-            is_trip = window.statistic is Statistic.TRIP
-            figure = course_of.used(curves_of([name])) if is_trip else course_of.figure(window, at_ms)
+            if window.statistic is Statistic.TRIP:
+                figure = course_of.used(curves_of([name]))
+            elif window.statistic in AT_LEAST:
+                figure = course_of.at_least(window, at_ms, curves_of([name]))
+            else:
+                figure = course_of.figure(window, at_ms)
             yield name, found, row, figure
 
 
-@pytest.mark.parametrize("statistic", [one for one in Statistic if one not in OF_NO_TIME])
+@pytest.mark.parametrize("statistic", [one for one in Statistic if one not in (*OF_NO_TIME, *AT_LEAST)])
 @given(course=notes(), over_s=st.sampled_from(OVER_S))
 def test_the_truth_lies_within_what_a_window_says(
     statistic: Statistic, over_s: float, course: list[Note]
@@ -227,6 +260,34 @@ def test_where_nothing_is_missing_a_window_says_the_truth(
                 assert found.cause[row] == Cause.NONE
                 assert found.low[row] == pytest.approx(truth, abs=EPS), name
                 assert found.high[row] == pytest.approx(truth, abs=EPS), name
+
+
+@pytest.mark.parametrize("statistic", AT_LEAST)
+@given(course=notes(), over_s=st.sampled_from(OVER_S))
+def test_what_is_certain_is_at_most_the_truth(
+    statistic: Statistic, over_s: float, course: list[Note]
+) -> None:
+    """What was not known adds nothing, and is not missed: such a figure is known at any time."""
+    for name, found, row, truth in figures(Window(QUANTITY, statistic, over_s), course):
+        assert 0 <= found.low[row] <= truth + EPS, name
+        assert found.high[row] == found.low[row]
+        assert found.cause[row] == Cause.NONE
+
+
+@pytest.mark.parametrize("statistic", AT_LEAST)
+@given(course=notes(is_whole=True), over_s=st.sampled_from(OVER_S[:3]))
+def test_where_nothing_is_missing_what_is_certain_is_the_truth(
+    statistic: Statistic, over_s: float, course: list[Note]
+) -> None:
+    """All that was in the window was known."""
+    at_ms, began_ms = T0_MS, T0_MS + course[0].step_ms
+    seen = iter(figures(Window(QUANTITY, statistic, over_s), course))
+    for note in course:
+        at_ms += note.step_ms
+        for _ in note.sayings:
+            name, found, row, truth = next(seen)
+            if at_ms - began_ms >= over_s * 1_000:
+                assert found.low[row] == pytest.approx(truth, abs=EPS), name
 
 
 @given(course=notes(is_whole=True))

@@ -86,6 +86,43 @@ def test_what_is_used_up_and_what_is_left_are_one_curve(breaker: TripCurves) -> 
     assert breaker.step(used, current, 2.0).tolist() == pytest.approx([1.0], abs=1e-9)
 
 
+BREAKERS: Final = [a_breaker(), a_breaker(tr_s=16), a_breaker(tr_s=16, pickup=1.125)]
+
+
+@pytest.mark.parametrize("breaker", BREAKERS)
+def test_a_swing_of_nothing_is_a_current_that_stays(breaker: TripCurves) -> None:
+    """What a constant overload wears a cold breaker by says how long it is held."""
+    current, cold = np.array([140.0]), np.zeros(1)
+
+    assert breaker.left_of_swing_s(cold, breaker.wear(current)) == pytest.approx(
+        breaker.left_s(cold, current)
+    )
+
+
+@pytest.mark.parametrize("breaker", BREAKERS)
+@pytest.mark.parametrize("amps", [(160, 60), (150, 150, 90, 90), (300, 50, 50, 50, 50), (220, 80)])
+def test_a_swing_is_held_for_as_long_as_is_told(breaker: TripCurves, amps: tuple[float, ...]) -> None:
+    """Second by second, it trips when that was said before, where that is within the five minutes of E2."""
+    wear = np.mean([breaker.wear(np.array([float(each)])) for each in amps], axis=0)
+    told, used, second = float(breaker.left_of_swing_s(np.zeros(1), wear)[0]), np.zeros(1), 0
+    while used[0] < 1 and second < 600:
+        used = breaker.step(used, np.array([float(amps[second % len(amps)])]), 1.0)
+        second += 1
+
+    if told < 300:
+        assert second == pytest.approx(told, rel=0.12, abs=len(amps))
+    else:
+        assert second >= 300
+
+
+@pytest.mark.parametrize("breaker", BREAKERS)
+def test_a_swing_that_fades_as_fast_as_it_adds_up_is_held_for_ever(breaker: TripCurves) -> None:
+    """110 A for a second of six use up less than what fades of nine tenths."""
+    wear = (breaker.wear(np.array([110.0])) + 5 * breaker.wear(np.array([60.0]))) / 6
+
+    assert breaker.left_of_swing_s(np.array([0.9]), wear).tolist() == [np.inf]
+
+
 def test_what_is_used_up_fades() -> None:
     """Ten minutes below the level leave 37 %, half an hour 5 %."""
     used = np.array([0.8])
