@@ -22,7 +22,7 @@ from testing.rules.halls import BUS, EVERY_SECOND, Tape, a_site, a_tenant, a_ver
 RACKS: Final = tuple(f"r{number}" for number in range(7))
 SAID: Final = (
     ("rack.power.active", "kW", 60.0),
-    ("rack.coolant.flow", "L/min", 70.0),
+    ("rack.coolant.flow", "L/min", 60.0),
     ("coolant.supply", "°C", 30.0),
     ("coolant.return", "°C", 40.0),
     ("air.inlet", "°C", 24.0),
