@@ -186,7 +186,7 @@ def _step_loss(wiring: Wiring, limit_milliwatts: int) -> Watch:
 
 def _thermal(wiring: Wiring) -> Iterator[Watch]:
     racks, units = [str(rack) for rack in wiring.racks], [str(unit) for unit in wiring.cdus]
-    flows: deque[Floats] = deque(maxlen=WINDOW_S)
+    flows, draws, loads = (deque[Floats](maxlen=WINDOW_S) for _ in range(3))
 
     has_stood = np.zeros(len(wiring.cdus), np.bool_)
 
@@ -209,14 +209,16 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
 
     def starved(state: State) -> Seen:
         flows.append(state.rack_flow_lpm)
-        surely, possibly = _loaded(wiring, state, HALF_LOADED)
-        mean = np.mean(flows, axis=0)
-        each = mean / np.maximum(state.rack_milliwatts / 1e6, 1e-9)
+        draws.append(state.rack_milliwatts.astype(np.float64))
+        draw = np.mean(draws, axis=0)
+        surely, possibly = _loaded(wiring, draw, HALF_LOADED)
+        each = np.mean(flows, axis=0) / np.maximum(draw / 1e6, 1e-9)
         way = Way(15, surely & (each < 1 - MEAN), possibly & (each < 1 + MEAN))
         return Seen((way,), (each > 1.05 + MEAN) | ~possibly)
 
     def rise(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, state, HALF_LOADED)
+        loads.append(state.rack_milliwatts.astype(np.float64))
+        surely, possibly = _loaded(wiring, np.mean(loads, axis=0), HALF_LOADED)
         kelvin = state.rack_return_c - state.rack_supply_c
         error = 2 * TEMPERATURE_K
         high = Way(20, surely & (kelvin > 15 + error), possibly & (kelvin > 15 - error))
@@ -249,13 +251,13 @@ def _without_flow(wiring: Wiring) -> Iterator[Watch]:
     serves = wiring.rack_cdu == np.arange(len(units))[:, None]
 
     def lost(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, state, LOADED)
+        surely, possibly = _loaded(wiring, state.rack_milliwatts, LOADED)
         flow = state.rack_flow_lpm
         way = Way(3, surely & (flow < least - FLOW_LPM), possibly & (flow < least + FLOW_LPM))
         return Seen((way,), (flow > least * 1.05 + FLOW_LPM) | ~possibly)
 
     def dry(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, state, LOADED)
+        surely, possibly = _loaded(wiring, state.rack_milliwatts, LOADED)
         seen, stands = lost(state), state.cdu_pumps_running == 0
 
         def are_common(without: Bools, loaded: Bools) -> Bools:
@@ -272,7 +274,7 @@ def _without_flow(wiring: Wiring) -> Iterator[Watch]:
     yield Watch("T18", units, 20, dry)
 
 
-def _loaded(wiring: Wiring, state: State, share: float) -> tuple[Bools, Bools]:
+def _loaded(wiring: Wiring, milliwatts: Floats | Ints, share: float) -> tuple[Bools, Bools]:
     """Return which racks surely draw a share of their ratings, and which possibly do."""
-    draw = state.rack_milliwatts / wiring.rack_rating_milliwatts
+    draw = milliwatts / wiring.rack_rating_milliwatts
     return draw > share + ERROR, draw > share - ERROR
