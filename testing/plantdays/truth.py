@@ -31,6 +31,8 @@ FLOW_LPM: Final = 2.5
 WINDOW_S: Final = 60
 MEAN: Final = 0.06
 """By how much a mean of a window may be off that begins two seconds later [L/min per kW]."""
+READ_S: Final = 5
+"""How often a circuit's own current is read [s]."""
 RMS: Final = 0.02
 """By how much a load's root mean square of a window may be off that begins some seconds earlier [1]."""
 NO_FLOW: Final = 0.2
@@ -141,14 +143,15 @@ def _electrical(wiring: Wiring) -> Iterator[Watch]:
         share: Floats = state.node_amps[nodes].max(axis=1) / rated[nodes]
         return share
 
-    squares: deque[Floats] = deque(maxlen=WINDOW_S)
+    squares, lately = deque[Floats](maxlen=WINDOW_S), deque[Floats](maxlen=READ_S)
 
     def continuous(state: State) -> Seen:
         # What heats a conductor over a minute, where that is more than it carries now.
         now = load(state, phased)
         squares.append(now**2)
         most = np.maximum(now, np.sqrt(np.mean(squares, axis=0)))
-        way = Way(20, now > 0.8 + 0.8 * ERROR, most > 0.8 - RMS)
+        lately.append(most)
+        way = Way(20, now > 0.8 + 0.8 * ERROR, np.max(lately, axis=0) > 0.8 - RMS)
         return Seen((way,), most < 0.8 - 0.8 * 0.02 - RMS)
 
     def trips(state: State) -> Seen:
