@@ -41,14 +41,19 @@ class Network:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry bytes one way until either end is gone."""
-        self._writers.append(writer)
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                if self.is_cut:
-                    await self._healed.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        try:
+            with suppress(OSError):
+                while data := await reader.read(65_536):
+                    if self.is_cut:
+                        await self._healed.wait()
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    def hold(self, *writers: asyncio.StreamWriter) -> None:
+        """Note connections that `drop` breaks, also those by which nothing is carried yet."""
+        self._writers += writers
 
 
 @asynccontextmanager
@@ -63,6 +68,7 @@ async def network(target_port: int) -> AsyncIterator[Network]:
         except OSError:
             writer.close()
             return
+        way.hold(writer, back)
         for source, sink in ((reader, back), (there, writer)):
             task = asyncio.create_task(way.carry(source, sink))
             tasks.add(task)
