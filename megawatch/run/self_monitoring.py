@@ -21,7 +21,7 @@ from rules.notify.discretion import UNSAID_CAUSE, readers_of
 from rules.notify.memory import MemoryPages
 from rules.notify.message import notices_of
 from rules.notify.notification import Notification, message_key
-from rules.notify.outbox import Outbox
+from rules.notify.outbox import Outbox, ask_at_once
 from rules.notify.routing import Route, routes_of
 from rules.notify.wording import worded_plainly
 from rules.subject import Subject, SubjectKind
@@ -121,7 +121,11 @@ class Distress:
     def __post_init__(self) -> None:
         """Make what delivers."""
         self.outbox = Outbox(
-            self.pages, self.notifiers, now_ms=self.clock.now_ms, random_source=self.random_source
+            self.pages,
+            self.notifiers,
+            now_ms=self.clock.now_ms,
+            random_source=self.random_source,
+            ask=ask_at_once,
         )
 
     async def run(self) -> None:

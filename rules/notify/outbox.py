@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import structlog
 
@@ -38,6 +38,9 @@ does not hold these up."""
 
 MOST_REMEMBERED: Final = 10_000
 """Of how many notifications it is remembered what became of them."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +86,15 @@ class Failing:
     severity: Severity
 
 
+Asks = Callable[..., Coroutine[Any, Any, Any]]
+"""Calls a method of `Pages` with arguments, and returns what it returns."""
+
+
+async def ask_at_once(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Ask pages that wait in memory, and so make nobody else wait."""
+    return work(*args, **kwargs)
+
+
 class Receiver:
     """Delivers what waits for one route.
 
@@ -93,6 +105,7 @@ class Receiver:
         label: What people read of the route.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
+        ask: How pages are asked.
 
     Attributes:
         label: What people read of the route.
@@ -109,8 +122,10 @@ class Receiver:
         label: str,
         now_ms: Callable[[], int],
         random_source: random.Random,
+        ask: Asks,
     ) -> None:
         self._route = route
+        self._ask = ask
         self._notifier = notifier
         self._pages = pages
         self._now_ms = now_ms
@@ -153,8 +168,8 @@ class Receiver:
         try:
             # Pauses are dated by our clock as it was before it was set back, or before this start.
             if self._looked_ms < before_ms:
-                await in_thread(self._pages.hasten, self._route, self._looked_ms)
-            due = await in_thread(self._pages.due, self._looked_ms, self._route, 2 * AT_ONCE)
+                await self._ask(self._pages.hasten, self._route, self._looked_ms)
+            due = await self._ask(self._pages.due, self._looked_ms, self._route, 2 * AT_ONCE)
         except Exception as error:  # noqa: BLE001 - whatever ails the ledger: it is asked again
             _log.error("the ledger does not say what is to be told", route=self.label, error=repr(error))
             return []
@@ -189,7 +204,7 @@ class Receiver:
         """
         notice = replace(notice, attempts=notice.attempts + 1)
         # A page goes out although its attempt is not written down: the disk refuses, or takes its time.
-        recording = asyncio.create_task(in_thread(self._pages.settle, notice))
+        recording = asyncio.create_task(self._ask(self._pages.settle, notice))
         await asyncio.wait({recording}, timeout=RECORD_S)
         try:
             await self._deliver(notice)
@@ -204,10 +219,10 @@ class Receiver:
             del self._outcomes[next(iter(self._outcomes))]
         with suppress(Exception):
             await recording  # what is older is written first
-        await in_thread(self._pages.settle, notice)
+        await self._ask(self._pages.settle, notice)
         if notice.state == "delivered" and self.failing is not None:
             self.failing = None
-            await in_thread(self._pages.hasten, self._route, self._now_ms())
+            await self._ask(self._pages.hasten, self._route, self._now_ms())
         return notice
 
     async def _deliver(self, notice: Notice) -> None:
@@ -234,7 +249,7 @@ class Receiver:
         outcome = self._outcomes.get(notice.key)
         if outcome is None or outcome.attempts <= notice.attempts:
             return False
-        await in_thread(self._pages.settle, outcome)
+        await self._ask(self._pages.settle, outcome)
         return outcome.state != "waiting" or outcome.due_ms > self._now_ms()
 
     def _failed(self, notice: Notice, error: DeliveryError) -> Notice:
@@ -270,6 +285,7 @@ class Outbox:
         notifiers: The notifier of each route, by the route's name.
         now_ms: The clock [ms].
         random_source: Where the jitter of pauses comes from.
+        ask: How pages are asked: beside the event loop, unless they wait in memory.
 
     Attributes:
         receivers: What delivers on each route, by the route's name.
@@ -282,11 +298,18 @@ class Outbox:
         *,
         now_ms: Callable[[], int],
         random_source: random.Random,
+        ask: Asks = in_thread,
     ) -> None:
         labels = labels_of(notifiers)
         self.receivers = {
             route: Receiver(
-                route, notifier, pages, label=labels[route], now_ms=now_ms, random_source=random_source
+                route,
+                notifier,
+                pages,
+                label=labels[route],
+                now_ms=now_ms,
+                random_source=random_source,
+                ask=ask,
             )
             for route, notifier in notifiers.items()
         }
