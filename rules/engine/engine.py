@@ -592,7 +592,7 @@ class Engine:
             judge.hidden(bank, self._by_name, view) if changes or bank.has_untold else None
             for judge, bank, _, changes in stepped
         ]
-        if with_tables or self._is_otherwise(stepped, hiding):
+        if self._is_otherwise(stepped, hiding) or with_tables:
             self._carried = self._find_carried(stepped, hiding, view)
         told: list[Transition] = []
         self._damper.begin(view.at_ms)
@@ -637,7 +637,7 @@ class Engine:
         masks = {bank.rule: hidden for (_, bank, _, _), hidden in zip(stepped, hiding, strict=True)}
         for judge, bank, _, _ in stepped:
             self._hides.pop(bank.rule, None)
-            if (hidden := masks[bank.rule]) is None or not (stands := bank.stands & hidden).any():
+            if not (stands := self._standing[bank.rule]).any():
                 continue
             for other, places, causes in judge.causes(bank, stands, self._by_name, view):
                 graver = bank.severities[places] > other.severities[causes]
