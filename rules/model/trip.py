@@ -89,14 +89,7 @@ class TripCurves:
         over = current_a / self.set_a
         curve = self._curve_s(over)
         left = np.multiply(1 - used, curve, out=np.full(len(over), np.inf), where=np.isfinite(curve))
-        is_image = self._is_image
-        if self._has_image:
-            gap = over**2 - self.pickup**2
-            trips = is_image & (gap > 0)
-            # Never below 1: what is used up is at most what trips it.
-            ratio = np.divide(over**2 - used * self.pickup**2, gap, out=np.ones(len(over)), where=trips)
-            left = np.where(is_image, np.where(trips, self._tau_s * np.log(ratio), np.inf), left)
-        return np.asarray(left, np.float64)
+        return self._with_images(left, used, (over / self.pickup) ** 2) if self._has_image else left
 
     def wear(self, current_a: FloatArray) -> FloatArray:
         """Return how much a current wears each breaker, so that means over a swing say when it trips.
@@ -123,11 +116,21 @@ class TripCurves:
         """
         gain = wear - used / FADES_S
         left = np.divide(1 - used, gain, out=np.full(len(used), np.inf), where=gain > 0)
-        if self._has_image:
-            trips = self._is_image & (wear > 1)
-            ratio = np.divide(wear - used, wear - 1, out=np.ones(len(used)), where=trips)
-            left = np.where(self._is_image, np.where(trips, self._tau_s * np.log(ratio), np.inf), left)
-        return np.asarray(left, np.float64)
+        return self._with_images(left, used, wear) if self._has_image else left
+
+    def _with_images(self, left_s: FloatArray, used: FloatArray, tends: FloatArray) -> FloatArray:
+        """Return for how long a load is held [s], of a thermal image by the share that it tends to.
+
+        Args:
+            left_s: How long all others hold it [s].
+            used: The share that is used up of what trips each, 0 to 1.
+            tends: The share that each thermal image tends to: above 1 it trips.
+        """
+        trips = self._is_image & (tends > 1)
+        # Never below 1: what is used up is at most what trips it.
+        ratio = np.divide(tends - used, tends - 1, out=np.ones(len(used)), where=trips)
+        images: FloatArray = np.where(trips, self._tau_s * np.log(ratio), np.inf)
+        return np.where(self._is_image, images, left_s)
 
     def step(self, used: FloatArray, current_a: FloatArray, past_s: float) -> FloatArray:
         """Return the share that is used up after a current that held for some time.
