@@ -91,7 +91,7 @@ def failover_of(
     lacking = (
         rack for rack, count in zip(racks, feeds, strict=True) if len(power.parents.get(rack, ())) < count
     )
-    undescribed = ((node, True) for rack in lacking for node in _above(power, rack) & circuits.keys())
+    undescribed = ((node, True) for rack in lacking for node in power.feeding(rack) & circuits.keys())
     for node, may_move in chain(_shared(power, circuits, racks), undescribed):
         is_attributed[circuits[node]] = False
         is_open[circuits[node]] |= may_move
@@ -144,17 +144,6 @@ def _losses(lines: Sequence[Line], past: Sequence[int]) -> list[tuple[AssetId, b
     return [
         (node, all(node in lines[i] for i in past)) for node in dict.fromkeys(highest) if node is not None
     ]
-
-
-def _above(power: PowerPath, rack: AssetId) -> set[AssetId]:
-    """Return everything that a rack is fed through, by any of several parents."""
-    found, stack = set[AssetId](), [*power.parents.get(rack, ())]
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack += power.parents.get(node, ())
-    return found
 
 
 def _shared(

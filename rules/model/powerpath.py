@@ -37,6 +37,15 @@ class PowerPath:
                     stack.append(child)
         return frozenset(lost)
 
+    def feeding(self, node: AssetId) -> set[AssetId]:
+        """Return everything that a node is fed through, by any of several parents."""
+        found, stack = set[AssetId](), [*self.parents.get(node, ())]
+        while stack:
+            if (above := stack.pop()) not in found:
+                found.add(above)
+                stack += self.parents.get(above, ())
+        return found
+
     def line(self, node: AssetId) -> list[AssetId]:
         """Return a node and what alone feeds it, upwards, as far as each has one parent."""
         found = [node]
