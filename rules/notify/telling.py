@@ -30,6 +30,9 @@ from rules.view import View
 from store.ledger.alarms import Alarm, AlarmChange, Notice
 from store.ledger.suppressions import Suppression
 
+_TELLING: Final = frozenset({"opened", "worsened", "unsuppressed"})
+"""Changes of an alarm that are told, where it is not suppressed."""
+
 
 class Told(Protocol):
     """The ledger, as far as telling needs it."""
@@ -487,10 +490,6 @@ class Teller:
                 before = self._told_at(told.alarm)
                 names = [r.name for r in self._routes if r.hears_acknowledgements and r.name in before]
         return list(dict.fromkeys(names))
-
-
-_TELLING: Final = frozenset({"opened", "worsened", "unsuppressed"})
-"""Changes of an alarm that are told, where it is not suppressed."""
 
 
 def _damped(alarm: Alarm, rule: Rule, view: View) -> frozenset[str]:
