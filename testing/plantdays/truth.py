@@ -93,6 +93,19 @@ class Watch:
         self.seen.append(self.look(state))
 
 
+class _Mean:
+    """The mean of the last minute, second by second."""
+
+    def __init__(self) -> None:
+        self._values: deque[Floats | Ints] = deque(maxlen=WINDOW_S)
+
+    def of(self, now: Floats | Ints) -> Floats:
+        """Take in the values of a second, and return their means over the last minute."""
+        self._values.append(now)
+        mean: Floats = np.mean(self._values, axis=0)
+        return mean
+
+
 def watches_of(wiring: Wiring, limit_milliwatts: int) -> list[Watch]:
     """Return what is watched in a plant.
 
@@ -143,13 +156,12 @@ def _electrical(wiring: Wiring) -> Iterator[Watch]:
         share: Floats = state.node_amps[nodes].max(axis=1) / rated[nodes]
         return share
 
-    squares, lately = deque[Floats](maxlen=WINDOW_S), deque[Floats](maxlen=READ_S)
+    mean_square, lately = _Mean(), deque[Floats](maxlen=READ_S)
 
     def continuous(state: State) -> Seen:
         # What heats a conductor over a minute, where that is more than it carries now.
         now = load(state, phased)
-        squares.append(now**2)
-        most = np.maximum(now, np.sqrt(np.mean(squares, axis=0)))
+        most = np.maximum(now, np.sqrt(mean_square.of(now**2)))
         lately.append(most)
         way = Way(20, now > 0.8 + 0.8 * ERROR, np.max(lately, axis=0) > 0.8 - RMS)
         return Seen((way,), most < 0.8 - 0.8 * 0.02 - RMS)
@@ -198,7 +210,7 @@ def _step_loss(wiring: Wiring, limit_milliwatts: int) -> Watch:
 
 def _thermal(wiring: Wiring) -> Iterator[Watch]:
     racks, units = [str(rack) for rack in wiring.racks], [str(unit) for unit in wiring.cdus]
-    flows, draws, loads = (deque[Floats](maxlen=WINDOW_S) for _ in range(3))
+    mean_flow, mean_draw, mean_load = _Mean(), _Mean(), _Mean()
 
     has_stood = np.zeros(len(wiring.cdus), np.bool_)
 
@@ -220,17 +232,14 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
         return _above(state.rack_supply_c, 33.5, TEMPERATURE_K, 1.0, 10)
 
     def starved(state: State) -> Seen:
-        flows.append(state.rack_flow_lpm)
-        draws.append(state.rack_milliwatts.astype(np.float64))
-        draw = np.mean(draws, axis=0)
+        flow, draw = mean_flow.of(state.rack_flow_lpm), mean_draw.of(state.rack_milliwatts)
         surely, possibly = _loaded(wiring, draw, HALF_LOADED)
-        each = np.mean(flows, axis=0) / np.maximum(draw / 1e6, 1e-9)
+        each = flow / np.maximum(draw / 1e6, 1e-9)
         way = Way(15, surely & (each < 1 - MEAN), possibly & (each < 1 + MEAN))
         return Seen((way,), (each > 1.05 + MEAN) | ~possibly)
 
     def rise(state: State) -> Seen:
-        loads.append(state.rack_milliwatts.astype(np.float64))
-        surely, possibly = _loaded(wiring, np.mean(loads, axis=0), HALF_LOADED)
+        surely, possibly = _loaded(wiring, mean_load.of(state.rack_milliwatts), HALF_LOADED)
         kelvin = state.rack_return_c - state.rack_supply_c
         error = 2 * TEMPERATURE_K
         high = Way(20, surely & (kelvin > 15 + error), possibly & (kelvin > 15 - error))
