@@ -33,8 +33,8 @@ MEAN: Final = 0.06
 """By how much a mean of a window may be off that begins two seconds later [L/min per kW]."""
 READ_S: Final = 5
 """How often a circuit's own current is read [s]."""
-RMS: Final = 0.02
-"""By how much a load's root mean square of a window may be off that begins some seconds earlier [1]."""
+SHORTEST_S: Final = 54
+"""The shortest time that a window may reach back: a part of it that is not over, and a second [s]."""
 NO_FLOW: Final = 0.2
 LOADED: Final = 0.3
 HALF_LOADED: Final = 0.5
@@ -106,6 +106,22 @@ class _Mean:
         return mean
 
 
+class _Most:
+    """The most that the mean of the last minute may be read as: it reaches back 54 to 61 s."""
+
+    def __init__(self) -> None:
+        self._values: deque[Floats] = deque(maxlen=WINDOW_S + 1)
+
+    def of(self, now: Floats) -> Floats:
+        """Take in the values of a second, and return the most that their means may be, (S,)."""
+        self._values.append(now)
+        sums = np.cumsum([*self._values][::-1], axis=0)
+        count = len(sums)
+        spans = [min(count, span) for span in range(SHORTEST_S, WINDOW_S + 2)]
+        most: Floats = np.max([sums[span - 1] / span for span in spans], axis=0)
+        return most
+
+
 def watches_of(wiring: Wiring, limit_milliwatts: int) -> list[Watch]:
     """Return what is watched in a plant.
 
@@ -156,15 +172,16 @@ def _electrical(wiring: Wiring) -> Iterator[Watch]:
         share: Floats = state.node_amps[nodes].max(axis=1) / rated[nodes]
         return share
 
-    mean_square, lately = _Mean(), deque[Floats](maxlen=READ_S)
+    squares, lately = _Most(), deque[Floats](maxlen=READ_S + 1)
 
     def continuous(state: State) -> Seen:
-        # What heats a conductor over a minute, where that is more than it carries now.
+        # What was read last holds until the next, and what heats a conductor over a minute may be more.
         now = load(state, phased)
-        most = np.maximum(now, np.sqrt(mean_square.of(now**2)))
-        lately.append(most)
-        way = Way(20, now > 0.8 + 0.8 * ERROR, np.max(lately, axis=0) > 0.8 - RMS)
-        return Seen((way,), most < 0.8 - 0.8 * 0.02 - RMS)
+        lately.append(now)
+        held = np.max(lately, axis=0)
+        most = np.maximum(held, np.sqrt(squares.of(held**2)))
+        way = Way(20, now > 0.8 + 0.8 * ERROR, most > 0.8 - 0.8 * ERROR)
+        return Seen((way,), most < 0.8 - 0.8 * 0.02 - 0.8 * ERROR)
 
     def trips(state: State) -> Seen:
         x = load(state, phased)
