@@ -102,7 +102,7 @@ class Window:
 
     @property
     def quantities(self) -> frozenset[str]:
-        """What is measured for it: of a circuit without currents of its phases, its own current trips it."""
+        """What is measured for it; a circuit's own current counts like that of a phase."""
         if self.quantity == DRAW:
             return frozenset()
         return LINE_CURRENTS if self.statistic in OF_LINES else frozenset({self.quantity})

@@ -25,7 +25,8 @@ class BreakerLoad(Threshold):
     A breaker may carry 80 % of its rating for three hours and more (NEC 210.20, 215.3), one that is rated for
     it 100 %: set `percent`. Ten minutes leave time to shift load (our choice). Above its rating it trips
     sooner or later. The rating is `rated_a` of the site file, else the current limit that the bus tells
-    where that is above 0 A. Where no phase is measured, the circuit's own current counts.
+    where that is above 0 A. The circuit's own current, where it is measured, counts like that of a phase: one
+    of its lines carries as much at least, whatever is known of the phases.
 
     A current that swings every few seconds heats by the root of its mean square. That of the last minute
     counts where it is more than the current now (our choice).

@@ -29,9 +29,9 @@ class BreakerTrips(Threshold):
     IEC 60947-2). The curve is that of the site file: `trip_tr_s` of an electronic unit for I²t, with
     `trip_pickup` its thermal image, `trip_ir_a` where it is set below its rating. Without these it is a power
     law through two pairs that Meta gives for its breakers (Dynamo, ISCA 2016, from memory), shorter than the
-    curves of makers. Where no phase is measured, the circuit's own current counts; where one is not known,
-    what the others carry is the least that there is. Five minutes are what people need to shed load, one is
-    the last of it (our choice).
+    curves of makers. The circuit's own current, where it is measured, counts like that of a phase; where one
+    of them is not known, what the others carry is the least that there is. Five minutes are what people need
+    to shed load, one is the last of it (our choice).
 
     The load is the present current, or what it swings by: a training run is above the level and below it
     every few seconds, and what that uses up adds up. It counts as a swing once it was above the level in both

@@ -21,8 +21,8 @@ class Overload(Threshold):
     A UPS carries an overload for a short time, then it goes to bypass or drops the load: designs without a
     reserve count on about 10 s at 133 % (Microsoft's Flex, from memory). What is rated is `rated_kva`,
     `rated_kw` or `rated_a` of the site file; a UPS that tells its load in percent needs none. The current is
-    that of the line that carries most; where no phase is measured, the circuit's own. Where E2 tells when the
-    breaker of a circuit trips, this says nothing more.
+    that of the line that carries most, of which the circuit's own current counts as one where it is measured.
+    Where E2 tells when the breaker of a circuit trips, this says nothing more.
     """
 
     name: ClassVar[str] = "E6"
