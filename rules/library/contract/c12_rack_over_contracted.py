@@ -27,7 +27,12 @@ class RackOverContracted(OfRows):
     name: ClassVar[str] = "C12"
     title: ClassVar[str] = "rack above what is contracted"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
-    quantities: ClassVar[tuple[str, ...]] = ("rack.power.active", "current.phase", "current")
+    quantities: ClassVar[tuple[str, ...]] = (
+        "rack.power.active",
+        "meter.power.active",
+        "current.phase",
+        "current",
+    )
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.CHANNEL,)
     look_at: ClassVar[str] = "See what the tenant put into the rack, and what its other racks draw."
