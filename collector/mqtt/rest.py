@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from typing import Final
 
-REST_S: Final = 0.05
-"""How long a socket rests (our choice)."""
+REST_S: Final = 0.1
+"""How long a socket rests: a tick waits 250 ms for what is on its way (our choice)."""
 QUIET_REST_S: Final = 0.15
-"""How long after few messages: a tick waits 250 ms for what is on its way (our choice)."""
+"""How long after few messages (our choice)."""
+BUSY_REST_S: Final = 0.05
+"""How long after many messages: what a read brings holds the event loop (our choice)."""
 SHORT_REST_S: Final = 0.005
 """How long where the broker waits for us (our choice)."""
 FEW: Final = 10
 """Fewer messages than this are few (our choice)."""
+MANY: Final = 600
+"""So many messages are many (our choice): what each read costs by itself is little beside them."""
 ALIKE: Final = 3
 """After so many rests in a row that brought exactly as many, the broker waits for us (our choice)."""
 MORE: Final = 1.5
@@ -47,7 +51,7 @@ class Rest:
         if count < FEW:
             return QUIET_REST_S
         if self._alike < ALIKE:
-            return REST_S
+            return BUSY_REST_S if count >= MANY else REST_S
         self._window, self._came, self._until_s = count, 0, now_s + REST_S
         return SHORT_REST_S
 
