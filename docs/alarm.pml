@@ -37,19 +37,20 @@
 #define SEVERITY_UP 6
 #define SEVERITY_DOWN 7
 #define CARRIES 8
-#define GONE 9
-#define CLOCK_SET 10
-#define HIDDEN 11
-#define CAUSE_OVER 12
-#define SHELVE 13
-#define UNSHELVE 14
-#define SUPPRESS 15
-#define UNSUPPRESS 16
-#define REMOVE 17
-#define RESTORE 18
-#define ACKNOWLEDGE 19
-#define REPEAT 20
-#define RESTART 21
+#define CARRIES_HELD 9
+#define GONE 10
+#define CLOCK_SET 11
+#define HIDDEN 12
+#define CAUSE_OVER 13
+#define SHELVE 14
+#define UNSHELVE 15
+#define SUPPRESS 16
+#define UNSUPPRESS 17
+#define REMOVE 18
+#define RESTORE 19
+#define ACKNOWLEDGE 20
+#define REPEAT 21
+#define RESTART 22
 #define OPENED 0
 #define WORSENED 1
 #define RETURNED 2
@@ -80,6 +81,9 @@ inline judge(what, under, number, event) {
     :: what == ACTIVE && event == CARRIES -> what = ACTIVE; happens = WORSENS
     :: what == RETURNING && event == CARRIES -> what = RETURNING; happens = WORSENS
     :: what == UNSEEN && event == CARRIES -> what = UNSEEN; happens = WORSENS
+    :: what == ACTIVE && event == CARRIES_HELD -> what = ACTIVE; happens = WORSENS
+    :: what == RETURNING && event == CARRIES_HELD -> what = RETURNING; happens = WORSENS
+    :: what == UNSEEN && event == CARRIES_HELD -> what = UNSEEN; happens = WORSENS
     :: what == RETURNING && event == OFF_DELAY_OVER -> what = NORMAL; happens = RETURNS
     :: (what == ACTIVE || what == RETURNING || what == UNSEEN) && event == GONE -> what = NORMAL; happens = RETURNS
     :: else
@@ -95,12 +99,13 @@ inline judge(what, under, number, event) {
     fi
 }
 
-/* What is told of an episode, unless something holds it back. */
-inline tell(e) {
+/* What is told of an episode at an event, unless something holds it back. */
+inline tell(e, event) {
     if
-    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && !told[e] && !covered[e] && !held -> put(e, OPENED); told[e] = true; graver[e] = false
-    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && told[e] && graver[e] && !held -> put(e, WORSENED); graver[e] = false
-    :: row[e] == OVER && told[e] && happens == RETURNS -> put(e, RETURNED)
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && event == CARRIES && !covered[e] -> put(e, WORSENED, event); told[e] = true; graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && !told[e] && !covered[e] && !held -> put(e, OPENED, event); told[e] = true; graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && told[e] && graver[e] && !covered[e] && !held -> put(e, WORSENED, event); graver[e] = false
+    :: row[e] == OVER && told[e] && happens == RETURNS -> put(e, RETURNED, event)
     :: else
     fi
 }
@@ -130,7 +135,9 @@ bool accepted;
 bool seen[EPISODES * 3];
 byte crashes, faults;
 
-inline put(e, what) {
+inline put(e, what, event) {
+    /* What people hold back is not told, but for what it hides, and but for its end. */
+    assert(!held || event == CARRIES || what == RETURNED);
     if
     :: notice[(e) * 3 + what] == NONE -> notice[(e) * 3 + what] = WAITING
     :: else /* the key is there already */
@@ -140,14 +147,14 @@ inline put(e, what) {
 /* What stands was told, or there is a reason why not; what was told has its notice, and its end one too. */
 inline check(e) {
     assert(row[e] < ACTIVE || row[e] == OVER || told[e] || covered[e] || held);
-    assert(told[e] == (notice[(e) * 3 + OPENED] != NONE));
+    assert(told[e] == (notice[(e) * 3 + OPENED] != NONE || notice[(e) * 3 + WORSENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
     assert(!told[e] || !graver[e] || held);
     assert(told[e] || !escalated[e])
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
-inline save(e) {
+inline save(e, event) {
     if
     :: happens == OPENS -> covered[e] = under_cause
     :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
@@ -160,12 +167,15 @@ inline save(e) {
     :: else
     fi;
     if
-    :: happens == WORSENS && row[e] != OVER -> graver[e] = told[e]
+    :: happens == WORSENS && row[e] != OVER -> graver[e] = told[e] && !covered[e]
     :: else
     fi;
-    tell(e);
+    tell(e, event);
+    /* Who holds back what is mild has not held back what it hides. */
+    assert(event != CARRIES || row[e] == OVER || covered[e] || !graver[e]);
+    assert(event != CARRIES || row[e] == OVER || covered[e] || notice[(e) * 3 + WORSENED] != NONE);
     if
-    :: row[e] == OVER -> graver[e] = false
+    :: row[e] == OVER -> graver[e] = false; covered[e] = false
     :: else
     fi;
     check(e)
@@ -174,9 +184,19 @@ inline save(e) {
 /* Where a judge is, as one number. */
 #define WHERE(what, under, number) ((number) * 16 + (what) * 2 + (under))
 
+/* After the last crash nothing is judged again, and what would be needed for that makes no difference. */
+inline forget() {
+    if
+    :: crashes == CRASHES -> saved_condition = NORMAL; saved_under_cause = false; saved_episode = 0
+    :: else
+    fi
+}
+
 inline receive(key) {
-    /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
-    assert((key) % 3 == OPENED || seen[(key) - (key) % 3]);
+    /* A key that is known is the same message. Nothing of an alarm comes before its opening, unless that was
+       held back and it is told first for what it hides. */
+    assert((key) % 3 == OPENED || seen[(key) - (key) % 3] || notice[(key) - (key) % 3] == NONE);
+    assert((key) % 3 != RETURNED || seen[(key) - RETURNED] || seen[(key) - RETURNED + WORSENED]);
     seen[key] = true
 }
 
@@ -187,14 +207,16 @@ active proctype monitor() {
     /* Something is heard, and is in the journal. */
     :: atomic { entries < WINDOW ->
         if
-        :: ((true_condition == NORMAL && true_episode < LAST) || (true_condition == RETURNING || true_condition == UNSEEN)) -> entry[entries] = BREACH
-        :: ((true_condition == NORMAL && true_episode < LAST) || (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN)) -> entry[entries] = SEVERITY_UP
+        :: (true_condition == RETURNING || true_condition == UNSEEN) || (true_condition == NORMAL && true_episode < LAST) -> entry[entries] = BREACH
+        :: (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = SEVERITY_UP
         :: (true_condition == PENDING || true_condition == ACTIVE || true_condition == UNSEEN) -> entry[entries] = CLEAR
-        :: (true_condition == PENDING || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = DEADBAND
-        :: (true_condition == PENDING || true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = GONE
+        :: (true_condition == ACTIVE || true_condition == UNSEEN) -> entry[entries] = GONE
         :: true_condition == PENDING -> entry[entries] = ON_DELAY_OVER
         :: true_condition == RETURNING -> entry[entries] = UNKNOWN
         :: (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = CARRIES
+#if LAST < EPISODES
+        :: (true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = CARRIES_HELD
+#endif
         :: true_condition == RETURNING -> entry[entries] = OFF_DELAY_OVER
         :: !true_under_cause -> entry[entries] = HIDDEN
         :: true_under_cause -> entry[entries] = CAUSE_OVER
@@ -210,16 +232,21 @@ active proctype monitor() {
         /* However often it is judged: one key an episode, and the same history. */
         assert(WHERE(condition, under_cause, episode) == leads[place]);
         if
-        :: episode > 0 -> save(episode - 1)
+        :: episode > 0 -> save(episode - 1, entry[place])
         :: else
         fi;
         happens = NOTHING;
+        if
+        :: crashes == CRASHES -> entry[place] = 0; leads[place] = 0
+        :: else
+        fi;
         place++
        }
     :: d_step { entries > 0 && place == entries ->
         saved_condition = condition;
         saved_under_cause = under_cause;
         saved_episode = episode;
+        forget();
         entry[0] = 0; entry[1] = 0; leads[0] = 0; leads[1] = 0;
         entries = 0;
         place = 0
@@ -231,7 +258,8 @@ active proctype monitor() {
         episode = saved_episode;
         place = 0;
         flying = 0;
-        accepted = false
+        accepted = false;
+        forget()
        }
     od
 }
@@ -239,8 +267,8 @@ active proctype monitor() {
 active proctype people() {
     do
     :: d_step { held = !held;
-        tell(0); check(0);
-        tell(1); check(1)
+        tell(0, UNSHELVE); check(0);
+        tell(1, UNSHELVE); check(1)
        }
 #ifdef ACKNOWLEDGING
     :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true }
@@ -284,8 +312,10 @@ active proctype network() {
     od
 }
 
-/* Every end of a told alarm is told, and every opening: in the end. */
+/* Every end of a told alarm is told, and so is that it opened or worsened: in the end. */
 ltl end_1_is_told { [] ((row[0] == OVER && told[0]) -> <> seen[2]) }
-ltl opening_1_is_told { [] (told[0] -> <> seen[0]) }
+ltl opening_1_is_told { [] (told[0] -> <> (seen[0] || seen[1])) }
+ltl worsening_1_is_told { [] (notice[1] != NONE -> <> seen[1]) }
 ltl end_2_is_told { [] ((row[1] == OVER && told[1]) -> <> seen[5]) }
-ltl opening_2_is_told { [] (told[1] -> <> seen[3]) }
+ltl opening_2_is_told { [] (told[1] -> <> (seen[3] || seen[4])) }
+ltl worsening_2_is_told { [] (notice[4] != NONE -> <> seen[4]) }

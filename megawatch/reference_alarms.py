@@ -25,7 +25,8 @@ What happens to an alarm, event by event, and what people are told of it. The wo
 ISA-18.2 (IEC 62682) and OPC UA Part 9. The tables are those of `rules/alarms/life.py`; tests hold the
 machines that run against them, and Spin goes through every state of a model that is made of them
 ([alarm.pml](alarm.pml), `make spin`): with crashes, holds and acknowledgements at any moment, every alarm
-has one key, is told or has a reason why not, and every end of a told alarm arrives.
+has one key, is told or has a reason why not, whatever makes a cause graver that people hold back is told
+unless they hold that back too, and every end of a told alarm arrives.
 
 An alarm is one episode of one rule and one subject, from its opening to its return. Its id is a hash of
 rule, subject and the event time at which it opened; whatever is told of it has a key that begins with
@@ -33,7 +34,8 @@ that id, so a replay or a second attempt is recognised.
 
 - What is held back is recorded and judged all the same: holding back is about telling, never about
   watching.
-- A return is told if and only if the opening was. No hold keeps a return from being told.
+- A return is told if and only if the alarm was: that it opened, or that it worsened. No hold keeps a return
+  from being told.
 - When what held it back is over and the alarm still stands, its opening is told then, under the key that
   it would have had. What became graver while that was not told is told then, too.
 - An acknowledgement stops repetition and escalation, also of an alarm that nobody was told of yet: that is
@@ -57,7 +59,14 @@ CAUSED: Final = """\
 
 What hides what (`rules/causes.py`). What is hidden is judged and recorded as ever, ends as ever, and is told
 once its cause is over and it still stands. A cause is as grave as the gravest that it hides: it worsens with
-it. One row that holds is enough; a rack is dark where all of its feeds are lost."""
+it. One row that holds is enough; a rack is dark where all of its feeds are lost.
+
+Who shelves a cause, or holds it back in another way, has not held back what it hides. Where the cause becomes
+graver for that, people are told that it worsened, and for which alarm; the hold holds again afterwards. They
+are not told where they hold that alarm back as well. This is decided when the cause becomes graver, by the
+gravest alarm that it hides then: another one that is no graver, and one that is held back no longer later on,
+wait until nothing holds back the cause, or it is over. It may be the first that people are told of the cause;
+then they are told of its end, too."""
 
 _MEANING: Final = {
     Condition.NORMAL: ("A", "", "there is no alarm"),
@@ -103,7 +112,7 @@ def alarms_reference() -> str:
         CAUSED,
         _table(("alarm", "hidden by", "that is about", "also while that is pending", "only"), _causes()),
         "## What is told\n\nAt each event, the first row that is true, unless something holds it back.",
-        _table(("told", "condition", "its opening was told", "only"), map(_telling, TELLINGS)),
+        _table(("told", "condition", "was told before", "only", "also while"), map(_telling, TELLINGS)),
         "## Words\n\nHow the list of alarms says a state; the first that is true.",
         _table(("state", "when"), _words()),
     )
@@ -149,7 +158,9 @@ def _telling(telling: Telling) -> tuple[str, ...]:
     only += ["graver than was told"] if telling.is_graver else []
     only += ["unacknowledged"] if telling.is_unacknowledged else []
     where = ", ".join(map(_word, telling.conditions))
-    return telling.told.value, where, "yes" if telling.was_told else "no", ", ".join(only)
+    was_told = {True: "yes", False: "no", None: ""}[telling.was_told]
+    despite = ", ".join(hold.value for hold in telling.despite)
+    return telling.told.value, where, was_told, ", ".join(only), despite
 
 
 def _words() -> Iterator[tuple[str, str]]:

@@ -6,7 +6,10 @@ notices by their keys, an outbox that delivers at least once, a receiver that kn
 shelve and acknowledge at any moment. `make spin` lets Spin go through every interleaving.
 
 Left out is what would only multiply states: of several holds by people that hold the same back one stands for
-all, of several events that do the same in every condition one does, and there are two episodes.
+all, of several events that do the same in a condition one does, and there are two episodes. Of what an alarm
+hides there is only that it makes it graver, and whether people hold that back as well: these are two events,
+in any order with all others; where two episodes are searched, a graver breach stands for the second. What
+would be judged again after a crash is forgotten after the last one.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ WINDOW: Final = 2
 """How many entries may be judged again after a crash."""
 KEYS: Final = (Told.OPENED, Told.WORSENED, Told.RETURNED)
 """What is told under a key of its own, in its order; what is repeated has the key of the opening."""
+OF_ONE_EPISODE: Final = (Event.CARRIES_HELD,)
+"""What is heard only where one episode is searched: it would multiply the states of two."""
 
 FRAME: Final = """\
 /* Made from rules/alarms/life.py by `python -m megawatch.reference`: change the code instead.
@@ -78,8 +83,8 @@ inline judge(what, under, number, event) {
     fi
 }
 
-/* What is told of an episode, unless something holds it back. */
-inline tell(e) {
+/* What is told of an episode at an event, unless something holds it back. */
+inline tell(e, event) {
     if
 @TELLINGS@
     :: else
@@ -111,7 +116,9 @@ bool accepted;
 bool seen[EPISODES * 3];
 byte crashes, faults;
 
-inline put(e, what) {
+inline put(e, what, event) {
+    /* What people hold back is not told, but for what it hides, and but for its end. */
+    assert(!held || event == CARRIES || what == RETURNED);
     if
     :: notice[(e) * 3 + what] == NONE -> notice[(e) * 3 + what] = WAITING
     :: else /* the key is there already */
@@ -121,14 +128,14 @@ inline put(e, what) {
 /* What stands was told, or there is a reason why not; what was told has its notice, and its end one too. */
 inline check(e) {
     assert(row[e] < ACTIVE || row[e] == OVER || told[e] || covered[e] || held);
-    assert(told[e] == (notice[(e) * 3 + OPENED] != NONE));
+    assert(told[e] == (notice[(e) * 3 + OPENED] != NONE || notice[(e) * 3 + WORSENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
     assert(!told[e] || !graver[e] || held);
     assert(told[e] || !escalated[e])
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
-inline save(e) {
+inline save(e, event) {
     if
     :: happens == OPENS -> covered[e] = under_cause
     :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
@@ -141,12 +148,15 @@ inline save(e) {
     :: else
     fi;
     if
-    :: happens == WORSENS && row[e] != OVER -> graver[e] = told[e]
+    :: happens == WORSENS && row[e] != OVER -> graver[e] = told[e] && !covered[e]
     :: else
     fi;
-    tell(e);
+    tell(e, event);
+    /* Who holds back what is mild has not held back what it hides. */
+    assert(event != CARRIES || row[e] == OVER || covered[e] || !graver[e]);
+    assert(event != CARRIES || row[e] == OVER || covered[e] || notice[(e) * 3 + WORSENED] != NONE);
     if
-    :: row[e] == OVER -> graver[e] = false
+    :: row[e] == OVER -> graver[e] = false; covered[e] = false
     :: else
     fi;
     check(e)
@@ -155,9 +165,19 @@ inline save(e) {
 /* Where a judge is, as one number. */
 #define WHERE(what, under, number) ((number) * 16 + (what) * 2 + (under))
 
+/* After the last crash nothing is judged again, and what would be needed for that makes no difference. */
+inline forget() {
+    if
+    :: crashes == CRASHES -> saved_condition = NORMAL; saved_under_cause = false; saved_episode = 0
+    :: else
+    fi
+}
+
 inline receive(key) {
-    /* A key that is known is the same message. Nothing of an alarm comes before its opening. */
-    assert((key) % 3 == OPENED || seen[(key) - (key) % 3]);
+    /* A key that is known is the same message. Nothing of an alarm comes before its opening, unless that was
+       held back and it is told first for what it hides. */
+    assert((key) % 3 == OPENED || seen[(key) - (key) % 3] || notice[(key) - (key) % 3] == NONE);
+    assert((key) % 3 != RETURNED || seen[(key) - RETURNED] || seen[(key) - RETURNED + WORSENED]);
     seen[key] = true
 }
 
@@ -181,16 +201,21 @@ active proctype monitor() {
         /* However often it is judged: one key an episode, and the same history. */
         assert(WHERE(condition, under_cause, episode) == leads[place]);
         if
-        :: episode > 0 -> save(episode - 1)
+        :: episode > 0 -> save(episode - 1, entry[place])
         :: else
         fi;
         happens = NOTHING;
+        if
+        :: crashes == CRASHES -> entry[place] = 0; leads[place] = 0
+        :: else
+        fi;
         place++
        }
     :: d_step { entries > 0 && place == entries ->
         saved_condition = condition;
         saved_under_cause = under_cause;
         saved_episode = episode;
+        forget();
         entry[0] = 0; entry[1] = 0; leads[0] = 0; leads[1] = 0;
         entries = 0;
         place = 0
@@ -202,7 +227,8 @@ active proctype monitor() {
         episode = saved_episode;
         place = 0;
         flying = 0;
-        accepted = false
+        accepted = false;
+        forget()
        }
     od
 }
@@ -247,7 +273,7 @@ active proctype network() {
     od
 }
 
-/* Every end of a told alarm is told, and every opening: in the end. */
+/* Every end of a told alarm is told, and so is that it opened or worsened: in the end. */
 @LTL@
 """
 
@@ -271,14 +297,17 @@ def alarm_model(
     by_people = {holds_back[hold] for hold in BY_PEOPLE}
     if len(by_people) > 1:
         raise ValueError(f"expected that people hold back the same in each way, found {by_people}")
+    exempt = {frozenset(telling.despite) & {*BY_PEOPLE} for telling in tellings}
+    if exempt - {frozenset(), frozenset(BY_PEOPLE)}:
+        raise ValueError(f"expected that what people hold back is told despite all or none, found {exempt}")
     parts = {
         "EPISODES": str(EPISODES),
         "WINDOW": str(WINDOW),
         "CODES": "\n".join(_codes()),
         "CONDITIONS": "\n".join(map(_judged, conditions)),
         "TELLINGS": "\n".join(_told(telling, holds_back) for telling in tellings if telling.told in KEYS),
-        "HEARD": "\n".join(_heard(conditions)),
-        "EACH_HELD": ";\n".join(f"        tell({e}); check({e})" for e in range(EPISODES)),
+        "HEARD": "\n".join(_heard(conditions, tellings)),
+        "EACH_HELD": ";\n".join(f"        tell({e}, UNSHELVE); check({e})" for e in range(EPISODES)),
         "ACKNOWLEDGE": "\n".join(_people()),
         "ESCALATE": "\n".join(_timer()),
         "NEXT": "\n".join(_next()),
@@ -306,7 +335,7 @@ def _codes() -> Iterator[str]:
 
 def _any(name: str, conditions: Sequence[Condition]) -> str:
     each = " || ".join(f"{name} == {condition.name}" for condition in conditions)
-    return each if len(conditions) == 1 else f"({each})"
+    return f"({each})" if len(conditions) > 1 else each
 
 
 def _judged(row: Row) -> str:
@@ -319,35 +348,37 @@ def _told(telling: Telling, holds_back: Mapping[Hold, tuple[Told, ...]]) -> str:
     """Return a row of telling; it is told once, when it is put among what waits."""
     rows = [Condition.NORMAL if telling.conditions == (Condition.NORMAL,) else c for c in telling.conditions]
     guard = [_any("row[e]", rows) if rows != [Condition.NORMAL] else "row[e] == OVER"]
-    guard += ["told[e]" if telling.was_told else "!told[e]"]
+    guard += [] if telling.was_told is None else ["told[e]" if telling.was_told else "!told[e]"]
     guard += ["graver[e]"] if telling.is_graver else []
-    guard += [f"happens == {telling.at.name}"] if telling.at is not None else []
-    guard += ["!covered[e]"] if telling.told in holds_back[Hold.CAUSE] else []
-    guard += ["!held"] if telling.told in holds_back[BY_PEOPLE[0]] else []
-    then = [f"put(e, {telling.told.name})"]
-    then += ["told[e] = true"] if telling.told is Told.OPENED else []
+    name = "happens" if isinstance(telling.at, Happens) else "event"
+    guard += [f"{name} == {telling.at.name}"] if telling.at is not None else []
+    holding = {hold for hold, held in holds_back.items() if telling.told in held} - {*telling.despite}
+    guard += ["!covered[e]"] if Hold.CAUSE in holding else []
+    guard += ["!held"] if BY_PEOPLE[0] in holding else []
+    then = [f"put(e, {telling.told.name}, event)"]
+    then += ["told[e] = true"] if telling.told is not Told.RETURNED and not telling.was_told else []
     then += ["graver[e] = false"] if telling.told is not Told.RETURNED else []
     return f"    :: {' && '.join(guard)} -> {'; '.join(then)}"
 
 
-def _heard(conditions: Sequence[Row]) -> Iterator[str]:
-    """Yield what may be heard in each condition: of events that do the same everywhere the first."""
-    done: dict[Event, set[tuple[Condition, Condition, Happens | None]]] = {}
+def _heard(conditions: Sequence[Row], tellings: Sequence[Telling]) -> Iterator[str]:
+    """Yield what may be heard in each condition: of events that do the same there the first."""
+    told_at = {telling.at for telling in tellings}
+    heard: dict[Event, list[Condition]] = {row.event: [] for row in conditions}
+    done = set[tuple[Condition, Condition, Happens | None, Event | None]]()
     for row in conditions:
-        done.setdefault(row.event, set()).update((before, row.after, row.happens) for before in row.before)
-    kept: list[Event] = []
-    for event, does in done.items():
-        if all(does != done[other] for other in kept):
-            kept.append(event)
-    for event in kept:
-        befores = sorted({before for before, _, _ in done[event]})
-        more = " && true_episode < LAST" if Condition.NORMAL in befores else ""
-        if more and len(befores) > 1:
-            rest = [before for before in befores if before is not Condition.NORMAL]
-            guard = f"((true_condition == NORMAL{more}) || {_any('true_condition', rest)})"
-        else:
-            guard = _any("true_condition", befores) + more
-        yield f"        :: {guard} -> entry[entries] = {event.name}"
+        for before in row.before:
+            does = (before, row.after, row.happens, row.event if row.event in told_at else None)
+            if does not in done:
+                done.add(does)
+                heard[row.event].append(before)
+    for event, befores in heard.items():
+        guards = [_any("true_condition", [one for one in befores if one is not Condition.NORMAL])]
+        if Condition.NORMAL in befores:
+            guards.append("(true_condition == NORMAL && true_episode < LAST)")
+        if befores:
+            line = f"        :: {' || '.join(filter(None, guards))} -> entry[entries] = {event.name}"
+            yield f"#if LAST < EPISODES\n{line}\n#endif" if event in OF_ONE_EPISODE else line
     for event, hold in (*BEGINS.items(), *ENDS.items()):
         if hold is Hold.CAUSE:
             is_there = "!" if event in BEGINS else ""
@@ -384,4 +415,7 @@ def _always() -> Iterator[str]:
     for e in range(EPISODES):
         over = f"row[{e}] == OVER && told[{e}]"
         yield f"ltl end_{e + 1}_is_told {{ [] (({over}) -> <> seen[{e * 3 + KEYS.index(Told.RETURNED)}]) }}"
-        yield f"ltl opening_{e + 1}_is_told {{ [] (told[{e}] -> <> seen[{e * 3}]) }}"
+        opened, worsened = (e * 3 + KEYS.index(told) for told in (Told.OPENED, Told.WORSENED))
+        yield f"ltl opening_{e + 1}_is_told {{ [] (told[{e}] -> <> (seen[{opened}] || seen[{worsened}])) }}"
+        made = f"notice[{worsened}] != NONE"
+        yield f"ltl worsening_{e + 1}_is_told {{ [] ({made} -> <> seen[{worsened}]) }}"

@@ -54,6 +54,7 @@ class Event(StrEnum):
     SEVERITY_UP = "breach, graver than ever"
     SEVERITY_DOWN = "breach, less grave"
     CARRIES = "hides what is graver than ever"
+    CARRIES_HELD = "hides what is graver than ever, held back by people"
     GONE = "subject or rule gone"
     CLOCK_SET = "clock set"
     HIDDEN = "cause active"
@@ -110,18 +111,20 @@ class Telling:
     Attributes:
         told: What they are told.
         conditions: In which conditions.
-        was_told: Whether that is of an alarm of which they were told that it opened.
+        was_told: Whether that is of an alarm of which they were told; None for either.
         is_graver: Whether only where it is graver than they were told.
         is_unacknowledged: Whether only where nobody has acknowledged it.
         at: Only at this change or event; None for at any time.
+        despite: Which holds do not hold it back.
     """
 
     told: Told
     conditions: tuple[Condition, ...]
-    was_told: bool
+    was_told: bool | None
     is_graver: bool = False
     is_unacknowledged: bool = False
     at: Happens | Event | None = None
+    despite: tuple[Hold, ...] = ()
 
 
 BY_PEOPLE: Final = (Hold.OUT_OF_SERVICE, Hold.BY_DESIGN, Hold.SHELVED)
@@ -153,6 +156,9 @@ CONDITIONS: Final = (
     Row((ACTIVE,), Event.CARRIES, ACTIVE, Happens.WORSENS),
     Row((RETURNING,), Event.CARRIES, RETURNING, Happens.WORSENS),
     Row((UNSEEN,), Event.CARRIES, UNSEEN, Happens.WORSENS),
+    Row((ACTIVE,), Event.CARRIES_HELD, ACTIVE, Happens.WORSENS),
+    Row((RETURNING,), Event.CARRIES_HELD, RETURNING, Happens.WORSENS),
+    Row((UNSEEN,), Event.CARRIES_HELD, UNSEEN, Happens.WORSENS),
     Row((RETURNING,), Event.OFF_DELAY_OVER, NORMAL, Happens.RETURNS),
     Row(STANDS, Event.GONE, NORMAL, Happens.RETURNS),
 )
@@ -176,7 +182,7 @@ ENDS: Final[Mapping[Event, Hold]] = {
 """Which event ends which hold."""
 
 HOLDS_BACK: Final[Mapping[Hold, tuple[Told, ...]]] = {
-    Hold.CAUSE: (Told.OPENED,),
+    Hold.CAUSE: (Told.OPENED, Told.WORSENED),
     Hold.SHELVED: (Told.OPENED, Told.WORSENED, Told.REPEATED),
     Hold.BY_DESIGN: (Told.OPENED, Told.WORSENED, Told.REPEATED),
     Hold.OUT_OF_SERVICE: (Told.OPENED, Told.WORSENED, Told.REPEATED),
@@ -188,13 +194,19 @@ its cause came is not hidden by it, and one that is about to return when its cau
 while nothing is known of it: a page claims nothing that was over when it was last known."""
 
 TELLINGS: Final = (
+    # Who shelves what is mild has not shelved what it hides.
+    Telling(Told.WORSENED, STANDS, was_told=None, at=Event.CARRIES, despite=BY_PEOPLE),
     # At whatever event: so it is told too when what held it back is over.
     Telling(Told.OPENED, STANDS, was_told=False),
     Telling(Told.WORSENED, STANDS, was_told=True, is_graver=True),
     Telling(Told.RETURNED, (NORMAL,), was_told=True, at=Happens.RETURNS),
     Telling(Told.REPEATED, STANDS, was_told=True, is_unacknowledged=True, at=Event.REPEAT),
 )
-"""What people are told; at most one row holds at an event."""
+"""What people are told: at an event the first row that is true and that nothing holds back.
+
+What people hold back on a cause holds back what becomes of that cause, and not what it hides: where that is
+graver, and nobody holds it back as well, it is told, once, and the hold holds again afterwards. So what is
+told first of an alarm may be that it worsened; that is its opening then."""
 
 ACKNOWLEDGEABLE: Final = STANDS
 """The conditions in which there is something to acknowledge; what returned and waits for that is, always."""
@@ -208,7 +220,8 @@ class State:
         condition: What is known of the limit.
         holds: What holds telling back, also while there is no alarm.
         is_hidden: Whether a cause hides the alarm that stands.
-        is_told: Whether people were told that the alarm opened.
+        is_told: Whether people were told of the alarm: that it opened, or, while they held it back, that it
+            hides what is graver.
         is_graver: Whether it is graver than they were told.
         is_acknowledged: Whether somebody has taken the alarm in hand.
         is_latched: Whether an alarm that returned waits to be acknowledged.
@@ -290,11 +303,11 @@ def _is_due(telling: Telling, state: State, event: Event, happens: Happens | Non
     """Tell whether a row of telling holds, and nothing holds it back."""
     return (
         state.condition in telling.conditions
-        and state.is_told == telling.was_told
+        and telling.was_told in (None, state.is_told)
         and (not telling.is_graver or state.is_graver)
         and not (telling.is_unacknowledged and state.is_acknowledged)
         and (telling.at is None or telling.at in (event, happens))
-        and not any(telling.told in HOLDS_BACK[hold] for hold in _holding(state))
+        and not any(telling.told in HOLDS_BACK[hold] for hold in _holding(state) - {*telling.despite})
     )
 
 

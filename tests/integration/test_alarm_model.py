@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from megawatch.reference_model import alarm_model
-from rules.alarms.life import BY_PEOPLE, HOLDS_BACK, TELLINGS, Event, Happens, Told
+from rules.alarms.life import BY_PEOPLE, HOLDS_BACK, TELLINGS, Event, Happens, Hold, Told
 
 NEEDED: Final = ("spin", "gcc")
 MISSING: Final = [program for program in NEEDED if shutil.which(program) is None]
@@ -26,6 +26,7 @@ SAFE: Final = ("-DSAFETY", "-DNOCLAIM")
 FAIR: Final = ("-DNFAIR=4",)
 ENDS: Final = ("end_1_is_told", "end_2_is_told")
 OPENS: Final = ("opening_1_is_told", "opening_2_is_told")
+WORSENS: Final = ("worsening_1_is_told", "worsening_2_is_told")
 
 
 def searched(
@@ -64,7 +65,10 @@ def _run(command: Sequence[str], folder: Path) -> str:
 
 
 def test_no_state_of_one_episode_breaks_a_promise(tmp_path: Path) -> None:
-    """One key an episode; told, or a reason why not; nothing after an acknowledgement; opening before end."""
+    """One key an episode; told, or a reason why not; nothing after an acknowledgement; opening before end.
+
+    Whatever makes a cause graver is told though people hold the cause back, and nothing else is meanwhile.
+    """
     errors, states, said = searched(
         alarm_model(), tmp_path, "-DLAST=1", "-DACKNOWLEDGING", "-DCRASHES=2", "-DFAULTS=2"
     )
@@ -72,7 +76,7 @@ def test_no_state_of_one_episode_breaks_a_promise(tmp_path: Path) -> None:
     assert (errors, states > 100_000) == (0, True), said
 
 
-@pytest.mark.parametrize("claim", [ENDS[0], OPENS[0]])
+@pytest.mark.parametrize("claim", [ENDS[0], OPENS[0], WORSENS[0]])
 def test_what_is_told_of_one_episode_arrives(claim: str, tmp_path: Path) -> None:
     """In every run in which whoever can go on does so in the end."""
     errors, states, said = searched(alarm_model(), tmp_path, "-DLAST=1", claim=claim)
@@ -90,7 +94,7 @@ def test_no_state_of_two_episodes_breaks_a_promise(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("claim", [*ENDS, *OPENS])
+@pytest.mark.parametrize("claim", [*ENDS, *OPENS, WORSENS[1]])
 def test_what_is_told_of_two_episodes_arrives(claim: str, tmp_path: Path) -> None:
     """The second one does whatever became of the first."""
     errors, states, said = searched(alarm_model(), tmp_path, "-DLAST=2", claim=claim)
@@ -117,7 +121,22 @@ def told_at_its_opening_or_never() -> str:
 def worsened_while_held_back_is_forgotten() -> str:
     """Return the model of a hold after whose end nobody is told how grave it is by now."""
     return alarm_model(
-        tellings=[replace(t, at=Happens.WORSENS) if t.told is Told.WORSENED else t for t in TELLINGS]
+        tellings=[
+            replace(t, at=Happens.WORSENS) if t.told is Told.WORSENED and t.is_graver else t for t in TELLINGS
+        ]
+    )
+
+
+def a_shelf_hides_what_its_cause_hides() -> str:
+    """Return the model of a shelf without exception: what is graver behind it waits for its end."""
+    return alarm_model(tellings=[replace(t, despite=()) for t in TELLINGS])
+
+
+def a_shelf_hides_nothing_that_worsens() -> str:
+    """Return the model of a shelf through which comes whatever worsens, not only for what it hides."""
+    despite = {t.despite for t in TELLINGS if t.at is Event.CARRIES}.pop()
+    return alarm_model(
+        tellings=[replace(t, despite=despite) if t.told is Told.WORSENED else t for t in TELLINGS]
     )
 
 
@@ -136,6 +155,12 @@ BROKEN: Final[Mapping[str, tuple[Callable[[], str], str]]] = {
     "a shelf hides the end": (returns_are_held_back, ENDS[0]),
     "nobody looks after a shelf": (told_at_its_opening_or_never, ""),
     "nobody says after a shelf that it is graver": (worsened_while_held_back_is_forgotten, ""),
+    "a shelf hides what its cause hides": (a_shelf_hides_what_its_cause_hides, ""),
+    "a shelf hides nothing that worsens": (a_shelf_hides_nothing_that_worsens, ""),
+    "what is graver behind a shelf waits for an opening": (
+        edited("seen[(key) - (key) % 3] || notice[(key) - (key) % 3] == NONE", "seen[(key) - (key) % 3]"),
+        "",
+    ),
     "the snapshot forgets the episode": (edited("        saved_episode = episode;\n", ""), ""),
     "the snapshot forgets the cause": (edited("        saved_under_cause = under_cause;\n", ""), ""),
     "an end overtakes its opening": (
@@ -180,6 +205,14 @@ def test_people_who_hold_back_different_things_are_not_one() -> None:
 
     with pytest.raises(ValueError, match="hold back the same"):
         alarm_model(holds_back=different)
+
+
+def test_what_is_told_despite_some_holds_of_people_alone_is_refused() -> None:
+    """One hold stands for all of them there too."""
+    some = [replace(t, despite=(Hold.SHELVED,)) if t.despite else t for t in TELLINGS]
+
+    with pytest.raises(ValueError, match="all or none"):
+        alarm_model(tellings=some)
 
 
 def test_every_event_of_the_table_is_in_the_model() -> None:
