@@ -17,6 +17,7 @@ from rules.engine.judging import Judging
 from rules.engine.service import RulesService
 from rules.library.contract.c1_draw_near_limit import DrawNearLimit
 from rules.library.contract.c2_overdraw import Overdraw
+from rules.library.contract.c9_ahead_of_ramp import AheadOfRamp
 from rules.view import View
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import Ledger
@@ -46,14 +47,18 @@ JUDGED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is found of a tenant at a tick."""
+    """What is found of a tenant at a tick, and how grave that is what its alarm hides; None for nothing."""
 
     verdict: Verdict = Verdict.CLEAR
     is_returned: bool = True
     severity: Severity = Severity.INFO
     is_delay_over: bool = False
     has_cause: bool = False
+    carries: Severity | None = None
 
+
+CARRYING: Final = (Event.CARRIES, Event.CARRIES_HELD)
+"""An alarm that is graver opens for a second, and is hidden."""
 
 Script = dict[int, Mapping[str, Said]]
 
@@ -113,6 +118,32 @@ class Cause(DrawNearLimit):
         )
 
 
+class Effect(AheadOfRamp):
+    """A rule whose alarm C2 hides, as grave as a script says, while it says so."""
+
+    @classmethod
+    def causes_of(cls, alarm_rule: str) -> Causes:
+        """Return what hides it here."""
+        del alarm_rule
+        return (HiddenBy("C2"),)
+
+    def judge(self, view: View) -> Findings:
+        """Find what the script says."""
+        script = Scripted.script.get(view.at_ms, {})
+        carried = [script.get(name, Said()).carries for name in self.subjects(view)]
+        is_there = np.array([severity is not None for severity in carried], np.bool_)
+        delay_ms = np.zeros(len(carried), np.int64)
+        return Findings(
+            verdict=np.where(is_there, Verdict.BREACH, Verdict.CLEAR).astype(np.int8),
+            value=np.ones(len(carried)),
+            limit=np.zeros(len(carried)),
+            returned=~is_there,
+            severity=np.array([severity or Severity.INFO for severity in carried], np.int8),
+            on_delay_ms=delay_ms,
+            off_delay_ms=delay_ms,
+        )
+
+
 @dataclass(slots=True)
 class Tenant:
     """Where a tenant's alarm is by the table, and what was found of it last.
@@ -134,7 +165,7 @@ class Tenant:
     def can(self, event: Event) -> bool:
         """Tell whether an event may come now: nothing is graver than critical, and nothing ends twice."""
         match event:
-            case Event.SEVERITY_UP:
+            case Event.SEVERITY_UP | Event.CARRIES | Event.CARRIES_HELD:
                 return self.state.condition in STANDS and self.gravest < Severity.CRITICAL
             case Event.SEVERITY_DOWN:
                 return self.state.condition in STANDS and self.gravest > Severity.INFO
@@ -155,6 +186,7 @@ class Tenant:
     def hear(self, event: Event) -> Told | None:
         """Let an event come; return what must be told."""
         severity = self.said.severity
+        carries = Severity(self.gravest + 1) if event in CARRYING else None
         if event is Event.SEVERITY_UP:
             severity = Severity(self.gravest + 1)
         elif event is Event.SEVERITY_DOWN:
@@ -170,8 +202,11 @@ class Tenant:
             severity,
             event in (Event.ON_DELAY_OVER, Event.OFF_DELAY_OVER),
             Hold.CAUSE in self.state.holds,
+            carries,
         )
-        if event is Event.SEVERITY_UP or (before not in STANDS and self.state.condition in STANDS):
+        if carries is not None:
+            self.gravest = carries
+        elif event is Event.SEVERITY_UP or (before not in STANDS and self.state.condition in STANDS):
             self.gravest = severity
         elif self.state.condition not in STANDS:
             self.gravest = Severity.INFO
@@ -218,6 +253,7 @@ class Stage:
         rules = [
             self._rule.model_validate({"above_s": 0}),
             Cause.model_validate({"on_delay_s": 0, "off_delay_s": 0}),
+            Effect(),
         ]
         judging = Judging(
             self._site, {BUS: EVERY_SECOND}, rules, tick_ms=1_000, lateness_ms=0, patience=AT_ONCE
@@ -244,7 +280,7 @@ class Stage:
         must: list[list[str]] = []
         for tenant, event in zip(self.tenants, events, strict=True):
             if event is None:
-                tenant.said = replace(tenant.said, is_delay_over=False)
+                tenant.said = replace(tenant.said, is_delay_over=False, carries=None)
                 must.append([])
                 continue
             assert tenant.can(event)
@@ -264,23 +300,28 @@ class Stage:
                     self._ledger.acknowledge(alarm, by="ann", at_ms=self._now_ms)
         hold = BEGINS.get(event)
         if hold in KINDS:
-            tenant.shelves[hold] = f"{tenant.name}-{self._second}-{hold}"
-            self._ledger.suppress(
-                Suppression(
-                    id=tenant.shelves[hold],
-                    kind=KINDS[hold],
-                    subjects=(tenant.name,),
-                    rules=("C2",),
-                    from_ms=self._now_ms,
-                    to_ms=None,
-                    by="ann",
-                    why="it is known",
-                    made_ms=self._now_ms,
-                )
-            )
+            tenant.shelves[hold] = self._hold_back(tenant, hold, "C2", None)
+        if event is Event.CARRIES_HELD:
+            self._hold_back(tenant, Hold.SHELVED, Effect.name, self._now_ms + 1)
         hold = ENDS.get(event)
         if hold in KINDS:
             self._ledger.end_suppression(tenant.shelves.pop(hold), by="ann", at_ms=self._now_ms)
+
+    def _hold_back(self, tenant: Tenant, hold: Hold, rule: str, to_ms: int | None) -> str:
+        """Hold back what a rule says of a tenant, from now up to a moment [ms]; return the hold's id."""
+        suppression = Suppression(
+            id=f"{tenant.name}-{self._second}-{rule}-{hold}",
+            kind=KINDS[hold],
+            subjects=(tenant.name,),
+            rules=(rule,),
+            from_ms=self._now_ms,
+            to_ms=to_ms,
+            by="ann",
+            why="it is known",
+            made_ms=self._now_ms,
+        )
+        self._ledger.suppress(suppression)
+        return suppression.id
 
     def _alarms(self) -> dict[str, list[Alarm]]:
         found: dict[str, list[Alarm]] = {tenant.name: [] for tenant in self.tenants}

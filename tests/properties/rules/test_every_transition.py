@@ -21,6 +21,8 @@ EVENTS: Final = (
     Event.OFF_DELAY_OVER,
     Event.SEVERITY_UP,
     Event.SEVERITY_DOWN,
+    Event.CARRIES,
+    Event.CARRIES_HELD,
     Event.HIDDEN,
     Event.CAUSE_OVER,
     Event.SHELVE,

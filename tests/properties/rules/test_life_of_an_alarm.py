@@ -14,10 +14,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from rules.alarms.life import Event
 from tests.properties.rules.lifestage import Stage
 
-EVENTS: Final = tuple(
-    event for event in Event if event not in (Event.GONE, Event.CLOCK_SET, Event.REPEAT, Event.RESTART)
+ELSEWHERE: Final = (
+    Event.GONE,
+    Event.CLOCK_SET,
+    Event.REPEAT,
+    Event.RESTART,
+    Event.REMOVE,
+    Event.RESTORE,
 )
-"""What one event brings about here; tests of their own are about what is gone and a clock that is set."""
+"""What tests of their own are about: no tenant is out of service, for it is no asset."""
+EVENTS: Final = tuple(event for event in Event if event not in ELSEWHERE)
+"""What one event brings about here."""
 OFTEN: Final = (Event.BREACH, Event.ON_DELAY_OVER, Event.CLEAR, Event.OFF_DELAY_OVER)
 TENANTS: Final = 3
 
