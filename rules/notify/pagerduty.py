@@ -4,8 +4,10 @@
     {"routing_key": ..., "event_action": "trigger" | "acknowledge" | "resolve",
      "dedup_key": the alarm's id, "payload": {...}}
 
-The alarm's id is the key of its incident, so a repetition adds nothing and the end finds what it ends. 202
-accepts; 400 refuses the event; 429 asks for patience. An event may have 512 KB, its summary 1,024 characters.
+The alarm's id is the key of its incident, so a repetition adds nothing and the end finds what it ends. While
+an incident is acknowledged, no event under its key notifies anybody, also of a graver severity: a route with
+another integration key does (`docs/receivers.md`). 202 accepts; 400 refuses the event; 429 asks for patience.
+An event may have 512 KB, its summary 1,024 characters.
 Source: PagerDuty, Events API v2 overview.
 """
 

@@ -239,6 +239,27 @@ def test_what_worsens_outside_the_hours_is_told_when_they_begin(tmp_path: Path) 
         assert hall.alarm.severity == "critical"
 
 
+def test_what_worsens_once_it_was_acknowledged_is_told_where_only_the_gravest_is(tmp_path: Path) -> None:
+    """Whoever has it in hand is told too, and no escalation begins."""
+    gravest = Route(name="gravest", severities=frozenset({"critical"}))
+    hall = a_hall(tmp_path, FIRST, SECOND, gravest)
+    with closing(hall.ledger):
+        hall.play(range(15), 75)
+        hall.acknowledge()
+        hall.play(range(15, 25), 75)
+        hall.play(range(25, 60), 90)
+        told = hall.told()
+        hall.play(range(60, 140), 10)
+
+        assert [each[:2] for each in told] == [
+            ("opened", "first"),
+            ("acknowledged", "first"),
+            ("worsened", "first"),
+            ("worsened", "gravest"),
+        ]
+        assert [each[:2] for each in hall.told()[4:]] == [("returned", "first"), ("returned", "gravest")]
+
+
 def test_the_canary_s_alarm_is_over_when_it_is(tmp_path: Path) -> None:
     """It waits for nobody to acknowledge it, and nothing else that is found of it is kept."""
     names = ["r0", "r1", "r2"]
