@@ -11,7 +11,7 @@ from typing import Final
 
 from facility.contracts import Boundary, Method, Version
 from facility.instants import to_datetime
-from facility.kinds import METER, RACK
+from facility.kinds import COOLANT_UNIT, METER, RACK
 from facility.names import AssetId, nearest
 from facility.points import Asset
 from facility.site import Site, Tenant
@@ -84,7 +84,9 @@ def warnings_at(site: Site, now_ms: int) -> list[str]:
 
 
 def warnings_of_assets(site: Site, heard: Mapping[AssetId, Asset]) -> list[str]:
-    """Return the ids of the site file that neither the file nor, so far, the bus describes.
+    """Return what follows from the file and from what the bus has described so far.
+
+    That is ids of the file that neither of them describes, and ratings that are missing.
 
     Args:
         site: What the site file declares.
@@ -100,6 +102,7 @@ def warnings_of_assets(site: Site, heard: Mapping[AssetId, Asset]) -> list[str]:
     if heard:
         found += _never_heard(site, described)
         found += _unattributed(site, assets)
+    found += _unrated(site, assets)
     tapped = {child for asset in assets.values() if asset.kind == METER for child in asset.serves}
     for path, tenant, version, until_ms in _versions(site):
         for i, meter in enumerate(version.meters):
@@ -146,6 +149,26 @@ def _unattributed(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
                 )
                 break
             stack += known.serves
+
+
+def _unrated(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
+    """Say which racks have coolant and no rating: whether they are loaded is not known of these."""
+    stack = [asset.id for asset in assets.values() if asset.kind == COOLANT_UNIT]
+    seen = set(stack)
+    while stack:
+        known = assets.get(stack.pop())
+        below = set() if known is None else set(known.serves) - seen
+        seen |= below
+        stack += below
+    cooled = seen.union(name for name, rated in site.settings.items() if "rated_lpm" in rated)
+    heard = (asset.id for asset in assets.values() if asset.kind == RACK)
+    racks = [rack for rack in dict.fromkeys([*site.racks, *heard]) if rack in cooled]
+    unrated = [rack for rack in racks if site.rack(rack).rating_milliwatts is None]
+    if unrated:
+        yield (
+            f"rack.rating_kw: {_some(unrated)}: cooled by liquid, and without a rating; whether a rack is"
+            " loaded is not known then, so T7, T8, T9, T10 and T18 cannot tell that its coolant is too little"
+        )
 
 
 def _versions(site: Site) -> Iterator[Placed]:

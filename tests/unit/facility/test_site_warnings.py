@@ -153,3 +153,31 @@ def test_a_circuit_whose_load_cannot_be_attributed_is_named(
     found = warnings_of_assets(site, assets)
 
     assert [text.partition(", so")[0] for text in found] == told
+
+
+COOLED = '[[asset]]\nid = "CDU"\nkind = "CDU"\nserves = ["A-2", "MANIFOLD"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "named"),
+    [
+        ('[[rack]]\nids = "A-1"\nrated_lpm = 150\n', "", "rack 'A-1'"),
+        ('[[rack]]\nids = "A-1"\nrated_lpm = 150\nrating_kw = 100\n', "", ""),
+        ('[[rack]]\nids = "A-{1..3}"\n' + COOLED, "", "rack 'A-2'"),
+        ('[[rack]]\nids = "A-{1..3}"\n' + COOLED, "A-3", "2 racks, such as 'A-2'"),
+        (COOLED, "A-3", "rack 'A-3'"),
+        ('[[rack]]\nids = "A-1"\n', "", ""),
+    ],
+    ids=["design flow", "rated", "coolant unit", "what it serves serves", "only heard", "no coolant known"],
+)
+def test_a_rack_with_coolant_and_without_a_rating_is_said(text: str, heard: str, named: str) -> None:
+    """Rules that count from a share of the rating on are UNKNOWN of it while its coolant is short."""
+    bus = {AssetId(heard): Asset(id=AssetId(heard), kind="Rack")} if heard else {}
+    below = (AssetId(heard),) if heard else ()
+    bus[AssetId("MANIFOLD")] = Asset(id=AssetId("MANIFOLD"), kind="Manifold", serves=below)
+
+    found = warnings_of_assets(read_site(SITE + text).site, bus)
+
+    assert [warning.partition(": cooled")[0] for warning in found] == (
+        [f"rack.rating_kw: {named}"] if named else []
+    )
