@@ -273,6 +273,8 @@ class Rule(BaseModel):
     """The figures over time that it needs."""
     feed_windows: ClassVar[tuple[Window, ...]] = ()
     """Those that it needs of each feed, besides."""
+    rack_windows: ClassVar[tuple[Window, ...]] = ()
+    """Those that it needs of each rack, besides."""
     unit: ClassVar[str]
     """The unit of values and limits."""
     desks: ClassVar[tuple[Desk, ...]]
@@ -408,7 +410,7 @@ class Rule(BaseModel):
     @cache
     def judged_quantities(cls) -> frozenset[str]:
         """Return the measured quantities without which it has nothing to judge."""
-        windows = (*cls.windows, *cls.feed_windows)
+        windows = (*cls.windows, *cls.feed_windows, *cls.rack_windows)
         return frozenset(cls.quantities).union(*(window.quantities for window in windows))
 
     @classmethod

@@ -24,6 +24,8 @@ from rules.view import View
 
 DRAW_OF_A_MINUTE: Final = Window(DRAW, Statistic.MEAN, 60)
 """What a rack draws as coolant follows it: the load of a training run swings within seconds."""
+DARK: Final = 0.1
+"""Below this share of the least load that counts a rack is off: no swing goes as low (our choice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,31 +240,60 @@ class Band(Comparison):
         )
 
 
+def loaded(racks: Table, draw: Measured, percent: float) -> Condition:
+    """Return which racks draw more than a share of their rating; not known of one without a rating.
+
+    Args:
+        racks: The table of racks.
+        draw: What each of them draws, now or over a time [kW].
+        percent: That share [%].
+    """
+    rating = racks.setting("rating_kw")
+    is_loaded = above(racks.load(draw), rating * percent / 100)
+    return replace(is_loaded, fails=is_loaded.fails & ~np.isnan(rating))
+
+
+def loaded_now_or_lately(racks: Table, percent: float) -> Condition:
+    """Return which racks draw more than a share of their rating, now or as a mean of the last minute.
+
+    One that has just been loaded counts at once, one whose load swings at any time. One that went dark does
+    not: it heats nothing any more, and lost its power with its pumps. The mean is what is certain of it, so
+    that a reading that is missing makes no rack that idles doubtful. Whoever asks declares the window
+    `DRAW_OF_A_MINUTE` of racks.
+
+    Args:
+        racks: The table of racks.
+        percent: That share [%].
+    """
+    now, least = racks.total(DRAW), racks.over(DRAW_OF_A_MINUTE).low
+    lately = Measured(low=least, best=least, high=least, cause=np.zeros(len(least), np.int8))
+    is_on = loaded(racks, now, percent * DARK)
+    return loaded(racks, now, percent) | (loaded(racks, lately, percent) & is_on)
+
+
 class OfLoadedRacks(Comparison):
-    """Base of rules about racks that count from some load on, which is not known of one without a rating."""
-
-    load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
-
-    def draw(self, table: Table) -> Measured:
-        """Return what racks draw [kW], as far as it counts."""
-        return table.total(DRAW)
-
-    def applies(self, table: Table) -> Condition:
-        """Return where racks draw enough for it to count."""
-        rating = table.setting("rating_kw")
-        is_loaded = above(table.load(self.draw(table)), rating * self.load_percent / 100)
-        return replace(is_loaded, fails=is_loaded.fails & ~np.isnan(rating))
-
-
-class OfSteadilyLoadedRacks(OfLoadedRacks):
-    """Base of rules that hold slow coolant against the load: the mean of a minute counts, however it swings.
+    """Base of rules about racks that count from some load on, which is not known of one without a rating.
 
     They declare the window `DRAW_OF_A_MINUTE`.
     """
 
+    load_percent: float = Field(50, ge=0, le=100, description="share of the rating from which it counts [%]")
+
+    def applies(self, table: Table) -> Condition:
+        """Return where racks draw enough for it to count, now or as a mean of a minute."""
+        return loaded_now_or_lately(table, self.load_percent)
+
+
+class OfSteadilyLoadedRacks(OfLoadedRacks):
+    """Base of rules that hold slow coolant against the load: the mean of a minute counts, not a swing."""
+
     def draw(self, table: Table) -> Measured:
         """Return what racks draw as a mean of a minute [kW]."""
         return table.over(DRAW_OF_A_MINUTE)
+
+    def applies(self, table: Table) -> Condition:
+        """Return where racks draw enough for it to count, as a mean of a minute."""
+        return loaded(table, self.draw(table), self.load_percent)
 
 
 class Several(OfRows):

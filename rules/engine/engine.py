@@ -150,7 +150,11 @@ class Engine:
             (
                 (kind, window)
                 for rule in rules
-                for kind, windows in ((rule.kind, rule.windows), (SubjectKind.FEED, rule.feed_windows))
+                for kind, windows in (
+                    (rule.kind, rule.windows),
+                    (SubjectKind.FEED, rule.feed_windows),
+                    (SubjectKind.RACK, rule.rack_windows),
+                )
                 for window in windows
             ),
             tick_ms=tick_ms,

@@ -890,7 +890,8 @@ class Tables:
                 continue
             try:
                 table = self.table(kind)
-                if not (table.has_any(window.asked_beside) or windows.has_begun((kind, window))):
+                is_asked = window.quantity == DRAW or table.has_any(window.asked_beside)
+                if not (is_asked or windows.has_begun((kind, window))):
                     continue
                 curves = table.trip_curves() if window.statistic in BY_CURVES else None
                 windows.note((kind, window), table.ids, table.noted(window), self.at_ms, curves)

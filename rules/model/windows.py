@@ -34,7 +34,7 @@ LONGEST_STEP_MS: Final = 2_000
 those are longer; tables are made once a second (our choice)."""
 LINE_CURRENTS: Final = frozenset({"current.phase", "current"})
 """What flows in a line of a circuit."""
-OF_COOLANT: Final = frozenset({"rack.coolant.flow", "coolant.return"})
+OF_COOLANT: Final = frozenset({"rack.coolant.flow", "coolant.return", "pump.speed"})
 """What the draw of a rack over time is held against: without these nothing asks for it."""
 FORGOTTEN: Final = 0.01
 """A dose counts as known once less than this share of its memory is not (our choice)."""

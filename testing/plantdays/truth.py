@@ -37,6 +37,8 @@ SHORTEST_S: Final = 54
 """The shortest time that a window may reach back: a part of it that is not over, and a second [s]."""
 NO_FLOW: Final = 0.2
 LOADED: Final = 0.3
+OFF: Final = 0.03
+"""Below this share of its rating a rack is off [1]."""
 HALF_LOADED: Final = 0.5
 
 
@@ -106,20 +108,39 @@ class _Mean:
         return mean
 
 
-class _Most:
-    """The most that the mean of the last minute may be read as: it reaches back 54 to 61 s."""
+class _Means:
+    """What the mean of the last minute may be read as: it reaches back 54 to 61 s."""
 
     def __init__(self) -> None:
         self._values: deque[Floats] = deque(maxlen=WINDOW_S + 1)
 
-    def of(self, now: Floats) -> Floats:
-        """Take in the values of a second, and return the most that their means may be, (S,)."""
+    def of(self, now: Floats) -> tuple[Floats, Floats]:
+        """Take in the values of a second, and return the least and the most of their means, (S,) each.
+
+        What was before the first second is nothing for the least, and as it was since for the most.
+        """
         self._values.append(now)
         sums = np.cumsum([*self._values][::-1], axis=0)
-        count = len(sums)
-        spans = [min(count, span) for span in range(SHORTEST_S, WINDOW_S + 2)]
-        most: Floats = np.max([sums[span - 1] / span for span in spans], axis=0)
-        return most
+        spans = [(min(len(sums), span), span) for span in range(SHORTEST_S, WINDOW_S + 2)]
+        least: Floats = np.min([sums[known - 1] / span for known, span in spans], axis=0)
+        most: Floats = np.max([sums[known - 1] / known for known, _ in spans], axis=0)
+        return least, most
+
+
+class _Loads:
+    """Which racks draw so much that coolant without flow counts: now, or as a mean while they are not off."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._rating_milliwatts = wiring.rack_rating_milliwatts
+        self._means = _Means()
+
+    def of(self, state: State) -> tuple[Bools, Bools]:
+        """Take in a second, and return which racks surely do, and which possibly."""
+        draw = state.rack_milliwatts / self._rating_milliwatts
+        least, most = self._means.of(draw)
+        surely = (draw > LOADED + ERROR) | ((least > LOADED + ERROR) & (draw > OFF + ERROR))
+        possibly = (draw > LOADED - ERROR) | ((most > LOADED - ERROR) & (draw > OFF - ERROR))
+        return surely, possibly
 
 
 def watches_of(wiring: Wiring, limit_milliwatts: int) -> list[Watch]:
@@ -172,14 +193,14 @@ def _electrical(wiring: Wiring) -> Iterator[Watch]:
         share: Floats = state.node_amps[nodes].max(axis=1) / rated[nodes]
         return share
 
-    squares, lately = _Most(), deque[Floats](maxlen=READ_S + 1)
+    squares, lately = _Means(), deque[Floats](maxlen=READ_S + 1)
 
     def continuous(state: State) -> Seen:
         # What was read last holds until the next, and what heats a conductor over a minute may be more.
         now = load(state, phased)
         lately.append(now)
         held = np.max(lately, axis=0)
-        most = np.maximum(held, np.sqrt(squares.of(held**2)))
+        most = np.maximum(held, np.sqrt(squares.of(held**2)[1]))
         way = Way(20, now > 0.8 + 0.8 * ERROR, most > 0.8 - 0.8 * ERROR)
         return Seen((way,), most < 0.8 - 0.8 * 0.02 - 0.8 * ERROR)
 
@@ -288,15 +309,19 @@ def _without_flow(wiring: Wiring) -> Iterator[Watch]:
     least = NO_FLOW * wiring.rack_design_lpm
     serves = wiring.rack_cdu == np.arange(len(units))[:, None]
 
-    def lost(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, state.rack_milliwatts, LOADED)
+    loads_of_racks, loads_of_units = _Loads(wiring), _Loads(wiring)
+
+    def seen(state: State, surely: Bools, possibly: Bools) -> Seen:
         flow = state.rack_flow_lpm
         way = Way(3, surely & (flow < least - FLOW_LPM), possibly & (flow < least + FLOW_LPM))
         return Seen((way,), (flow > least * 1.05 + FLOW_LPM) | ~possibly)
 
+    def lost(state: State) -> Seen:
+        return seen(state, *loads_of_racks.of(state))
+
     def dry(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, state.rack_milliwatts, LOADED)
-        seen, stands = lost(state), state.cdu_pumps_running == 0
+        surely, possibly = loads_of_units.of(state)
+        racks_seen, stands = seen(state, surely, possibly), state.cdu_pumps_running == 0
 
         def are_common(without: Bools, loaded: Bools) -> Bools:
             lacking = np.count_nonzero(serves & without, axis=1)
@@ -304,9 +329,9 @@ def _without_flow(wiring: Wiring) -> Iterator[Watch]:
             found: Bools = (are_half & (lacking > 1)) | (stands & (lacking > 0))
             return found
 
-        (way,) = seen.ways
+        (way,) = racks_seen.ways
         common = Way(3, are_common(way.surely, possibly), are_common(way.possibly, surely))
-        return Seen((common,), ~are_common(~seen.clear, surely))
+        return Seen((common,), ~are_common(~racks_seen.clear, surely))
 
     yield Watch("T7", racks, 20, lost, causes=("T18",))
     yield Watch("T18", units, 20, dry)

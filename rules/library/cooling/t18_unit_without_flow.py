@@ -11,10 +11,12 @@ from pydantic import Field
 from facility.readings import BoolArray, FloatArray
 from rules.base import Desk, Findings, Rule, Severity, codes
 from rules.chosen import chosen_by
+from rules.comparison import DRAW_OF_A_MINUTE, loaded_now_or_lately
 from rules.draw.summation_plan import Index
 from rules.model.measured import Condition, Measured, above, below, largest_of
-from rules.model.rows import DRAW, Links, Place
+from rules.model.rows import Links, Place
 from rules.model.tables import Fold, Table
+from rules.model.windows import Window
 from rules.subject import SubjectKind
 from rules.telemetry.cause import Cause
 from rules.view import View
@@ -96,6 +98,7 @@ class UnitWithoutFlow(Rule):
     title: ClassVar[str] = "racks without coolant flow"
     kind: ClassVar[SubjectKind] = SubjectKind.COOLANT_UNIT
     quantities: ClassVar[tuple[str, ...]] = (FLOW, SPEED)
+    rack_windows: ClassVar[tuple[Window, ...]] = (DRAW_OF_A_MINUTE,)
     unit: ClassVar[str] = "%"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
     look_at: ClassVar[str] = "Look at the unit's pumps and their power, then at the valves of its loop."
@@ -187,7 +190,7 @@ class UnitWithoutFlow(Rule):
         racks = every.part(members)
         links = Links.of([np.searchsorted(members, served[row]) for row in chosen.tolist()])
         flow, rated = racks.measured(FLOW), racks.setting("rated_lpm")
-        loaded = above(racks.load(racks.total(DRAW)), racks.setting("rating_kw") * self.load_percent / 100)
+        loaded = loaded_now_or_lately(racks, self.load_percent)
         told = Condition.of((flow.cause != Cause.NO_POINT) & ~np.isnan(rated))
         is_lost, is_low = below(flow, rated * least) & told, below(flow, rated * least * over) & told
         are_left = _all_stand(served, stands, len(every)).take(members)

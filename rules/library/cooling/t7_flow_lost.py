@@ -8,9 +8,10 @@ from pydantic import Field
 
 from facility.readings import FloatArray
 from rules.base import Desk, Severity
-from rules.comparison import OfLoadedRacks, Threshold
+from rules.comparison import DRAW_OF_A_MINUTE, OfLoadedRacks, Threshold
 from rules.model.measured import Measured
 from rules.model.tables import Table
+from rules.model.windows import Window
 from rules.subject import SubjectKind
 
 
@@ -19,14 +20,17 @@ class FlowLost(Threshold, OfLoadedRacks):
 
     A rack without flow overheats within tens of seconds, so the delay is 3 s; 5 s where pumps may fail over
     (levels and delay are our choice). The design flow is `rated_lpm` of the site file; a rack that has none
-    is not judged, and of one without `rating_kw` it is not known whether it is loaded. Many racks of one
-    coolant unit without flow are told by that alone (T18).
+    is not judged, and of one without `rating_kw` it is not known whether it is loaded. It is loaded by what
+    it draws now, or by the mean of a minute where that is more: a load that swings heats by its mean. Below a
+    tenth of `load_percent` it is off (our choice). Many racks of one coolant unit without flow are told by
+    that alone (T18).
     """
 
     name: ClassVar[str] = "T7"
     title: ClassVar[str] = "coolant flow lost"
     kind: ClassVar[SubjectKind] = SubjectKind.RACK
     quantities: ClassVar[tuple[str, ...]] = ("rack.coolant.flow",)
+    windows: ClassVar[tuple[Window, ...]] = (DRAW_OF_A_MINUTE,)
     falls: ClassVar[bool] = True
     unit: ClassVar[str] = "L/min"
     desks: ClassVar[tuple[Desk, ...]] = (Desk.PAGE,)
