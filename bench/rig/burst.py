@@ -13,7 +13,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,8 @@ SECONDS: Final = 60
 QUIET_EPISODES: Final = 20
 ON_DELAY_S: Final = 0.5
 LOOK_S: Final = 0.1
+GROWTH_LOOKS: Final = 60
+"""Of how many looks at memory a mean is taken."""
 DONE_MS: Final = 500
 """The lag is over once no more is on its way than was published in this time: a status is no younger [ms]."""
 PATIENCE_S: Final = 3_600.0
@@ -133,7 +135,6 @@ async def _run(target: Target | None, pods: int, length_s: int, episodes: int) -
         return Figure(what=what, unit=unit, samples=[value], aim=aim)
 
     head = f"{BURST:,} in a second, {PER_S:,}/s for {length_s} s"
-    growth_mb = seen.memory[-1] - seen.memory[len(seen.memory) // 2]
     wait_s = loopstops.wait_s(held, end_s - load_s, 0.999)
     return [
         figure(f"{pods * RACKS_PER_POD:,} racks: start until all is known and judged", "s", ready_s),
@@ -143,11 +144,21 @@ async def _run(target: Target | None, pods: int, length_s: int, episodes: int) -
         figure("  most messages behind", "messages", max(lag for _, lag in lags)),
         figure("  taken meanwhile", "messages/s", count / (taken_ms - load.progress[0][0]) * 1e3),
         figure("  most memory", "MB", most_mb, "at most 400"),
-        figure("  memory at the end less that halfway", "MB", growth_mb, "0"),
+        figure("  memory at the end less that halfway", "MB", _growth_mb(seen.memory), "0"),
         *_delays("  meanwhile", seen.delays_s),
         figure("  wait for the event loop, p99.9", "ms", wait_s * 1e3, "at most 25"),
         figure("  longest stop of the event loop", "ms", max(held, default=0.0) * 1e3),
     ]
+
+
+def _growth_mb(memory: Sequence[float]) -> float:
+    """Return by how much the mean of the last looks is above that of as many from halfway on [MB].
+
+    A look is one a second at most; each minute some memory is taken for a moment.
+    """
+    count = min(GROWTH_LOOKS, len(memory) // 2)
+    half = len(memory) // 2
+    return float(np.mean(memory[-count:]) - np.mean(memory[half : half + count]))
 
 
 def _delays(what: str, delays_s: list[float]) -> list[Figure]:
