@@ -37,7 +37,7 @@
 #define SEVERITY_UP 6
 #define SEVERITY_DOWN 7
 #define CARRIES 8
-#define CARRIES_HELD 9
+#define CARRIES_UNTOLD 9
 #define GONE 10
 #define CLOCK_SET 11
 #define HIDDEN 12
@@ -81,9 +81,6 @@ inline judge(what, under, number, event) {
     :: what == ACTIVE && event == CARRIES -> what = ACTIVE; happens = WORSENS
     :: what == RETURNING && event == CARRIES -> what = RETURNING; happens = WORSENS
     :: what == UNSEEN && event == CARRIES -> what = UNSEEN; happens = WORSENS
-    :: what == ACTIVE && event == CARRIES_HELD -> what = ACTIVE; happens = WORSENS
-    :: what == RETURNING && event == CARRIES_HELD -> what = RETURNING; happens = WORSENS
-    :: what == UNSEEN && event == CARRIES_HELD -> what = UNSEEN; happens = WORSENS
     :: what == RETURNING && event == OFF_DELAY_OVER -> what = NORMAL; happens = RETURNS
     :: (what == ACTIVE || what == RETURNING || what == UNSEEN) && event == GONE -> what = NORMAL; happens = RETURNS
     :: else
@@ -102,7 +99,7 @@ inline judge(what, under, number, event) {
 /* What is told of an episode at an event, unless something holds it back. */
 inline tell(e, event) {
     if
-    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && event == CARRIES && !covered[e] -> put(e, WORSENED, event); told[e] = true; graver[e] = false
+    :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && event == CARRIES_UNTOLD && !covered[e] -> put(e, WORSENED, event); told[e] = true; graver[e] = false
     :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && !told[e] && !covered[e] && !held -> put(e, OPENED, event); told[e] = true; graver[e] = false
     :: (row[e] == ACTIVE || row[e] == RETURNING || row[e] == UNSEEN) && told[e] && graver[e] && !covered[e] && !held -> put(e, WORSENED, event); graver[e] = false
     :: row[e] == OVER && told[e] && happens == RETURNS -> put(e, RETURNED, event)
@@ -127,6 +124,13 @@ byte row[EPISODES];
 bool told[EPISODES], graver[EPISODES], acknowledged[EPISODES], escalated[EPISODES];
 bool covered[EPISODES]; /* hidden by the cause beside which it opened */
 bool held;
+#if LAST < EPISODES
+bool carries[EPISODES]; /* hides what is graver than it is by itself */
+bool carried_held; /* and people hold that back */
+#define CARRIED(e, event) (carries[e] && !carried_held)
+#else
+#define CARRIED(e, event) (event == CARRIES)
+#endif
 byte notice[EPISODES * 3];
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
@@ -137,7 +141,7 @@ byte crashes, faults;
 
 inline put(e, what, event) {
     /* What people hold back is not told, but for what it hides, and but for its end. */
-    assert(!held || event == CARRIES || what == RETURNED);
+    assert(!held || event == CARRIES_UNTOLD || what == RETURNED);
     if
     :: notice[(e) * 3 + what] == NONE -> notice[(e) * 3 + what] = WAITING
     :: else /* the key is there already */
@@ -150,7 +154,19 @@ inline check(e) {
     assert(told[e] == (notice[(e) * 3 + OPENED] != NONE || notice[(e) * 3 + WORSENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
     assert(!told[e] || !graver[e] || held);
-    assert(told[e] || !escalated[e])
+    assert(told[e] || !escalated[e]);
+#if LAST < EPISODES
+    /* Who holds back what is mild has not held back what it hides. */
+    assert(!CARRIED(e, 0) || covered[e] || (told[e] && !graver[e]))
+#endif
+}
+
+/* Tells what nobody holds back of what an episode hides, where people hold that episode back. */
+inline tell_carried(e, event) {
+    if
+    :: CARRIED(e, event) && held && (!told[e] || graver[e]) -> tell(e, CARRIES_UNTOLD)
+    :: else
+    fi
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
@@ -171,9 +187,15 @@ inline save(e, event) {
     :: else
     fi;
     tell(e, event);
-    /* Who holds back what is mild has not held back what it hides. */
-    assert(event != CARRIES || row[e] == OVER || covered[e] || !graver[e]);
-    assert(event != CARRIES || row[e] == OVER || covered[e] || notice[(e) * 3 + WORSENED] != NONE);
+#if LAST < EPISODES
+    if
+    :: row[e] == OVER -> carries[e] = false
+    :: row[e] != OVER && event == CARRIES -> carries[e] = true
+    :: else
+    fi;
+#endif
+    tell_carried(e, event);
+    assert(!CARRIED(e, event) || row[e] == OVER || covered[e] || (told[e] && !graver[e]));
     if
     :: row[e] == OVER -> graver[e] = false; covered[e] = false
     :: else
@@ -214,9 +236,6 @@ active proctype monitor() {
         :: true_condition == PENDING -> entry[entries] = ON_DELAY_OVER
         :: true_condition == RETURNING -> entry[entries] = UNKNOWN
         :: (true_condition == ACTIVE || true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = CARRIES
-#if LAST < EPISODES
-        :: (true_condition == RETURNING || true_condition == UNSEEN) -> entry[entries] = CARRIES_HELD
-#endif
         :: true_condition == RETURNING -> entry[entries] = OFF_DELAY_OVER
         :: !true_under_cause -> entry[entries] = HIDDEN
         :: true_under_cause -> entry[entries] = CAUSE_OVER
@@ -267,9 +286,15 @@ active proctype monitor() {
 active proctype people() {
     do
     :: d_step { held = !held;
-        tell(0, UNSHELVE); check(0);
-        tell(1, UNSHELVE); check(1)
+        tell(0, UNSHELVE); tell_carried(0, UNSHELVE); check(0);
+        tell(1, UNSHELVE); tell_carried(1, UNSHELVE); check(1)
        }
+#if LAST < EPISODES
+    :: d_step { carried_held = !carried_held;
+        tell_carried(0, UNSHELVE); check(0);
+        tell_carried(1, UNSHELVE); check(1)
+       }
+#endif
 #ifdef ACKNOWLEDGING
     :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true }
     :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == UNSEEN || row[1] == OVER) && !acknowledged[1] -> acknowledged[1] = true }

@@ -25,8 +25,8 @@ What happens to an alarm, event by event, and what people are told of it. The wo
 ISA-18.2 (IEC 62682) and OPC UA Part 9. The tables are those of `rules/alarms/life.py`; tests hold the
 machines that run against them, and Spin goes through every state of a model that is made of them
 ([alarm.pml](alarm.pml), `make spin`): with crashes, holds and acknowledgements at any moment, every alarm
-has one key, is told or has a reason why not, whatever makes a cause graver that people hold back is told
-unless they hold that back too, and every end of a told alarm arrives.
+has one key, is told or has a reason why not, what hides something graver that nobody holds back is told
+though people hold it back, and every end of a told alarm arrives.
 
 An alarm is one episode of one rule and one subject, from its opening to its return. Its id is a hash of
 rule, subject and the event time at which it opened; whatever is told of it has a key that begins with
@@ -61,12 +61,12 @@ What hides what (`rules/causes.py`). What is hidden is judged and recorded as ev
 once its cause is over and it still stands. A cause is as grave as the gravest that it hides: it worsens with
 it. One row that holds is enough; a rack is dark where all of its feeds are lost.
 
-Who shelves a cause, or holds it back in another way, has not held back what it hides. Where the cause becomes
-graver for that, people are told that it worsened, and for which alarm; the hold holds again afterwards. They
-are not told where they hold that alarm back as well. This is decided when the cause becomes graver, by the
-gravest alarm that it hides then: another one that is no graver, and one that is held back no longer later on,
-wait until nothing holds back the cause, or it is over. It may be the first that people are told of the cause;
-then they are told of its end, too."""
+Who shelves a cause, or holds it back in another way, has not held back what it hides. Where the cause hides
+an alarm, itself or by another that it hides, which nobody holds back, and which is graver than the cause is
+by itself and than anything that people were told of it, they are told that the cause worsened, for which
+alarm, and as grave as that; the hold holds again afterwards. This is looked at every second: an alarm that is
+held back does not stand before another that is not, and one that is held back no longer is told then. It may
+be the first that people are told of the cause; then they are told of its end, too."""
 
 _MEANING: Final = {
     Condition.NORMAL: ("A", "", "there is no alarm"),

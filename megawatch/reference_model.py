@@ -7,9 +7,9 @@ shelve and acknowledge at any moment. `make spin` lets Spin go through every int
 
 Left out is what would only multiply states: of several holds by people that hold the same back one stands for
 all, of several events that do the same in a condition one does, and there are two episodes. Of what an alarm
-hides there is only that it makes it graver, and whether people hold that back as well: these are two events,
-in any order with all others; where two episodes are searched, a graver breach stands for the second. What
-would be judged again after a crash is forgotten after the last one.
+hides there is one that makes it graver, which stands until the alarm is over and which people hold back or
+not at any moment; where two episodes are searched, they never do, and it is over at once. What would be
+judged again after a crash is forgotten after the last one.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ WINDOW: Final = 2
 """How many entries may be judged again after a crash."""
 KEYS: Final = (Told.OPENED, Told.WORSENED, Told.RETURNED)
 """What is told under a key of its own, in its order; what is repeated has the key of the opening."""
-OF_ONE_EPISODE: Final = (Event.CARRIES_HELD,)
-"""What is heard only where one episode is searched: it would multiply the states of two."""
+OF_ITS_OWN: Final = (Event.CARRIES,)
+"""What no other event stands for that does the same to the condition."""
 
 FRAME: Final = """\
 /* Made from rules/alarms/life.py by `python -m megawatch.reference`: change the code instead.
@@ -108,6 +108,13 @@ byte row[EPISODES];
 bool told[EPISODES], graver[EPISODES], acknowledged[EPISODES], escalated[EPISODES];
 bool covered[EPISODES]; /* hidden by the cause beside which it opened */
 bool held;
+#if LAST < EPISODES
+bool carries[EPISODES]; /* hides what is graver than it is by itself */
+bool carried_held; /* and people hold that back */
+#define CARRIED(e, event) (carries[e] && !carried_held)
+#else
+#define CARRIED(e, event) (event == CARRIES)
+#endif
 byte notice[EPISODES * 3];
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
@@ -118,7 +125,7 @@ byte crashes, faults;
 
 inline put(e, what, event) {
     /* What people hold back is not told, but for what it hides, and but for its end. */
-    assert(!held || event == CARRIES || what == RETURNED);
+    assert(!held || event == CARRIES_UNTOLD || what == RETURNED);
     if
     :: notice[(e) * 3 + what] == NONE -> notice[(e) * 3 + what] = WAITING
     :: else /* the key is there already */
@@ -131,7 +138,19 @@ inline check(e) {
     assert(told[e] == (notice[(e) * 3 + OPENED] != NONE || notice[(e) * 3 + WORSENED] != NONE));
     assert((told[e] && row[e] == OVER) == (notice[(e) * 3 + RETURNED] != NONE));
     assert(!told[e] || !graver[e] || held);
-    assert(told[e] || !escalated[e])
+    assert(told[e] || !escalated[e]);
+#if LAST < EPISODES
+    /* Who holds back what is mild has not held back what it hides. */
+    assert(!CARRIED(e, 0) || covered[e] || (told[e] && !graver[e]))
+#endif
+}
+
+/* Tells what nobody holds back of what an episode hides, where people hold that episode back. */
+inline tell_carried(e, event) {
+    if
+    :: CARRIED(e, event) && held && (!told[e] || graver[e]) -> tell(e, CARRIES_UNTOLD)
+    :: else
+    fi
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
@@ -152,9 +171,15 @@ inline save(e, event) {
     :: else
     fi;
     tell(e, event);
-    /* Who holds back what is mild has not held back what it hides. */
-    assert(event != CARRIES || row[e] == OVER || covered[e] || !graver[e]);
-    assert(event != CARRIES || row[e] == OVER || covered[e] || notice[(e) * 3 + WORSENED] != NONE);
+#if LAST < EPISODES
+    if
+    :: row[e] == OVER -> carries[e] = false
+    :: row[e] != OVER && event == CARRIES -> carries[e] = true
+    :: else
+    fi;
+#endif
+    tell_carried(e, event);
+    assert(!CARRIED(e, event) || row[e] == OVER || covered[e] || (told[e] && !graver[e]));
     if
     :: row[e] == OVER -> graver[e] = false; covered[e] = false
     :: else
@@ -238,6 +263,11 @@ active proctype people() {
     :: d_step { held = !held;
 @EACH_HELD@
        }
+#if LAST < EPISODES
+    :: d_step { carried_held = !carried_held;
+@EACH_CARRIED@
+       }
+#endif
 #ifdef ACKNOWLEDGING
 @ACKNOWLEDGE@
 #endif
@@ -307,7 +337,12 @@ def alarm_model(
         "CONDITIONS": "\n".join(map(_judged, conditions)),
         "TELLINGS": "\n".join(_told(telling, holds_back) for telling in tellings if telling.told in KEYS),
         "HEARD": "\n".join(_heard(conditions, tellings)),
-        "EACH_HELD": ";\n".join(f"        tell({e}, UNSHELVE); check({e})" for e in range(EPISODES)),
+        "EACH_HELD": ";\n".join(
+            f"        tell({e}, UNSHELVE); tell_carried({e}, UNSHELVE); check({e})" for e in range(EPISODES)
+        ),
+        "EACH_CARRIED": ";\n".join(
+            f"        tell_carried({e}, UNSHELVE); check({e})" for e in range(EPISODES)
+        ),
         "ACKNOWLEDGE": "\n".join(_people()),
         "ESCALATE": "\n".join(_timer()),
         "NEXT": "\n".join(_next()),
@@ -363,7 +398,7 @@ def _told(telling: Telling, holds_back: Mapping[Hold, tuple[Told, ...]]) -> str:
 
 def _heard(conditions: Sequence[Row], tellings: Sequence[Telling]) -> Iterator[str]:
     """Yield what may be heard in each condition: of events that do the same there the first."""
-    told_at = {telling.at for telling in tellings}
+    told_at = {*OF_ITS_OWN, *(telling.at for telling in tellings)}
     heard: dict[Event, list[Condition]] = {row.event: [] for row in conditions}
     done = set[tuple[Condition, Condition, Happens | None, Event | None]]()
     for row in conditions:
@@ -377,8 +412,7 @@ def _heard(conditions: Sequence[Row], tellings: Sequence[Telling]) -> Iterator[s
         if Condition.NORMAL in befores:
             guards.append("(true_condition == NORMAL && true_episode < LAST)")
         if befores:
-            line = f"        :: {' || '.join(filter(None, guards))} -> entry[entries] = {event.name}"
-            yield f"#if LAST < EPISODES\n{line}\n#endif" if event in OF_ONE_EPISODE else line
+            yield f"        :: {' || '.join(filter(None, guards))} -> entry[entries] = {event.name}"
     for event, hold in (*BEGINS.items(), *ENDS.items()):
         if hold is Hold.CAUSE:
             is_there = "!" if event in BEGINS else ""

@@ -5,7 +5,7 @@ All power is in integer milliwatts. An upper bound that does not exist is `UNBOU
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from rules.telemetry.voices import Voices
 from store.series import DemandBlock
 
 if TYPE_CHECKING:
+    from rules.alarms.carried import Carried
     from rules.model.rows import Links
     from rules.model.tables import Table, Tables
 
@@ -319,6 +320,7 @@ class View:
         alarms: What opens too often; nothing where no rule is about alarms, and until all others have judged.
         hides: How many alarms of each rule an alarm hides, by its own rule and subject; nothing until all
             have judged.
+        carried: What alarms of each rule hide that is graver than they are themselves; likewise.
     """
 
     at_ms: int
@@ -330,6 +332,7 @@ class View:
     tables: Tables
     alarms: AlarmView = NO_ALARMS
     hides: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    carried: Mapping[str, Sequence[Carried]] = field(default_factory=dict)
 
     def table(self, kind: SubjectKind) -> Table:
         """Return the table of a kind of subjects."""

@@ -54,7 +54,7 @@ class Event(StrEnum):
     SEVERITY_UP = "breach, graver than ever"
     SEVERITY_DOWN = "breach, less grave"
     CARRIES = "hides what is graver than ever"
-    CARRIES_HELD = "hides what is graver than ever, held back by people"
+    CARRIES_UNTOLD = "held back, hides what is graver than was told, and is not"
     GONE = "subject or rule gone"
     CLOCK_SET = "clock set"
     HIDDEN = "cause active"
@@ -156,9 +156,6 @@ CONDITIONS: Final = (
     Row((ACTIVE,), Event.CARRIES, ACTIVE, Happens.WORSENS),
     Row((RETURNING,), Event.CARRIES, RETURNING, Happens.WORSENS),
     Row((UNSEEN,), Event.CARRIES, UNSEEN, Happens.WORSENS),
-    Row((ACTIVE,), Event.CARRIES_HELD, ACTIVE, Happens.WORSENS),
-    Row((RETURNING,), Event.CARRIES_HELD, RETURNING, Happens.WORSENS),
-    Row((UNSEEN,), Event.CARRIES_HELD, UNSEEN, Happens.WORSENS),
     Row((RETURNING,), Event.OFF_DELAY_OVER, NORMAL, Happens.RETURNS),
     Row(STANDS, Event.GONE, NORMAL, Happens.RETURNS),
 )
@@ -195,7 +192,7 @@ while nothing is known of it: a page claims nothing that was over when it was la
 
 TELLINGS: Final = (
     # Who shelves what is mild has not shelved what it hides.
-    Telling(Told.WORSENED, STANDS, was_told=None, at=Event.CARRIES, despite=BY_PEOPLE),
+    Telling(Told.WORSENED, STANDS, was_told=None, at=Event.CARRIES_UNTOLD, despite=BY_PEOPLE),
     # At whatever event: so it is told too when what held it back is over.
     Telling(Told.OPENED, STANDS, was_told=False),
     Telling(Told.WORSENED, STANDS, was_told=True, is_graver=True),
@@ -204,9 +201,11 @@ TELLINGS: Final = (
 )
 """What people are told: at an event the first row that is true and that nothing holds back.
 
-What people hold back on a cause holds back what becomes of that cause, and not what it hides: where that is
-graver, and nobody holds it back as well, it is told, once, and the hold holds again afterwards. So what is
-told first of an alarm may be that it worsened; that is its opening then."""
+What people hold back on a cause holds back what becomes of that cause, and not what it hides: where something
+of that is graver than the cause by itself and than anything that was told of it, and nobody holds it back as
+well, it is told, once, and the hold holds again afterwards. That is so whenever it comes about: also where
+what is hidden is held back no longer, and beside something graver that is held back. So what is told first of
+an alarm may be that it worsened; that is its opening then."""
 
 ACKNOWLEDGEABLE: Final = STANDS
 """The conditions in which there is something to acknowledge; what returned and waits for that is, always."""

@@ -23,7 +23,7 @@ meanwhile; one that stands only because it is not clear enough to end does not c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.readings import BoolArray, FloatArray, IntArray
+from rules.alarms.carried import Carried, HiddenAlarm, told_by_its_cause
 from rules.alarms.life import Condition
 from rules.alarms.time_above import TimeAbove
 from rules.base import CodeArray, Findings, Rise, Severity, Verdict
@@ -53,25 +54,6 @@ class Change(StrEnum):
     WORSENED = "worsened"
     RETURNED = "returned"
     ACKNOWLEDGED = "acknowledged"
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """An alarm that another one hides, and that is graver than it.
-
-    Attributes:
-        severity: How bad it is, `Severity` code.
-        rule: Name of its rule, as alarms give it.
-        title: What it says, in a few words.
-        subject: What it is about.
-        alarm_id: Its identity.
-    """
-
-    severity: int
-    rule: str
-    title: str
-    subject: str
-    alarm_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +77,6 @@ class Transition:
         over_ms: Since when the limit is broken no more [ms]; None while it is.
         is_past: Whether the settled judgement found it, after what was known live had said nothing of it.
         is_damped: Whether it opens and is not told because too much opens: that is told in its place.
-        carried: The alarm that it hides and became as grave as; None where it is as grave by itself.
     """
 
     alarm_id: str
@@ -114,14 +95,13 @@ class Transition:
     over_ms: int | None = None
     is_past: bool = False
     is_damped: bool = False
-    carried: Carried | None = None
 
     @classmethod
     def restored(cls, values: Mapping[str, Any]) -> Self:
         """Return the transition that `dataclasses.asdict` made these plain values of."""
+        known = {name: value for name, value in values.items() if name in cls.__slots__}
         change, severity = Change(values["change"]), Severity(values["severity"])
-        carried = values.get("carried") and Carried(**values["carried"])
-        return cls(**{**values, "change": change, "severity": severity, "carried": carried})
+        return cls(**{**known, "change": change, "severity": severity})
 
 
 def alarm_id(rule: str, subject: str, opened_ms: int) -> str:
@@ -140,6 +120,7 @@ class _Columns(Columns):
     over_ms: IntArray
     broken_ms: IntArray  # since when, and not known to be kept meanwhile; only where a rule rises
     severity: CodeArray
+    own: CodeArray  # how bad it was at worst by itself, without what it hides
     peak: FloatArray
     told: BoolArray
     is_ending: BoolArray
@@ -153,6 +134,7 @@ class _Columns(Columns):
         "over_ms": (np.int64, NEVER),
         "broken_ms": (np.int64, NEVER),
         "severity": (np.int8, 0),
+        "own": (np.int8, 0),
         "peak": (np.float64, np.nan),
         "told": (np.bool_, False),
         "is_ending": (np.bool_, False),
@@ -265,6 +247,11 @@ class Bank:
         return self._columns.severity
 
     @property
+    def own_severities(self) -> CodeArray:
+        """The same by itself, without what it hides, `Severity` codes, shape (subjects,)."""
+        return self._columns.own
+
+    @property
     def opened_ms(self) -> IntArray:
         """When the alarm of each subject opened that has one [ms], shape (subjects,)."""
         return self._columns.opened_ms
@@ -326,7 +313,7 @@ class Bank:
         columns.state[opens] = ACTIVE
         columns.opened_ms[opens] = at_ms
         columns.is_of_old_clock[opens] = False
-        columns.severity[opens] = severity[opens]
+        columns.severity[opens] = columns.own[opens] = severity[opens]
         columns.peak[opens] = found.value[opens]
         active = columns.state == ACTIVE
         if self._edited:
@@ -341,6 +328,8 @@ class Bank:
         columns.over_ms[active & ~breach & (columns.over_ms == NEVER)] = at_ms
         off_delay = self._off_delay_ms if found.off_delay_ms is None else found.off_delay_ms
         returns = active & (columns.returning_ms != NEVER) & (at_ms - columns.returning_ms >= off_delay)
+        graver = active & breach & (severity > columns.own)
+        columns.own[graver] = severity[graver]
         worsens = active & ~opens & breach & (severity > columns.severity)
         columns.severity[worsens] = severity[worsens]
         is_better = found.value <= columns.peak
@@ -422,33 +411,34 @@ class Bank:
         return gone
 
     def rise(
-        self, changes: list[Transition], carried: Mapping[int, list[Carried]], found: Findings, at_ms: int
+        self, changes: list[Transition], carried: Sequence[Carried], found: Findings, at_ms: int
     ) -> list[Transition]:
         """Let alarms be as grave as what they hide, and return the changes with that.
 
         Args:
             changes: What `step` returned.
-            carried: What each hides that is graver than it, by its place.
+            carried: What they hide, by each rule of that.
             found: What the rule found.
             at_ms: The moment [ms].
         """
         columns, risen = self._columns, list(changes)
-        for place, children in carried.items():
-            child = max(children, key=lambda one: one.severity)
-            count = len(set(children))
-            if columns.state[place] != ACTIVE or child.severity <= columns.severity[place]:
-                continue
-            columns.severity[place] = child.severity
-            severity, subject = Severity(child.severity), self.subjects[place]
-            more = f" and {count - 1} more" if count > 1 else ""
-            reason = f"{child.title} at {child.subject} ({child.rule}){more}, told by this alone"
+        hidden: dict[int, dict[HiddenAlarm, None]] = {}
+        for of_rule in carried:
+            graver = (columns.state == ACTIVE)[of_rule.causes]
+            graver &= of_rule.severities > columns.severity[of_rule.causes]
+            for place, alarm in of_rule.pairs(graver):
+                hidden.setdefault(place, {})[alarm] = None
+        for place, alarms in hidden.items():
+            reason, gravest = told_by_its_cause(alarms)
+            columns.severity[place] = gravest
+            severity, subject = Severity(gravest), self.subjects[place]
             at = next((i for i, change in enumerate(risen) if change.subject == subject), None)
             if at is not None:
-                risen[at] = replace(risen[at], severity=severity, carried=child)
+                risen[at] = replace(risen[at], severity=severity)
                 continue
             value, limit = float(found.value[place]), float(found.limit[place])
             worse = self._transition(place, Change.WORSENED, at_ms, value, limit)
-            risen.append(replace(worse, reason=reason, carried=child))
+            risen.append(replace(worse, reason=reason))
         return risen
 
     def due(self, suppressed: BoolArray | None) -> BoolArray:

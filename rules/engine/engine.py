@@ -22,7 +22,8 @@ from facility.points import Point
 from facility.readings import Batch, BoolArray, IntArray
 from facility.room import room_for
 from facility.site import Site
-from rules.alarms.states import Bank, Carried, Transition
+from rules.alarms.carried import Carried
+from rules.alarms.states import Bank, Transition
 from rules.base import Block, Findings, Rule
 from rules.columns import named
 from rules.draw.demand import Demand
@@ -187,7 +188,7 @@ class Engine:
         self._publishers: PublisherView | None = None
         self._hides: dict[str, dict[tuple[str, str], int]] = {}  # by the rule that is hidden
         self._standing: dict[str, BoolArray] = {}  # which alarms stand that others hide, by rule
-        self._carried: Mapping[str, Mapping[int, list[Carried]]] = {}
+        self._carried: Mapping[str, Sequence[Carried]] = {}
         self._brought: list[Step] = []
 
     def _make_judge(self, rule: Rule) -> Judge:
@@ -462,7 +463,7 @@ class Engine:
         )
         changes = self._judge(view, with_tables=is_judged)
         if self._hides:
-            view = replace(view, hides=self._hidden_by_cause())
+            view = replace(view, hides=self._hidden_by_cause(), carried=self._carried)
         view, found = self._damper.judge(view)
         self.view, changes = view, changes + found
         view.tables.close()
@@ -601,7 +602,7 @@ class Engine:
         told: list[Transition] = []
         self._damper.begin(view.at_ms)
         for (_, bank, found, happened), hidden in zip(stepped, hiding, strict=True):
-            changes = bank.rise(happened, self._carried.get(bank.rule, {}), found, view.at_ms)
+            changes = bank.rise(happened, self._carried.get(bank.rule, ()), found, view.at_ms)
             if not changes and not bank.has_untold:
                 self._damper.pass_over(bank)
                 continue
@@ -627,15 +628,15 @@ class Engine:
 
     def _find_carried(
         self, stepped: Sequence[_Stepped], hiding: Sequence[BoolArray | None], view: View
-    ) -> Mapping[str, Mapping[int, list[Carried]]]:
-        """Return what each alarm hides that is graver than it, by rule and place; count all that it hides.
+    ) -> Mapping[str, Sequence[Carried]]:
+        """Return what alarms hide that is graver than they are, by their rule; count all that each hides.
 
         Args:
             stepped: What the rules found.
             hiding: Which alarms of each others hide, shape (subjects,); None for none.
             view: The site at the moment.
         """
-        carried: defaultdict[str, defaultdict[int, list[Carried]]] = defaultdict(lambda: defaultdict(list))
+        carried: dict[str, list[Carried]] = {}
         if not self._hides and all(hidden is None for hidden in hiding):
             return carried  # as nearly always
         masks = {bank.rule: hidden for (_, bank, _, _), hidden in zip(stepped, hiding, strict=True)}
@@ -644,9 +645,9 @@ class Engine:
             if not (stands := self._standing[bank.rule]).any():
                 continue
             for other, places, causes in judge.causes(bank, stands, self._by_name, view):
-                graver = bank.severities[places] > other.severities[causes]
-                for place, cause in zip(places[graver].tolist(), causes[graver].tolist(), strict=True):
-                    carried[other.rule][cause].append(judge.carried(bank, place))
+                found = judge.carried(bank, places, other, causes)
+                if len(found.places):
+                    carried.setdefault(other.rule, []).append(found)
                 self._count_hidden(bank, other, causes, masks.get(other.rule))
         return carried
 

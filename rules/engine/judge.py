@@ -10,7 +10,8 @@ import numpy as np
 
 from facility.names import AssetId
 from facility.readings import BoolArray, IntArray
-from rules.alarms.states import Bank, Carried, alarm_id
+from rules.alarms.carried import Carried
+from rules.alarms.states import Bank
 from rules.alarms.time_above import TimeAbove
 from rules.base import (
     BREACH,
@@ -291,17 +292,28 @@ class Judge:
         hidden = self._hidden_by(hide, bank, other, view)
         return False if hidden is None else hidden
 
-    def carried(self, bank: Bank, place: int) -> Carried:
-        """Return what is said of one of its alarms by what hides that.
+    def carried(self, bank: Bank, places: Index, other: Bank, causes: Index) -> Carried:
+        """Return what other alarms hide of its own that is graver than these by themselves.
 
         Args:
             bank: The rule's own bank, or that of not being able to tell.
-            place: The place of its subject.
+            places: The place of what is hidden, shape (pairs,).
+            other: The alarms that hide it.
+            causes: The place of each of them, shape (pairs,).
         """
-        title = self.rule.title_of(bank.rule)
-        subject, opened_ms = bank.subjects[place], int(bank.opened_ms[place])
+        graver = bank.severities[places] > other.own_severities[causes]
+        places, causes = places[graver], causes[graver]
         return Carried(
-            int(bank.severities[place]), bank.rule, title, subject, alarm_id(bank.rule, subject, opened_ms)
+            rule=bank.rule,
+            title=self.rule.title_of(bank.rule),
+            subjects=bank.subjects,
+            cause_subjects=other.subjects,
+            places=places,
+            causes=causes,
+            severities=bank.severities[places],
+            own=bank.own_severities[places],
+            own_of_causes=other.own_severities[causes],
+            opened_ms=bank.opened_ms[places],
         )
 
     def _related(

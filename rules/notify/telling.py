@@ -17,7 +17,8 @@ import numpy as np
 from facility.names import CANARY, CANARY_RULE
 from facility.quantities import known_or_none
 from facility.site import Site
-from rules.alarms.states import Change, Transition
+from rules.alarms.carried import HiddenAlarm, told_by_its_cause
+from rules.alarms.states import Change, Transition, alarm_id
 from rules.base import CANNOT_VERIFY, Rule, Severity
 from rules.notify.discretion import notices_for
 from rules.notify.links import Links
@@ -149,6 +150,8 @@ class Teller:
             self._standing[alarm.id] = alarm
             if change.is_told and alarm.is_told and alarm.suppression is None and view is not None:
                 telling.notices += self._notices(change, view, now_ms)
+        if view is not None:
+            self._tell_carried(view, now_ms, telling)
         return telling
 
     def follow(self, view: View | None, now_ms: int) -> Telling:
@@ -165,12 +168,72 @@ class Teller:
             self._known_ms = 0
         self._at_ms = view.at_ms
         if self._standing:
+            self._tell_carried(view, now_ms, telling)
             self._follow_suppressions(view, now_ms, telling)
             self._follow_damping(view, now_ms, telling)
             # What is judged again may have been acknowledged, and be over.
             if view.at_ms > self._known_ms:
                 self._follow_acknowledgements(view, now_ms, telling)
         return telling
+
+    def _tell_carried(self, view: View, now_ms: int, telling: Telling) -> None:
+        """Tell of what people hold back that it hides what is graver, and what nobody holds back.
+
+        Once for each severity; what holds it back holds again afterwards.
+        """
+        in_force = self._ledger.suppressions(view.at_ms) if view.carried else []
+        if not in_force:
+            return
+        for alarm in list(self._standing.values()):
+            if alarm.rule not in view.carried or alarm.rule not in self._rules or alarm.id in self._over:
+                continue
+            # What another alarm hides is told by that, or by what hides that.
+            is_hidden = not alarm.is_told and alarm.suppression is None
+            if is_hidden or self._covering(in_force, alarm, view) is None:
+                continue
+            if not (graver := self._carried(alarm, view, in_force)):
+                continue
+            reason, severity = told_by_its_cause(graver)
+            # `_follow_suppressions` lets the hold hold again.
+            told = replace(alarm, is_told=True, suppression=None, suppression_id=None)
+            self._standing[alarm.id] = told
+            worse = AlarmChange(alarm=told, change=Change.WORSENED.value, at_ms=view.at_ms, reason=reason)
+            # Of one moment it worsens once: for this, and not as what is held back.
+            telling.changes[:] = [c for c in telling.changes if not _is_same(c, worse)]
+            telling.changes.append(worse)
+            self._tells(alarm.id, Severity(severity))
+            as_told = replace(told, severity=Severity(severity).word)
+            composed = self._composed(as_told, Change.WORSENED, view, reason)
+            telling.notices += self._noted(self._addressed(composed, self._hearing(composed), now_ms))
+
+    def _carried(self, alarm: Alarm, view: View, in_force: Sequence[Suppression]) -> list[HiddenAlarm]:
+        """Return what an alarm hides, itself or by what it hides, and that nobody holds back.
+
+        Of that only what is graver than the alarm is by itself, and than anything that was told of it.
+        """
+        heard = [each.severity for each in self._told_at(alarm.id).values()]
+        told = max((*heard, *({self._told_as[alarm.id]} if alarm.id in self._told_as else ())), default=-1)
+        own, found, seen = -1, dict[HiddenAlarm, None](), set[tuple[str, str]]()
+        waiting = [(alarm.rule, alarm.subject)]
+        for cause, subject in waiting:
+            for of_rule in view.carried.get(cause, ()):
+                own_of_cause, hidden = of_rule.behind(subject, told)
+                own = max(own, own_of_cause) if cause == alarm.rule and subject == alarm.subject else own
+                found.update(dict.fromkeys(hidden))
+                named = dict.fromkeys((one.rule, one.subject) for one in hidden)
+                waiting += [each for each in named if each not in seen]
+                seen |= named.keys()
+        return [
+            replace(one, severity=one.own)
+            for one in found
+            if one.own > max(own, told) and one.rule in self._rules
+            if not self._is_held_back(one, in_force, view)
+        ]
+
+    def _is_held_back(self, hidden: HiddenAlarm, in_force: Sequence[Suppression], view: View) -> bool:
+        """Tell whether people hold back an alarm that another hides."""
+        its_id = alarm_id(hidden.rule, hidden.subject, hidden.opened_ms)
+        return self._suppressing(in_force, (its_id, hidden.rule, hidden.subject), view) is not None
 
     def _follow_suppressions(self, view: View, now_ms: int, telling: Telling) -> None:
         in_force = self._ledger.suppressions(view.at_ms)
@@ -268,7 +331,7 @@ class Teller:
         heard.last_ms = min(heard.last_ms, at_ms)
         return heard.last_ms
 
-    def _composed(self, alarm: Alarm, change: Change, view: View) -> Notification:
+    def _composed(self, alarm: Alarm, change: Change, view: View, reason: str = "") -> Notification:
         """Return what is told now of an alarm that opened before."""
         transition = Transition(
             alarm_id=alarm.id,
@@ -283,6 +346,7 @@ class Teller:
             limit=_or_nan(alarm.limit),
             peak=_or_nan(alarm.peak),
             is_told=True,
+            reason=reason,
         )
         return self._compose(transition, view)
 
@@ -311,11 +375,11 @@ class Teller:
 
     def saved(self) -> None:
         """Forget the alarms that are over: that is in the ledger now."""
-        for alarm_id in self._over:
-            self._standing.pop(alarm_id, None)
-            self._heard.pop(alarm_id, None)
-            self._first_told_ms.pop(alarm_id, None)
-            self._told_as.pop(alarm_id, None)
+        for over in self._over:
+            self._standing.pop(over, None)
+            self._heard.pop(over, None)
+            self._first_told_ms.pop(over, None)
+            self._told_as.pop(over, None)
         self._acknowledged -= self._over
         self._over.clear()
 
@@ -368,9 +432,6 @@ class Teller:
         suppression = None
         if change.is_told and view is not None:
             suppression = self._covering(in_force(change.at_ms), alarm, view)
-            # Who shelves what is mild has not shelved what it hides.
-            if suppression is not None and self._carries_more(change, in_force(change.at_ms), view):
-                return alarm, change.reason
         if suppression is not None:
             # After a crash it may be judged again that it opened, once people were told in another life.
             was_told = bool(self._told_at(alarm.id)) if before is None else before.is_told
@@ -409,13 +470,6 @@ class Teller:
     def _covering(self, in_force: Iterable[Suppression], alarm: Alarm, view: View) -> Suppression | None:
         """Return what keeps an alarm from being told, the one that began first; None where nothing may."""
         return self._suppressing(in_force, (alarm.id, alarm.rule, alarm.subject), view)
-
-    def _carries_more(self, change: Transition, in_force: Iterable[Suppression], view: View) -> bool:
-        """Tell whether an alarm is as grave as it is for one that it hides, and that nothing suppresses."""
-        child = change.carried
-        if child is None or child.rule not in self._rules:
-            return False
-        return self._suppressing(in_force, (child.alarm_id, child.rule, child.subject), view) is None
 
     def _suppressing(
         self, in_force: Iterable[Suppression], named: tuple[str, str, str], view: View
@@ -497,6 +551,11 @@ def _damped(alarm: Alarm, rule: Rule, view: View) -> frozenset[str]:
     if rule.kind is not SubjectKind.ALARM or alarm.subject not in view.alarms.ids:
         return frozenset()
     return view.alarms.tenants[view.alarms.ids.index(alarm.subject)]
+
+
+def _is_same(one: AlarmChange, other: AlarmChange) -> bool:
+    """Tell whether two changes are the same of one alarm, as the ledger keeps them."""
+    return (one.alarm.id, one.change, one.at_ms) == (other.alarm.id, other.change, other.at_ms)
 
 
 def _or_nan(value: float | None) -> float:

@@ -57,8 +57,8 @@ class Said:
     carries: Severity | None = None
 
 
-CARRYING: Final = (Event.CARRIES, Event.CARRIES_HELD)
-"""An alarm that is graver opens for a second, and is hidden."""
+CARRYING: Final = (Event.CARRIES, Event.CARRIES_UNTOLD)
+"""An alarm that is graver opens for a second, and is hidden; it is shelved, or is not."""
 
 Script = dict[int, Mapping[str, Said]]
 
@@ -153,6 +153,7 @@ class Tenant:
         state: Where it is.
         said: What was found.
         gravest: How grave its alarm is.
+        own: The same by itself, without what it hides.
         shelves: Ids of what holds telling back, by the hold.
     """
 
@@ -160,13 +161,18 @@ class Tenant:
     state: State
     said: Said = field(default_factory=Said)
     gravest: Severity = Severity.INFO
+    own: Severity = Severity.INFO
     shelves: dict[Hold, str] = field(default_factory=dict)
 
     def can(self, event: Event) -> bool:
         """Tell whether an event may come now: nothing is graver than critical, and nothing ends twice."""
         match event:
-            case Event.SEVERITY_UP | Event.CARRIES | Event.CARRIES_HELD:
+            case Event.SEVERITY_UP | Event.CARRIES:
                 return self.state.condition in STANDS and self.gravest < Severity.CRITICAL
+            case Event.CARRIES_UNTOLD:
+                is_untold = self.state.is_graver or not self.state.is_told
+                is_held = not self.state.holds.isdisjoint(BY_PEOPLE)
+                return self.state.condition in STANDS and is_held and is_untold and self.gravest > self.own
             case Event.SEVERITY_DOWN:
                 return self.state.condition in STANDS and self.gravest > Severity.INFO
             case Event.ACKNOWLEDGE:
@@ -186,7 +192,7 @@ class Tenant:
     def hear(self, event: Event) -> Told | None:
         """Let an event come; return what must be told."""
         severity = self.said.severity
-        carries = Severity(self.gravest + 1) if event in CARRYING else None
+        carries = Severity(self.gravest + (event is Event.CARRIES)) if event in CARRYING else None
         if event is Event.SEVERITY_UP:
             severity = Severity(self.gravest + 1)
         elif event is Event.SEVERITY_DOWN:
@@ -207,9 +213,9 @@ class Tenant:
         if carries is not None:
             self.gravest = carries
         elif event is Event.SEVERITY_UP or (before not in STANDS and self.state.condition in STANDS):
-            self.gravest = severity
+            self.gravest = self.own = severity
         elif self.state.condition not in STANDS:
-            self.gravest = Severity.INFO
+            self.gravest = self.own = Severity.INFO
         return told
 
 
@@ -301,7 +307,7 @@ class Stage:
         hold = BEGINS.get(event)
         if hold in KINDS:
             tenant.shelves[hold] = self._hold_back(tenant, hold, "C2", None)
-        if event is Event.CARRIES_HELD:
+        if event is Event.CARRIES:
             self._hold_back(tenant, Hold.SHELVED, Effect.name, self._now_ms + 1)
         hold = ENDS.get(event)
         if hold in KINDS:

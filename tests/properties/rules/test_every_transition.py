@@ -22,7 +22,7 @@ EVENTS: Final = (
     Event.SEVERITY_UP,
     Event.SEVERITY_DOWN,
     Event.CARRIES,
-    Event.CARRIES_HELD,
+    Event.CARRIES_UNTOLD,
     Event.HIDDEN,
     Event.CAUSE_OVER,
     Event.SHELVE,

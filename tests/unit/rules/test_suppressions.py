@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,9 +16,11 @@ from facility.site import Site
 from rules.alarms.openings import ToldAs
 from rules.alarms.states import Change
 from rules.engine.engine import Step
+from rules.engine.judging import Judging
 from rules.notify.routing import Route
-from rules.notify.telling import Teller
+from rules.notify.telling import Teller, Telling
 from rules.registry import make_rules
+from store.journal.entries import Entry
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
 from store.ledger.suppressions import Suppression, SuppressionKind
@@ -241,32 +244,72 @@ def test_it_says_what_it_is_about() -> None:
     assert a_suppression(alarm_id="abc").scope == "alarm abc"
 
 
-@pytest.mark.parametrize(
-    ("of", "is_told"),
-    [
-        pytest.param({}, True, id="the alarm alone"),
-        pytest.param({"rules": ("T17", "T5", "T6"), "alarm_id": ""}, False, id="and what it hides"),
-    ],
-)
-def test_shelving_what_is_mild_shelves_nothing_graver_that_it_hides(
-    of: Mapping[str, Any], *, is_told: bool
-) -> None:
-    """Facility water is too warm, and shelved; then coolant units are off their set point too, for it."""
+WATER: Final = ("T17", "T5", "T6")
+"""Facility water is too warm; coolant units and racks are so for it."""
+
+
+def told_of_warm_water(*shelves: Suppression) -> list[tuple[str, str, str]]:
+    """Return what is told while facility water is too warm: the change, its severity and its rule.
+
+    Args:
+        shelves: What is shelved, its times as since T17 opened.
+    """
     scenario, ledger = read(FOLDER / "t17_facility_water_warm" / "chillers_stop.toml"), MemoryLedger()
     rules = {rule.name: rule for rule in make_rules(scenario.file.rules, [])}
     teller = Teller(ledger, rules, site=scenario.file.site, routes=(Route(name="pager"),))
 
+    def save(told: Telling, at_ms: int) -> None:
+        ledger.save(Progress(seq=1, tick_ms=at_ms, changes=told.changes, notices=told.notices))
+
     def keep(step: Step) -> None:
-        changes = [change for change in step.changes if change.rule in ("T17", "T5", "T6")]
-        told = teller.tell(changes, step.view, step.at_ms)
-        ledger.save(Progress(seq=step.seq, tick_ms=step.at_ms, changes=told.changes, notices=told.notices))
+        changes = [change for change in step.changes if change.rule in WATER]
+        save(teller.tell(changes, step.view, step.at_ms), step.at_ms)
         teller.saved()
-        for change in changes:
-            if (change.rule, change.change) == ("T17", Change.OPENED):
-                facts = {"alarm_id": change.alarm_id, "from_ms": step.at_ms, "to_ms": step.at_ms + HOUR_MS}
-                ledger.kept.append(a_suppression(**{**facts, **of}))
+        if any((change.rule, change.change) == ("T17", Change.OPENED) for change in changes):
+            ledger.kept += [
+                replace(shelf, from_ms=step.at_ms, to_ms=step.at_ms + (shelf.to_ms or HOUR_MS))
+                for shelf in shelves
+            ]
 
-    run(scenario, keep)
+    def follow(judging: Judging, _: list[Entry], __: int) -> Judging:
+        if (view := judging.live.view) is not None:
+            save(teller.follow(view, view.at_ms), view.at_ms)
+        return judging
 
-    heard = [(notice.body["change"], notice.body["severity"]) for notice in ledger.notices]
-    assert heard == [("opened", "medium"), *[("worsened", "high")] * is_told, ("returned", "high")]
+    run(scenario, keep, again=follow)
+    return [
+        (notice.body["change"], notice.body["severity"], notice.body["rule"]) for notice in ledger.notices
+    ]
+
+
+A_SHELF: Final = a_suppression(from_ms=0)
+OPENED: Final = ("opened", "medium", "T17")
+WORSENED: Final = ("worsened", "high", "T17")
+RETURNED: Final = ("returned", "high", "T17")
+
+
+@pytest.mark.parametrize(
+    ("shelves", "is_told"),
+    [
+        pytest.param([{"rules": ("T17",)}], True, id="the cause alone"),
+        pytest.param([{"rules": WATER}], False, id="and what it hides"),
+        pytest.param([{"rules": ("T17", "T5")}], True, id="and what hides others itself"),
+        pytest.param([{"rules": ("T17", "T6")}], True, id="and what others hide"),
+    ],
+)
+def test_shelving_what_is_mild_shelves_nothing_graver_that_it_hides(
+    shelves: Sequence[Mapping[str, Any]], *, is_told: bool
+) -> None:
+    """Facility water is too warm, and shelved; then coolant units are off their set point too, for it."""
+    heard = told_of_warm_water(*(replace(A_SHELF, **facts) for facts in shelves))
+
+    assert heard == [OPENED, *[WORSENED] * is_told, RETURNED]
+
+
+def test_what_is_hidden_and_shelved_no_longer_is_told_by_its_cause_that_is_still_shelved() -> None:
+    """Racks are too hot behind facility water; people shelved them for minutes, and that for an hour."""
+    cause, racks = replace(A_SHELF, rules=("T17", "T5")), replace(A_SHELF, rules=("T6",))
+
+    heard = told_of_warm_water(cause, replace(racks, to_ms=100_000))
+
+    assert heard == [OPENED, WORSENED, RETURNED]
