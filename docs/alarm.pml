@@ -132,6 +132,10 @@ bool carried_held; /* and people hold that back */
 #define CARRIED(e, event) (event == CARRIES)
 #endif
 byte notice[EPISODES * 3];
+#ifdef ACKNOWLEDGING
+byte kept; /* entries since the snapshot of which the ledger has the changes */
+bool in_hand[EPISODES]; /* acknowledged since it worsened last, in truth */
+#endif
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
 byte flying, late;
@@ -165,12 +169,31 @@ inline check(e) {
 inline tell_carried(e, event) {
     if
     :: CARRIED(e, event) && held && (!told[e] || graver[e]) -> tell(e, CARRIES_UNTOLD)
+#ifdef ACKNOWLEDGING
+        ;
+        if
+        :: !covered[e] -> acknowledged[e] = false; in_hand[e] = false; escalated[e] = false
+        :: else
+        fi
+#endif
     :: else
     fi
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
 inline save(e, event) {
+#ifdef ACKNOWLEDGING
+    /* An acknowledgement ends where the alarm worsens; what is judged again ends none that came later. */
+    if
+    :: happens == WORSENS && row[e] != OVER && place >= kept -> in_hand[e] = false
+    :: else
+    fi;
+    if
+    :: happens == WORSENS && row[e] != OVER && place >= kept -> acknowledged[e] = false; escalated[e] = false
+    :: else
+    fi;
+    assert(acknowledged[e] == in_hand[e]);
+#endif
     if
     :: happens == OPENS -> covered[e] = under_cause
     :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
@@ -259,7 +282,13 @@ active proctype monitor() {
         :: crashes == CRASHES -> entry[place] = 0; leads[place] = 0
         :: else
         fi;
-        place++
+        place++;
+#ifdef ACKNOWLEDGING
+        if
+        :: place > kept -> kept = place
+        :: else
+        fi
+#endif
        }
     :: d_step { entries > 0 && place == entries ->
         saved_condition = condition;
@@ -268,6 +297,9 @@ active proctype monitor() {
         forget();
         entry[0] = 0; entry[1] = 0; leads[0] = 0; leads[1] = 0;
         entries = 0;
+#ifdef ACKNOWLEDGING
+        kept = 0;
+#endif
         place = 0
        }
     :: d_step { crashes < CRASHES ->
@@ -296,8 +328,8 @@ active proctype people() {
        }
 #endif
 #ifdef ACKNOWLEDGING
-    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true }
-    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == UNSEEN || row[1] == OVER) && !acknowledged[1] -> acknowledged[1] = true }
+    :: d_step { (row[0] == ACTIVE || row[0] == RETURNING || row[0] == UNSEEN || row[0] == OVER) && !acknowledged[0] -> acknowledged[0] = true; in_hand[0] = true }
+    :: d_step { (row[1] == ACTIVE || row[1] == RETURNING || row[1] == UNSEEN || row[1] == OVER) && !acknowledged[1] -> acknowledged[1] = true; in_hand[1] = true }
 #endif
     od
 }

@@ -40,8 +40,10 @@ that id, so a replay or a second attempt is recognised.
   it would have had. What became graver while that was not told is told then, too.
 - An acknowledgement stops repetition and escalation, also of an alarm that nobody was told of yet: that is
   told at most once, where it still stands when its hold is over, on the routes that are open then. It is
-  not told when the hours of another begin, for somebody has taken it in hand. An acknowledgement ends with
-  the return: the next episode is unacknowledged.
+  not told when the hours of another begin, for somebody has taken it in hand. An acknowledgement ends where
+  the alarm worsens, told or not (ISA-18.2, re-alarm): it is escalated and repeated then as if nobody had
+  acknowledged it, until somebody does so again. It ends with the return, too: the next episode is
+  unacknowledged.
 - Nobody can resolve an alarm whose condition stands.
 - UNKNOWN starts nothing and ends nothing: a pending on-delay runs on through it, an off-delay begins anew
   after it."""

@@ -116,6 +116,10 @@ bool carried_held; /* and people hold that back */
 #define CARRIED(e, event) (event == CARRIES)
 #endif
 byte notice[EPISODES * 3];
+#ifdef ACKNOWLEDGING
+byte kept; /* entries since the snapshot of which the ledger has the changes */
+bool in_hand[EPISODES]; /* acknowledged since it worsened last, in truth */
+#endif
 
 /* The outbox: what is on its way, and whether it was accepted; what was given up and comes late. */
 byte flying, late;
@@ -149,12 +153,31 @@ inline check(e) {
 inline tell_carried(e, event) {
     if
     :: CARRIED(e, event) && held && (!told[e] || graver[e]) -> tell(e, CARRIES_UNTOLD)
+#ifdef ACKNOWLEDGING
+        ;
+        if
+        :: !covered[e] -> acknowledged[e] = false; in_hand[e] = false; escalated[e] = false
+        :: else
+        fi
+#endif
     :: else
     fi
 }
 
 /* Saves what an entry brought, in one transaction: a row that is over stays over. */
 inline save(e, event) {
+#ifdef ACKNOWLEDGING
+    /* An acknowledgement ends where the alarm worsens; what is judged again ends none that came later. */
+    if
+    :: happens == WORSENS && row[e] != OVER && place >= kept -> in_hand[e] = false
+    :: else
+    fi;
+    if
+    :: happens == WORSENS && row[e] != OVER && place >= kept -> acknowledged[e] = false; escalated[e] = false
+    :: else
+    fi;
+    assert(acknowledged[e] == in_hand[e]);
+#endif
     if
     :: happens == OPENS -> covered[e] = under_cause
     :: happens != OPENS && condition == ACTIVE -> covered[e] = covered[e] && under_cause
@@ -234,7 +257,13 @@ active proctype monitor() {
         :: crashes == CRASHES -> entry[place] = 0; leads[place] = 0
         :: else
         fi;
-        place++
+        place++;
+#ifdef ACKNOWLEDGING
+        if
+        :: place > kept -> kept = place
+        :: else
+        fi
+#endif
        }
     :: d_step { entries > 0 && place == entries ->
         saved_condition = condition;
@@ -243,6 +272,9 @@ active proctype monitor() {
         forget();
         entry[0] = 0; entry[1] = 0; leads[0] = 0; leads[1] = 0;
         entries = 0;
+#ifdef ACKNOWLEDGING
+        kept = 0;
+#endif
         place = 0
        }
     :: d_step { crashes < CRASHES ->
@@ -424,7 +456,7 @@ def _people() -> Iterator[str]:
     stands = " || ".join(f"row[{{e}}] == {condition.name}" for condition in ACKNOWLEDGEABLE)
     for e in range(EPISODES):
         guard = f"({stands.format(e=e)} || row[{e}] == OVER) && !acknowledged[{e}]"
-        yield f"    :: d_step {{ {guard} -> acknowledged[{e}] = true }}"
+        yield f"    :: d_step {{ {guard} -> acknowledged[{e}] = true; in_hand[{e}] = true }}"
 
 
 def _timer() -> Iterator[str]:

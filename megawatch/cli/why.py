@@ -114,7 +114,9 @@ def acknowledged_lines(alarm: Alarm, folder: SiteFolder, by: str) -> Iterator[st
         by: Who took it.
     """
     name = f"{alarm.id} {alarm.rule} {alarm.subject}"
-    if alarm.acknowledged_by is None:
+    if alarm.acknowledged_by is None and alarm.returned_ms is None:
+        yield f"{name}: it worsened meanwhile, and is {alarm.severity} now; look at it again"
+    elif alarm.acknowledged_by is None:
         yield f"{name}: it is over, and there is nothing to take in hand"
     else:
         already = "" if alarm.acknowledged_by == by else "; it was before you"

@@ -1,7 +1,7 @@
 """Acknowledgements that come back: a page of one button behind each signed link, and PagerDuty's webhook.
 
     GET  /ack/{alarm}?sig=...   the alarm and a button: a chat that looks at a link acknowledges nothing
-    POST /ack/{alarm}?sig=...   by=...: acknowledges it
+    POST /ack/{alarm}?sig=...   by=...&severity=...: acknowledges it, where it is no graver by now
     POST /pagerduty             an event of PagerDuty's webhooks, version 3, signed
 
 The server listens on loopback; what stands before it, such as a reverse proxy, gives it a name and TLS.
@@ -14,6 +14,8 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from html import escape
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ import structlog
 from aiohttp import web
 
 from facility.shown import in_line
+from rules.alarms.states import Change
 from rules.notify.links import Links
 from store.ledger.alarms import Alarm
 from store.ledger.ledger import Ledger
@@ -57,6 +60,7 @@ class _Event(msgspec.Struct):
     event_type: str
     data: _Incident
     agent: _Agent | None = None
+    occurred_at: datetime | None = None
 
 
 class _Delivery(msgspec.Struct):
@@ -124,20 +128,22 @@ class AcknowledgementServer:
     async def _show(self, request: web.Request) -> web.Response:
         """Answer with the alarm and a button."""
         alarm = await self._alarm_of(request)
-        return _page(alarm.title, _about(alarm) + ("" if _is_done(alarm) else _FORM))
+        return _page(alarm.title, _about(alarm) + ("" if _is_done(alarm) else _form(alarm)))
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         """Acknowledge the alarm of a link."""
         alarm = await self._alarm_of(request)
         try:
-            given = (await request.post()).get("by", "")
+            form = await request.post()
+            given, seen = form.get("by", ""), form.get("severity", alarm.severity)
         except (ValueError, LookupError, AssertionError):  # bad encodings, and forms that are none
-            given = ""
+            given, seen = "", alarm.severity
         by = _name(given) if isinstance(given, str) else ""
         if not by:
-            return _page("Whose name?", _about(alarm) + _FORM, status=400)
-        after = await self._take_in_hand(alarm, by)
-        return _page(after.title, _about(after))
+            return _page("Whose name?", _about(alarm) + _form(alarm), status=400)
+        # Who saw it less grave than it is by now is asked again.
+        after = await self._take_in_hand(replace(alarm, severity=str(seen)), by)
+        return _page(after.title, _about(after) + ("" if _is_done(after) else _form(after)))
 
     async def _alarm_of(self, request: web.Request) -> Alarm:
         """Return the alarm that a signed link is about.
@@ -171,6 +177,9 @@ class AcknowledgementServer:
             alarms = [alarm for alarm in await in_thread(self._ledger.alarm, key) if alarm.id == key]
             by = _name((event.agent.summary if event.agent is not None else "") or "") or "PagerDuty"
             for alarm in alarms:
+                if await in_thread(self._is_of_before, alarm, event.occurred_at):
+                    _log.info("acknowledged before it worsened", alarm=alarm.id, by=by)
+                    continue
                 await self._take_in_hand(alarm, by)
         return web.Response(status=200)
 
@@ -179,6 +188,12 @@ class AcknowledgementServer:
         expected = "v1=" + hmac.new(self._pagerduty_secret, body, hashlib.sha256).hexdigest()
         given = (one.strip().encode(errors="replace") for one in signatures.split(","))
         return any(hmac.compare_digest(expected.encode(), one) for one in given)
+
+    def _is_of_before(self, alarm: Alarm, at: datetime | None) -> bool:
+        """Tell whether people were told that an alarm worsened since: who acknowledged it did not know."""
+        notices = self._ledger.notices_of(alarm.id)
+        told_ms = [n.created_ms for n in notices if n.body.get("change") == Change.WORSENED]
+        return at is not None and at.timestamp() * 1_000 < max(told_ms, default=0)
 
     async def _take_in_hand(self, alarm: Alarm, by: str) -> Alarm:
         if _is_done(alarm):
@@ -200,10 +215,13 @@ def _is_done(alarm: Alarm) -> bool:
     return not alarm.is_open or alarm.acknowledged_ms is not None
 
 
-_FORM: Final = (
-    '<form method="post"><label>Your name<input name="by" maxlength="100" autocomplete="name" required>'
-    "</label><button>I take it in hand</button></form>"
-)
+def _form(alarm: Alarm) -> str:
+    """Return the button that acknowledges an alarm as grave as it is shown, as HTML."""
+    return (
+        '<form method="post"><label>Your name<input name="by" maxlength="100" autocomplete="name" required>'
+        f'</label><input type="hidden" name="severity" value="{escape(alarm.severity)}">'
+        "<button>I take it in hand</button></form>"
+    )
 
 
 def _about(alarm: Alarm) -> str:

@@ -208,7 +208,9 @@ what is hidden is held back no longer, and beside something graver that is held 
 an alarm may be that it worsened; that is its opening then."""
 
 ACKNOWLEDGEABLE: Final = STANDS
-"""The conditions in which there is something to acknowledge; what returned and waits for that is, always."""
+"""The conditions in which there is something to acknowledge; what returned and waits for that is, always.
+
+An acknowledgement is of an alarm as grave as it was: it ends where that worsens, told or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +288,13 @@ def step(state: State, event: Event) -> tuple[State, Told | None]:
         is_under = Hold.CAUSE in held
         now = replace(now, is_hidden=is_under and (now.is_hidden or happens is Happens.OPENS))
     if happens is Happens.WORSENS:
-        now = replace(now, is_graver=now.is_told)
+        now = replace(now, is_graver=now.is_told, is_acknowledged=False)
     if event is Event.ACKNOWLEDGE:
         now = replace(now, is_acknowledged=now.condition in ACKNOWLEDGEABLE, is_latched=False)
     told = next((t.told for t in TELLINGS if _is_due(t, now, event, happens)), None)
     if told in (Told.OPENED, Told.WORSENED):
-        now = replace(now, is_told=True, is_graver=False)
+        is_new = event is Event.CARRIES_UNTOLD
+        now = replace(now, is_told=True, is_graver=False, is_acknowledged=now.is_acknowledged and not is_new)
     if happens is Happens.RETURNS:
         latched = now.is_latched or (now.latches and not now.is_acknowledged)
         now = State(condition=now.condition, holds=held, is_latched=latched, latches=now.latches)

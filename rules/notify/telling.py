@@ -121,6 +121,8 @@ class Teller:
         self._standing = {a.id: a for a in ledger.alarms(only_open=True) if a.returned_ms is None}
         self._over = set[str]()
         self._acknowledged = set[str]()
+        self._worsened = set[str]()  # as the ledger does not know yet: what is acknowledged there was before
+        self._renewed = set[str]()  # of those acknowledged before, until people are told of it
         self._heard: dict[str, dict[str, _Heard]] = {}  # by alarm and route
         self._first_told_ms: dict[str, int] = {}
         self._told_as: dict[str, Severity] = {}  # the worst that was told since we run, wherever
@@ -147,6 +149,8 @@ class Teller:
             )
             if change.change is Change.RETURNED:
                 self._over.add(alarm.id)
+            if change.change is Change.WORSENED:
+                self._end_acknowledgement(alarm.id, change.at_ms)
             self._standing[alarm.id] = alarm
             if change.is_told and alarm.is_told and alarm.suppression is None and view is not None:
                 telling.notices += self._notices(change, view, now_ms)
@@ -197,6 +201,7 @@ class Teller:
             # `_follow_suppressions` lets the hold hold again.
             told = replace(alarm, is_told=True, suppression=None, suppression_id=None)
             self._standing[alarm.id] = told
+            self._end_acknowledgement(alarm.id, view.at_ms)
             worse = AlarmChange(alarm=told, change=Change.WORSENED.value, at_ms=view.at_ms, reason=reason)
             # Of one moment it worsens once: for this, and not as what is held back.
             telling.changes[:] = [c for c in telling.changes if not _is_same(c, worse)]
@@ -284,18 +289,31 @@ class Teller:
         for alarm in list(self._standing.values()):
             if alarm.id in self._over or alarm.rule not in self._rules or not alarm.is_told:
                 continue
+            if alarm.id in acknowledged and alarm.id in self._worsened:
+                continue  # it was before: the ledger ends it with what is saved next
             if alarm.id in acknowledged:
                 last_ms = [self._no_later(heard, view.at_ms) for heard in self._told_at(alarm.id).values()]
                 # What is told at the same time has no order.
                 if alarm.id not in self._acknowledged and last_ms and max(last_ms) < view.at_ms:
                     self._acknowledged.add(alarm.id)
-                    told = replace(
-                        self._composed(alarm, Change.ACKNOWLEDGED, view), by=acknowledged[alarm.id]
-                    )
+                    told = self._composed(alarm, Change.ACKNOWLEDGED, view)
+                    # Each acknowledgement has its own key: one ends where the alarm worsens.
+                    count = sum(c.change == told.change for c in self._ledger.changes_of(alarm.id))
+                    key = told.key if count <= 1 else f"{told.key}:{count}"
+                    told = replace(told, by=acknowledged[alarm.id], key=key)
                     told = worded(told, self._site.zone)
                     telling.notices += self._addressed(told, self._hearing(told), now_ms)
             elif waiting and alarm.suppression is None:
                 telling.notices += self._late_notices(alarm, waiting, view, now_ms)
+
+    def _end_acknowledgement(self, alarm_id: str, at_ms: int) -> None:
+        """Let an alarm that worsens be one that nobody has acknowledged, from a moment on [ms]."""
+        self._worsened.add(alarm_id)
+        if alarm_id in self._ledger.acknowledged():
+            self._acknowledged.discard(alarm_id)
+            self._told_at(alarm_id)
+            self._first_told_ms[alarm_id] = at_ms
+            self._renewed.add(alarm_id)
 
     def _late_notices(self, alarm: Alarm, waiting: Sequence[Route], view: View, now_ms: int) -> list[Notice]:
         """Return what is told of an alarm now because it still stands and was not acknowledged."""
@@ -359,7 +377,10 @@ class Teller:
         """Return what was told of an alarm, by route."""
         if alarm_id not in self._heard:
             self._heard[alarm_id] = {}
-            self._noted(self._ledger.notices_of(alarm_id))
+            noted = self._noted(self._ledger.notices_of(alarm_id))
+            if (since_ms := _acknowledged_until_ms(self._ledger.changes_of(alarm_id))) is not None:
+                later = [n.source_ms for n in noted if n.source_ms >= since_ms and _is_told(n)]
+                self._first_told_ms[alarm_id] = min(later, default=since_ms)
         return self._heard[alarm_id]
 
     def _noted(self, notices: list[Notice]) -> list[Notice]:
@@ -370,6 +391,9 @@ class Teller:
                 notice.route, _Heard(notice.source_ms, severity)
             )
             heard.last_ms, heard.severity = notice.source_ms, max(heard.severity, severity)
+            if notice.alarm_id in self._renewed:
+                self._first_told_ms[notice.alarm_id] = notice.source_ms
+                self._renewed.discard(notice.alarm_id)
             self._first_told_ms.setdefault(notice.alarm_id, notice.source_ms)
         return notices
 
@@ -381,6 +405,8 @@ class Teller:
             self._first_told_ms.pop(over, None)
             self._told_as.pop(over, None)
         self._acknowledged -= self._over
+        self._renewed -= self._over
+        self._worsened.clear()
         self._over.clear()
 
     def endings(self, alarm: Alarm, reason: str, now_ms: int) -> list[Notice]:
@@ -551,6 +577,22 @@ def _damped(alarm: Alarm, rule: Rule, view: View) -> frozenset[str]:
     if rule.kind is not SubjectKind.ALARM or alarm.subject not in view.alarms.ids:
         return frozenset()
     return view.alarms.tenants[view.alarms.ids.index(alarm.subject)]
+
+
+def _acknowledged_until_ms(changes: Iterable[AlarmChange]) -> int | None:
+    """Return when an alarm worsened last that was acknowledged before [ms]; None where it never did."""
+    is_acknowledged, until_ms = False, None
+    for change in changes:
+        if change.change == Change.ACKNOWLEDGED:
+            is_acknowledged = True
+        elif change.change == Change.WORSENED and is_acknowledged:
+            is_acknowledged, until_ms = False, change.at_ms
+    return until_ms
+
+
+def _is_told(notice: Notice) -> bool:
+    """Tell whether a notice says that its alarm opened or worsened."""
+    return notice.body.get("change") in (Change.OPENED, Change.WORSENED)
 
 
 def _is_same(one: AlarmChange, other: AlarmChange) -> bool:

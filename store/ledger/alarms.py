@@ -38,7 +38,7 @@ class Alarm:
         peak: The worst value; None where there is none.
         is_told: Whether people were told.
         needs_acknowledgement: Whether it stays on the list until it is acknowledged.
-        acknowledged_ms: When it was acknowledged [ms]; None while it is not.
+        acknowledged_ms: When it was acknowledged [ms]; None while it is not, and once it worsens.
         acknowledged_by: Name of the person who did.
         suppression: Why people are not told of it now, as `SuppressionKind` says; None where they are.
         suppression_id: Id of what says so.

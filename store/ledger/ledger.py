@@ -499,13 +499,14 @@ class Ledger(LedgerReader):
             at_ms: When [ms].
 
         Returns:
-            The alarm afterwards; unchanged where it was acknowledged before.
+            The alarm afterwards; unchanged where it was acknowledged before, and where it is of another
+            severity by now: who takes an alarm in hand has seen how grave it is.
         """
         with self._lock, saving(self._writer, self.path) as connection:
             connection.execute(
                 "UPDATE alarm SET acknowledged_ms = ?, acknowledged_by = ?"
-                " WHERE id = ? AND acknowledged_ms IS NULL",
-                (at_ms, by, alarm.id),
+                " WHERE id = ? AND acknowledged_ms IS NULL AND severity = ?",
+                (at_ms, by, alarm.id, alarm.severity),
             )
             row = connection.execute(_ALARMS + " WHERE id = ?", (alarm.id,)).fetchone()
             after = _alarm(row)
@@ -758,13 +759,19 @@ def _put_change(connection: sqlite3.Connection, change: AlarmChange) -> None:
             alarm.suppression_id,
         ),
     )
-    _put_event(connection, change)
+    # A worsening that is judged again is there already, and ends no acknowledgement that came afterwards.
+    if _put_event(connection, change) and change.change == "worsened":
+        connection.execute(
+            "UPDATE alarm SET acknowledged_ms = NULL, acknowledged_by = NULL WHERE id = ?", (alarm.id,)
+        )
 
 
-def _put_event(connection: sqlite3.Connection, change: AlarmChange) -> None:
+def _put_event(connection: sqlite3.Connection, change: AlarmChange) -> bool:
+    """Keep what happened to an alarm; tell whether it is new."""
     alarm = {name: getattr(change.alarm, name) for name in Alarm.__slots__}
     body = json.dumps(alarm | {"reason": change.reason})
-    connection.execute(
+    done = connection.execute(
         "INSERT OR IGNORE INTO change (alarm_id, change, at_ms, body) VALUES (?, ?, ?, ?)",
         (change.alarm.id, change.change, change.at_ms, body),
     )
+    return done.rowcount > 0

@@ -165,6 +165,14 @@ BROKEN: Final[Mapping[str, tuple[Callable[[], str], str]]] = {
         ),
         "",
     ),
+    "a worsening that is judged again cancels an acknowledgement": (
+        edited("place >= kept -> acknowledged[e] = false", "true -> acknowledged[e] = false"),
+        "",
+    ),
+    "an acknowledgement outlives a worsening": (
+        edited("-> acknowledged[e] = false; escalated[e] = false\n    ::", "-> escalated[e] = false\n    ::"),
+        "",
+    ),
     "what is graver behind a shelf waits for an opening": (
         edited("seen[(key) - (key) % 3] || notice[(key) - (key) % 3] == NONE", "seen[(key) - (key) % 3]"),
         "",
@@ -201,7 +209,8 @@ BROKEN: Final[Mapping[str, tuple[Callable[[], str], str]]] = {
 def test_a_fault_is_found(fault: str, tmp_path: Path) -> None:
     """Spin ends with a violation, and with the run that leads to it."""
     make, claim = BROKEN[fault]
-    errors, _, said = searched(make(), tmp_path, "-DLAST=1", claim=claim)
+    settings = () if claim else ("-DACKNOWLEDGING",)
+    errors, _, said = searched(make(), tmp_path, "-DLAST=1", *settings, claim=claim)
 
     assert errors > 0, said
     assert list(tmp_path.glob("*.trail")), said

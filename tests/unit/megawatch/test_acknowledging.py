@@ -9,16 +9,18 @@ import io
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from facility.instants import to_iso
 from megawatch.run.acknowledging import AcknowledgementServer
 from megawatch.run.process import end
 from rules.notify.links import Links
-from store.ledger.alarms import Progress
+from store.ledger.alarms import Notice, Progress
 from store.ledger.ledger import Ledger
 from testing.builders import T0_MS
 from testing.store.ledgers import a_change
@@ -209,6 +211,63 @@ def test_other_events_acknowledge_nothing(
 
     asyncio.run(go())
     assert by_whom(ledger) == {"a1": None, "a2": None}
+
+
+def worsen(ledger: Ledger, told_ms: int) -> None:
+    """Let the first alarm become critical, and be told so."""
+    change = a_change("a1", "worsened", T0_MS + 1_000)
+    change = replace(change, alarm=replace(change.alarm, severity="critical"))
+    body = {"change": "worsened", "severity": "critical"}
+    notice = Notice(
+        key="a1:worsened:critical",
+        route="pager",
+        alarm_id="a1",
+        body=body,
+        source_ms=T0_MS + 1_000,
+        created_ms=told_ms,
+        due_ms=told_ms,
+    )
+    ledger.save(Progress(seq=2, tick_ms=T0_MS + 1_000, changes=[change], notices=[notice]))
+
+
+def test_a_button_that_showed_it_less_grave_asks_again(ledger: Ledger) -> None:
+    """Who pressed it has not seen what it is by now."""
+
+    async def go() -> None:
+        seen = ledger.alarms()[0].severity
+        worsen(ledger, T0_MS + 2_000)
+        async with serving(ledger) as (client, url):
+            old, new = ({"by": "Ann", "severity": severity} for severity in (seen, "critical"))
+            async with client.post(url + path_of("a1"), data=old) as answer:
+                page = await answer.text()
+                assert "CRITICAL" in page
+                assert 'value="critical"' in page
+            assert by_whom(ledger)["a1"] is None
+            async with client.post(url + path_of("a1"), data=new) as answer:
+                assert "in the hands of Ann" in await answer.text()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "by"), [pytest.param(-500, None, id="before"), pytest.param(500, "Ann Example", id="after")]
+)
+def test_an_event_that_comes_late_counts_by_when_it_happened(
+    late_ms: int, by: str | None, ledger: Ledger
+) -> None:
+    """Who acknowledged the incident before people were told that it worsened knew nothing of that."""
+
+    async def go() -> None:
+        worsen(ledger, T0_MS + 2_000)
+        body = event("a1", occurred_at=to_iso(T0_MS + 2_000 + late_ms))
+        async with (
+            serving(ledger) as (client, url),
+            client.post(url + "/pagerduty", data=body, headers=signed(body)) as answer,
+        ):
+            assert answer.status == 200
+
+    asyncio.run(go())
+    assert by_whom(ledger)["a1"] == by
 
 
 def test_a_request_that_is_too_large_is_refused(ledger: Ledger) -> None:

@@ -155,6 +155,15 @@ def test_an_acknowledgement_is_of_an_alarm_that_stands_and_ends_with_it() -> Non
     assert all(state.condition in STANDS for state in EVERY if state.is_acknowledged)
 
 
+def test_a_worsening_ends_an_acknowledgement() -> None:
+    """Told or not; nothing else of an alarm that stands does."""
+    for state, event, then, told in steps():
+        if state.is_acknowledged and then.condition in STANDS:
+            is_worse = event in (Event.SEVERITY_UP, Event.CARRIES)
+            is_worse |= event is Event.CARRIES_UNTOLD and told is Told.WORSENED
+            assert then.is_acknowledged is not is_worse
+
+
 def test_what_is_acknowledged_is_not_repeated() -> None:
     """Nor is what was never told, nor what somebody holds back."""
     for state, _, _, told in steps(Event.REPEAT):

@@ -12,6 +12,7 @@ import pytest
 from facility.hours import Hours
 from facility.names import CANARY
 from facility.site import Site
+from rules.engine import snapshot
 from rules.notify.links import Links
 from rules.notify.routing import Route
 from store.ledger.alarms import Alarm
@@ -76,9 +77,9 @@ class Hall:
         (found,) = (alarm for alarm in self.ledger.alarms() if alarm.rule == "C2")
         return found
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, second: int = 0) -> None:
         """Let somebody take it in hand."""
-        self.ledger.acknowledge(self.alarm, by="ann", at_ms=T0_MS)
+        self.ledger.acknowledge(self.alarm, by="ann", at_ms=T0_MS + 1_000 * second)
 
     def told(self) -> list[tuple[str, str, int]]:
         """Return what was told: the change, the route, and the second of it."""
@@ -239,25 +240,95 @@ def test_what_worsens_outside_the_hours_is_told_when_they_begin(tmp_path: Path) 
         assert hall.alarm.severity == "critical"
 
 
-def test_what_worsens_once_it_was_acknowledged_is_told_where_only_the_gravest_is(tmp_path: Path) -> None:
-    """Whoever has it in hand is told too, and no escalation begins."""
-    gravest = Route(name="gravest", severities=frozenset({"critical"}))
-    hall = a_hall(tmp_path, FIRST, SECOND, gravest)
+GRAVEST = Route(name="gravest", severities=frozenset({"critical"}))
+WORSE = [
+    ("opened", "first", 5),
+    ("acknowledged", "first", 15),
+    ("worsened", "first", 25),
+    ("worsened", "gravest", 25),
+]
+"""It opens, is acknowledged, and is critical 20 s after it was first told."""
+
+
+def a_worse_hall(folder: Path, *routes: Route) -> Hall:
+    """Return a hall whose alarm worsened once somebody had acknowledged it."""
+    hall = a_hall(folder, *routes, GRAVEST)
+    hall.play(range(15), 75)
+    hall.acknowledge(14)
+    hall.play(range(15, 25), 75)
+    hall.play(range(25, 40), 90)
+    assert hall.told() == WORSE
+    assert hall.alarm.state == "active, unacknowledged"
+    return hall
+
+
+def test_what_worsens_once_it_was_acknowledged_waits_for_that_anew(tmp_path: Path) -> None:
+    """Whoever had it in hand is told too; 20 s later the next route is, also after a restart."""
+    hall = a_worse_hall(tmp_path, FIRST, SECOND)
     with closing(hall.ledger):
-        hall.play(range(15), 75)
-        hall.acknowledge()
-        hall.play(range(15, 25), 75)
-        hall.play(range(25, 60), 90)
-        told = hall.told()
+        hall.play(range(40, 60), 90)
+        (late,) = (notice for notice in hall.ledger.notices() if notice.route == "second")
         hall.play(range(60, 140), 10)
 
-        assert [each[:2] for each in told] == [
-            ("opened", "first"),
-            ("acknowledged", "first"),
-            ("worsened", "first"),
-            ("worsened", "gravest"),
+        assert hall.told()[4:5] == [("opened", "second", 45)]
+        assert (late.body["severity"], late.body["unacknowledged_s"]) == ("critical", 20)
+        assert [each[:2] for each in hall.told()[5:]] == [
+            ("returned", "first"),
+            ("returned", "gravest"),
+            ("returned", "second"),
         ]
-        assert [each[:2] for each in hall.told()[4:]] == [("returned", "first"), ("returned", "gravest")]
+
+
+def test_what_worsens_once_it_was_acknowledged_is_repeated_again(tmp_path: Path) -> None:
+    """From the worsening on."""
+    hall = a_worse_hall(tmp_path, replace(FIRST, repeat_ms=20_000))
+    with closing(hall.ledger):
+        hall.play(range(40, 60), 90)
+
+        assert hall.told()[4:] == [("repeated", "first", 45)]
+
+
+def test_a_second_acknowledgement_stops_what_the_worsening_began(tmp_path: Path) -> None:
+    """It has a key of its own, so that receivers hear of it; whatever is judged again afterwards."""
+    hall = a_worse_hall(tmp_path, replace(FIRST, repeat_ms=20_000), SECOND)
+    with closing(hall.ledger):
+        hall.acknowledge(39)
+        hall.play(range(40, 50), 90)
+        (tmp_path / snapshot.FILE).unlink()
+        hall.play(range(50, 90), 90)
+
+        assert hall.told() == [*WORSE, ("acknowledged", "first", 40)]
+        assert hall.alarm.state == "active, acknowledged"
+        keys = [n.key for n in hall.ledger.notices() if n.body["change"] == "acknowledged"]
+        assert sorted(keys) == [f"{hall.alarm.id}:acknowledged", f"{hall.alarm.id}:acknowledged:2"]
+
+
+def test_what_worsens_behind_a_shelf_waits_from_when_it_is_told(tmp_path: Path) -> None:
+    """Nobody could acknowledge before what nobody was told."""
+    hall = a_hall(tmp_path, FIRST, SECOND)
+    with closing(hall.ledger):
+        hall.play(range(15), 75)
+        hall.acknowledge(14)
+        hall.ledger.suppress(shelf(from_s=20, to_s=60))
+        hall.play(range(15, 25), 75)
+        hall.play(range(25, 70), 90)
+        assert hall.told()[2:] == [("worsened", "first", 60)]
+        hall.play(range(70, 100), 90)
+
+        assert hall.told()[3:] == [("opened", "second", 80)]
+
+
+def shelf(from_s: int, to_s: int) -> Suppression:
+    """Return what shelves everything for a while."""
+    return Suppression(
+        id="s",
+        kind=SuppressionKind.SHELVED,
+        from_ms=T0_MS + 1_000 * from_s,
+        to_ms=T0_MS + 1_000 * to_s,
+        by="ann",
+        why="known",
+        made_ms=T0_MS,
+    )
 
 
 def test_the_canary_s_alarm_is_over_when_it_is(tmp_path: Path) -> None:

@@ -178,6 +178,29 @@ def test_the_first_who_acknowledges_is_the_one(ledger: Ledger) -> None:
     assert [change.change for _, change in ledger.changes(0)] == ["opened", "acknowledged"]
 
 
+def test_a_worsening_ends_an_acknowledgement_and_none_that_came_later(ledger: Ledger) -> None:
+    """Also where it is judged again; who saw the alarm less grave acknowledges nothing."""
+    ledger.save(progress(("a1", "opened", T0_MS)))
+    before = ledger.acknowledge(an_alarm(), by="ann", at_ms=T0_MS + 1)
+    worse = replace(an_alarm(), severity="critical")
+    change = AlarmChange(alarm=worse, change="worsened", at_ms=T0_MS + 2)
+    ledger.save(Progress(seq=8, tick_ms=T0_MS + 2, changes=[change]))
+    assert (ledger.alarms()[0].acknowledged_ms, ledger.acknowledged()) == (None, {})
+
+    assert before.severity != "critical"
+    assert ledger.acknowledge(before, by="bob", at_ms=T0_MS + 3).acknowledged_by is None
+    assert ledger.acknowledge(worse, by="bob", at_ms=T0_MS + 4).acknowledged_by == "bob"
+    ledger.save(Progress(seq=8, tick_ms=T0_MS + 2, changes=[change]))
+
+    assert ledger.acknowledged() == {"a1": "bob"}
+    assert [change.change for _, change in ledger.changes(0)] == [
+        "opened",
+        "acknowledged",
+        "worsened",
+        "acknowledged",
+    ]
+
+
 def test_alarms_that_are_open_are_listed_however_old_they_are(ledger: Ledger) -> None:
     """What opened long ago and is not over belongs on the list; what is over does not."""
     ledger.save(progress(("a1", "opened", T0_MS), ("a2", "opened", T0_MS)))
