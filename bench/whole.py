@@ -60,8 +60,8 @@ class Mode:
 
 MODES: Final = (
     Mode("paced 5,000/s", 5_000, 50_000, "at most 35 µs, 0.6"),
-    Mode("paced 20,000/s", 20_000, 100_000, "at most 12 µs, 0.3", has_plain=False),
-    Mode("flat out", 0, 100_000, "at most 12 µs, 0.3"),
+    Mode("paced 20,000/s", 20_000, 200_000, "at most 12 µs, 0.3", has_plain=False),
+    Mode("flat out", 0, 500_000, "at most 12 µs, 0.3", has_plain=False),
     Mode(
         "rack documents of 26 readings, flat out",
         0,

@@ -18,8 +18,8 @@ from collector.kernels import frame
 from collector.kernels.portable import packet_end
 from collector.mqtt.message import Messages
 
-BUFFER_BYTES: Final = 262_144
-"""How much is read at once [bytes]: 50 ms of 20,000 messages a second (our choice)."""
+BUFFER_BYTES: Final = 393_216
+"""How much is read at once [bytes]: 70 ms of 20,000 messages a second (our choice)."""
 MOST_MESSAGES: Final = 4_096
 """How many messages are put into columns at once (our choice)."""
 

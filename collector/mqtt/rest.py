@@ -13,7 +13,7 @@ REST_S: Final = 0.1
 """How long a socket rests: a tick waits 250 ms for what is on its way (our choice)."""
 QUIET_REST_S: Final = 0.15
 """How long after few messages (our choice)."""
-BUSY_REST_S: Final = 0.05
+BUSY_REST_S: Final = 0.07
 """How long after many messages: what a read brings holds the event loop (our choice)."""
 SHORT_REST_S: Final = 0.005
 """How long where the broker waits for us (our choice)."""
