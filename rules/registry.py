@@ -137,7 +137,7 @@ def make_rules(
     Args:
         parameters: Parameters by rule, as the site file says them; a rule with `enabled = false` is left out.
         faults: Takes what is wrong with them.
-        tenants: Whom parameters may be for; None where that is not checked.
+        tenants: The tenants that may have parameters of their own; None where that is not checked.
     """
     known = {rule.name: rule for rule in RULES}
     faults += [
@@ -193,7 +193,7 @@ def _variant(
         given: Who is chosen, and the parameters that are other than usual.
         path: Where that stands in the site file.
         faults: Takes what is wrong with it.
-        tenants: Whom parameters may be for; None where that is not checked.
+        tenants: The tenants that may have parameters of their own; None where that is not checked.
     """
     count = len(faults)
     parameters = {name: value for name, value in given.items() if name not in CHOICES}

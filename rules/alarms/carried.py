@@ -43,8 +43,8 @@ class Carried:
     Attributes:
         rule: Name of the rule of what is hidden, as alarms give it.
         title: What that says, in a few words.
-        subjects: Whom each of its places is about.
-        cause_subjects: Whom each place of the causes is about.
+        subjects: What each of its places is about.
+        cause_subjects: What each place of the causes is about.
         places: The place of the alarm that is hidden, shape (pairs,).
         causes: The place of its cause, shape (pairs,).
         severities: How bad what is hidden is, with what it hides itself, `Severity` codes, shape (pairs,).
@@ -87,7 +87,7 @@ class Carried:
         """Return how bad the alarm of a subject is by itself, and what it hides that is graver than a code.
 
         Args:
-            subject: Whom the cause is about.
+            subject: What the cause is about.
             above: A `Severity` code, or -1 for all.
 
         Returns:

@@ -196,7 +196,7 @@ class Engine:
 
     @property
     def tenants(self) -> tuple[TenantId, ...]:
-        """Whom each place of a tenant's array is about, the operator's own load last."""
+        """The tenant of each place of a tenant's array, the operator's own load last."""
         return (*(tenant.id for tenant in self.site.tenants), OPERATOR)
 
     def share(self, other: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What happened to streams and has not ended yet: it belongs to whom it happened to, and it ends."""
+"""What happened to streams and has not ended yet: it belongs to its stream, and it ends."""
 
 from __future__ import annotations
 

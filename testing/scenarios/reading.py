@@ -9,7 +9,7 @@
     contract = ['''...''']              # the bodies of its tenant's contract versions
     rules = '''[rules.C2] ...'''        # parameters of rules
 
-    [gateways]                          # through whom it comes; "PUB" where nothing is said
+    [gateways]                          # by which publisher it comes; "PUB" where nothing is said
     g1 = "a{1..3}"
     [lag_s]                             # how late each source's stamps are, 0 where nothing is said
     a1 = "0x5 20x12"
@@ -80,7 +80,7 @@ class Scenario:
         begin_ms: The first step [ms].
         step_ms: Length of a step [ms].
         cadence: When sources publish.
-        streams: Through whom each source comes, by its name.
+        streams: The publisher that each source comes by, by its name.
         values: What each source says, step by step; None where nothing comes. A source of anything else
             than the power of its asset is called by the quantity too.
         lags_ms: How long after its stamp each source is heard, step by step; none where it is in time.

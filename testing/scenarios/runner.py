@@ -38,7 +38,7 @@ class Found:
     Attributes:
         paths: The path of each alarm that the scenario expects something of.
         told: Everything that people hear.
-        subjects: Whom each rule judged.
+        subjects: What each rule judged.
     """
 
     paths: dict[tuple[str, str], str]

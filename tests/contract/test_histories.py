@@ -193,7 +193,7 @@ def test_a_draw_has_a_value_for_each_moment(form: History, tenant: str, figure: 
 
 
 def test_a_draw_of_a_span_or_of_nobody(form: History) -> None:
-    """Spans have their start and not their end; a tenant of whom nothing is stored has nothing."""
+    """Spans have their start and not their end; a tenant without anything stored has nothing."""
     times = [at_ms for at_ms, _ in draws()]
 
     assert form.draw("acme", "best", times[2], times[5]).time_ms.tolist() == times[2:5]

@@ -96,7 +96,7 @@ class World:
 
 @cache
 def a_world() -> World:
-    """Let it happen: three tenants, of whom one draws too much for two minutes, and the operator."""
+    """Let it happen: three tenants, one of them draws too much for two minutes, and the operator."""
     scenario = _scenario()
     simulation = Simulation(scenario)
     world = _world(simulation)

@@ -191,7 +191,7 @@ def until_broker_is(wanted: str, site: Path) -> None:
 
 @pytest.mark.servers
 def test_a_broker_of_a_foreign_authority_is_refused_with_its_reason(authority: Path, tmp_path: Path) -> None:
-    """Its certificate is real, and of nobody whom we trust."""
+    """Its certificate is real, and made by nobody that we trust."""
     stranger = make_authority(tmp_path / "stranger")
 
     async def story() -> None:

@@ -1,4 +1,4 @@
-"""Whatever the bus says serves whom, the graph answers, and never claims to know more than it does."""
+"""Whatever the bus says of what serves what, the graph answers, and claims to know no more than it does."""
 
 from __future__ import annotations
 

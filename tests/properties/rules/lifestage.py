@@ -337,7 +337,7 @@ class Stage:
         return found
 
     def _new(self) -> Iterator[tuple[str, str]]:
-        """Yield whom what was told since the last time is about, and what it was."""
+        """Yield the subject of each thing that was told since the last time, and what it was."""
         for notice in reversed(self._ledger.notices(most=6 * len(self.tenants))):
             body = notice.body
             if body["rule"] == "C2" and notice.key not in self._keys:
