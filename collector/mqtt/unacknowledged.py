@@ -1,7 +1,10 @@
 """What a broker has sent and was not told to be safe yet: over a reconnect, and with numbers used twice.
 
-A broker sends again what was not acknowledged when a connection broke. It is in our hands still, or stored
-already with an acknowledgement that came too late: neither needs to be decoded and stored once more.
+A broker sends again what was not acknowledged when a connection broke, under the same packet identifier. What
+is in our hands still is known by that number, which cannot be another message's before we acknowledge it, and
+need not be decoded and stored once more. What was acknowledged is not remembered: its number may be given
+anew, to a message that says the same. Where the acknowledgement was lost it is handed on again, and everything
+sent again behind it as well, so that the last word on each topic stays the last.
 
 mosquitto 2.0.11 sends more than the receive maximum after a reconnect, and gives a number to a second message
 while the first that had it waits. An acknowledgement may then take either off its list, so it is sent only
@@ -10,7 +13,6 @@ when both are safe.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,16 +21,11 @@ import numpy as np
 from collector.mqtt.message import Messages
 from facility.readings import Flag, IntArray
 
-MOST_REMEMBERED: Final = 5_000
-"""Acknowledgements whose way to the broker a break may cut off: as many as are on their way by default."""
-LONGEST_REMEMBERED: Final = 4_194_304
-"""What was read at once and is longer is not remembered [bytes]: it holds a message that is refused for its
-length, which may be refused once more (our choice)."""
 _NUMBERS: Final = 65_536
 """How many packet identifiers there are."""
 
-Said = tuple[bytes, bytes]
-"""Topic and payload: how a message that comes again is known."""
+Sent = tuple[int, bytes, bytes]
+"""Packet identifier, topic and payload: how a message that comes again is known."""
 
 
 class Unacknowledged:
@@ -50,40 +47,34 @@ class Unacknowledged:
         self._open = np.zeros(_NUMBERS, np.int64)  # messages that have a number and are not safe
         self._held = np.zeros(_NUMBERS, np.int64)  # those that are safe, while another of their number is not
         self._has_twins = False
-        self._hands: dict[int, Messages] = {}  # what is not safe, by identity, in the order it came
-        self._sent = deque[Messages]()
-        self._sent_count = 0
-        # What came over an earlier connection and may come again; None for what is safe.
-        self._carried: dict[Said, tuple[Messages, int] | None] = {}
+        self._hands: dict[int, Messages] = {}  # what is not safe, by identity
+        # What was in hand when an earlier connection broke; None for what became safe since.
+        self._carried: dict[Sent, tuple[Messages, int] | None] = {}
+        self._is_anew = False  # whether this connection brought something again that was not in hand
+        self._has_come = False
 
     def begin(self, generation: int) -> None:
-        """Begin another connection: what is open of the one before may come again.
+        """Begin another connection: what is in hand of the one before may come again.
 
         Args:
             generation: Number of the connection, above 0.
         """
-        sent = [
-            messages.said(row) for messages in self._sent for row in np.flatnonzero(messages.number).tolist()
-        ]
-        self._carried.update(dict.fromkeys(sent[-MOST_REMEMBERED:]))
-        self._sent.clear()
-        self._sent_count = 0
+        if self._has_come:
+            # A broker sends everything again as soon as it resumes a session: what did not come will not.
+            self._carried = {sent: first for sent, first in self._carried.items() if first is not None}
         for messages in self._hands.values():
-            # A message in hand is not safe, whatever said the same before it.
             for row in np.flatnonzero(messages.generation == self._generation).tolist():
-                self._carried[messages.said(row)] = messages, row
+                self._carried[_sent(messages, row)] = messages, row
         self._generation = generation
         self._open[:] = 0
         self._held[:] = 0
-        self._has_twins = False
+        self._has_twins = self._has_come = self._is_anew = False
         self.due.clear()
         self.waiting = 0
 
     def forget(self) -> None:
         """Note that the broker has forgotten the session: nothing comes again."""
         self._carried.clear()
-        self._sent.clear()
-        self._sent_count = 0
 
     def come(self, messages: Messages) -> Messages:
         """Note messages that came over this connection; return those that are new to us, which are in hand.
@@ -94,6 +85,7 @@ class Unacknowledged:
         is_counted = messages.number > 0
         messages.generation = np.where(is_counted, self._generation, 0)
         again = is_counted & ((messages.flags & Flag.REDELIVERED) != 0)
+        self._has_come = self._has_come or bool(is_counted.any())
         if self._carried and again.any():
             is_new = np.ones(len(messages), np.bool_)
             for row in np.flatnonzero(again).tolist():
@@ -108,17 +100,18 @@ class Unacknowledged:
 
     def _is_new(self, messages: Messages, row: int) -> bool:
         """Tell whether a message that is sent again is new to us; one that is not is noted."""
-        said, number = messages.said(row), int(messages.number[row])
-        if said not in self._carried:
+        sent = _sent(messages, row)
+        # Behind one that is handed on again all are, as they would else be said before it.
+        self._is_anew = self._is_anew or sent not in self._carried
+        if self._is_anew:
             return True
-        first = self._carried.pop(said)
+        first, number = self._carried.pop(sent), sent[0]
         self.repeated += 1
         if first is None:
             self.due.append(number)
-            self._remember(messages.take(np.array([row])))
         else:
             before, at = first
-            before.number[at], before.generation[at] = number, self._generation
+            before.generation[at] = self._generation
             self._note(np.array([number]))
         return False
 
@@ -143,7 +136,6 @@ class Unacknowledged:
         numbers = messages.number[messages.generation > 0]
         if not len(numbers):
             return numbers
-        self._remember(messages)
         self.waiting -= len(numbers)
         if not self._has_twins:
             self._open[numbers] = 0
@@ -159,20 +151,16 @@ class Unacknowledged:
         self._has_twins = bool(self._held.any() or (self._open > 1).any())
         return np.array(tokens, np.int64)
 
-    def _remember(self, messages: Messages) -> None:
-        """Keep what is acknowledged now: the broker may never hear of it."""
-        if len(messages.data) > LONGEST_REMEMBERED:
-            return
-        self._sent.append(messages)
-        self._sent_count += len(messages)
-        while self._sent_count - len(self._sent[0]) >= MOST_REMEMBERED:
-            self._sent_count -= len(self._sent.popleft())
-
     def _settle_late(self, messages: Messages, row: int) -> None:
         self.late += 1
-        said = messages.said(row)
-        if said in self._carried:
-            self._carried[said] = None
+        sent = _sent(messages, row)
+        first = self._carried.get(sent)
+        if first is not None and first[0] is messages and first[1] == row:
+            self._carried[sent] = None
+
+
+def _sent(messages: Messages, row: int) -> Sent:
+    return int(messages.number[row]), *messages.said(row)
 
 
 def packets(numbers: Iterable[int] | IntArray) -> bytes:
