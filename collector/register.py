@@ -105,6 +105,17 @@ class Register:
         """The numbers of all points that the journal has."""
         return self._told.keys()
 
+    def take_back(self, news: Iterable[Known]) -> None:
+        """Let what `news` returned and was not appended be news again; what became known since holds.
+
+        Args:
+            news: What was returned.
+        """
+        for entry in news:
+            if self._told.get(entry.id) is entry:
+                del self._told[entry.id]
+            self._news.setdefault(entry.id, entry)
+
     def restore(self, known: Mapping[int, Known]) -> None:
         """Let what was handed on and never came into the journal be news again.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
@@ -144,9 +145,8 @@ class Collector(Source):
         gathered = Gathered()
         self._decoder.settle(self._now_ms(), gathered)
         if gathered.settled or self._held_since_ms is not None:
-            async with self._context.turn:
-                intake = await self._intake(gathered)
-            await self._appender.append(intake)
+            async with self._in_turn():
+                await self._append(await self._intake(gathered))
 
     async def _look(self) -> None:
         """Look whether the broker has sent everything that it kept for us."""
@@ -168,9 +168,9 @@ class Collector(Source):
         self.counters.messages += count_of(taken)
         reading = self.counters.reading
         reading.take_over(self._session.reading)
-        async with self._context.turn:
+        async with self._in_turn():
             gathered, intake = await self._decode(taken)
-        await self._appender.append(intake)
+            await self._append(intake)
         with reading.measure():
             for messages in taken:
                 self._session.acknowledge(messages)
@@ -180,6 +180,34 @@ class Collector(Source):
         lag_ms = _lag_ms(intake.batch) if self._continuity.is_behind else None
         kept = sum(int(np.count_nonzero(messages.number)) for messages in taken)
         await self._tell(self._continuity.take(kept, now_ms - began_ms, lag_ms, now_ms))
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Decode and append while no other collector does: each may tell the journal of another's points.
+
+        Whoever waits for a disk that refuses keeps the turn, and the others wait with it, and do not hang.
+        """
+        turn = self._context.turn
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await turn.acquire()
+            except TimeoutError:
+                self._rounds += 1
+            else:
+                break
+        try:
+            yield
+        finally:
+            turn.release()
+
+    async def _append(self, intake: Intake) -> None:
+        """Append; where that is cancelled, what became known is news for whoever comes next."""
+        try:
+            await self._appender.append(intake)
+        except BaseException:
+            self._context.register.take_back(intake.known)
+            raise
 
     async def _decode(self, taken: list[Messages]) -> tuple[Gathered, Intake]:
         """Decode messages; where a decoder fails for a fault of its own, they are dead letters."""

@@ -77,7 +77,8 @@ class Context:
         register: Gives each point its number.
         ranges: What values of each point may be.
         waiting_numbers: Gives each message that has to wait its number.
-        turn: Held by whoever decodes: what becomes known meanwhile goes into the same append.
+        turn: Held by whoever decodes, until what came of it is appended: what becomes known goes into one
+            append, and no other reading of a point comes before it.
     """
 
     site: Site

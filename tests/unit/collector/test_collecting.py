@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+import collector.service
 import store.journal.appender
 from collector.decode import dsx
 from collector.decode.base import Context, Decoder, Gathered
@@ -43,6 +44,7 @@ from testing.collector.hearing import (
     raw,
     value,
 )
+from testing.waiting import until
 
 
 class StoppedClock:
@@ -292,6 +294,38 @@ def test_a_disk_that_refuses_stops_acknowledgements_until_it_takes_again(
     counters = bench.collector.counters
     assert (counters.store_error, counters.in_hand, counters.refused_by_disk) == ("", 0, 3)
     assert bench.journal.account().stored == 1
+
+
+def test_who_waits_for_another_collector_does_not_hang(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk refuses, one collector tries again and the others wait for it; all of them are alive."""
+    monkeypatch.setattr(store.journal.appender, "PAUSE_S", 0.001)
+    monkeypatch.setattr(collector.service, "QUIET_S", 0.001)
+    append, is_full, first = bench.journal.append, True, bench.collector
+    second = Collector(
+        ASession(), first._decoder, first._context, bench.journal, clock=StoppedClock(), since_ms=0
+    )
+
+    def refusing(intake: Intake, now_ms: int) -> Account:
+        if is_full:
+            raise StoreUnavailable("journal", "database or disk is full")
+        return append(intake, now_ms)
+
+    monkeypatch.setattr(bench.journal, "append", refusing)
+
+    async def story() -> None:
+        nonlocal is_full
+        taking = [
+            asyncio.create_task(each._take([Messages.of([metadata(rack)], [1])]))
+            for each, rack in ((first, "r1"), (second, "r2"))
+        ]
+        before = first.rounds, second.rounds
+        await until(lambda: first.rounds != before[0] and second.rounds != before[1], "both go on")
+        is_full = False
+        await asyncio.gather(*taking)
+
+    asyncio.run(story())
+
+    assert [rack for rack, _ in bench.known()] == ["r1", "r2"]
 
 
 def test_what_is_said_to_be_stored_is_what_the_disk_holds(bench: Bench) -> None:

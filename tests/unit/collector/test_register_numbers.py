@@ -106,6 +106,22 @@ def test_what_never_came_into_the_journal_is_news_again() -> None:
     assert [known.id for known in register.news()] == [1]
 
 
+def test_news_that_was_taken_back_is_news_again() -> None:
+    """Unless more became known since: the newest is what is told."""
+    first, second = known_racks(["r1", "r2"])
+    register = Register({})
+    for known in (first, second):
+        register.number(known.point, known.asset)
+    news = register.news()
+    other = replace(second.point, unit="W")
+    register.number(other, second.asset)
+
+    register.take_back(news)
+
+    assert sorted(register.news(), key=lambda known: known.id) == [first, Known(1, other, second.asset)]
+    assert register.news() == []
+
+
 def test_a_doubt_that_never_came_into_the_journal_is_news_again() -> None:
     """A collector failed before it wrote down that a unit had changed: the doubt outlasts the next start."""
     (kept,) = known_racks(["r1"])
