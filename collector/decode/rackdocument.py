@@ -1,7 +1,8 @@
 """Rack documents: everything of a rack in one object, or a row of racks in one array.
 
 What is wrong with one value does not take the others with it: each value is a reading of its own, kept or
-refused by itself. What is wrong with the object as a whole refuses the object.
+refused by itself. What is wrong with the object as a whole refuses the object, and puts all points of its
+rack in doubt: whatever they are now, the last values are not known to be it.
 """
 
 from __future__ import annotations
@@ -73,6 +74,12 @@ class RackDocumentDecoder:
         self._broker = broker
         self._context = context
         self._numbers: dict[tuple[str, str, str, str], int] = {}
+        self._of_rack: dict[str, set[int]] = {}  # the points of each rack
+        self._doubted: set[str] = set()  # racks that a message has put in doubt, until it says more of them
+        register, stream = context.register, f"{broker.name}:documents"
+        for number in register.numbers:
+            if (point := register.point(number)) is not None and point.stream == stream:
+                self._of_rack.setdefault(point.asset, set()).add(number)
         self._shapes = Shapes()
         self._place = f"{PREFIX}{context.site.name}"
         self._sequences: dict[str, int] = {}
@@ -133,18 +140,22 @@ class RackDocumentDecoder:
         if place != self._place or not is_level(level):
             rows.refuse(message, Reason.UNKNOWN_TOPIC, f"expected {self._place}/{{rack}}")
             return
+        self._doubted.clear()
         if len(message.payload) > MOST_DOCUMENT_BYTES:
+            self._doubt_all(message, level, rows)
             detail = f"expected at most {MOST_DOCUMENT_BYTES} bytes, found {len(message.payload)}"
             rows.refuse(message, Reason.TOO_LARGE, detail)
             return
         try:
             found = _DECODER.decode(message.payload)
         except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._doubt_all(message, level, rows)
             rows.refuse(message, *explain(message.payload, _DECODER))
             return
         documents = found if isinstance(found, list) else [found]
         problem = _too_many(documents) or check_keys(message.payload)
         if problem is not None:
+            self._doubt_all(message, level, rows)
             rows.refuse(message, *problem)
             return
         if not documents:
@@ -159,14 +170,36 @@ class RackDocumentDecoder:
         if len(rows.rejections) == refused and racks:
             self._shapes.learn(message.topic, message.payload, racks, rows.points(first))
 
+    def _doubt_all(self, message: Message, level: str, rows: Rows) -> None:
+        """Put in doubt what a message that is refused as a whole may have said something of.
+
+        Args:
+            message: The message.
+            level: The last level of its topic, which names a rack or a row.
+            rows: Takes the doubts.
+        """
+        name = name_of(level)
+        racks = {name} if name in self._context.site.racks else self._shapes.racks(message.topic)
+        for rack in sorted(racks):
+            self._doubt(message, rack, rows)
+
+    def _doubt(self, message: Message, rack: str | None, rows: Rows) -> None:
+        """Put all points of a rack in doubt, once until more is said of it."""
+        if rack is not None and rack not in self._doubted:
+            self._doubted.add(rack)
+            for number in sorted(self._of_rack.get(rack, ())):
+                rows.doubt(number, message)
+
     def _take(self, message: Message, document: object, rows: Rows, *, alone: str | None) -> AssetId | None:
         """Take the values of a document; return its rack, None where the document is refused."""
         if not isinstance(document, dict):
+            self._doubt(message, alone, rows)
             detail = f"expected an object, found {type(document).__name__}"
             rows.refuse(message, Reason.WRONG_TYPE, detail)
             return None
         rack = self._rack(document.get("rack"), alone) if "rack" in document or not alone else AssetId(alone)
         if not isinstance(rack, str):
+            self._doubt(message, alone, rows)
             rows.refuse(message, *rack)
             return None
         if (problem := self._declared(rack)) is not None:
@@ -175,9 +208,11 @@ class RackDocumentDecoder:
         try:
             time_ms = _time(document.get("time"))
         except ValueError as error:
+            self._doubt(message, rack, rows)
             rows.refuse(message, Reason.BAD_TIME, str(error))
             return None
-        self._note_sequence(rack, document.get("seq"))
+        self._doubted.discard(rack)
+        self._take_sequence(message, rack, document.get("seq"), rows)
         values = _Values(message, rows, self._hints)
         for value in values.of(document):
             self._add(message, rack, time_ms, value, rows)
@@ -240,11 +275,22 @@ class RackDocumentDecoder:
             rating = self._context.site.rack(rack).rating_milliwatts
             self._context.ranges.set(number, point, None if rating is None else rating / 1e6)
             self._numbers[identity] = number
+            self._of_rack.setdefault(rack, set()).add(number)
         return number
 
-    def _note_sequence(self, rack: str, found: object) -> None:
-        if not isinstance(found, int) or isinstance(found, bool):
-            return
+    def _take_sequence(self, message: Message, rack: str, found: object, rows: Rows) -> None:
+        """Take the number of a document; one that is none is refused by itself."""
+        if isinstance(found, float) and found.is_integer():
+            found = int(found)
+        if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
+            self._note_sequence(rack, found)
+        elif found is not None:
+            is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+            shown = "one below 0 or with a fraction" if is_number else type(found).__name__
+            detail = f"seq of {rack}: expected a whole number from 0 on, or none, found {shown}"
+            rows.refuse(message, Reason.WRONG_TYPE, detail)
+
+    def _note_sequence(self, rack: str, found: int) -> None:
         before = self._sequences.get(rack)
         if before is not None and before + 1 < found <= before + MOST_MISSED:
             self.missed += found - before - 1

@@ -42,6 +42,10 @@ class Shapes:
         self._text_bytes = 0
         self._seen: dict[bytes, int] = {}
 
+    def racks(self, topic: str) -> frozenset[str]:
+        """Return the racks that messages of a topic were of, where a shape of them is known."""
+        return frozenset(rack for shape in self.known.get(as_sent(topic), ()) for rack in shape.racks)
+
     def learn(self, topic: str, payload: bytes, racks: Sequence[str], points: Sequence[int]) -> None:
         """Take in the shape of a message that was decoded with nothing to refuse in it.
 
@@ -73,7 +77,7 @@ class Shapes:
 
 
 def _shape(payload: bytes, racks: Sequence[str], points: Sequence[int]) -> Shape | None:
-    """Return the shape of a message; None where an escape hides what a text says."""
+    """Return the shape of a message; None where an escape hides a text, or an object is none of ours."""
     if b"\\" in payload:
         return None
     slots: list[tuple[int, int, int, int, int]] = []
@@ -87,6 +91,8 @@ def _shape(payload: bytes, racks: Sequence[str], points: Sequence[int]) -> Shape
             document += bracket == b"{" and depth == 1
         elif key is not None:
             name = key.decode()
+        elif name in ("time", "seq", "rack") and depth != 1:
+            return None  # of something that is not the document
         elif name == "time":
             slots.append((*token.span(), Kind.TIME, 0, document))
             conversions.append((1.0, 0.0))
@@ -95,7 +101,9 @@ def _shape(payload: bytes, racks: Sequence[str], points: Sequence[int]) -> Shape
             conversions.append((1.0, 0.0))
         elif name not in ("seq", "rack"):
             # A name that a rack and a feed have in common means the same of both.
-            meant = RACK_KEYS.get(name) or FEED_KEYS[name]
+            meant = RACK_KEYS.get(name) or FEED_KEYS.get(name)
+            if meant is None:
+                return None
             is_state = meant.quantity.dimension is Dimension.STATE
             kind = Kind.STATE if is_state else Kind.NUMBER
             slots.append((*token.span(), kind, next(numbers), document))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from facility.instants import DAY_MS
-from facility.readings import DEAD_LETTER_BYTES, Reason
+from facility.readings import DEAD_LETTER_BYTES, Quality, Reason
 from formats.rackdoc import point_key
 from testing.builders import T0_MS
 from testing.collector.hearing import (
     LAG_MS,
+    Hearing,
+    a_site,
     document,
     document_topic,
     listening,
@@ -221,3 +223,66 @@ def test_a_whole_number_of_milliseconds_is_one_however_it_is_written(written: ob
     outcome = listening().hear(raw(document_topic("r1"), body))
 
     assert outcome.rows == [(POWER, T0_MS, 90.0)]
+
+
+# What was said before it --------------------------------------------------------------
+
+_LATER = T0_MS + 1_000
+_REFUSED = {
+    "NaN": b'{"time":%d,"power_kw":NaN}' % _LATER,
+    "a key twice": b'{"time":%d,"power_kw":60,"power_kw":61}' % _LATER,
+    "time in seconds": b'{"time":%d,"power_kw":60}' % (_LATER // 1_000),
+    "another rack": b'{"time":%d,"rack":"r2","power_kw":60}' % _LATER,
+    "no object": b"[60]",
+    "too long": b" " * 200_000,
+    "too many keys": b'{"time":%d,%s}' % (_LATER, b",".join(b'"k%d":1' % i for i in range(600))),
+}
+
+
+@pytest.mark.parametrize("body", _REFUSED.values(), ids=_REFUSED)
+def test_a_refused_document_puts_its_rack_in_doubt(body: bytes) -> None:
+    """The last good values are not known to be those of now; a restart forgets none of them."""
+    hearing = listening()
+    hearing.hear(document("r1", power_kw=50.0, leak=0), document("r2", power_kw=50.0))
+
+    for each in (hearing, Hearing(a_site(), form="rack-documents", known=hearing.known)):
+        outcome = each.hear(raw(document_topic("r1"), body))
+        assert sorted(outcome.doubts) == sorted([POWER, point_key("r1", "leak")])
+        assert not outcome.rows
+
+
+def test_a_refused_row_puts_the_racks_of_the_one_before_in_doubt() -> None:
+    """Its topic names none of them: they are known by what came on it before."""
+    hearing = listening()
+    racks = [{"rack": rack, "time": T0_MS, "power_kw": 50} for rack in ("r1", "r2")]
+    hearing.hear(row(*racks), document("r3", power_kw=50))
+
+    outcome = hearing.hear(raw(document_topic("rowA"), b'[{"rack":"r1","time":%d,"power_kw":NaN}]' % _LATER))
+
+    assert sorted(outcome.doubts) == [POWER, point_key("r2", "rack.power.active")]
+
+
+def test_a_rack_is_put_in_doubt_once_a_message() -> None:
+    """A thousand refused documents of it in one row say no more than one."""
+    hearing = listening()
+    hearing.hear(document("r1", power_kw=50.0))
+    bad, good = {"rack": "r1", "time": 1}, {"rack": "r1", "time": _LATER, "power_kw": 60}
+
+    outcome = hearing.hear(row(*[bad] * 100, good, *[bad] * 100))
+
+    assert [quality is Quality.REFUSED for quality in outcome.qualities] == [True, False, True]
+
+
+@pytest.mark.parametrize("number", [{"id": 7}, {"time": T0_MS}, [1], "7", True, -1, 1.5], ids=repr)
+def test_a_number_of_a_document_that_is_none_is_refused_by_itself(number: object) -> None:
+    """Its values are kept, with the time of their own document, and so are those of the next."""
+    hearing = listening()
+
+    for second in range(3):
+        time_ms = T0_MS + second * 1_000
+        said = document("r1", time=time_ms, seq=number, power_kw=50.0, received_ms=time_ms + LAG_MS)
+        outcome = hearing.hear(said)
+        assert outcome.rows == [(POWER, time_ms, 50.0)]
+        assert outcome.reasons == [Reason.WRONG_TYPE]
+        assert "seq of r1" in outcome.rejections[0].detail
+        assert not outcome.doubts
