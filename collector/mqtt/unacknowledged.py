@@ -3,8 +3,8 @@
 A broker sends again what was not acknowledged when a connection broke, under the same packet identifier. What
 is in our hands still is known by that number, which cannot be another message's before we acknowledge it, and
 need not be decoded and stored once more. What was acknowledged is not remembered: its number may be given
-anew, to a message that says the same. Where the acknowledgement was lost it is handed on again, and everything
-sent again behind it as well, so that the last word on each topic stays the last.
+anew, to a message that says the same. Where the acknowledgement was lost it is handed on again, and all that
+is sent again behind it as well, so that the last word on each topic stays the last.
 
 mosquitto 2.0.11 sends more than the receive maximum after a reconnect, and gives a number to a second message
 while the first that had it waits. An acknowledgement may then take either off its list, so it is sent only
