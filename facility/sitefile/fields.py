@@ -164,12 +164,18 @@ def _zone(text: str) -> str:
 
 def _topic(text: str) -> str:
     levels = text.split("/")
-    misplaced = any(
-        ("#" in level and (level != "#" or i + 1 < len(levels))) or ("+" in level and level != "+")
-        for i, level in enumerate(levels)
-    )
-    if misplaced or not 0 < len(text) <= PATH_LENGTH or "\0" in text or text.startswith("$share/"):
+    if not text:
+        raise _refuse("a topic filter that is not empty", FORM)
+    if len(text) > PATH_LENGTH:
+        raise _refuse(f"a topic filter of at most {PATH_LENGTH} characters", FORM)
+    if "\0" in text:
+        raise _refuse("a topic filter without the null character", FORM)
+    if text.startswith("$share/"):
         raise _refuse("a topic filter that is not shared", FORM)
+    if any("#" in level for level in levels[:-1]) or ("#" in levels[-1] and levels[-1] != "#"):
+        raise _refuse("a topic filter with '#' as its last level only", FORM)
+    if any("+" in level and level != "+" for level in levels):
+        raise _refuse("a topic filter with '+' as a whole level only", FORM)
     return text
 
 
