@@ -24,6 +24,7 @@ from collector.mqtt.address import BAD_LOGIN, UNSUPPORTED, Address
 from collector.mqtt.client import CONNECT_S, make_client
 from collector.mqtt.inflow import Inflow
 from collector.mqtt.message import Messages
+from collector.mqtt.protocol import Breach, check_packet
 from collector.mqtt.rest import REST_S, Rest
 from collector.mqtt.unacknowledged import packets
 from facility.readings import Flag, IntArray
@@ -65,15 +66,23 @@ class Lost(Exception):  # noqa: N818 - says what happened
         is_taken_over: Whether another client took our place, with our client id.
         is_unanswered: Whether the broker hung up without a word when we introduced ourselves.
         is_down: Whether nothing listened there: the broker does not run.
+        is_breach: Whether the broker sent what it must not: it may do so again at once.
     """
 
     def __init__(
-        self, cause: str, *, is_taken_over: bool = False, is_unanswered: bool = False, is_down: bool = False
+        self,
+        cause: str,
+        *,
+        is_taken_over: bool = False,
+        is_unanswered: bool = False,
+        is_down: bool = False,
+        is_breach: bool = False,
     ) -> None:
         self.cause = cause
         self.is_taken_over = is_taken_over
         self.is_unanswered = is_unanswered
         self.is_down = is_down
+        self.is_breach = is_breach
         super().__init__(cause)
 
 
@@ -120,6 +129,7 @@ class Connection:
         self._resting: asyncio.TimerHandle | None = None
         self._is_waiting = True
         self._is_abandoned = False
+        self._is_accepted = False
         self._asked_at: int | None = None
         self._answer: int | None = None
         self._is_active = False
@@ -241,7 +251,8 @@ class Connection:
         except aiomqtt.MqttError as error:
             raise self._broken(error) from error
         except (OSError, ValueError) as error:
-            raise Lost(str(error) or type(error).__name__) from error
+            cause = str(error) or type(error).__name__
+            raise Lost(cause, is_breach=isinstance(error, Breach)) from error
         raise Lost("disconnected")
 
     def _broken(self, error: aiomqtt.MqttError) -> Lost:
@@ -290,6 +301,7 @@ class Connection:
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, *_rest: Any) -> None:  # noqa: ANN401 - paho's
         if not getattr(reason, "is_failure", reason != 0):
+            self._is_accepted = True
             self._connected(bool(flags.session_present))
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, *_rest: Any) -> None:  # noqa: ANN401 - paho's
@@ -376,22 +388,24 @@ class Connection:
 
     def _digest(self, sock: socket.socket) -> bool:
         """Hand on what was read: plain messages in columns, all else to paho; tell whether anything came."""
-        ended = self._client._disconnected  # noqa: SLF001 - the reason of this module
         has_come = False
-        for messages in self._inflow.take(self._now_ms()):
-            has_come = True
-            if messages is not None:
-                self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001 - as above
-                self._hand_on(messages)
-                continue
-            try:
+        try:
+            for messages in self._inflow.take(self._now_ms()):
+                has_come = True
+                if messages is not None:
+                    self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001 - the reason of this module
+                    self._hand_on(messages)
+                    continue
+                if packet := self._inflow.ready:
+                    check_packet(packet, is_accepted=self._is_accepted)
                 self._paho.loop_read()
-            except Exception as error:  # noqa: BLE001 - a hostile broker may raise anything in paho
-                if not ended.done():
-                    ended.set_exception(error)
-                self._paho._sock_close()  # noqa: SLF001 - as above
-            if self._paho.socket() is not sock:
-                break
+                if self._paho.socket() is not sock:
+                    break
+        except Exception as error:  # noqa: BLE001 - a hostile broker may raise anything in paho
+            ended = self._client._disconnected  # noqa: SLF001 - as above
+            if not ended.done():
+                ended.set_exception(error)
+            self._paho._sock_close()  # noqa: SLF001 - as above
         return has_come
 
     def _wake(self, descriptor: int) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from collector.kernels import frame
 from collector.kernels.portable import packet_end
 from collector.mqtt.message import Messages
+from collector.mqtt.protocol import check_length
 
 BUFFER_BYTES: Final = 393_216
 """How much is read at once [bytes]: 70 ms of 20,000 messages a second (our choice)."""
@@ -69,6 +70,9 @@ class Inflow:
 
         Args:
             received_ms: When it was read [ms].
+
+        Raises:
+            Breach: Where a packet is longer than any that is taken; all before it was yielded.
         """
         at = 0
         while True:
@@ -87,6 +91,11 @@ class Inflow:
         self._keep(at)
         if self._has_ended:
             yield None
+
+    @property
+    def ready(self) -> bytes:
+        """What is laid ready for paho."""
+        return bytes(self._ready)
 
     def give(self, most: int) -> bytes:
         """Return what is laid ready, as a socket would that does not wait.
@@ -121,6 +130,8 @@ class Inflow:
             found = packet_end(self._buffer, at, self._have)
         except ValueError:
             return self._have  # nothing can be read any more: paho says so
+        if found is not None:
+            check_length(found[1] - at)
         return found[1] if found is not None and found[1] <= self._have else at
 
     def _keep(self, at: int) -> None:

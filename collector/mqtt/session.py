@@ -22,7 +22,7 @@ from collector.continuity.standstill import BEAT_S, Pulse
 from collector.health import Health, State
 from collector.mqtt.address import Address
 from collector.mqtt.connection import Connection, Lost, Refused, forget
-from collector.mqtt.inbox import Inbox
+from collector.mqtt.inbox import Inbox, size_of
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Messages
 from collector.mqtt.unacknowledged import Unacknowledged
 from collector.mqtt.versions import NAMES, NEWEST, Versions
@@ -30,7 +30,9 @@ from facility.backoff import Backoff
 from store.cputime import CpuTime
 
 MOST_WAITING: Final = 200_000
-"""Messages that may wait in memory: 10 s of a 300 MW site, some 100 MB."""
+"""Messages that may wait in memory: 10 s of a 300 MW site."""
+MOST_WAITING_BYTES: Final = 134_217_728
+"""How much memory they may need, five times what 10 s of such a site do [bytes] (our choice)."""
 BACKOFF: Final = Backoff(first_s=0.5, longest_s=30.0)
 """Pauses between attempts to connect."""
 MOST_UNASKED: Final = 2
@@ -104,7 +106,9 @@ class Session:
     def take(self, most: int) -> list[Item]:
         """Take what is in the inbox; argument and return value as for `Inbox.take`."""
         taken = self._inbox.take(most)
-        if self._overloaded and self._inbox.waiting < MOST_WAITING // 2:
+        inbox = self._inbox
+        is_over = inbox.waiting < MOST_WAITING // 2 and inbox.waiting_bytes < MOST_WAITING_BYTES // 2
+        if self._overloaded and is_over:
             self._overloaded = False
             self._inbox.put(ConnectionEvent(ConnectionChange.OVERLOADED, self._now_ms(), "over"))
         return taken
@@ -145,7 +149,7 @@ class Session:
         failures, loop = 0, asyncio.get_running_loop()
         while True:
             self._version = self.health.version = self._versions.next()
-            began_s, before = loop.time(), self.health.connections
+            began_s, before, is_breach = loop.time(), self.health.connections, False
             try:
                 await self._connect_once()
             except Refused as error:
@@ -154,9 +158,11 @@ class Session:
                 self._note(State.REFUSED, error.cause)
             except Lost as error:
                 self._versions.lost(is_unanswered=error.is_unanswered)
-                self._lost(error, loop.time() - began_s)
+                lasted_s = loop.time() - began_s
+                is_breach = error.is_breach and lasted_s < CONTESTED_S
+                self._lost(error, lasted_s)
             was_in = self.health.connections > before
-            failures = 0 if was_in and not self.health.contested else failures + 1
+            failures = 0 if was_in and not (self.health.contested or is_breach) else failures + 1
             if not was_in and self._asked_again is not None:
                 with suppress(OSError):  # a file is being replaced: as it was, for now
                     self._address = self._asked_again()
@@ -257,8 +263,13 @@ class Session:
             self._inbox.put(ConnectionEvent(ConnectionChange.PAUSED, since_ms, detail))
 
     def _is_full(self) -> bool:
-        """Tell whether more waits than was asked for: some brokers do not keep to the receive maximum."""
-        return self._unacknowledged.waiting > MOST_UNASKED * self._address.receive_maximum
+        """Tell whether more waits than was asked for, or than memory is for.
+
+        Some brokers do not keep to the receive maximum, and as many messages as that may be long.
+        """
+        waiting = self._unacknowledged.waiting
+        is_large = self._inbox.waiting_bytes > MOST_UNASKED * MOST_WAITING_BYTES
+        return is_large or waiting > MOST_UNASKED * self._address.receive_maximum
 
     def _receive(self, messages: Messages) -> None:
         """Take messages; those that are in hand, or safe, are not handed on again."""
@@ -278,7 +289,9 @@ class Session:
 
     def _without_what_is_too_much(self, messages: Messages) -> Messages:
         """Drop what comes at most once where too many wait."""
-        if self._inbox.waiting + len(messages) <= MOST_WAITING:
+        inbox = self._inbox
+        waiting_bytes = inbox.waiting_bytes + size_of(messages)
+        if inbox.waiting + len(messages) <= MOST_WAITING and waiting_bytes <= MOST_WAITING_BYTES:
             return messages
         is_kept = messages.number > 0
         dropped = int(np.count_nonzero(~is_kept))

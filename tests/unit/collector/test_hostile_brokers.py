@@ -34,13 +34,39 @@ def plain(payload: bytes, number: int) -> bytes:
 # What must end the connection: the bytes, and what is told.
 _FATAL = {
     "a length without an end": (b"\x32\xff\xff\xff\xff\x01", "Protocol error"),
-    "no quality of service at all": (b"\x36\x06\x00\x01t\x00\x07\x00", "Protocol error"),
+    "no quality of service at all": (
+        b"\x36\x06\x00\x01t\x00\x07\x00",
+        "expected quality of service 1 at most, as it was granted, found 3",
+    ),
     "a topic longer than its packet": (b"\x32\x06\x00\x09tt\x00\x07", "Protocol error"),
     "a packet that MQTT does not know": (b"\x00\x00", "Protocol error"),
     "properties longer than the packet": (b"\x32\x07\x00\x01t\x00\x07\x7f\x01", "Protocol error"),
     "a property that MQTT does not know": (b"\x32\x08\x00\x01t\x00\x07\x02\x7e\x01", "Protocol error"),
-    "a request of a client": (b"\x82\x06\x00\x01\x00\x00\x01t", "Protocol error"),
-    "a second answer to a login": (b"\x20\x03\x00\x00\x07", "Protocol error"),
+    "a request of a client": (
+        b"\x82\x06\x00\x01\x00\x00\x01t",
+        "expected no SUBSCRIBE of a broker, found one",
+    ),
+    "a client's question for a sign of life": (b"\xc0\x00", "expected no PINGREQ of a broker, found one"),
+    "a second answer to a login": (
+        b"\x20\x03\x00\x00\x00",
+        "expected one CONNACK in a connection, found a second one",
+    ),
+    "a quality of service that was not granted": (
+        b"\x34\x07\x00\x01t\x00\x07\x00z",
+        "expected quality of service 1 at most, as it was granted, found 2",
+    ),
+    "a message without a number": (
+        b"\x32\x07\x00\x01t\x00\x00\x00z",
+        "expected a packet identifier at quality of service 1, found 0",
+    ),
+    "a message sent again at most once": (
+        b"\x38\x05\x00\x01t\x00z",
+        "expected no DUP at quality of service 0, found it set",
+    ),
+    "a packet that is too long": (
+        b"\x32\xfd\xff\xff\x01\x00\x01t\x00\x07\x00z",
+        "expected packets of at most 4194304 bytes, found one of 4194306",
+    ),
     "its own farewell": (b"\xe0\x01\x8b", "Server shutting down"),
     "an alias in place of a topic": (
         b"\x32\x08\x00\x00\x00\x07\x03\x23\x00\x01",
@@ -144,3 +170,42 @@ def test_what_is_odd_keeps_its_place(odd: bytes, expected: list[tuple[str, bytes
 
     assert said(items) == [("t", b"before"), *expected, ("t", b"after")]
     assert len(clients) == 1
+
+
+def test_a_broker_that_sends_the_same_again_is_asked_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A packet that is too long comes again at each connection, for as long as somebody leaves it there."""
+    counts: list[int] = []
+
+    class Noted(Backoff):
+        def pause_s(
+            self, failures: int, random_source: random.Random, *, asked_s: float | None = None
+        ) -> float:
+            counts.append(failures)
+            return super().pause_s(failures, random_source, asked_s=asked_s)
+
+    monkeypatch.setattr(session, "BACKOFF", Noted(first_s=0.001, longest_s=0.001))
+
+    async def behave(client: Client, _place: int) -> None:
+        await client.introduced()
+        client.accept(session_present=True)
+
+        def grant(body: bytes) -> None:
+            client.confirm(body)
+            client.writer.write(b"\x32\xff\xff\xff\x7f")
+
+        client.serve_aside(grant)
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with a_broker(behave) as broker:
+            running = asyncio.create_task(a_session(broker.port).run())
+            try:
+                await until(lambda: len(counts) >= 4, "it is tried again")
+            finally:
+                await end(running)
+
+    asyncio.run(story())
+
+    assert counts[:4] == [1, 2, 3, 4]
