@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
-from collector.mqtt.message import Message, Messages
+from collector.mqtt.message import Message, Messages, as_sent
 from collector.register import Register
 from collector.row_builder import Ranges, Rows
 from facility.readings import Reason
@@ -20,6 +20,9 @@ from facility.site import Site
 from store.journal.file import Waiting
 from store.journal.intake import Intake
 
+MOST_TOPIC_BYTES: Final = 4_096
+"""The longest topic that is looked at [bytes], thirty times a usual one: what is kept by topic is bounded by
+counts, which bound memory only where each of them is short (our choice)."""
 SLICE: Final = 50
 """So many messages that are decoded one by one are some milliseconds of work (our choice)."""
 
@@ -173,6 +176,13 @@ def decode_in_turn(
         first, alone = first + 1, alone + 1
         if alone % SLICE == 0:
             yield
+
+
+def check_topic(topic: str) -> tuple[Reason, str] | None:
+    """Say what is wrong with the length of a topic; None for nothing."""
+    if 4 * len(topic) <= MOST_TOPIC_BYTES or (length := len(as_sent(topic))) <= MOST_TOPIC_BYTES:
+        return None
+    return Reason.BAD_TOPIC, f"expected a topic of at most {MOST_TOPIC_BYTES} bytes, found one of {length}"
 
 
 def decode_at_once(decoder: Decoder, messages: Messages, into: Gathered) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
+from collector.decode.base import Context, Gathered, check_keys, check_topic, decode_in_turn, explain
 from collector.decode.dsxmetadata import Described, Refusal, describe, own_stream
-from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_PAYLOAD_BYTES, MOST_WAITING, WAIT_MS, Park
 from collector.decode.dsxpowers import Powers
 from collector.decode.dsxpublishers import Publishers
 from collector.decode.dsxscopes import Scopes, TopicIndex
@@ -38,6 +38,11 @@ REGROUPED: Final = 500
 """So many points whose stream is found anew are some milliseconds of work (our choice)."""
 MOST_TOPICS: Final = 500_000
 """The most metadata that is kept of one bus: seven times that of the largest site (our choice)."""
+MOST_TEXT_BYTES: Final = 134_217_728
+"""How much their topics may be in all [bytes], twice what so many usual ones are (our choice)."""
+MOST_REFUSED: Final = 50_000
+"""Of how many topics it is remembered that their metadata cannot be used: what comes there is then refused at
+once, and waits for no metadata (our choice)."""
 CONFIRM_MS: Final = 300_000
 """How long a new meaning of a point in use must stand before its values are trusted: its source repeats the
 metadata three times in it (our choice)."""
@@ -133,6 +138,8 @@ class DsxDecoder:
         self._routes: dict[bytes, int | Refused] = {}  # by the topics of values, as they are sent
         self._entries: dict[str, tuple[_Entry, ...]] = {}  # by what value and metadata have in common
         self._names: dict[str, _Entry] = {}  # what can be used, by the key of its point
+        self._text_bytes = 0  # of the keys of all entries
+        self._refused = 0  # entries that cannot be used
         self._value_topics = TopicIndex(self._routes)
         self._has_canary = CANARY in context.site.racks
         self._scopes = Scopes()
@@ -295,6 +302,9 @@ class DsxDecoder:
         if route is not None:
             rows.refuse(message, Reason.METADATA_REFUSED, route.detail)
             return
+        if (problem := check_topic(message.topic)) is not None:
+            rows.refuse(message, *problem)
+            return
         topic = dsx.parse_topic(message.topic)
         if topic is None:
             rows.refuse(message, Reason.UNKNOWN_TOPIC, _expected_topic(message.topic))
@@ -324,13 +334,13 @@ class DsxDecoder:
         return f"expected a publisher that the site file names ({believed}), found {found[:NAME_LENGTH]!r}"
 
     def _wait(self, message: Message, into: Gathered) -> None:
-        if (length := len(message.payload)) > MOST_WAITING_BYTES:
+        if (length := len(message.payload)) > MOST_PAYLOAD_BYTES:
             detail = (
-                f"expected at most {MOST_WAITING_BYTES} bytes before the metadata has come, found {length}"
+                f"expected at most {MOST_PAYLOAD_BYTES} bytes before the metadata has come, found {length}"
             )
             into.rows.refuse(message, Reason.TOO_LARGE, detail)
             return
-        if not self._park.has_room(message.topic):
+        if not self._park.has_room(message.topic, length):
             detail = f"expected metadata before {MOST_ON_TOPIC} values of a point, {MOST_WAITING} of all wait"
             into.rows.refuse(message, Reason.NO_METADATA, detail)
             return
@@ -355,11 +365,10 @@ class DsxDecoder:
         if before is not None and before.digest == hash(payload):
             into.unchanged += 1
             return
-        if payload and not is_kept and len(self._names) >= MOST_TOPICS:
-            detail = f"expected at most {MOST_TOPICS} points on a bus, found more"
-            into.rows.refuse(message, Reason.TOO_LARGE, detail)
-            return
         found = self._read_metadata(message, topic, before) if payload else None
+        if found is not None and (problem := self._no_room(key, found, before)) is not None:
+            into.rows.refuse(message, *problem)
+            return
         spoken = _by_publisher(entries)
         if before is not None:
             self._forget(key, before)
@@ -373,7 +382,7 @@ class DsxDecoder:
             # What cannot be read does not say who publishes: that is who did before.
             usual = before.publisher if before else topic.publisher
             entry = _Entry(topic.publisher, found.publisher or usual, Refused(found.detail))
-            self._entries[key] = (*self._entries.get(key, ()), entry)
+            self._remember(key, entry)
         elif found is not None:
             into.metadata[text] = payload
             self._keep(topic, found, payload)
@@ -416,7 +425,35 @@ class DsxDecoder:
         self._names[name] = entry
         if key == name:
             key = name  # one text for all: a site has tens of thousands of them
+        self._remember(key, entry)
+
+    def _no_room(
+        self, key: str, found: Described | Refusal, before: _Entry | None
+    ) -> tuple[Reason, str] | None:
+        """Say why metadata cannot be remembered; None where it can.
+
+        Args:
+            key: What value and metadata of the point have in common.
+            found: What the metadata say.
+            before: What was said on that topic before, which makes room.
+        """
+        if isinstance(found, Refusal):
+            has_room = before is not None or self._refused < MOST_REFUSED
+            return None if has_room else (found.reason, found.detail)
+        is_kept = before is not None and before.digest is not None
+        has_room = self._text_bytes + len(key) <= MOST_TEXT_BYTES or before is not None
+        if is_kept or (len(self._names) < MOST_TOPICS and has_room):
+            return None
+        detail = (
+            f"expected at most {MOST_TOPICS} points on a bus, and {MOST_TEXT_BYTES} bytes of their topics"
+        )
+        return Reason.TOO_LARGE, detail
+
+    def _remember(self, key: str, entry: _Entry) -> None:
+        """Remember what metadata say of a point."""
         self._entries[key] = (*self._entries.get(key, ()), entry)
+        self._text_bytes += len(key)
+        self._refused += isinstance(entry.said, Refused)
 
     def _forget(self, key: str, entry: _Entry) -> None:
         """Forget what the metadata under one name said of a point."""
@@ -425,6 +462,8 @@ class DsxDecoder:
             self._entries[key] = rest
         else:
             del self._entries[key]
+        self._text_bytes -= len(key)
+        self._refused -= isinstance(entry.said, Refused)
         if isinstance(entry.said, Point):
             self._names.pop(entry.said.key, None)
 

@@ -15,8 +15,13 @@ MOST_WAITING: Final = 200_000
 MOST_ON_TOPIC: Final = 10_000
 """How many of them on one topic, which are all read at once: 10 min at 16 a second (our choice)."""
 
-MOST_WAITING_BYTES: Final = 2_048
-"""The longest payload that may wait, thirty times that of a value: all that wait are 400 MB (our choice)."""
+MOST_PAYLOAD_BYTES: Final = 2_048
+"""The longest payload that may wait, thirty times that of a value (our choice)."""
+MOST_BYTES: Final = 67_108_864
+"""How much topics and payloads may be in all, twice what so many usual ones are: some 150 MB with all that is
+kept beside them (our choice)."""
+_SPARE: Final = 100
+"""So many that wait no longer may stand among those that do, before these are sorted out."""
 
 
 class Park:
@@ -30,18 +35,24 @@ class Park:
         self._by_topic: dict[str, dict[int, Waiting]] = {}
         self._by_age: deque[Waiting] = deque()
         self._count = 0
+        self._bytes = 0
         for item in waiting:
             self.add(item)
 
-    def has_room(self, topic: str) -> bool:
-        """Tell whether one more may wait on a topic."""
-        return self._count < MOST_WAITING and len(self._by_topic.get(topic, ())) < MOST_ON_TOPIC
+    def has_room(self, topic: str, length: int) -> bool:
+        """Tell whether one more may wait on a topic, with a payload of such a length [bytes]."""
+        return (
+            self._count < MOST_WAITING
+            and self._bytes + len(topic) + length <= MOST_BYTES
+            and len(self._by_topic.get(topic, ())) < MOST_ON_TOPIC
+        )
 
     def add(self, item: Waiting) -> None:
         """Let a value wait."""
         self._by_topic.setdefault(item.topic, {})[item.id] = item
         self._by_age.append(item)
         self._count += 1
+        self._bytes += _size(item)
 
     def release(self, topic: str) -> list[Waiting]:
         """Return what waited on a topic, oldest first; it waits no longer."""
@@ -49,7 +60,8 @@ class Park:
         if found is None:
             return []
         self._count -= len(found)
-        if len(self._by_age) > 2 * max(self._count, MOST_WAITING):
+        self._bytes -= sum(map(_size, found.values()))
+        if len(self._by_age) > 2 * self._count + _SPARE:
             self._by_age = deque(item for item in self._by_age if self._waits(item))
         return list(found.values())
 
@@ -70,7 +82,12 @@ class Park:
             if not on_topic:
                 del self._by_topic[item.topic]
             self._count -= 1
+            self._bytes -= _size(item)
             yield item
 
     def _waits(self, item: Waiting) -> bool:
         return item.id in self._by_topic.get(item.topic, ())
+
+
+def _size(item: Waiting) -> int:
+    return len(item.topic) + len(item.payload)

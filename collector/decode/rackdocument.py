@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from collector.decode.base import Context, Gathered, check_keys, decode_in_turn, explain
+from collector.decode.base import Context, Gathered, check_keys, check_topic, decode_in_turn, explain
 from collector.decode.rackdocumentshapes import Shapes
 from collector.kernels import read_documents
 from collector.kernels.portable import MOST_DOCUMENT_BYTES
@@ -136,6 +136,9 @@ class RackDocumentDecoder:
         return len(shapes)
 
     def _decode(self, message: Message, rows: Rows) -> None:
+        if (problem := check_topic(message.topic)) is not None:
+            rows.refuse(message, *problem)
+            return
         place, _, level = message.topic.rpartition("/")
         if place != self._place or not is_level(level):
             rows.refuse(message, Reason.UNKNOWN_TOPIC, f"expected {self._place}/{{rack}}")

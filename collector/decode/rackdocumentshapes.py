@@ -19,8 +19,10 @@ from formats.rackdoc import FEED_KEYS, RACK_KEYS
 
 MOST_SHAPES: Final = 4
 """How many shapes of a topic are kept: a value may come in some documents only (our choice)."""
-MOST_TEXT_BYTES: Final = 64 * 1024 * 1024
-"""Text of all shapes beyond which they are learned anew: that of 90,000 racks (our choice)."""
+MOST_BYTES: Final = 256 * 1024 * 1024
+"""Memory of all shapes beyond which they are learned anew [bytes]: that of 90,000 racks (our choice)."""
+_SHAPE_BYTES: Final = 1_000
+"""What a shape needs beside its text and its slots [bytes]."""
 
 _OF_NUMBERS: Final = b"0123456789.+-"
 _TOKEN: Final = re.compile(
@@ -39,7 +41,7 @@ class Shapes:
     def __init__(self) -> None:
         self.known: dict[bytes, tuple[Shape, ...]] = {}
         self.most_rows = 1
-        self._text_bytes = 0
+        self._bytes = 0
         self._seen: dict[bytes, int] = {}
 
     def racks(self, topic: str) -> frozenset[str]:
@@ -65,15 +67,21 @@ class Shapes:
         shape = _shape(payload, racks, points)
         if shape is None:
             return
-        self._text_bytes += len(payload)
-        if self._text_bytes > MOST_TEXT_BYTES:
+        self._bytes += _size(key, shape)
+        if self._bytes > MOST_BYTES:
             self.known.clear()
             self._seen.clear()
-            self._text_bytes = len(payload)
+            self._bytes = _size(key, shape)
         known = (shape, *self.known.get(key, ()))
-        self._text_bytes -= sum(len(dropped.text) for dropped in known[MOST_SHAPES:])
+        self._bytes -= sum(_size(key, dropped) for dropped in known[MOST_SHAPES:])
         self.known[key] = known[:MOST_SHAPES]
         self.most_rows = max(self.most_rows, shape.rows)
+
+
+def _size(topic: bytes, shape: Shape) -> int:
+    """Return how much memory a shape needs, with its topic in the two tables of them [bytes]."""
+    columns = shape.slots.nbytes + shape.conversions.nbytes
+    return _SHAPE_BYTES + 2 * len(topic) + len(shape.text) + columns + 8 * len(shape.racks)
 
 
 def _shape(payload: bytes, racks: Sequence[str], points: Sequence[int]) -> Shape | None:

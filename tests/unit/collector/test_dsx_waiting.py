@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.decode import dsxpending
-from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_WAITING, MOST_WAITING_BYTES, WAIT_MS, Park
+from collector.decode.dsxpending import MOST_ON_TOPIC, MOST_PAYLOAD_BYTES, MOST_WAITING, WAIT_MS, Park
 from collector.kernels.portable import MOST_VALUE_BYTES
 from facility.instants import MINUTE_MS
 from facility.readings import Flag, Reason
@@ -129,8 +129,8 @@ def test_a_payload_that_is_too_large_does_not_wait() -> None:
 
     outcome = Hearing().hear(
         raw(topic, b"x" * (MOST_VALUE_BYTES + 1)),
-        raw(topic, b"x" * (MOST_WAITING_BYTES + 1)),
-        raw(topic, b"x" * MOST_WAITING_BYTES),
+        raw(topic, b"x" * (MOST_PAYLOAD_BYTES + 1)),
+        raw(topic, b"x" * MOST_PAYLOAD_BYTES),
     )
 
     assert outcome.reasons == [Reason.TOO_LARGE] * 2
@@ -145,6 +145,18 @@ def test_only_so_many_wait() -> None:
 
     assert len(outcome.waiting) == 1
     assert outcome.reasons == [Reason.NO_METADATA]
+
+
+def test_only_so_much_text_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long topics fill no more memory than usual ones; what is over leaves its room."""
+    first, second = value("r1", 1), value("r1", 2)
+    monkeypatch.setattr(dsxpending, "MOST_BYTES", len(first.topic) + len(first.payload))
+    hearing = Hearing()
+
+    assert hearing.hear(first, second).reasons == [Reason.NO_METADATA]
+    assert len(hearing.hear(metadata("r1"), value("r2", 3)).waiting) == 1
+    hearing.hear(now_ms=RECEIVED + WAIT_MS + 1)
+    assert len(hearing.hear(value("r3", 3)).waiting) == 1
 
 
 @pytest.mark.shows(Reason.NO_METADATA)
