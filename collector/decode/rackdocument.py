@@ -177,7 +177,7 @@ class RackDocumentDecoder:
         """Put in doubt what a message that is refused as a whole may have said something of.
 
         Args:
-            message: The message.
+            message: What is refused.
             level: The last level of its topic, which names a rack or a row.
             rows: Takes the doubts.
         """

@@ -119,13 +119,14 @@ class Site:
             session.more = int(waits)
             messages = [self.message(name, kind, place) for place in places]
             taking = asyncio.create_task(collector._take([Messages.of(messages, range(1, len(places) + 1))]))
-            await asyncio.wait({taking}, timeout=cancelled_s)
+            if cancelled_s is None:
+                await taking
+                continue
+            await asyncio.sleep(cancelled_s)
             if not taking.done():
                 await end(taking)
                 await asyncio.sleep(0.001)
                 self.begin(name)
-            else:
-                taking.result()
 
     def check(self) -> None:
         """Check that each reading stands behind its point, and is of the point that it was sent of."""
