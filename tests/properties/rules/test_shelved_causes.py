@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rules.alarms.states import alarm_id
@@ -29,6 +29,8 @@ from testing.scenarios.runner import run
 WATER: Final = ("T17", "T5", "T6")
 HIDDEN: Final = {"T5": ("cdu1", "cdu2"), "T6": ("a1", "a2", "a3")}
 STEPS: Final = 40
+HOT: Final = 13
+"""A step at which the alarms of coolant units stand, and those of racks are about to open."""
 
 
 @cache
@@ -37,36 +39,47 @@ def warm_water() -> Scenario:
     return read(FOLDER / "t17_facility_water_warm" / "chillers_stop.toml")
 
 
+def a_shelf(number: int, rule: str, begin: int, end: int, *subjects: str) -> Suppression:
+    """Return what shelves a rule, or some of its subjects, from one step to another."""
+    begin_ms, step_ms = warm_water().begin_ms, warm_water().step_ms
+    return Suppression(
+        id=str(number),
+        kind=SuppressionKind.SHELVED,
+        rules=(rule,),
+        subjects=subjects,
+        from_ms=begin_ms + begin * step_ms,
+        to_ms=begin_ms + end * step_ms,
+        by="ann",
+        why="it is known",
+        made_ms=begin_ms + begin * step_ms,
+    )
+
+
 @st.composite
 def shelves(draw: st.DrawFn) -> list[Suppression]:
-    """Draw what is shelved, each for some steps: rules, or one alarm's subject."""
-    begin_ms, step_ms = warm_water().begin_ms, warm_water().step_ms
-    found = []
-    for number in range(draw(st.integers(1, 6))):
-        rule = draw(st.sampled_from(WATER))
-        subjects = draw(st.sampled_from([(), *((name,) for name in HIDDEN.get(rule, ()))]))
-        begin = draw(st.integers(0, STEPS - 1))
-        end = draw(st.integers(begin + 1, STEPS + 1))
-        from_ms, to_ms = begin_ms + begin * step_ms, begin_ms + end * step_ms
-        found.append(
-            Suppression(
-                id=str(number),
-                kind=SuppressionKind.SHELVED,
-                rules=(rule,),
-                subjects=subjects,
-                from_ms=from_ms,
-                to_ms=to_ms,
-                by="ann",
-                why="it is known",
-                made_ms=from_ms,
-            )
-        )
-    return found
+    """Draw what is shelved, each for some steps: some rules whole, and others' subjects one by one.
+
+    All of them begin before racks are hot, and end while they are, or later.
+    """
+    whole = draw(st.sampled_from([WATER, WATER, ("T17", "T5"), ("T17", "T6"), ("T17",)]))
+    named = [(rule, name) for rule in HIDDEN for name in HIDDEN[rule]]
+    single = draw(st.lists(st.sampled_from(named), max_size=4))
+    ends = st.one_of(st.integers(HOT + 1, HOT + 10), st.integers(HOT + 1, STEPS + 1))
+    return [
+        a_shelf(number, rule, draw(st.integers(0, HOT)), draw(ends), *subjects)
+        for number, (rule, *subjects) in enumerate([*((rule,) for rule in whole), *single])
+    ]
+
+
+ALL: Final = [a_shelf(0, "T17", 9, 40), a_shelf(1, "T5", 0, 40), a_shelf(2, "T6", 0, 18)]
+"""All are shelved, and racks are so no longer while they are hot."""
 
 
 @settings(max_examples=60)
-@given(shelves(), st.booleans())
-def test_what_nobody_shelved_is_told_by_its_cause(kept: list[Suppression], restarts: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
+@given(kept=shelves(), restarts=st.booleans())
+@example(kept=ALL, restarts=False)
+@example(kept=ALL, restarts=True)
+def test_what_nobody_shelved_is_told_by_its_cause(*, kept: list[Suppression], restarts: bool) -> None:
     """At each step: told by facility water at its own severity, as long as that stands."""
     scenario, ledger = warm_water(), MemoryLedger()
     ledger.kept = kept
