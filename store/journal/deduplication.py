@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from facility.readings import Batch, BoolArray, IntArray
+from facility.readings import Batch, BoolArray, FloatArray, IntArray
 
 DEPTH: Final = 8
 """Readings of each point that are remembered: 8 s of a point at 1 Hz, 10 MB for 76,000 points. What is older
@@ -21,8 +21,8 @@ is looked for on disk, and only where it is no newer than the newest that came."
 
 NEVER: Final = np.iinfo(np.int64).min
 
-Find = Callable[[int, int], float | None]
-"""Looks a reading up on disk by point and source time: its value, or None where it is not there."""
+Find = Callable[[IntArray, IntArray], tuple[BoolArray, FloatArray]]
+"""Looks readings up on disk by points and source times: which are there, and their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,23 @@ class Seen:
     """The last few readings of each point.
 
     Args:
-        old_points: Points with a lower number may have readings that are not remembered here.
-        until_ms: None of those is later than this [ms].
+        newest_ms: By the points' numbers, a time that none of their readings are later than which are not
+            remembered here, shape (n,) [ms]; `NEVER` for a point that has none.
     """
 
-    def __init__(self, old_points: int = 0, until_ms: int = NEVER) -> None:
-        self._old_points = old_points
-        self._until_ms = until_ms
+    def __init__(self, newest_ms: IntArray | None = None) -> None:
         self._newest: IntArray = np.empty(0, np.int64)
         self._times: IntArray = np.empty((0, DEPTH), np.int64)
         self._values = np.empty((0, DEPTH))
         self._next: IntArray = np.empty(0, np.int64)
+        if newest_ms is not None and len(newest_ms):
+            self._grow(len(newest_ms))
+            self._newest[: len(newest_ms)] = newest_ms
+
+    @property
+    def newest_ms(self) -> IntArray:
+        """The newest source time of each point by its number, shape (n,) [ms]; `NEVER` where none came."""
+        return self._newest
 
     def judge(self, batch: Batch, find: Find) -> Verdicts:
         """Tell what is new in a batch, without remembering it.
@@ -73,7 +79,7 @@ class Seen:
         before[starts] = self._newest[point[starts]]
         suspects = point[time <= before]
         if len(suspects):
-            self._judge_one_by_one(batch, set(suspects.tolist()), find, fresh, conflicting)
+            self._judge_points(batch, np.unique(suspects), find, fresh, conflicting)
         return Verdicts(fresh, conflicting)
 
     def remember(self, batch: Batch) -> None:
@@ -92,31 +98,37 @@ class Seen:
         self._next[unique] = (self._next[unique] + counts) % DEPTH
         self._newest[unique] = np.maximum(self._newest[unique], np.maximum.reduceat(time, starts))
 
-    def _judge_one_by_one(
-        self, batch: Batch, suspects: set[int], find: Find, fresh: BoolArray, conflicting: BoolArray
+    def _judge_points(
+        self, batch: Batch, suspects: IntArray, find: Find, fresh: BoolArray, conflicting: BoolArray
     ) -> None:
-        within: dict[tuple[int, int], float] = {}
-        for row in np.flatnonzero(np.isin(batch.point, list(suspects))):
-            point, time = int(batch.point[row]), int(batch.source_ms[row])
-            value = float(batch.value[row])
-            known = within.get((point, time))
-            if known is None:
-                known = self._recall(point, time, find)
-            if known is None:
-                within[point, time] = value
-                continue
-            fresh[row] = False
-            conflicting[row] = not _same(known, value)
+        """Tell what is new of some points: what neither was stored before nor came before in the batch."""
+        rows = np.flatnonzero(np.isin(batch.point, suspects))
+        rows = rows[np.lexsort((batch.source_ms[rows], batch.point[rows]))]
+        point, time = batch.point[rows].astype(np.int64), batch.source_ms[rows]
+        value = batch.value[rows]
+        is_first = np.ones(len(rows), np.bool_)
+        is_first[1:] = (point[1:] != point[:-1]) | (time[1:] != time[:-1])
+        reading = np.cumsum(is_first) - 1
+        firsts = np.flatnonzero(is_first)
+        is_known, known = self._recall(point[firsts], time[firsts], find)
+        is_fresh = is_first & ~is_known[reading]
+        kept = np.where(is_known, known, value[firsts])[reading]
+        fresh[rows] = is_fresh
+        conflicting[rows] = ~is_fresh & ~_same(kept, value)
 
-    def _recall(self, point: int, time: int, find: Find) -> float | None:
-        if time > self._newest[point]:
-            return None
-        times = self._times[point]
-        match = np.flatnonzero(times == time)
-        if len(match):
-            return float(self._values[point, match[0]])
+    def _recall(self, point: IntArray, time: IntArray, find: Find) -> tuple[BoolArray, FloatArray]:
+        """Return which readings were stored, and their values."""
+        is_known, value = np.zeros(len(point), np.bool_), np.full(len(point), np.nan)
+        old = np.flatnonzero(time <= self._newest[point])
+        match = self._times[point[old]] == time[old, np.newaxis]
+        slot, is_here = match.argmax(axis=1), match.any(axis=1)
+        here = old[is_here]
+        is_known[here], value[here] = True, self._values[point[here], slot[is_here]]
         # The last few by arrival are not the last few by time: what came out of order may lie on disk.
-        return find(point, time)
+        rest = old[~is_here]
+        if len(rest):
+            is_known[rest], value[rest] = find(point[rest], time[rest])
+        return is_known, value
 
     def _grow(self, points: int) -> None:
         have = len(self._newest)
@@ -124,7 +136,6 @@ class Seen:
             return
         more = max(points, 2 * have, 64) - have
         self._newest = np.concatenate([self._newest, np.full(more, NEVER)])
-        self._newest[have : self._old_points] = self._until_ms
         self._times = np.concatenate([self._times, np.full((more, DEPTH), NEVER)])
         self._values = np.concatenate([self._values, np.full((more, DEPTH), np.nan)])
         self._next = np.concatenate([self._next, np.zeros(more, np.int64)])
@@ -138,5 +149,6 @@ def _by_point(batch: Batch) -> tuple[IntArray, IntArray]:
     return order, starts
 
 
-def _same(one: float, other: float) -> bool:
-    return one == other or (one != one and other != other)  # noqa: PLR0124 - both NaN
+def _same(one: FloatArray, other: FloatArray) -> BoolArray:
+    same: BoolArray = (one == other) | (np.isnan(one) & np.isnan(other))
+    return same

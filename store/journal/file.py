@@ -83,6 +83,31 @@ MIGRATIONS: Final[Sequence[Migration]] = (
         "CREATE TABLE reader (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE promise (id INTEGER PRIMARY KEY CHECK (id = 1), floor_ms INTEGER NOT NULL)",
     ),
+    (
+        # The entries that hold readings of a second. One that was written before is in the other table until
+        # it is first looked for.
+        """
+        CREATE TABLE entry_second (
+            second INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (second, seq)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE entry_unindexed (
+            seq INTEGER PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL
+        )
+        """,
+        """
+        INSERT INTO entry_unindexed SELECT seq, first_ms, last_ms FROM entry
+        WHERE kind = 0 AND typeof(first_ms) = 'integer' AND typeof(last_ms) = 'integer'
+        """,
+        "CREATE INDEX entry_unindexed_span ON entry_unindexed (last_ms, first_ms)",
+        "DROP INDEX entry_span",
+        """
+        CREATE TABLE newest (
+            id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, body BLOB NOT NULL
+        )
+        """,
+    ),
 )
 
 
@@ -312,16 +337,6 @@ def seq_since(connection: sqlite3.Connection, stamp_ms: int) -> int:
         ).fetchone()
         low, high = (seq + 1, high) if is_before else (low, middle)
     return int(low)
-
-
-def latest_before(connection: sqlite3.Connection, seq: int) -> int | None:
-    """Return the latest source time of all readings in entries before one [ms]; None where there are none."""
-    row = connection.execute(
-        "SELECT last_ms FROM entry INDEXED BY entry_span"
-        " WHERE kind = 0 AND typeof(last_ms) = 'integer' AND seq < ? ORDER BY last_ms DESC LIMIT 1",
-        (seq,),
-    ).fetchone()
-    return None if row is None else int(row[0])
 
 
 def read_account(connection: sqlite3.Connection) -> Account:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +29,6 @@ from facility.points import Cadence, Point
 from facility.quantities import QUANTITIES
 from facility.readings import Batch, Rejection
 from store.disk_reserve import check_room
-from store.journal.columns import decode
 from store.journal.deduplication import Seen
 from store.journal.entries import EVERY_BROKER, Entry, EntryKind, Known, Mark, MarkKind, unseal
 from store.journal.file import (
@@ -43,7 +42,6 @@ from store.journal.file import (
     begin_after,
     damage_of,
     latest,
-    latest_before,
     lost_among,
     put_reader,
     read_account,
@@ -57,7 +55,9 @@ from store.journal.file import (
     seq_since,
     superseded,
 )
+from store.journal.index import Index, index_anew, latest_before, read_readings
 from store.journal.intake import Intake, contents_of, readings_of, sift
+from store.journal.newest import KEEP_MS, keep_newest, read_newest
 from store.journal.places import taken_of
 from store.journal.rows import Insertion, insert_rejections
 from store.salvage import renew
@@ -126,7 +126,8 @@ class Journal:
         self._seen = Seen()
         self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
         self._recent_readings = 0
-        self._decoded: OrderedDict[int, Batch] = OrderedDict()
+        self._index: Index | None = None
+        self._kept_ms = 0  # the stamp at which the newest times were kept last
         self._unsure: tuple[int, Intake, Account] | None = None
         self._survived: list[tuple[Intake, Account]] = []
         self._refused_points: set[int] = set()
@@ -184,19 +185,24 @@ class Journal:
         self, connection: Writer, intake: Intake, now_ms: int, *, is_careful: bool = False
     ) -> Account:
         with told(self.path):
-            sifted = sift(intake.batch, self._seen, self._find)
+            sifted = sift(intake.batch, self._seen, present(self._index, "an index").find)
         changes: dict[str, int] = {}
+        stamp_ms = self._stamp_ms(now_ms)
+        is_due = abs(stamp_ms - self._kept_ms) >= KEEP_MS
         try:
             with saving(connection, self.path):
                 insertion = Insertion(connection, intake.received_ms or now_ms, is_careful=is_careful)
                 insertion.refused_points |= self._refused_points
-                entries = insertion.insert_entries(contents_of(intake, sifted), self._stamp_ms(now_ms))
+                entries = insertion.insert_entries(contents_of(intake, sifted), stamp_ms)
                 changes = insertion.insert_rest(intake, sifted)
                 add_to_account(connection, changes | {APPENDS: 1})
+                if is_due:
+                    keep_newest(connection, self.head_seq, self._seen.newest_ms)
         except StoreUnavailable:
             self._unsure = (self._appends + 1, intake, account_of(changes))
             raise
         self._appends += 1
+        self._kept_ms = stamp_ms if is_due else self._kept_ms
         self._refused_points = insertion.refused_points
         self._note(entries)
         return account_of(changes)
@@ -305,6 +311,7 @@ class Journal:
                 "DELETE FROM entry WHERE seq <= ? AND kind <> ?", (last, EntryKind.POINTS)
             ).rowcount
             gone = self._trim_descriptions(connection, last)
+            present(self._index, "an index").trim()
         self._points_told = [entry for entry in self._points_told if entry.seq not in gone]
         return dropped + len(gone)
 
@@ -399,9 +406,11 @@ class Journal:
         with suppress(sqlite3.Error):
             self.close()
         renew(self.path, MIGRATIONS, error.cause)
-        self._decoded.clear()
         self.is_another = True
-        self._read_in(open_writer(self.path, MIGRATIONS))
+        connection = open_writer(self.path, MIGRATIONS)
+        with saving(connection, self.path):
+            index_anew(connection)
+        self._read_in(connection)
 
     def _read_in(self, connection: Writer) -> None:
         try:
@@ -409,9 +418,7 @@ class Journal:
             given_seq = self.head_seq
             self.head_seq, self.head_stamp_ms = read_head(connection)
             warm_seq = seq_since(connection, self.head_stamp_ms - WARM_MS)
-            warm = connection.execute(
-                "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
-            ).fetchall()
+            seen = self._remembered(connection, warm_seq)
             points_told = read_point_entries(connection, str(self.path))
             lost = lost_among(connection, points_told)
             taken_seq = max(taken_of(self.path.parent), read_taken(connection), given_seq)
@@ -419,17 +426,30 @@ class Journal:
                 # It was removed, or is an older one: what comes now must not have numbers that were read.
                 self.is_another, self.head_seq = True, taken_seq
                 begin_after(connection, taken_seq)
-            until_ms = latest_before(connection, warm_seq)
-            (points,) = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM point").fetchone()
+            index = Index(connection, self.path)
         except sqlite3.Error as error:
             connection.close()
             raise failure(self.path, error) from error
         self._connection, self._lost, self._points_told = connection, lost, points_told
-        self._seen = Seen() if until_ms is None else Seen(points, until_ms)
-        for row in warm:
-            self._seen.remember(readings_of(self._batch(*row)))
+        self._seen, self._index, self._kept_ms = seen, index, 0
         if self._recent and self._recent[-1].seq != self.head_seq:
             self._recent.clear()
+
+    def _remembered(self, connection: Writer, warm_seq: int) -> Seen:
+        """Return what was seen, from an entry on and the newest of each point before."""
+        kept = read_newest(connection, str(self.path))
+        if kept is None:
+            (points,) = connection.execute("SELECT coalesce(max(id), -1) + 1 FROM point").fetchone()
+            until_ms = latest_before(connection, warm_seq)
+            seen = Seen() if until_ms is None else Seen(np.full(points, until_ms, np.int64))
+        else:
+            seen, warm_seq = Seen(kept[1]), min(warm_seq, kept[0] + 1)
+        rows = connection.execute(
+            "SELECT seq, stamp_ms, body FROM entry WHERE kind = 0 AND seq >= ? ORDER BY seq", (warm_seq,)
+        )
+        for row in rows:
+            seen.remember(read_readings(row, self.path))
+        return seen
 
     def _ready(self) -> Writer:
         if self._connection is None:
@@ -514,35 +534,6 @@ class Journal:
         promised = self._ready().execute("SELECT floor_ms FROM promise").fetchone()
         floor_ms = max(self._floor_ms, promised[0] if promised else 0)
         return max(now_ms, self.head_stamp_ms, floor_ms + 1)
-
-    def _find(self, point: int, source_ms: int) -> float | None:
-        """Look a reading up on disk: its value, None where it is not there."""
-        rows = self._ready().execute(
-            "SELECT seq, stamp_ms, body FROM entry INDEXED BY entry_span"
-            " WHERE kind = 0 AND last_ms >= ? AND first_ms <= ?",
-            (source_ms, source_ms),
-        )
-        for row in rows:
-            batch = readings_of(self._batch(*row))
-            match = np.flatnonzero((batch.point == point) & (batch.source_ms == source_ms))
-            if len(match):
-                return float(batch.value[match[0]])
-        return None
-
-    def _batch(self, seq: int, stamp_ms: int, body: bytes) -> Batch:
-        batch = self._decoded.get(seq)
-        if batch is None:
-            try:
-                where = f"{self.path}, entry {seq}"
-                batch = decode(unseal(body, where, stamp_ms, EntryKind.READINGS), where)
-            except StoreCorrupt as error:
-                # What cannot be read is not known as stored: it is taken again when it comes again.
-                _log.error("journal damaged", error=str(error))
-                batch = Batch.empty()
-            self._decoded[seq] = batch
-            if len(self._decoded) > RECENT_ENTRIES:
-                self._decoded.popitem(last=False)
-        return batch
 
     def _unsealed(self, data: bytes, where: str) -> bytes:
         """Return what was sealed, nothing where it is damaged."""

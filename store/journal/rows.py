@@ -13,6 +13,7 @@ import numpy as np
 from facility.readings import DEAD_LETTER_BYTES, Batch, Quality, Reason, Rejection
 from store.journal.entries import Content, Entry, Mark, kind_of, pack, seal
 from store.journal.file import Waiting
+from store.journal.index import index_readings
 from store.journal.intake import Intake, Sifted, changes_of
 from store.sqlite import is_refusal
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 MOST_DEAD_LETTERS: Final = 100_000
 """How many dead letters are kept: some 300 MB where each holds all that is kept of one (our choice). The
 oldest go first, and are counted; the account keeps every one of them under its reason."""
+
+_NONE: Final = np.empty(0, np.int64)
 
 
 class Insertion:
@@ -99,22 +102,23 @@ class Insertion:
             yield entry
 
     def _insert(self, content: Content, stamp_ms: int) -> Entry:
-        readings, first, last = 0, None, None
+        readings, stored = 0, _NONE
         if isinstance(content, Batch):
-            readings = len(content)
-            stored = content.source_ms[content.quality != Quality.REFUSED]
-            first, last = (int(stored.min()), int(stored.max())) if len(stored) else (None, None)
+            readings, stored = len(content), content.source_ms[content.quality != Quality.REFUSED]
         elif isinstance(content, tuple):
             self._connection.executemany(
                 "INSERT OR IGNORE INTO point VALUES (?, ?)",
                 [(known.id, as_text(known.point.key)) for known in content],
             )
+        first, last = (int(stored.min()), int(stored.max())) if len(stored) else (None, None)
         kind = kind_of(content)
         cursor = self._connection.execute(
             "INSERT INTO entry (stamp_ms, kind, readings, first_ms, last_ms, body) VALUES (?, ?, ?, ?, ?, ?)",
             (stamp_ms, kind, readings, first, last, seal(pack(content), stamp_ms, kind)),
         )
-        return Entry(cursor.lastrowid or 0, stamp_ms, content)
+        entry = Entry(cursor.lastrowid or 0, stamp_ms, content)
+        index_readings(self._connection, entry.seq, stored)
+        return entry
 
     def _put_metadata(self, metadata: Collection[tuple[str, bytes]]) -> None:
         self._connection.executemany(

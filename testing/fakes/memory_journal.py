@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facility.readings import Batch, Quality
+from facility.readings import Batch, BoolArray, FloatArray, IntArray, Quality
 from store.journal.deduplication import Seen
 from store.journal.entries import EVERY_BROKER, Content, Entry, Mark, MarkKind
 from store.journal.intake import Intake, Sifted, contents_of, readings_of, sift
@@ -86,8 +86,14 @@ class MemoryJournal:
     def _add(self, content: Content, stamp_ms: int) -> None:
         self._entries.append(Entry(self._dropped + len(self._entries) + 1, stamp_ms, content))
 
-    def _find(self, point: int, source_ms: int) -> float | None:
-        """Look a reading up among all that were kept: its value, None where it is not there."""
+    def _find(self, point: IntArray, source_ms: IntArray) -> tuple[BoolArray, FloatArray]:
+        """Look readings up among all that were kept: which are there, and their values."""
+        pairs = zip(point.tolist(), source_ms.tolist(), strict=True)
+        values = [self._value(number, at_ms) for number, at_ms in pairs]
+        found = np.array([value is not None for value in values], np.bool_)
+        return found, np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def _value(self, point: int, source_ms: int) -> float | None:
         for batch in reversed(self.batches):
             rows = np.flatnonzero(
                 (batch.point == point) & (batch.source_ms == source_ms) & (batch.quality != Quality.REFUSED)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
+import store.journal.journal
 from collector.decode.base import Gathered
 from collector.mqtt.message import Message, Messages
+from facility.invariants import present
 from rules.engine.engine import Engine
 from rules.registry import make_rules
 from simulators.run import Simulation
@@ -20,7 +23,7 @@ from store.journal.intake import Intake
 from store.journal.journal import Journal
 from store.ledger.alarms import Progress
 from store.ledger.ledger import Ledger
-from testing.builders import T0_MS
+from testing.builders import T0_MS, a_batch, known_racks
 from testing.collector.hearing import Hearing, heartbeat, metadata
 from testing.operations import calls_of, steps_of
 from testing.simulators.messages import metadata_message
@@ -165,3 +168,69 @@ def test_a_first_tick() -> None:
         return calls_of(lambda: engine.advance(T0_MS + 1_000))
 
     assert growth(cost) < MOST
+
+
+# Late readings ------------------------------------------------------------------------------
+
+SLOW, RIGHT = range(5), range(5, 20)
+"""Points of a gateway whose clock is slow, and of others."""
+APPEND_MS = 5_000
+"""How long there is between two appends here: what is late by many is beyond what a start reads in."""
+
+
+def append_late(journal: Journal, first: int, count: int, late: int) -> None:
+    """Append readings that come together, some of them late by so many appends, so many times."""
+    for number in range(first, first + count):
+        at_ms = T0_MS + number * APPEND_MS
+        slow = [(point, at_ms - late * APPEND_MS + bool(late), 1.0) for point in SLOW]
+        right = [(point, at_ms, 1.0) for point in RIGHT]
+        journal.append(Intake(batch=a_batch([*slow, *right]), received_ms=at_ms), at_ms)
+
+
+def lookups(journal: Journal, first: int, late: int) -> int:
+    """Return how much some appends of late readings do, in calls and in steps of SQLite."""
+    connection = present(journal._connection, "a connection")
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(calls_of(lambda: append_late(journal, first, 3, late)))
+
+    return steps_of(connection, work) + sum(calls)
+
+
+def after_a_restart(folder: Path, appends: int, late: int) -> int:
+    """Return what readings of a slow clock cost after a restart."""
+    with closing(Journal(folder)) as before:
+        before.append(Intake(known=list(known_racks([f"r{i}" for i in range(20)]))), T0_MS)
+        append_late(before, 0, appends, late)
+    with closing(Journal(folder)) as journal:
+        return lookups(journal, appends, late)
+
+
+def after_a_step(folder: Path, since: int) -> int:
+    """Return what readings of a clock cost that was set back so many appends ago."""
+    with closing(Journal(folder)) as journal:
+        journal.append(Intake(known=list(known_racks([f"r{i}" for i in range(20)]))), T0_MS)
+        append_late(journal, 0, 4 * SIZE, 0)
+        append_late(journal, 4 * SIZE, since, 3 * SIZE)
+        return lookups(journal, 4 * SIZE + since, 3 * SIZE)
+
+
+LATE: dict[str, Callable[[Path, int], int]] = {
+    "the lag": lambda folder, size: after_a_restart(folder, 4 * SIZE, size),
+    "the journal": lambda folder, size: after_a_restart(folder, size, SIZE // 2),
+    "the time since a clock was set back": after_a_step,
+}
+
+
+@pytest.mark.parametrize("of", LATE)
+@pytest.mark.parametrize("is_kept", [True, False], ids=["newest kept", "newest lost"])
+def test_late_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, *, is_kept: bool) -> None:
+    """Twice as much of what has grown costs no more, also where a start knows no point's newest reading."""
+    if not is_kept:
+        monkeypatch.setattr(store.journal.journal, "read_newest", lambda *_: None)
+    LATE[of](tmp_path / "first", SIZE // 2)
+
+    once, twice = (LATE[of](tmp_path / str(size), size) for size in (SIZE, 2 * SIZE))
+
+    assert twice < 1.1 * once

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facility.readings import Batch
+from facility.readings import Batch, BoolArray, FloatArray, IntArray
 from rules.engine.engine import Engine, Step
 from store.journal.deduplication import Seen
 from store.journal.entries import Content, Entry
@@ -17,6 +17,11 @@ from testing.rules.halls import KW, Tape, an_engine, at_once, known_racks_of, li
 
 RACKS = 4
 TICK_MS, LATENESS_MS = 250, 250
+
+
+def _find_nothing(point: IntArray, _source_ms: IntArray) -> tuple[BoolArray, FloatArray]:
+    """Say that nothing lies on the disk."""
+    return np.zeros(len(point), np.bool_), np.full(len(point), np.nan)
 
 
 @dataclass
@@ -43,7 +48,7 @@ class Monitor:
 
     def hear(self, batch: Batch) -> None:
         """Take in readings that came together, as an append to the journal does."""
-        sifted = sift(batch, self._seen, lambda _point, _time: None)
+        sifted = sift(batch, self._seen, _find_nothing)
         self._seen.remember(sifted.kept.take(~np.isnan(sifted.kept.value)))
         for content in contents_of(Intake(), sifted):
             self.steps += self._engine.take(self._put(int(batch.received_ms[-1]) + 5, content))
