@@ -248,7 +248,8 @@ def _step_loss(wiring: Wiring, limit_milliwatts: int) -> Watch:
 
 def _thermal(wiring: Wiring) -> Iterator[Watch]:
     racks, units = [str(rack) for rack in wiring.racks], [str(unit) for unit in wiring.cdus]
-    mean_flow, mean_draw, mean_load = _Mean(), _Mean(), _Mean()
+    mean_flow, mean_draw = _Mean(), _Mean()
+    loads_of_flow, loads_of_rise = _Means(), _Means()
 
     has_stood = np.zeros(len(wiring.cdus), np.bool_)
 
@@ -271,13 +272,13 @@ def _thermal(wiring: Wiring) -> Iterator[Watch]:
 
     def starved(state: State) -> Seen:
         flow, draw = mean_flow.of(state.rack_flow_lpm), mean_draw.of(state.rack_milliwatts)
-        surely, possibly = _loaded(wiring, draw, HALF_LOADED)
+        surely, possibly = _half_loaded(wiring, *loads_of_flow.of(state.rack_milliwatts))
         each = flow / np.maximum(draw / 1e6, 1e-9)
         way = Way(15, surely & (each < 1 - MEAN), possibly & (each < 1 + MEAN))
         return Seen((way,), (each > 1.05 + MEAN) | ~possibly)
 
     def rise(state: State) -> Seen:
-        surely, possibly = _loaded(wiring, mean_load.of(state.rack_milliwatts), HALF_LOADED)
+        surely, possibly = _half_loaded(wiring, *loads_of_rise.of(state.rack_milliwatts))
         kelvin = state.rack_return_c - state.rack_supply_c
         error = 2 * TEMPERATURE_K
         high = Way(20, surely & (kelvin > 15 + error), possibly & (kelvin > 15 - error))
@@ -337,7 +338,7 @@ def _without_flow(wiring: Wiring) -> Iterator[Watch]:
     yield Watch("T18", units, 20, dry)
 
 
-def _loaded(wiring: Wiring, milliwatts: Floats | Ints, share: float) -> tuple[Bools, Bools]:
-    """Return which racks surely draw a share of their ratings, and which possibly do."""
-    draw = milliwatts / wiring.rack_rating_milliwatts
-    return draw > share + ERROR, draw > share - ERROR
+def _half_loaded(wiring: Wiring, least: Floats, most: Floats) -> tuple[Bools, Bools]:
+    """Return which racks surely draw half of their ratings, by bounds of their mean, and which may."""
+    rating = wiring.rack_rating_milliwatts
+    return least / rating > HALF_LOADED + ERROR, most / rating > HALF_LOADED - ERROR
