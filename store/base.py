@@ -29,7 +29,7 @@ class Chunk:
         first_seq: Number of the first journal entry that it is made of.
         last_seq: Number of the last one.
         batch: Readings; none of quality REFUSED.
-        points: Every point that the readings are of, by its number.
+        points: Every point that the readings are of, by its number, as it was described before them.
         draws: The engine's series: tick [ms] and every tenant at it.
         changes: What happened to alarms.
         means: Means that are complete since the last chunk, or were and are now fuller.

@@ -27,6 +27,7 @@ from store.cputime import CpuTime, charged_to
 from store.journal.entries import Entry
 from store.journal.journal import Journal
 from store.ledger.ledger import Ledger
+from store.meaning import Meaning
 from store.means.checkpoint import MeanFile
 from store.means.draws import DrawMeans
 from store.means.means import hold_ms
@@ -146,7 +147,7 @@ class Shipper:
         self._health = health
         self._health_s = float("-inf")
         self._period_s = seal_s if sink.period_s is None else sink.period_s
-        self._points: dict[int, Point] = {}
+        self._meaning = Meaning()
         self._means: MeanFile | None = None
         self._draw_means = DrawMeans(ledger.path.parent / f"means-{sink.name}-draws.npz")
         self.seq = source.reader(sink.name)
@@ -154,8 +155,6 @@ class Shipper:
         self._change_seq, _ = ledger.cursor(f"{sink.name}.changes")
         self._block_seq, _ = ledger.cursor(f"{sink.name}.blocks")
         self._hear_draws_again()
-        for entry in source.point_entries():
-            self._learn(entry)
         self.name = sink.name
         self.trouble: Trouble | None = None
         self.refused = 0
@@ -245,6 +244,7 @@ class Shipper:
 
     def _next(self) -> _Next:
         """Gather what comes after the last chunk."""
+        means = self._kept()
         batches, last_seq, is_more = self._gather(self.seq)
         series = self._ledger.series(self._series_seq)
         draws = [(seq, at_ms, tenants_of(rows)) for seq, at_ms, rows in series]
@@ -258,10 +258,10 @@ class Shipper:
             first_seq=self.seq + 1,
             last_seq=last_seq,
             batch=batch,
-            points=self._points,
+            points=self._meaning.points(),
             draws=[(at_ms, rows) for _, at_ms, rows in draws],
             changes=[change for _, change in changes],
-            means=self._kept().take(last_seq, batch),
+            means=means.take(last_seq, batch),
             draw_means=self._draw_means.hear(draws),
             rollups=[row for _, _, rows in series for row in rollups_of(rows)],
             blocks=[block for _, block in blocks],
@@ -276,7 +276,10 @@ class Shipper:
         )
 
     def _gather(self, after_seq: int, upto_seq: int | None = None) -> tuple[list[Batch], int, bool]:
-        """Return the batches after an entry, the last entry, and whether there are more."""
+        """Return the batches after an entry, the last entry, and whether there are more.
+
+        They end before an entry that describes a point otherwise: what came before meant something else.
+        """
         batches: list[Batch] = []
         count, last_seq = 0, after_seq
         while True:
@@ -285,6 +288,8 @@ class Shipper:
                 require(entry.seq > last_seq, f"an entry after {last_seq}", entry.seq)
                 if upto_seq is not None and entry.seq > upto_seq:
                     return batches, last_seq, False
+                if batches and self._meaning.changes(entry):
+                    return batches, last_seq, True
                 self._learn(entry)
                 if isinstance(entry.content, Batch):
                     readings = entry.content.take(entry.content.quality != Quality.REFUSED)
@@ -307,18 +312,28 @@ class Shipper:
     def _kept(self) -> MeanFile:
         """Return the means as they stand at the last entry that the sink has."""
         if self._means is None:
-            means = MeanFile(self._ledger.path.parent / f"means-{self.name}.npz", self._hold)
-            for number, point in self._points.items():
-                means.learn(number, point)
-            self._means = means
-            if means.seq > self.seq:
-                means.forget()
-            # Steps that are closed on the way were given to the sink before.
-            more = bool(means.seq)
-            while more and means.seq < self.seq:
-                batches, last_seq, more = self._gather(means.seq, self.seq)
-                means.take(last_seq, Batch.concatenate(batches))
+            self._means = MeanFile(self._ledger.path.parent / f"means-{self.name}.npz", self._hold)
+            try:
+                self._go_on(self._means)
+            except BaseException:
+                self._means = None  # it stands somewhere in between
+                raise
         return self._means
+
+    def _go_on(self, means: MeanFile) -> None:
+        """Let means that were kept hear what the sink has, each reading as what it meant then."""
+        if means.seq > self.seq:
+            means.forget()
+        told = self._source.point_entries()
+        self._meaning = Meaning.at(means.seq or self.seq, told)
+        for number, point in self._meaning.points().items():
+            means.learn(number, point)
+        # Steps that are closed on the way were given to the sink before.
+        more = bool(means.seq)
+        while more and means.seq < self.seq:
+            batches, last_seq, more = self._gather(means.seq, self.seq)
+            means.take(last_seq, Batch.concatenate(batches))
+        self._meaning = Meaning.at(self.seq, told)
 
     def _measured(self) -> Sequence[Health]:
         now_s = self._clock.monotonic_s()
@@ -338,8 +353,6 @@ class Shipper:
         self._kept().save()
 
     def _learn(self, entry: Entry) -> None:
-        if isinstance(entry.content, tuple):
-            for known in entry.content:
-                self._points[known.id] = known.point
-                if self._means is not None:
-                    self._means.learn(known.id, known.point)
+        for known in self._meaning.take(entry):
+            if self._means is not None:
+                self._means.learn(known.id, known.point)

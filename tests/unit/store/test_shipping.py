@@ -12,19 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from facility.errors import StoreUnavailable
 from facility.instants import HOUR_MS, MINUTE_MS
+from facility.names import AssetId
 from facility.readings import Batch, Quality, Reason, Rejection
 from store.base import Chunk
+from store.journal.entries import Known
 from store.journal.file import JournalReader
+from store.journal.intake import Intake
 from store.means.checkpoint import SAVE_MS
 from store.means.columnfile import load_columns
 from store.means.draws import HOLD_MS
 from store.retry import StoreBusy
 from store.series import Health
 from store.shipping import Shipper, Trouble
-from testing.builders import T0_MS, a_batch
+from testing.builders import T0_MS, a_batch, known_racks
 from testing.store.histories import KEY, Site, a_draw, open_site
 
 HOUR = T0_MS // HOUR_MS * HOUR_MS
@@ -339,3 +343,61 @@ def test_rows_of_doubt_are_not_shipped(site: Site) -> None:
     asyncio.run(shipped(a_shipper(site, sink)))
 
     assert len(sink.rows()) == 6
+
+
+# What readings mean -------------------------------------------------------------------------
+
+
+def power_of(rack: str) -> Known:
+    """Return point 0 as that of a rack."""
+    return Known(0, replace(known_racks(["r1"])[0].point, asset=AssetId(rack)))
+
+
+def meant(sink: ListSink) -> list[tuple[str, list[float]]]:
+    """Return of each chunk whose readings it has, and their values."""
+    return [(chunk.points[0].asset, chunk.batch.value.tolist()) for chunk in sink.chunks if len(chunk.batch)]
+
+
+@pytest.mark.parametrize("restarts", [True, False], ids=["after a start", "catching up"])
+def test_readings_mean_what_was_described_before_them(site: Site, *, restarts: bool) -> None:
+    """A point is described otherwise while readings wait: what came before keeps its meaning."""
+    sink = ListSink()
+    shipper = None if restarts else a_shipper(site, sink)
+    for number, rack in enumerate(["A-01", "B-07", "C-02"]):
+        site.journal.append(Intake(known=[power_of(rack)]), T0_MS)
+        site.append(a_batch([(0, HOUR + number, float(number))]))
+        site.append(a_batch([(0, HOUR + number + 500, float(number))]))
+
+    asyncio.run(shipped(shipper or a_shipper(site, sink)))
+
+    assert meant(sink) == [("A-01", [0.0, 0.0]), ("B-07", [1.0, 1.0]), ("C-02", [2.0, 2.0])]
+
+
+def test_what_was_stored_and_not_noted_is_sent_again_as_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the cursor is kept: the same readings of the same point, which overwrite themselves."""
+    sink = ListSink()
+    site.journal.append(Intake(known=[power_of("A-01")]), T0_MS)
+    site.append(a_batch([(0, HOUR, 100.0)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(Shipper, "_settle", lambda _: None)
+        asyncio.run(shipped(a_shipper(site, sink)))
+    site.journal.append(Intake(known=[power_of("B-07")]), T0_MS)
+    site.append(a_batch([(0, HOUR + 1, 23.0)]))
+
+    asyncio.run(shipped(a_shipper(site, sink)))
+
+    assert meant(sink) == [("A-01", [100.0]), ("A-01", [100.0]), ("B-07", [23.0])]
+
+
+def test_a_point_that_is_described_the_same_ends_no_chunk(site: Site) -> None:
+    """Metadata is repeated all the time; new points change the meaning of none."""
+    sink = ListSink()
+    for number in range(3):
+        site.append(a_batch([(0, HOUR + number, 1.0)]))
+        site.journal.append(Intake(known=[*site.known]), T0_MS)
+
+    asyncio.run(shipped(a_shipper(site, sink)))
+
+    assert len(sink.chunks) == 1
