@@ -274,7 +274,8 @@ class StoreTable(Table):
         48, description="how long the journal is kept [h]"
     )
     journal_gb: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        50, description="how large it may grow [GB]"
+        50,
+        description="how large it may grow [GB]; larger while the history or the rules lack something in it",
     )
     alarm_days: Annotated[Number, Field(ge=1, le=36_500)] = Field(
         1_100,

@@ -121,6 +121,8 @@ def examine_disk(data: Path, keeps_gb: float) -> Reached:
     if sync_ms > LONGEST_SYNC_MS:
         return result(what, ok=False, detail=f"{seen}: too slow, every acknowledgement waits for one")
     short = (
-        f"; the journal may grow to {keeps_gb:g} GB (store.journal_gb)" if free_bytes < keeps_gb * 1e9 else ""
+        f"; the journal may grow to {keeps_gb:g} GB (store.journal_gb), and on while the history is away"
+        if free_bytes < keeps_gb * 1e9
+        else ""
     )
     return result(what, ok=True, detail=seen + short)

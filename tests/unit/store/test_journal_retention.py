@@ -99,6 +99,23 @@ def test_beyond_a_size_the_oldest_go_first(journal: Journal) -> None:
     assert 20 < left[0] < 80
 
 
+def test_it_grows_beyond_its_size_while_the_history_is_away(journal: Journal) -> None:
+    """Nothing that the history lacks is given up; once it has read on, the size is kept again."""
+    journal.set_reader("rules", journal.head_seq)
+    journal.set_reader("influx", 0)
+    assert journal._connection is not None
+    most = journal._used_bytes(journal._connection) // 2
+
+    journal.trim(T0_MS + HUGE, most)
+    away = numbers(journal)
+    journal.set_reader("influx", journal.head_seq)
+    for _ in range(6):
+        journal.trim(0, most)
+
+    assert away == list(range(100))
+    assert journal._used_bytes(journal._connection) <= most * 1.05
+
+
 def test_the_size_is_kept_long_after_the_first_description(tmp_path: Path) -> None:
     """The points' descriptions at the beginning stay; the size is shared out among what can go."""
     journal = Journal(tmp_path)
