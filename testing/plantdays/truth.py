@@ -112,9 +112,9 @@ class _Means:
     """What the mean of the last minute may be read as: it reaches back 54 to 61 s."""
 
     def __init__(self) -> None:
-        self._values: deque[Floats] = deque(maxlen=WINDOW_S + 1)
+        self._values: deque[Floats | Ints] = deque(maxlen=WINDOW_S + 1)
 
-    def of(self, now: Floats) -> tuple[Floats, Floats]:
+    def of(self, now: Floats | Ints) -> tuple[Floats, Floats]:
         """Take in the values of a second, and return the least and the most of their means, (S,) each.
 
         What was before the first second is nothing for the least, and as it was since for the most.
