@@ -12,7 +12,6 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from collector.mqtt.address import Address
-from collector.mqtt.protocol import MOST_PACKET_BYTES
 
 CONNECT_S: Final = 10.0
 """How long a broker may take to answer [s]."""
@@ -33,7 +32,6 @@ def make_client(address: Address, version: int, *, is_clean: bool = False) -> ai
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0 if is_clean else address.session_expiry_s
         properties.ReceiveMaximum = address.receive_maximum
-        properties.MaximumPacketSize = MOST_PACKET_BYTES
         arguments |= {"clean_start": is_clean, "properties": properties}
     else:
         arguments["clean_session"] = is_clean

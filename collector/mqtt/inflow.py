@@ -17,7 +17,7 @@ import numpy as np
 from collector.kernels import frame
 from collector.kernels.portable import packet_end
 from collector.mqtt.message import Messages
-from collector.mqtt.protocol import check_length
+from collector.mqtt.protocol import MOST_PACKET_BYTES, cut
 
 BUFFER_BYTES: Final = 393_216
 """How much is read at once [bytes]: 70 ms of 20,000 messages a second (our choice)."""
@@ -39,6 +39,8 @@ class Inflow:
         self._buffer = bytearray(BUFFER_BYTES)
         self._have = 0
         self._ready = memoryview(b"")  # for paho
+        self._cut = b""  # the beginning of a message that is too long, while the rest of it comes
+        self._passing = 0  # how much of it is still to come [bytes]
         self._end: OSError | None = None
         self._has_ended = False
         self._spans = np.empty((MOST_MESSAGES, 4), np.int32)
@@ -72,20 +74,19 @@ class Inflow:
             received_ms: When it was read [ms].
 
         Raises:
-            Breach: Where a packet is longer than any that is taken; all before it was yielded.
+            Breach: Where a packet is too long and no message; all before it was yielded.
         """
-        at = 0
-        while True:
-            count, end = frame(
-                self._buffer, at, self._have, self._has_properties, self._spans, self._flags, self._numbers
-            )
-            if count:
-                yield self._messages(at, end, count, received_ms)
+        at = self._pass_over(0)
+        while not self._passing:
+            if self._cut:
+                packet, self._cut = self._cut, b""
+                yield self._next(packet, 0, len(packet), received_ms)[0]
+            came, end = self._next(self._buffer, at, self._have, received_ms)
+            if end > at:
+                yield came
                 at = end
-            elif (end := self._odd_end(at)) > at:
-                self._ready = memoryview(bytes(memoryview(self._buffer)[at:end]))
-                yield None
-                at = end
+            elif self._is_too_long(at):
+                at = self._pass_over(at)
             else:
                 break
         self._keep(at)
@@ -112,9 +113,24 @@ class Inflow:
                 raise BlockingIOError
         return bytes(given)
 
-    def _messages(self, at: int, end: int, count: int, received_ms: int) -> Messages:
+    def _next(
+        self, data: bytes | bytearray, at: int, have: int, received_ms: int
+    ) -> tuple[Messages | None, int]:
+        """Return what begins at a place, messages or None for what is laid ready for paho, and where it ends.
+
+        That is the same place where it has not come whole.
+        """
+        count, end = frame(data, at, have, self._has_properties, self._spans, self._flags, self._numbers)
+        if count:
+            return self._messages(data, at, end, count, received_ms), end
+        end = _odd_end(data, at, have)
+        if end > at:
+            self._ready = memoryview(bytes(memoryview(data)[at:end]))
+        return None, end
+
+    def _messages(self, data: bytes | bytearray, at: int, end: int, count: int, received_ms: int) -> Messages:
         return Messages(
-            data=bytes(memoryview(self._buffer)[at:end]),
+            data=bytes(memoryview(data)[at:end]),
             spans=self._spans[:count] - np.int32(at),
             received_ms=np.full(count, received_ms, np.int64),
             flags=self._flags[:count].copy(),
@@ -122,25 +138,40 @@ class Inflow:
             generation=np.zeros(count, np.int64),
         )
 
-    def _odd_end(self, at: int) -> int:
-        """Return where the packet at `at` ends; `at` itself where it has not come whole."""
-        if at == self._have:
-            return at
+    def _is_too_long(self, at: int) -> bool:
+        """Tell whether a message begins at a place that is not read whole, once enough of it has come."""
         try:
             found = packet_end(self._buffer, at, self._have)
         except ValueError:
-            return self._have  # nothing can be read any more: paho says so
-        if found is not None:
-            check_length(found[1] - at)
-        return found[1] if found is not None and found[1] <= self._have else at
+            return False  # nothing can be read any more: paho says so
+        if found is None:
+            return False
+        body, end = found
+        if end - body <= MOST_PACKET_BYTES or self._have - body < MOST_PACKET_BYTES:
+            return False
+        self._cut = cut(self._buffer[at], self._buffer[body : body + MOST_PACKET_BYTES], end - body)
+        self._passing = end - at
+        return True
+
+    def _pass_over(self, at: int) -> int:
+        """Pass over what has come of a message that is too long; return where it ends, or what has come."""
+        count = min(self._passing, self._have - at)
+        self._passing -= count
+        return at + count
 
     def _keep(self, at: int) -> None:
-        """Keep the beginning of a packet that has not come whole; a longer one gets more room."""
-        if not at and self._have < len(self._buffer):
-            return
+        """Keep the beginning of a packet that has not come: there is room for all that is read whole."""
         kept = self._buffer[at : self._have]
-        room = 2 * len(kept) if len(kept) >= len(self._buffer) else BUFFER_BYTES
-        if len(kept) < BUFFER_BYTES < len(self._buffer) or room > len(self._buffer):
-            self._buffer = bytearray(room)
         self._buffer[: len(kept)] = kept
         self._have = len(kept)
+
+
+def _odd_end(data: bytes | bytearray, at: int, have: int) -> int:
+    """Return where the packet at `at` ends; `at` itself where it has not come whole."""
+    if at == have:
+        return at
+    try:
+        found = packet_end(data, at, have)
+    except ValueError:
+        return have  # nothing can be read any more: paho says so
+    return found[1] if found is not None and found[1] <= have else at

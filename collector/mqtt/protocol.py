@@ -6,8 +6,8 @@ from typing import Final
 
 from collector.kernels.portable import packet_end
 
-MOST_PACKET_BYTES: Final = 4_194_304
-"""The longest packet that is taken, thirty times the longest payload that is looked at (our choice)."""
+MOST_PACKET_BYTES: Final = 262_144
+"""The longest body of a packet that is read whole: a topic, and more than any payload that is looked at."""
 
 _CONNACK: Final = 2
 _PUBLISH: Final = 3
@@ -19,14 +19,24 @@ class Breach(ValueError):  # noqa: N818 - says what happened
     """A broker does not keep to the protocol, and the connection has to end."""
 
 
-def check_length(length: int) -> None:
-    """Check the length of a packet before it is read [bytes].
+def cut(first: int, body: bytes | bytearray, length: int) -> bytes:
+    """Return a message that is too long as one that is not: its beginning, to be refused for its length.
+
+    Args:
+        first: The first byte of its packet.
+        body: The beginning of its body, `MOST_PACKET_BYTES` of it.
+        length: How long its body is [bytes].
 
     Raises:
-        Breach: Where it is too long.
+        Breach: Where it is no message: no other packet is as long.
     """
-    if length > MOST_PACKET_BYTES:
-        raise Breach(f"expected packets of at most {MOST_PACKET_BYTES} bytes, found one of {length}")
+    if first >> 4 != _PUBLISH:
+        raise Breach(f"expected packets of at most {MOST_PACKET_BYTES} bytes but messages, found {length}")
+    size, lengths = len(body), bytearray()
+    while size:
+        size, low = size >> 7, size & 127
+        lengths.append(low | (128 if size else 0))
+    return bytes([first]) + bytes(lengths) + bytes(body)
 
 
 def check_packet(packet: bytes | bytearray, *, is_accepted: bool) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 import collector.mqtt.session
+from collector.kernels.portable import MOST_DOCUMENT_BYTES
 from collector.mqtt.address import Address
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
+from collector.mqtt.protocol import MOST_PACKET_BYTES
 from collector.mqtt.session import Session
 from facility.backoff import Backoff
 from facility.readings import Flag
@@ -86,6 +88,32 @@ def acknowledge(session: Session, items: list[Item]) -> None:
     for item in items:
         if isinstance(item, Messages):
             session.acknowledge(item)
+
+
+@pytest.mark.parametrize("version", [5, 4])
+def test_one_message_that_is_too_long_ends_nothing(version: int, tmp_path: Path) -> None:
+    """Its beginning comes, to be refused for its length; what is behind it comes over the same connection."""
+
+    async def story() -> list[Item]:
+        with Mosquitto(tmp_path / "broker") as broker, Publisher(broker.port) as publisher:
+            async with a_session(broker.port) as session:
+                session._versions._known = version
+                taken = await collect(session, 1)
+                for payload in (b"before", b"x" * 6_000_000, b"after"):
+                    publisher.publish(TOPIC, payload)
+                publisher.flush()
+                taken += await collect(session, 3)
+                acknowledge(session, taken)
+                return taken
+
+    connected, *taken = asyncio.run(story())
+    before, long, after = messages(taken)
+
+    assert (before.payload, after.payload) == (b"before", b"after")
+    assert long.topic == TOPIC
+    assert MOST_DOCUMENT_BYTES < len(long.payload) < MOST_PACKET_BYTES
+    assert isinstance(connected, ConnectionEvent)
+    assert not any(isinstance(item, ConnectionEvent) for item in taken)
 
 
 def changes(items: list[Item]) -> list[ConnectionChange]:

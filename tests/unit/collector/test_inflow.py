@@ -9,6 +9,7 @@ import pytest
 
 from collector.mqtt import inflow
 from collector.mqtt.inflow import Inflow
+from collector.mqtt.protocol import Breach
 from testing.builders import T0_MS
 
 Came = list[tuple[bytes, bytes] | bytes]
@@ -76,22 +77,40 @@ def test_a_stream_is_the_same_wherever_it_is_cut(ends: tuple[socket.socket, sock
     assert came == WHOLE
 
 
-def test_a_packet_longer_than_the_buffer_is_read_whole(
-    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", [1, 50, 64, 2_000])
+def test_of_a_message_that_is_too_long_the_beginning_is_handed_on(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    """The room grows with what has come, not with what is announced, and is given back."""
+    """It is refused for its length and acknowledged; what is behind it is read, and no more room is taken."""
     monkeypatch.setattr(inflow, "BUFFER_BYTES", 64)
+    monkeypatch.setattr(inflow, "MOST_PACKET_BYTES", 32)
     ours, theirs = ends
     flow, came = Inflow(has_properties=True), []
-    stream = publish(b"big", b"x" * 1_000) + publish(b"small", b"y")
-    for at in range(0, len(stream), 50):
-        theirs.sendall(stream[at : at + 50])
+    stream = publish(b"a", b"1") + publish(b"big", b"x" * 1_000) + publish(b"big", b"") + publish(b"b", b"y")
+    for at in range(0, len(stream), step):
+        theirs.sendall(stream[at : at + step])
         while flow.read(ours):
             came += taken(flow)
         came += taken(flow)
 
-    assert came == [(b"big", b"x" * 1_000), (b"small", b"y")]
+    assert came == [(b"a", b"1"), (b"big", b"x" * 24), (b"big", b""), (b"b", b"y")]
     assert len(flow._buffer) == 64
+
+
+def test_what_is_too_long_and_no_message_breaks_the_protocol(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No broker has that much to say."""
+    monkeypatch.setattr(inflow, "MOST_PACKET_BYTES", 32)
+    ours, theirs = ends
+    flow = Inflow(has_properties=True)
+    theirs.sendall(publish(b"a", b"1") + b"\x90\x80\x08" + bytes(100))
+    flow.read(ours)
+    came = flow.take(T0_MS)
+
+    assert next(came) is not None
+    with pytest.raises(Breach, match="but messages, found 1024"):
+        next(came)
 
 
 def test_what_is_read_before_the_end_is_handed_on_before_it(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 
@@ -14,10 +13,8 @@ from collector.decode.dsx import DsxDecoder
 from collector.decode.rackdocument import RackDocumentDecoder
 from collector.mqtt import inbox, session
 from collector.mqtt.address import Address
-from collector.mqtt.client import make_client
 from collector.mqtt.inbox import Inbox, size_of
 from collector.mqtt.message import ConnectionChange, ConnectionEvent, Item, Message, Messages
-from collector.mqtt.protocol import MOST_PACKET_BYTES
 from collector.mqtt.session import Session
 from facility.readings import Flag, Reason
 from testing.builders import T0_MS
@@ -105,17 +102,6 @@ def test_long_messages_are_dropped_before_there_are_many(monkeypatch: pytest.Mon
     assert events == [ConnectionChange.OVERLOADED] * 2
     assert sum(len(item) for item in taken if isinstance(item, Messages) and item.number.any()) == 11
     assert not made._is_full()
-
-
-@pytest.mark.parametrize(("version", "found"), [(5, MOST_PACKET_BYTES), (4, None)])
-def test_a_broker_is_told_how_long_a_packet_may_be(version: int, found: int | None) -> None:
-    """MQTT 3.1.1 cannot say so: a longer one ends the connection."""
-
-    async def story() -> None:
-        client = make_client(Address(host="127.0.0.1", port=1, client_id="us"), version)
-        assert getattr(client._properties, "MaximumPacketSize", None) == found
-
-    asyncio.run(story())
 
 
 # Topics -------------------------------------------------------------------------------
