@@ -275,7 +275,7 @@ class StoreTable(Table):
     )
     journal_gb: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
         50,
-        description="how large it may grow [GB]; larger while the history or the rules lack something in it",
+        description="how large it may grow; larger while the history or the rules lack something in it [GB]",
     )
     alarm_days: Annotated[Number, Field(ge=1, le=36_500)] = Field(
         1_100,
