@@ -353,7 +353,7 @@ def ack(
     by: Annotated[str | None, typer.Option(help="Who takes it in hand; by default who is logged in.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an alarm in hand: that ends repetition and escalation, also of one that nobody is told of yet."""
+    """Take an alarm in hand: that ends repetition and escalation until it worsens, also before it is told."""
     from megawatch.cli import queries
     from megawatch.cli.why import acknowledged_lines
     from megawatch.site.folder import open_site
