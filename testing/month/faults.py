@@ -210,7 +210,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         what="a breaker overloaded, once its rack's other feed is opened",
         at_s=_at(4, "15:00"), lasts_s=640, places=(OWN,),
-        owes=(f"E4 {OWN_TAPS[1]}", f"E2 {OWN_TAPS[0]}", f"E6 {OWN_TAPS[0]}"),
+        owes=(f"E4 {OWN_TAPS[1]}", *(f"{rule} {OWN_TAPS[0]}" for rule in ("E1", "E2", "E6"))),
         explains=("E3", *DEAD),
         events=(
             _plant(EventKind.LOAD_STEP, OWN, strength=0.70),
