@@ -135,32 +135,21 @@ def _unattributed(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
     for i, asset in enumerate(site.assets):
         if "rated_a" not in site.settings.get(asset.id, {}):
             continue
-        stack, seen = list(asset.serves), {asset.id}
-        while stack:
-            child = stack.pop()
+        for child in _beneath(asset.id, site, assets):
             known = assets.get(child)
-            if child in site.racks or child in seen or (known is not None and known.kind == RACK):
-                continue
-            seen.add(child)
-            if known is None or not known.serves:
+            if not _is_rack(child, site, assets) and (known is None or not known.serves):
                 yield (
                     f"asset[{i}].serves: nothing is known of what hangs on '{child}', so what '{asset.id}'"
                     " would carry alone cannot be told (E3)"
                 )
                 break
-            stack += known.serves
 
 
 def _unrated(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
     """Say which racks have coolant and no rating: whether they are loaded is not known of these."""
-    stack = [asset.id for asset in assets.values() if asset.kind == COOLANT_UNIT]
-    seen = set(stack)
-    while stack:
-        known = assets.get(stack.pop())
-        below = set() if known is None else set(known.serves) - seen
-        seen |= below
-        stack += below
-    cooled = seen.union(name for name, rated in site.settings.items() if "rated_lpm" in rated)
+    units = [asset.id for asset in assets.values() if asset.kind == COOLANT_UNIT]
+    cooled = {child for unit in units for child in _beneath(unit, site, assets)}
+    cooled |= {name for name, rated in site.settings.items() if "rated_lpm" in rated}
     heard = (asset.id for asset in assets.values() if asset.kind == RACK)
     racks = [rack for rack in dict.fromkeys([*site.racks, *heard]) if rack in cooled]
     unrated = [rack for rack in racks if site.rack(rack).rating_milliwatts is None]
@@ -169,6 +158,22 @@ def _unrated(site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[str]:
             f"rack.rating_kw: {_some(unrated)}: cooled by liquid, and without a rating; whether a rack is"
             " loaded is not known then, so T7, T8, T9, T10 and T18 cannot tell that its coolant is too little"
         )
+
+
+def _beneath(start: AssetId, site: Site, assets: Mapping[AssetId, Asset]) -> Iterator[AssetId]:
+    """Yield what hangs on an asset, each once, down to its racks."""
+    stack, seen = list(assets[start].serves), {start}
+    while stack:
+        child = stack.pop()
+        if child not in seen:
+            seen.add(child)
+            yield child
+            if child in assets and not _is_rack(child, site, assets):
+                stack += assets[child].serves
+
+
+def _is_rack(name: AssetId, site: Site, assets: Mapping[AssetId, Asset]) -> bool:
+    return name in site.racks or (name in assets and assets[name].kind == RACK)
 
 
 def _versions(site: Site) -> Iterator[Placed]:
