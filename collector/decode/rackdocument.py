@@ -76,9 +76,10 @@ class RackDocumentDecoder:
         self._numbers: dict[tuple[str, str, str, str], int] = {}
         self._of_rack: dict[str, set[int]] = {}  # the points of each rack
         self._doubted: set[str] = set()  # racks that a message has put in doubt, until it says more of them
-        register, stream = context.register, f"{broker.name}:documents"
+        self._stream = f"{broker.name}:documents"
+        register = context.register
         for number in register.numbers:
-            if (point := register.point(number)) is not None and point.stream == stream:
+            if (point := register.point(number)) is not None and point.stream == self._stream:
                 self._of_rack.setdefault(point.asset, set()).add(number)
         self._shapes = Shapes()
         self._place = f"{PREFIX}{context.site.name}"
@@ -266,7 +267,7 @@ class RackDocumentDecoder:
                 asset=rack,
                 quantity=value.key.quantity.name,
                 unit=value.key.quantity.unit,
-                stream=f"{self._broker.name}:documents",
+                stream=self._stream,
                 cadence=Cadence.PERIODIC,
                 point_type=value.name,
                 object_type="Rack",

@@ -85,7 +85,7 @@ class Inflow:
             if end > at:
                 yield came
                 at = end
-            elif self._is_too_long(at):
+            elif self._begins_too_long(at):
                 at = self._pass_over(at)
             else:
                 break
@@ -138,12 +138,9 @@ class Inflow:
             generation=np.zeros(count, np.int64),
         )
 
-    def _is_too_long(self, at: int) -> bool:
-        """Tell whether a message begins at a place that is not read whole, once enough of it has come."""
-        try:
-            found = packet_end(self._buffer, at, self._have)
-        except ValueError:
-            return False  # nothing can be read any more: paho says so
+    def _begins_too_long(self, at: int) -> bool:
+        """Cut a message short that begins at a place and is seen to be too long; tell whether one is."""
+        found = packet_end(self._buffer, at, self._have)
         if found is None:
             return False
         body, end = found
