@@ -265,8 +265,7 @@ def loaded_now_or_lately(racks: Table, percent: float) -> Condition:
         racks: The table of racks.
         percent: That share [%].
     """
-    now, least = racks.total(DRAW), racks.over(DRAW_OF_A_MINUTE).low
-    lately = Measured(low=least, best=least, high=least, cause=np.zeros(len(least), np.int8))
+    now, lately = racks.total(DRAW), Measured.exact(racks.over(DRAW_OF_A_MINUTE).low)
     is_on = loaded(racks, now, percent * DARK)
     return loaded(racks, now, percent) | (loaded(racks, lately, percent) & is_on)
 

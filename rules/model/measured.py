@@ -34,6 +34,11 @@ class Measured:
             wrong = np.count_nonzero(self.low > self.high)
             require(wrong == 0, "low at most high", f"{wrong} rows where it is above")
 
+    @classmethod
+    def exact(cls, value: FloatArray) -> Self:
+        """Return what is known exactly in every row, shape (rows,)."""
+        return cls(low=value, best=value, high=value, cause=np.zeros(len(value), np.int8))
+
     @property
     def is_known(self) -> BoolArray:
         """Whether it is known within its errors, shape (rows,)."""

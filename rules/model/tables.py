@@ -258,11 +258,8 @@ class Table:
         shared = self.total(SHARED).take(firsts)
         told = shared.is_known
         members = groups.members[np.repeat(told, sizes)]
-        nothing = np.zeros(len(members))
-        return draw.put(
-            members,
-            Measured(low=nothing, best=nothing, high=nothing, cause=np.zeros(len(members), np.int8)),
-        ).put(firsts[told], shared.take(np.flatnonzero(told)))
+        without = draw.put(members, Measured.exact(np.zeros(len(members))))
+        return without.put(firsts[told], shared.take(np.flatnonzero(told)))
 
     def most_draw(self) -> FloatArray:
         """Return the most that each rack adds to a sum over racks [kW], of the table of racks; shape (rows,).

@@ -182,7 +182,7 @@ class _Figure(ABC):
     def _measured(self) -> Measured:
         low, best, high, is_whole = self._bounds()
         if low is high and np.isfinite(low).all():
-            return Measured(low=low, best=low, high=low, cause=np.zeros(len(low), np.int8))
+            return Measured.exact(low)
         cause = np.zeros(len(low), np.int8)
         cause[~is_whole] = Cause.GAPS
         is_bounded = np.isfinite(low) & np.isfinite(high)
