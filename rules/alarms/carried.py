@@ -83,21 +83,20 @@ class Carried:
                 ),
             )
 
-    def behind(self, subject: str, above: int) -> tuple[int, list[HiddenAlarm]]:
-        """Return how bad the alarm of a subject is by itself, and what it hides that is graver than a code.
+    def own_of(self, subject: str) -> int:
+        """Return how bad the alarm of a subject is by itself, as a code; -1 where it hides nothing."""
+        return int(self.own_of_causes[self._of_cause(subject)].max(initial=-1))
 
-        Args:
-            subject: What the cause is about.
-            above: A `Severity` code, or -1 for all.
+    def behind(self, subject: str, above: int) -> list[HiddenAlarm]:
+        """Return what the alarm of a subject hides that is graver than a `Severity` code, or than -1."""
+        return [alarm for _, alarm in self.pairs(self._of_cause(subject) & (self.severities > above))]
 
-        Returns:
-            The severity of the cause as a code, -1 where it hides nothing, and what it hides.
-        """
+    def _of_cause(self, subject: str) -> BoolArray:
+        """Return the pairs whose cause is about a subject, shape (pairs,)."""
         if subject not in self.cause_subjects:
-            return -1, []
-        its = self.causes == self.cause_subjects.index(subject)
-        own = int(self.own_of_causes[its].max(initial=-1))
-        return own, [alarm for _, alarm in self.pairs(its & (self.severities > above))]
+            return np.zeros(len(self.causes), np.bool_)
+        its: BoolArray = self.causes == self.cause_subjects.index(subject)
+        return its
 
 
 def told_by_its_cause(alarms: Collection[HiddenAlarm]) -> tuple[str, int]:

@@ -217,13 +217,14 @@ class Teller:
         Of that only what is graver than the alarm is by itself, and than anything that was told of it.
         """
         heard = [each.severity for each in self._told_at(alarm.id).values()]
-        told = max((*heard, *({self._told_as[alarm.id]} if alarm.id in self._told_as else ())), default=-1)
-        own, found, seen = -1, dict[HiddenAlarm, None](), set[tuple[str, str]]()
+        told = max(heard, default=-1)
+        told = max(told, self._told_as.get(alarm.id, told))
+        own = max(of_rule.own_of(alarm.subject) for of_rule in view.carried[alarm.rule])
+        found, seen = dict[HiddenAlarm, None](), set[tuple[str, str]]()
         waiting = [(alarm.rule, alarm.subject)]
         for cause, subject in waiting:
             for of_rule in view.carried.get(cause, ()):
-                own_of_cause, hidden = of_rule.behind(subject, told)
-                own = max(own, own_of_cause) if cause == alarm.rule and subject == alarm.subject else own
+                hidden = of_rule.behind(subject, told)
                 found.update(dict.fromkeys(hidden))
                 named = dict.fromkeys((one.rule, one.subject) for one in hidden)
                 waiting += [each for each in named if each not in seen]
